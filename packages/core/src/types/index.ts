@@ -1,0 +1,5 @@
+export type * from './tensor.ts'
+export type * from './common.ts'
+export type * from './layers.ts'
+export type * from './faults.ts'
+export type * from './engine.ts'

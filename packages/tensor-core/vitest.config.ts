@@ -1,0 +1,3 @@
+import { ftTests } from '../../vitest.base.ts'
+
+export default ftTests()
