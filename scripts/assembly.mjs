@@ -1,14 +1,17 @@
-// Compiles a package's AssemblyScript into base64 strings in src/generated/<name>.ts, one for each build:
-// {strict, relaxed} SIMD x {unshared, shared} memory. Run in a package's folder; modules are named in its
-// package.json: "ft": { "assembly": { "<name>": "assembly/<entry>.ts" } }.
+// What a package generates, as its package.json says; run in the package's folder.
+//   "ft": {
+//     "assembly": { "<name>": "assembly/<entry>.ts" },  AssemblyScript -> src/generated/<name>.ts: base64 of one build for
+//                                                       each of {strict, relaxed} SIMD x {unshared, shared} memory
+//     "workers": { "<name>": "src/<entry>.ts" }         -> src/generated/<name>.ts: the bundled source of a thread as text
+//   }
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { tmpdir } from 'node:os'
 
-const asc = join(dirname(createRequire(import.meta.url).resolve('assemblyscript/package.json')), 'bin/asc.js')
-const modules = JSON.parse(readFileSync('package.json', 'utf8')).ft?.assembly ?? {}
+const require = createRequire(import.meta.url)
+const { assembly = {}, workers = {} } = JSON.parse(readFileSync('package.json', 'utf8')).ft ?? {}
 
 const common = ['-O3', '--converge', '--noAssert', '--runtime', 'stub', '--importMemory', '--enable', 'simd']
 const shared = ['--enable', 'threads', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536']
@@ -20,22 +23,78 @@ const variants = {
   'relaxed-shared': [...common, ...relaxed, ...shared],
 }
 
+/** Ids of a module's sections. */
+function sections(wasm) {
+  const ids = []
+  for (let at = 8; at < wasm.length;) {
+    ids.push(wasm[at++])
+    let size = 0
+    let shift = 0
+    let byte
+    do {
+      byte = wasm[at++]
+      size |= (byte & 127) << shift
+      shift += 7
+    } while (byte & 128)
+    at += size
+  }
+  return ids
+}
+
+function compile(asc, entry, flags, out) {
+  execFileSync(process.execPath, [asc, entry, '--outFile', out, ...flags], { stdio: ['ignore', 'inherit', 'inherit'] })
+  const wasm = readFileSync(out)
+  // Modules share one memory: static data of two of them would lie at the same address.
+  if (sections(wasm).includes(11)) {
+    throw new Error(
+      `${entry}: has static data (strings, static arrays, Math functions with tables); use explicit addresses`,
+    )
+  }
+  return wasm.toString('base64')
+}
+
+function generateAssembly(scratch) {
+  const asc = join(dirname(require.resolve('assemblyscript/package.json')), 'bin/asc.js')
+  for (const [name, entry] of Object.entries(assembly)) {
+    const lines = Object.entries(variants).map(
+      ([variant, flags]) =>
+        `  '${variant}':\n    '${compile(asc, entry, flags, join(scratch, `${name}-${variant}.wasm`))}',`,
+    )
+    write(
+      name,
+      entry,
+      `export const ${name}: Readonly<Record<'simd' | 'relaxed' | 'simd-shared' | 'relaxed-shared', string>> = {\n${lines.join('\n')}\n}\n`,
+    )
+  }
+}
+
+async function generateWorkers() {
+  if (Object.keys(workers).length === 0) return
+  const { build } = createRequire(require.resolve('tsup'))('esbuild')
+  for (const [name, entry] of Object.entries(workers)) {
+    const { outputFiles } = await build({
+      entryPoints: [entry],
+      bundle: true,
+      write: false,
+      format: 'cjs',
+      platform: 'node',
+      target: 'es2022',
+      minify: true,
+      conditions: ['ft-source'],
+    })
+    write(name, entry, `export const ${name}: string = ${JSON.stringify(outputFiles[0].text)}\n`)
+  }
+}
+
+function write(name, entry, text) {
+  writeFileSync(`src/generated/${name}.ts`, `// Made by scripts/${basename(import.meta.url)} from ${entry}.\n${text}`)
+}
+
 mkdirSync('src/generated', { recursive: true })
 const scratch = mkdtempSync(join(tmpdir(), 'ft-asc-'))
 try {
-  for (const [name, entry] of Object.entries(modules)) {
-    const lines = []
-    for (const [variant, flags] of Object.entries(variants)) {
-      const out = join(scratch, `${name}-${variant}.wasm`)
-      execFileSync(process.execPath, [asc, entry, '--outFile', out, ...flags], { stdio: ['ignore', 'inherit', 'inherit'] })
-      lines.push(`  '${variant}':\n    '${readFileSync(out).toString('base64')}',`)
-    }
-    writeFileSync(
-      `src/generated/${name}.ts`,
-      `// Made by scripts/assembly.mjs from ${entry}.\n` +
-        `export const ${name}: Readonly<Record<'simd' | 'relaxed' | 'simd-shared' | 'relaxed-shared', string>> = {\n${lines.join('\n')}\n}\n`,
-    )
-  }
+  generateAssembly(scratch)
+  await generateWorkers()
 } finally {
   rmSync(scratch, { recursive: true, force: true })
 }
