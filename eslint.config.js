@@ -1,4 +1,3 @@
-import tsdoc from 'eslint-plugin-tsdoc'
 import tseslint from 'typescript-eslint'
 
 const noRandom = {
@@ -9,11 +8,12 @@ const noRandom = {
 }
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '**/generated/**', '**/node_modules/**', '**/assembly/**', '**/.vitest/**', 'docs/api/**'] },
+  {
+    ignores: ['**/dist/**', '**/generated/**', '**/node_modules/**', '**/assembly/**', '**/.vitest/**', 'docs/api/**'],
+  },
   {
     files: ['**/*.ts', '**/*.tsx'],
     extends: [tseslint.configs.base],
-    plugins: { tsdoc },
     languageOptions: {
       parserOptions: {
         projectService: true,
@@ -22,7 +22,6 @@ export default tseslint.config(
     },
     rules: {
       ...noRandom,
-      'tsdoc/syntax': 'warn',
       'no-console': 'off',
       eqeqeq: ['error', 'always', { null: 'ignore' }],
       'prefer-const': 'error',

@@ -16,7 +16,13 @@ export type ProtectionScheme =
   | 'thread-two-sided'
   | 'replication'
 
-/** A matrix product of a model: `C[m,n] = A[m,k] B[k,n]`, done `count` times with distinct operands. */
+/**
+ * A matrix product of a model: `C[m,n] = A[m,k] B[k,n]`.
+ *
+ * A convolution is the implicit product with m = batch x output pixels, n = all output channels and
+ * k = kernel pixels x input channels of one group, so that 2 m n k is its exact number of FLOPs for any `groups`.
+ * A batched matmul does `op.batch` such products with distinct operands in one call. The model makes `count` calls.
+ */
 export interface LinearLayer {
   /** In an ONNX model: the name of the layer's first output tensor. */
   readonly id: string

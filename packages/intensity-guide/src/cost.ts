@@ -1,0 +1,80 @@
+// Predicted time of a layer under each scheme: a roofline with the scheme's extra work and the costs of starting it.
+import type { DType, LinearLayer, ProtectionScheme } from '@ft/core'
+import { analyseLayer } from './analyse.ts'
+import { peakOf, type Device } from './devices.ts'
+
+/** Register tile of a warp, in fragments of 16 rows and 8 columns: SC'21's 64 x 64 warp tile. */
+const TILE = { rows: 64, columns: 64, rowFragments: 4, columnFragments: 8 }
+
+export interface Prediction {
+  /** Seconds of one pass over the layer, unprotected. */
+  readonly base: number
+  /** Seconds that the scheme adds. */
+  readonly extra: number
+  readonly overhead: number
+}
+
+/**
+ * Predicts a layer's time: launch + max(arithmetic, memory, chain of k-steps), and what a scheme adds to each term.
+ *
+ * Extra work by scheme, of a product with m, n, k (SC'21, section 4; abft-kernels proves the counts):
+ * one-sided 1/8 of the multiply-adds; two-sided 1/32; replication all of them; global m n adds for its own sum and m n
+ * for the next layer's checksum, a reduction, and after the last layer a kernel that compares; row m k multiply-adds and
+ * m n adds; column k n and m n.
+ *
+ * @param options.last - whether no layer follows, so that global's comparing kernel cannot hide. Default false
+ */
+export function predict(
+  layer: LinearLayer,
+  scheme: ProtectionScheme,
+  { device, dtype = device.dtype, last = false }: { device: Device; dtype?: DType; last?: boolean },
+): Prediction {
+  const { flops, bytes } = analyseLayer(layer, { dtype }).padded
+  const calls = layer.count
+  const { launch, step, epilogue, dot, compare } = device.latency
+  const peak = peakOf(device, dtype)
+  const chain = layer.k * step * calls
+
+  const seconds = (extraFlops: number, adds: number, extraChain: number): number =>
+    Math.max((flops + extraFlops) / peak, bytes / device.bandwidth, adds / device.adds, chain * (1 + extraChain))
+  const base = launch * calls + seconds(0, 0, 0)
+
+  const outputs = layer.m * layer.n * calls
+  const rowWork = 2 * layer.m * layer.k * calls
+  const columnWork = 2 * layer.k * layer.n * calls
+  const perTile = (folds: number) => (flops / 2) * folds
+  const protectedTime = (): number => {
+    const start = launch * calls
+    switch (scheme) {
+      case 'none':
+        return base
+      case 'thread-one-sided':
+        return start + seconds(flops / TILE.columnFragments, perTile(1 / TILE.rows), oneSidedChain) + compare * calls
+      case 'thread-two-sided':
+        return (
+          start +
+          seconds(
+            flops / (TILE.columnFragments * TILE.rowFragments),
+            perTile(1 / TILE.rows + 2 / TILE.columns),
+            2 * oneSidedChain,
+          ) +
+          compare * calls
+        )
+      case 'replication':
+        return start + seconds(flops, 0, 1) + compare * calls
+      case 'global':
+        return base + epilogue * calls + (2 * outputs) / device.adds + (last ? dot : 0)
+      case 'row':
+        return base + epilogue * calls + (rowWork + outputs) / device.adds
+      case 'column':
+        return base + epilogue * calls + (columnWork + outputs) / device.adds
+      case 'row-column':
+        return base + epilogue * calls + (rowWork + columnWork + 2 * outputs) / device.adds
+    }
+  }
+  const extra = protectedTime() - base
+  return { base, extra, overhead: extra / base }
+}
+
+/** Share by which the one-sided fold lengthens a k-step that waits for itself: the two sample rows' 1.05-1.06. */
+const oneSidedChain = 0.05

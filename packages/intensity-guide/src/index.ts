@@ -1,0 +1,15 @@
+export { analyseLayer, analyseNetwork, type LayerAnalysis, type NetworkAnalysis, type Work } from './analyse.ts'
+export { choosePerLayer, targetSchemes, type ChooseOptions, type Measurements } from './choosePerLayer.ts'
+export { predict, type Prediction } from './cost.ts'
+export { devices, findDevice, ridge, type Device, type DeviceName, type Latency } from './devices.ts'
+export { parsePlan, planNetwork, planTotals, savePlan, type PlanTotals } from './plan.ts'
+export { smallestDetectable } from './sensitivity.ts'
+export {
+  transformerLayers,
+  zoo,
+  zooNames,
+  type Network,
+  type TransformerShape,
+  type ZooName,
+  type ZooOptions,
+} from './zoo/index.ts'

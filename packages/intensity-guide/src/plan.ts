@@ -1,0 +1,140 @@
+// Plans as documents: made from a network, totalled, saved, read back with every field checked.
+import { FtError, type LinearLayer, type PlannedLayer, type ProtectionPlan, type ProtectionScheme } from '@ft/core'
+import { choosePerLayer, targetSchemes, type ChooseOptions } from './choosePerLayer.ts'
+import { predict } from './cost.ts'
+import type { Network } from './zoo/index.ts'
+
+/**
+ * Plans a network's protection.
+ *
+ * @param network - a zoo network, or any `{ name, layers, fingerprint? }`
+ * @throws FtError `INVALID_ARGUMENT` for a network without layers or with two layers of one id
+ * @example
+ * ```ts
+ * import { findDevice, zoo } from '@ft/intensity-guide'
+ * const plan = planNetwork(zoo('resnet50', { resolution: [1080, 1920] }), { device: findDevice('t4') })
+ * plan.layers.filter((layer) => layer.scheme === 'thread-one-sided').length // => 37
+ * ```
+ */
+export function planNetwork(network: Network & { fingerprint?: string }, options: ChooseOptions): ProtectionPlan {
+  const { name, layers } = network
+  if (layers.length === 0) throw new FtError('INVALID_ARGUMENT', `planNetwork: ${name} has no linear layers`, { name })
+  const ids = new Set(layers.map((layer) => layer.id))
+  if (ids.size !== layers.length) {
+    throw new FtError('INVALID_ARGUMENT', `planNetwork: ${name} has two layers with one id; ids must be unique`, {
+      name,
+    })
+  }
+  return {
+    schema: 'ft.plan',
+    version: 1,
+    target: options.target ?? 'wasm',
+    model: { name, fingerprint: network.fingerprint ?? shapesFingerprint(layers) },
+    device: options.device.name,
+    layers: choosePerLayer(layers, options),
+  }
+}
+
+export interface PlanTotals {
+  /** Predicted time of the unprotected network in seconds. */
+  readonly base: number
+  /** Extra time as a share of `base`, had every layer this scheme. Only schemes that the target has. */
+  readonly uniform: Readonly<Partial<Record<ProtectionScheme, number>>>
+  /** Extra time of the plan as a share of `base`. */
+  readonly guided: number
+}
+
+/** Totals of a plan by the cost model: all-global, all-thread-level, replication and the guided choice. */
+export function planTotals(plan: ProtectionPlan, options: Pick<ChooseOptions, 'device' | 'dtype'>): PlanTotals {
+  const at = (layer: LinearLayer, scheme: ProtectionScheme, index: number) =>
+    predict(layer, scheme, { ...options, last: index === plan.layers.length - 1 })
+  const sum = (value: (layer: PlannedLayer, index: number) => number) =>
+    plan.layers.reduce((all, layer, index) => all + value(layer, index), 0)
+  const base = sum((item, index) => at(item.layer, 'none', index).base)
+  const uniform: Partial<Record<ProtectionScheme, number>> = {}
+  for (const scheme of targetSchemes[plan.target]) {
+    uniform[scheme] = sum((item, index) => at(item.layer, scheme, index).extra) / base
+  }
+  return { base, uniform, guided: sum((item, index) => at(item.layer, item.scheme, index).extra) / base }
+}
+
+/** FNV-1a over shapes: for networks that come without a model file's fingerprint. */
+function shapesFingerprint(layers: readonly LinearLayer[]): string {
+  let hash = 0x811c9dc5
+  for (const byte of new TextEncoder().encode(JSON.stringify(layers.map(({ id, m, n, k, op }) => [id, m, n, k, op])))) {
+    hash = Math.imul(hash ^ byte, 0x01000193)
+  }
+  return `shapes-${(hash >>> 0).toString(16).padStart(8, '0')}`
+}
+
+/** Serialises a plan as JSON. */
+export function savePlan(plan: ProtectionPlan): string {
+  return JSON.stringify(plan, null, 2)
+}
+
+/**
+ * Reads a plan back.
+ *
+ * @param options.fingerprint - the model it must be for
+ * @throws FtError `CORRUPT_DATA` (says where), `VERSION_UNSUPPORTED`, or `FINGERPRINT_MISMATCH` for another model's plan
+ */
+export function parsePlan(text: string, options: { fingerprint?: string } = {}): ProtectionPlan {
+  const plan = parseJson(text)
+  const fail = (where: string, expected: string): never => {
+    throw new FtError('CORRUPT_DATA', `parsePlan: ${where} must be ${expected}`, { where, expected })
+  }
+  if (!isRecord(plan) || plan['schema'] !== 'ft.plan') return fail('schema', '"ft.plan"')
+  if (plan['version'] !== 1) {
+    throw new FtError(
+      'VERSION_UNSUPPORTED',
+      `parsePlan: version ${String(plan['version'])} is not supported; this reads 1`,
+      {
+        version: plan['version'],
+      },
+    )
+  }
+  const target = plan['target']
+  if (typeof target !== 'string' || !(target in targetSchemes)) {
+    return fail('target', `one of ${Object.keys(targetSchemes).join(', ')}`)
+  }
+  const model = plan['model']
+  if (!isRecord(model) || typeof model['name'] !== 'string' || typeof model['fingerprint'] !== 'string') {
+    return fail('model', '{ name, fingerprint }')
+  }
+  if (typeof plan['device'] !== 'string') return fail('device', 'a string')
+  if (!Array.isArray(plan['layers'])) return fail('layers', 'an array')
+  const schemes: readonly string[] = ['none', ...targetSchemes[target as ProtectionPlan['target']]]
+  plan['layers'].forEach((item: unknown, index) => {
+    const where = `layers[${index}]`
+    if (!isRecord(item) || typeof item['id'] !== 'string') return fail(where, 'an object with an id')
+    if (typeof item['scheme'] !== 'string' || !schemes.includes(item['scheme']))
+      return fail(`${where}.scheme`, schemes.join(' | '))
+    const layer = item['layer']
+    if (!isRecord(layer)) return fail(`${where}.layer`, 'a linear layer')
+    for (const size of ['m', 'n', 'k', 'count']) {
+      if (!Number.isSafeInteger(layer[size]) || (layer[size] as number) < 1)
+        return fail(`${where}.layer.${size}`, 'a positive integer')
+    }
+    return undefined
+  })
+  if (options.fingerprint !== undefined && options.fingerprint !== model['fingerprint']) {
+    throw new FtError(
+      'FINGERPRINT_MISMATCH',
+      `parsePlan: the plan is for model ${model['name']} (${model['fingerprint']}), not for ${options.fingerprint}; make a new plan`,
+      { expected: options.fingerprint, got: model['fingerprint'] },
+    )
+  }
+  return plan as unknown as ProtectionPlan
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new FtError('CORRUPT_DATA', 'parsePlan: not JSON', {}, { cause })
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
