@@ -7,14 +7,7 @@ import type { Interval } from './common.ts'
  * `thread` is the register tile of the engine's kernel.
  */
 export type ProtectionScheme =
-  | 'none'
-  | 'global'
-  | 'row'
-  | 'column'
-  | 'row-column'
-  | 'thread-one-sided'
-  | 'thread-two-sided'
-  | 'replication'
+  'none' | 'global' | 'row' | 'column' | 'row-column' | 'thread-one-sided' | 'thread-two-sided' | 'replication'
 
 /**
  * A matrix product of a model: `C[m,n] = A[m,k] B[k,n]`.

@@ -2,27 +2,10 @@
 
 /** Element types. `float16` and `bfloat16` are stored as their 16-bit patterns in a `Uint16Array`. */
 export type DType =
-  | 'float64'
-  | 'float32'
-  | 'float16'
-  | 'bfloat16'
-  | 'int32'
-  | 'uint32'
-  | 'int16'
-  | 'uint16'
-  | 'int8'
-  | 'uint8'
-  | 'bool'
+  'float64' | 'float32' | 'float16' | 'bfloat16' | 'int32' | 'uint32' | 'int16' | 'uint16' | 'int8' | 'uint8' | 'bool'
 
 export type TypedArray =
-  | Float64Array
-  | Float32Array
-  | Int32Array
-  | Uint32Array
-  | Int16Array
-  | Uint16Array
-  | Int8Array
-  | Uint8Array
+  Float64Array | Float32Array | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | Uint8Array
 
 /**
  * A row-major array with a shape. Structural: any object with these three fields is a tensor.
