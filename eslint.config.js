@@ -9,7 +9,15 @@ const noRandom = {
 
 export default tseslint.config(
   {
-    ignores: ['**/dist/**', '**/generated/**', '**/node_modules/**', '**/assembly/**', '**/.vitest/**', 'docs/api/**'],
+    ignores: [
+      '**/dist/**',
+      '**/generated/**',
+      '**/src/proto/**',
+      '**/node_modules/**',
+      '**/assembly/**',
+      '**/.vitest/**',
+      'docs/api/**',
+    ],
   },
   {
     files: ['**/*.ts', '**/*.tsx'],

@@ -83,7 +83,8 @@ function compile(code: string): string {
   const lines = code.split('\n').map((line) => {
     const match = /^(\s*)(.*?);?\s*\/\/ => (.*)$/.exec(line)
     if (!match) return line
-    const [, indent = '', statement = '', expected = ''] = match
+    const [, indent = '', written = '', expected = ''] = match
+    const statement = written.replace(/^;/, '')
     const call = (value: string) => `__check(${value}, ${JSON.stringify(expected)}, ${JSON.stringify(line.trim())});`
     const logged = /^console\.log\((.*)\)$/.exec(statement)
     if (logged) return `${indent}${call(logged[1] ?? '')}`
