@@ -1,0 +1,72 @@
+// Checks the options that every product takes, once for all engines.
+import {
+  assertOneOf,
+  assertTensor,
+  invalidArgument,
+  FtError,
+  type Activation,
+  type DType,
+  type Emit,
+  type MatmulOptions,
+  type NextChecksum,
+  type Tensor,
+} from '@ft/core'
+import { assertPads, assertPair } from './axes.ts'
+
+export interface ProductOptions {
+  readonly bias: Tensor | undefined
+  readonly activation: Activation | undefined
+  readonly out: Tensor | undefined
+  readonly emit: Emit
+}
+
+/** What the options must agree with. */
+export interface Result {
+  readonly where: string
+  /** Columns of the product: bias elements. */
+  readonly n: number
+  readonly outShape: readonly number[]
+  readonly outType: DType
+}
+
+export function resolveOptions(options: MatmulOptions, result: Result): ProductOptions {
+  const { where, n, outShape, outType } = result
+  const { bias, activation, out, emit = {} } = options
+  if (bias !== undefined) assertTensor(bias, { where, argument: 'options.bias', dtype: outType, shape: [n] })
+  if (activation !== undefined)
+    assertOneOf(activation, { where, argument: 'options.activation', values: ['relu', 'gelu'] })
+  if (activation === 'gelu' && outType === 'int32')
+    throw new FtError('UNSUPPORTED', `${where}: no GELU of integers; convert the product to float32 first`, { activation })
+  if (out !== undefined) assertTensor(out, { where, argument: 'options.out', dtype: outType, shape: outShape })
+  resolveEmit(emit, where)
+  return { bias, activation, out, emit }
+}
+
+const flags = ['rowSums', 'columnSums', 'total', 'replica', 'rowStatistics'] as const
+
+function resolveEmit(emit: Emit, where: string): void {
+  if (typeof emit !== 'object' || emit === null)
+    throw invalidArgument({ where, argument: 'options.emit' }, 'an object', emit)
+  for (const flag of flags)
+    if (emit[flag] !== undefined)
+      assertOneOf(emit[flag], { where, argument: `options.emit.${flag}`, values: [true, false] })
+  if (emit.tileSums !== undefined)
+    assertOneOf(emit.tileSums, { where, argument: 'options.emit.tileSums', values: ['one-sided', 'two-sided'] })
+  if (emit.nextChecksum !== undefined) resolveNextChecksum(emit.nextChecksum, where)
+}
+
+function resolveNextChecksum(next: NextChecksum, where: string): void {
+  const argument = 'options.emit.nextChecksum'
+  assertOneOf(next.kind, { where, argument: `${argument}.kind`, values: ['matmul', 'conv2d'] })
+  if (next.kind === 'matmul') return
+  if (where !== 'conv2d')
+    throw new FtError(
+      'UNSUPPORTED',
+      `${where}: \`${argument}\` of kind 'conv2d' needs pixels, which only conv2d has; ask for kind 'matmul'`,
+      { where },
+    )
+  assertPair(next.kernel, { where, argument: `${argument}.kernel`, min: 1 })
+  assertPair(next.stride, { where, argument: `${argument}.stride`, min: 1 })
+  assertPair(next.dilation, { where, argument: `${argument}.dilation`, min: 1 })
+  assertPads(next.pad, { where, argument: `${argument}.pad` })
+}

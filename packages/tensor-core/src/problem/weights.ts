@@ -1,0 +1,84 @@
+// Prepared weights as an engine hands them out: whose they are, whether they still live, what they are for.
+import { FtError, type PreparedWeights, type Tensor } from '@ft/core'
+
+export interface WeightFacts {
+  readonly kind: PreparedWeights['kind']
+  readonly k: number
+  readonly n: number
+  readonly groups: number
+  readonly bytes: number
+  readonly rowSums: Float64Array
+  /** Whether the weights were a batch of matrices. */
+  readonly batched: boolean
+}
+
+export interface KnownWeights<T> {
+  readonly value: T
+  readonly facts: WeightFacts
+}
+
+export interface WeightsRegistry<T> {
+  /** @throws `INVALID_ARGUMENT` after `close` */
+  assertOpen(where: string): void
+  add(value: T, facts: WeightFacts): PreparedWeights
+  /** The engine's own form of prepared weights; undefined for a plain tensor. */
+  find(weights: Tensor | PreparedWeights, use: { where: string; kind: PreparedWeights['kind'] }): KnownWeights<T> | undefined
+  /** Releases everything and refuses further use. */
+  close(): void
+}
+
+/**
+ * @param free - gives back what a value holds outside the garbage collector's reach; called once for each, at the
+ * latest when nobody holds the weights any more
+ */
+export function createWeightsRegistry<T extends object>(build: string, free: (value: T) => void = () => undefined): WeightsRegistry<T> {
+  const entries = new WeakMap<object, KnownWeights<T>>()
+  const living = new Set<T>()
+  let closed = false
+
+  function release(value: T): void {
+    if (living.delete(value)) free(value)
+  }
+  const net = new FinalizationRegistry<T>(release)
+
+  function assertOpen(where: string): void {
+    if (closed) throw new FtError('INVALID_ARGUMENT', `${where}: the engine was disposed; create another`)
+  }
+
+  return {
+    assertOpen,
+    add(value, facts) {
+      const { kind, k, n, groups, bytes, rowSums } = facts
+      const weights: PreparedWeights = { build, kind, k, n, groups, bytes, rowSums, release: () => release(value) }
+      entries.set(weights, { value, facts })
+      living.add(value)
+      net.register(weights, value)
+      return weights
+    },
+    find(weights, { where, kind }) {
+      assertOpen(where)
+      if (typeof weights !== 'object' || weights === null || !('release' in weights)) return undefined
+      const entry = entries.get(weights)
+      if (entry === undefined) {
+        const maker = weights.build === build ? 'another engine' : `build '${weights.build}'`
+        throw new FtError(
+          'INVALID_ARGUMENT',
+          `${where}: the weights were prepared by ${maker}; this engine is '${build}': prepare them here`,
+          { build, prepared: weights.build },
+        )
+      }
+      if (!living.has(entry.value))
+        throw new FtError('INVALID_ARGUMENT', `${where}: the weights were released; prepare them again`)
+      if (entry.facts.kind !== kind)
+        throw new FtError('INVALID_ARGUMENT', `${where}: the weights were prepared for '${entry.facts.kind}'; prepare them for '${kind}'`, {
+          kind,
+          prepared: entry.facts.kind,
+        })
+      return entry
+    },
+    close() {
+      closed = true
+      for (const value of [...living]) release(value)
+    },
+  }
+}

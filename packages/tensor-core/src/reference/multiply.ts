@@ -1,0 +1,224 @@
+// The reference product: C = A B in float64, one element after the other, with every emitted sum and every fault site.
+// The simplest code that is right; engines are compared with it.
+import { FtError, type Activation, type Emit, type Fault, type Product, type Tensor, type TypedArray } from '@ft/core'
+import { gelu } from '../problem/gelu.ts'
+import { strike, type FaultContext } from '../problem/faults.ts'
+import { planNextChecksum, type NextChecksumPlan } from '../problem/next-checksum.ts'
+import type { Counts } from './counts.ts'
+import { matrixA, outputIndex, type Problem, type WeightMatrices } from './matrices.ts'
+import * as sums from './sums.ts'
+import type { Pair, ProductMatrices, Tile } from './sums.ts'
+
+export interface ReferenceRun {
+  readonly weights: WeightMatrices
+  readonly faults: readonly Fault[]
+  readonly context: FaultContext
+  readonly tile: Tile
+  readonly counts: Counts
+}
+
+export function multiply(problem: Problem, run: ReferenceRun): Product {
+  const { count, m, n, emit } = problem
+  const plan = emit.nextChecksum === undefined ? undefined : planNextChecksum(problem, emit.nextChecksum)
+  const output = problem.out ?? newTensor(problem)
+  const parts: Parts[] = []
+  const next = plan === undefined ? undefined : newChecksum(problem, plan)
+  for (let item = 0; item < count; item++) {
+    const matrices = computeProduct(problem, run, item)
+    parts.push(emitSums(matrices, emit, run))
+    for (let i = 0; i < m; i++)
+      for (let j = 0; j < n; j++) {
+        const value = finish(matrices.c[i * n + j] as number, problem, biasIndex(problem, item, j))
+        output.data[outputIndex(problem, { item, i, j })] = value
+        if (plan !== undefined && next !== undefined) addToChecksum(next.data, plan, problem, { item, i, j, value })
+      }
+    run.counts.product.bytes += (problem.integer ? 1 : 4) * (m * problem.k + problem.k * n) + 4 * m * n
+  }
+  strikeChecksums(parts, run)
+  return {
+    output,
+    ...join(parts, problem, run.tile),
+    ...(next === undefined ? {} : { nextChecksum: next }),
+  }
+}
+
+/** One product, by the definition. */
+function computeProduct(problem: Problem, run: ReferenceRun, item: number): ProductMatrices {
+  const { m, n, k } = problem
+  const cleanA = matrixA(problem, item)
+  const weightItem = run.weights.count === 1 ? 0 : item
+  const cleanB = run.weights.values.slice(weightItem * k * n, (weightItem + 1) * k * n)
+  const a = cleanA.slice()
+  const b = cleanB.slice()
+  const c = new Float64Array(m * n)
+  const faults = faultsOf(run, { item, weightItem, m, k })
+  for (const { site, effect } of faults) {
+    if (site.kind === 'operand') hit(a, (site.row - item * m) * k + site.step, effect, run.context.operand)
+    if (site.kind === 'packed-weight')
+      hit(b, (site.step - weightItem * k) * n + site.column, effect, problem.integer ? 'int8' : 'float32')
+  }
+  const accumulator = problem.integer ? 'int32' : 'float32'
+  for (let i = 0; i < m; i++)
+    for (let j = 0; j < n; j++) {
+      const here = faults.filter(({ site }) => 'column' in site && 'row' in site && site.row === item * m + i && site.column === j)
+      let sum = 0
+      for (let s = 0; s < k; s++) {
+        const term = (a[i * k + s] as number) * (b[s * n + j] as number)
+        sum += term
+        for (const { site, effect } of here) {
+          if (site.kind !== 'accumulator' || site.step !== s) continue
+          if (effect.kind === 'drop-term') sum -= term
+          else if (effect.kind === 'double-term') sum += term
+          else sum = strike(stored(sum, problem), effect, accumulator)
+        }
+      }
+      let value = stored(sum, problem)
+      for (const { site, effect } of here) if (site.kind === 'output') value = strike(value, effect, accumulator)
+      c[i * n + j] = value
+    }
+  run.counts.product.multiplyAdds += m * n * k
+  return { m, n, k, a, cleanA, b, cleanB, c }
+}
+
+/** A finished accumulator as the output's type holds it. */
+function stored(sum: number, problem: Problem): number {
+  return problem.integer ? sum | 0 : Math.fround(sum)
+}
+
+/** Bias and activation. */
+function finish(value: number, problem: Problem, channel: number): number {
+  const biased = problem.bias === undefined ? value : value + (problem.bias.data[channel] as number)
+  return stored(activate(problem.integer ? biased | 0 : biased, problem.activation), problem)
+}
+
+function activate(value: number, activation: Activation | undefined): number {
+  if (activation === undefined) return value
+  return activation === 'relu' ? Math.max(0, value) : gelu(value)
+}
+
+function biasIndex(problem: Problem, item: number, j: number): number {
+  return problem.kind === 'conv2d' ? item * problem.n + j : j
+}
+
+function hit(values: Float64Array, at: number, effect: Fault['effect'], format: FaultContext['operand']): void {
+  values[at] = strike(values[at] as number, effect, format)
+}
+
+/** Faults that strike this product: of a batch or of groups, those whose row, or weight step, lies in it. */
+function faultsOf(run: ReferenceRun, o: { item: number; weightItem: number; m: number; k: number }): readonly Fault[] {
+  return run.faults.filter(({ site }) => {
+    if (site.kind === 'checksum') return false
+    if (site.kind === 'packed-weight') return Math.floor(site.step / o.k) === o.weightItem
+    return Math.floor(site.row / o.m) === o.item
+  })
+}
+
+// --- emitted sums -----------------------------------------------------------------------------------------------
+
+interface Parts {
+  rowSums?: Pair
+  columnSums?: Pair
+  total?: number
+  tileSums?: Pair
+  replica?: Pair
+  rowStatistics?: { sum: Float64Array; min: Float64Array; max: Float64Array }
+}
+
+function emitSums(p: ProductMatrices, emit: Emit, { tile, counts }: ReferenceRun): Parts {
+  return {
+    ...(emit.rowSums === true && { rowSums: sums.rowSums(p, counts.rowSums) }),
+    ...(emit.columnSums === true && { columnSums: sums.columnSums(p, counts.columnSums) }),
+    ...(emit.total === true && { total: sums.total(p, counts.total) }),
+    ...(emit.tileSums !== undefined && {
+      tileSums: sums.tileSums(p, { tile, sides: emit.tileSums, counts: counts.tileSums }),
+    }),
+    ...(emit.replica === true && { replica: sums.replica(p, { tile, counts: counts.replica }) }),
+    ...(emit.rowStatistics === true && { rowStatistics: sums.rowStatistics(p, counts.rowStatistics) }),
+  }
+}
+
+const checks = ['rowSums', 'columnSums', 'tileSums', 'replica'] as const
+
+/** A check sum's fault strikes the first kind of sums that was emitted. */
+function strikeChecksums(parts: readonly Parts[], run: ReferenceRun): void {
+  const kind = checks.find((name) => parts[0]?.[name] !== undefined)
+  for (const { site, effect } of run.faults) {
+    if (site.kind !== 'checksum') continue
+    const arrays = kind === undefined ? [] : parts.map((part) => (part[kind] as Pair)[site.side])
+    let index = site.index
+    const values = arrays.find((array) => {
+      if (index < array.length) return true
+      index -= array.length
+      return false
+    })
+    if (values === undefined)
+      throw new FtError('INVALID_ARGUMENT', `${run.context.where}: no check sum ${site.index} was emitted for the fault to strike`, {
+        index: site.index,
+      })
+    values[index] = strike(values[index] as number, effect, run.context.sums)
+  }
+}
+
+function join(parts: readonly Parts[], problem: Problem, tile: Tile): Partial<Product> {
+  const { emit, m, n } = problem
+  const pair = (kind: (typeof checks)[number]): Pair => ({
+    actual: concatenate(parts.map((part) => (part[kind] as Pair).actual)),
+    expected: concatenate(parts.map((part) => (part[kind] as Pair).expected)),
+  })
+  const concatenate = (arrays: readonly Float64Array[]): Float64Array => Float64Array.from(arrays.flatMap((a) => [...a]))
+  const numbers = (values: Float64Array): Float64Array | Int32Array =>
+    problem.integer ? Int32Array.from(values, (value) => value | 0) : values
+  const check = (kind: (typeof checks)[number]): { actual: Float64Array | Int32Array; expected: Float64Array | Int32Array } => {
+    const { actual, expected } = pair(kind)
+    return { actual: numbers(actual), expected: numbers(expected) }
+  }
+  const tiles = {
+    tileRows: tile.rows,
+    tileColumns: tile.columns,
+    grid: [Math.ceil(m / tile.rows), Math.ceil(n / tile.columns)] as const,
+  }
+  const statistic = (name: 'sum' | 'min' | 'max'): Float64Array =>
+    concatenate(parts.map((part) => (part.rowStatistics as NonNullable<Parts['rowStatistics']>)[name]))
+  return {
+    ...(emit.rowSums === true && { rowSums: check('rowSums') }),
+    ...(emit.columnSums === true && { columnSums: check('columnSums') }),
+    ...(emit.total === true && { total: numbers(Float64Array.from(parts, (part) => part.total as number)) }),
+    ...(emit.tileSums !== undefined && { tileSums: { ...tiles, ...check('tileSums') } }),
+    ...(emit.replica === true && { replica: { ...tiles, ...check('replica') } }),
+    ...(emit.rowStatistics === true && {
+      rowStatistics: { sum: statistic('sum'), min: statistic('min'), max: statistic('max') },
+    }),
+  }
+}
+
+// --- the next layer's checksum ----------------------------------------------------------------------------------
+
+function newChecksum(problem: Problem, plan: NextChecksumPlan): Tensor {
+  const size = plan.shape.reduce((a, b) => a * b, 1)
+  return problem.integer
+    ? { data: new Int32Array(size), shape: plan.shape, dtype: 'int32' }
+    : { data: new Float64Array(size), shape: plan.shape, dtype: 'float64' }
+}
+
+function addToChecksum(
+  sum: TypedArray,
+  plan: NextChecksumPlan,
+  problem: Problem,
+  at: { item: number; i: number; j: number; value: number },
+): void {
+  const { item, i, j, value } = at
+  const own = plan.classOfRow?.[i] ?? 0
+  plan.members.forEach((classes, tap) => {
+    if (!classes.includes(own)) return
+    const row = problem.kind === 'conv2d' ? tap : problem.outShape.length === 3 ? item : 0
+    const column = biasIndex(problem, item, j)
+    const width = plan.shape[plan.shape.length - 1] as number
+    sum[row * width + column] = (sum[row * width + column] as number) + value
+  })
+}
+
+function newTensor(problem: Problem): Tensor {
+  const size = problem.outShape.reduce((a, b) => a * b, 1)
+  const data = problem.integer ? new Int32Array(size) : new Float32Array(size)
+  return { data, shape: problem.outShape, dtype: problem.outType }
+}

@@ -1,0 +1,177 @@
+// The sums that checksum schemes need, each in its own short function: the oracle for what the engines fuse.
+// All work on one product: A as the product read it (`a`) and as it should be (`cleanA`), B alike, and C before bias
+// and activation.
+import type { Emit } from '@ft/core'
+import type { OperationCounts } from './counts.ts'
+
+export interface ProductMatrices {
+  readonly m: number
+  readonly n: number
+  readonly k: number
+  readonly a: Float64Array
+  readonly cleanA: Float64Array
+  readonly b: Float64Array
+  readonly cleanB: Float64Array
+  readonly c: Float64Array
+}
+
+export interface Pair {
+  readonly actual: Float64Array
+  readonly expected: Float64Array
+}
+
+/** `C e` beside `A (B e)`. */
+export function rowSums(p: ProductMatrices, counts: OperationCounts): Pair {
+  const { m, n, k, cleanA, cleanB, c } = p
+  const checksum = rowSumsOf(cleanB, k, n)
+  const actual = rowSumsOf(c, m, n)
+  const expected = new Float64Array(m)
+  for (let i = 0; i < m; i++)
+    for (let s = 0; s < k; s++) {
+      expected[i] = (expected[i] as number) + (cleanA[i * k + s] as number) * (checksum[s] as number)
+      counts.multiplyAdds++
+    }
+  counts.adds += m * n
+  counts.bytes += 8 * (k + 2 * m)
+  return { actual, expected }
+}
+
+/** `e^T C` beside `(e^T A) B`. */
+export function columnSums(p: ProductMatrices, counts: OperationCounts): Pair {
+  const { m, n, k, cleanA, cleanB, c } = p
+  const checksum = columnSumsOf(cleanA, m, k)
+  const actual = columnSumsOf(c, m, n)
+  const expected = new Float64Array(n)
+  for (let s = 0; s < k; s++)
+    for (let j = 0; j < n; j++) {
+      expected[j] = (expected[j] as number) + (checksum[s] as number) * (cleanB[s * n + j] as number)
+      counts.multiplyAdds++
+    }
+  counts.adds += m * k + m * n
+  // The checksum of A is complete only when the product is, so B is read once more.
+  counts.bytes += 8 * (k + 2 * n) + 4 * k * n
+  return { actual, expected }
+}
+
+export function total(p: ProductMatrices, counts: OperationCounts): number {
+  counts.adds += p.c.length
+  counts.bytes += 8
+  return p.c.reduce((sum, value) => sum + value, 0)
+}
+
+export interface Tile {
+  readonly rows: number
+  readonly columns: number
+}
+
+/** Calls back for each tile of C, row-major over the grid. */
+function forEachTile(p: ProductMatrices, tile: Tile, visit: (t: TileRange) => void): void {
+  for (let i0 = 0; i0 < p.m; i0 += tile.rows)
+    for (let j0 = 0; j0 < p.n; j0 += tile.columns)
+      visit({ i0, i1: Math.min(p.m, i0 + tile.rows), j0, j1: Math.min(p.n, j0 + tile.columns) })
+}
+
+interface TileRange {
+  readonly i0: number
+  readonly i1: number
+  readonly j0: number
+  readonly j1: number
+}
+
+/**
+ * Sum of each tile beside its product from folded operands (SC'21, section 4.2). One-sided: B is folded over the
+ * tile's columns, and each row of A multiplies the fold. Two-sided: A is folded too. Folds of B are of clean weights
+ * (made when they were packed), folds of A of what the tile read.
+ */
+export function tileSums(
+  p: ProductMatrices,
+  o: { tile: Tile; sides: NonNullable<Emit['tileSums']>; counts: OperationCounts },
+): Pair {
+  const { a, cleanB, n, k } = p
+  const { counts } = o
+  const expected: number[] = []
+  forEachTile(p, o.tile, ({ i0, i1, j0, j1 }) => {
+    let sum = 0
+    for (let s = 0; s < k; s++) {
+      let foldB = 0
+      for (let j = j0; j < j1; j++) foldB += cleanB[s * n + j] as number
+      counts.adds += j1 - j0 - 1
+      if (o.sides === 'one-sided')
+        for (let i = i0; i < i1; i++) {
+          sum += (a[i * k + s] as number) * foldB
+          counts.multiplyAdds++
+        }
+      else {
+        let foldA = 0
+        for (let i = i0; i < i1; i++) foldA += a[i * k + s] as number
+        counts.adds += i1 - i0 - 1
+        sum += foldA * foldB
+        counts.multiplyAdds++
+      }
+    }
+    expected.push(sum)
+  })
+  return withTileTotals(p, { tile: o.tile, expected, counts })
+}
+
+/** Sum of each tile beside the same products accumulated a second time, all into one accumulator. */
+export function replica(p: ProductMatrices, o: { tile: Tile; counts: OperationCounts }): Pair {
+  const { a, b, n, k } = p
+  const expected: number[] = []
+  forEachTile(p, o.tile, ({ i0, i1, j0, j1 }) => {
+    let sum = 0
+    for (let s = 0; s < k; s++)
+      for (let i = i0; i < i1; i++)
+        for (let j = j0; j < j1; j++) {
+          sum += (a[i * k + s] as number) * (b[s * n + j] as number)
+          o.counts.multiplyAdds++
+        }
+    expected.push(sum)
+  })
+  return withTileTotals(p, { tile: o.tile, expected, counts: o.counts })
+}
+
+function withTileTotals(p: ProductMatrices, o: { tile: Tile; expected: number[]; counts: OperationCounts }): Pair {
+  const actual: number[] = []
+  forEachTile(p, o.tile, ({ i0, i1, j0, j1 }) => {
+    let sum = 0
+    for (let i = i0; i < i1; i++) for (let j = j0; j < j1; j++) sum += p.c[i * p.n + j] as number
+    actual.push(sum)
+  })
+  o.counts.adds += p.m * p.n
+  o.counts.bytes += 16 * actual.length
+  return { actual: Float64Array.from(actual), expected: Float64Array.from(o.expected) }
+}
+
+/** Sum, smallest and largest element of each row of A. */
+export function rowStatistics(
+  p: ProductMatrices,
+  counts: OperationCounts,
+): { sum: Float64Array; min: Float64Array; max: Float64Array } {
+  const { m, k, cleanA } = p
+  const sum = rowSumsOf(cleanA, m, k)
+  const min = new Float64Array(m).fill(Infinity)
+  const max = new Float64Array(m).fill(-Infinity)
+  for (let i = 0; i < m; i++)
+    for (let s = 0; s < k; s++) {
+      min[i] = Math.min(min[i] as number, cleanA[i * k + s] as number)
+      max[i] = Math.max(max[i] as number, cleanA[i * k + s] as number)
+    }
+  counts.adds += 3 * m * k
+  counts.bytes += 24 * m
+  return { sum, min, max }
+}
+
+export function rowSumsOf(matrix: Float64Array, rows: number, columns: number): Float64Array {
+  const sums = new Float64Array(rows)
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < columns; j++) sums[i] = (sums[i] as number) + (matrix[i * columns + j] as number)
+  return sums
+}
+
+export function columnSumsOf(matrix: Float64Array, rows: number, columns: number): Float64Array {
+  const sums = new Float64Array(columns)
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < columns; j++) sums[j] = (sums[j] as number) + (matrix[i * columns + j] as number)
+  return sums
+}
