@@ -1,24 +1,15 @@
 // Checks of the options that the tasks on flights share.
-import { FtError } from '@ft/core'
+import { assertNumber, assertOneOf } from '@ft/core'
 import type { FlightFeatureOptions } from './flightFeatures.ts'
 
 const MOST_WINDOW_HOURS = 24 * 365
+/** The time line counts in minutes. */
+const LEAST_WINDOW_HOURS = 1 / 60
 
-export function checkFeatureOptions(options: FlightFeatureOptions, caller: string): void {
-  const { crossedHour, windowHours } = options
-  if (crossedHour !== undefined && crossedHour !== 'day' && crossedHour !== 'week') {
-    throw new FtError(
-      'INVALID_ARGUMENT',
-      `${caller}: \`crossedHour\` must be 'day' or 'week', got '${String(crossedHour)}'`,
-    )
-  }
-  for (const [name, hours] of Object.entries(windowHours ?? {})) {
-    if (!(hours > 0 && hours <= MOST_WINDOW_HOURS)) {
-      throw new FtError(
-        'INVALID_ARGUMENT',
-        `${caller}: \`windowHours.${name}\` must be above 0 and at most ${MOST_WINDOW_HOURS} hours, got ${hours}`,
-        { name, hours },
-      )
-    }
+export function checkFeatureOptions(options: FlightFeatureOptions, where: string): void {
+  const { crossedHour = 'day', windowHours = {} } = options
+  assertOneOf(crossedHour, { where, argument: 'crossedHour', values: ['day', 'week'] })
+  for (const [name, hours] of Object.entries(windowHours)) {
+    assertNumber(hours, { where, argument: `windowHours.${name}`, min: LEAST_WINDOW_HOURS, max: MOST_WINDOW_HOURS })
   }
 }

@@ -1,5 +1,5 @@
 // Ranking the departures of a route (or an airport) and day by how late they arrive: the ones to watch first.
-import { FtError } from '@ft/core'
+import { assertInteger, assertOneOf } from '@ft/core'
 import { createRandom } from '@ft/core/random'
 import { dayOf, END_DAY, splitByDay, type Split } from './calendar.ts'
 import { checkFeatureOptions } from './flightOptions.ts'
@@ -35,6 +35,8 @@ export interface DeparturesToRank extends FlightFeatures {
   readonly split: Split
 }
 
+const WHERE = 'departuresToRank'
+
 /** Grade g is the number of these that the delay in minutes exceeds. */
 const GRADE_MINUTES = [15, 30, 60, 120]
 
@@ -44,7 +46,7 @@ const GRADE_MINUTES = [15, 30, 60, 120]
  * @throws FtError `INVALID_ARGUMENT` for options out of range, `ABORTED`
  */
 export function departuresToRank(flights: Flights, options: DeparturesToRankOptions = {}): DeparturesToRank {
-  checkFeatureOptions(options, 'departuresToRank')
+  checkFeatureOptions(options, WHERE)
   const { flight, groupSizes, groupDays } = listsOf(flights, options)
   const features = flightFeatures(flights, { ...options, chosen: flight })
   const relevance = Uint8Array.from(
@@ -71,10 +73,8 @@ interface Lists {
 /** Groups flights by day and key with a counting sort, keeps long enough lists, then as many as asked for. */
 function listsOf(flights: Flights, options: DeparturesToRankOptions): Lists {
   const { by = 'route', leastFlights = 4 } = options
-  if (by !== 'route' && by !== 'origin') {
-    throw new FtError('INVALID_ARGUMENT', `departuresToRank: \`by\` must be 'route' or 'origin', got '${String(by)}'`)
-  }
-  checkWhole('leastFlights', leastFlights, 1, Infinity)
+  assertOneOf(by, { where: WHERE, argument: 'by', values: ['route', 'origin'] })
+  assertInteger(leastFlights, { where: WHERE, argument: 'leastFlights', min: 1 })
   const routes = routesOf(flights)
   const keys = by === 'route' ? routes.names.length : flights.airports.length
   const cellOf = (i: number): number =>
@@ -107,19 +107,10 @@ function listsOf(flights: Flights, options: DeparturesToRankOptions): Lists {
 
 function chooseCells(cells: readonly number[], options: DeparturesToRankOptions): readonly number[] {
   const { groups = cells.length, seed = 1 } = options
-  checkWhole('groups', groups, 1, cells.length)
+  assertInteger(groups, { where: WHERE, argument: 'groups', min: 1, max: cells.length })
   const random = createRandom(seed).stream('flight lists')
   return Array.from({ length: groups }, (_, g) => {
     const start = Math.floor((g * cells.length) / groups)
     return cells[random.integer(start, Math.floor(((g + 1) * cells.length) / groups) - 1)]!
   })
-}
-
-function checkWhole(name: string, value: number, low: number, high: number): void {
-  if (Number.isInteger(value) && value >= low && value <= high) return
-  throw new FtError(
-    'INVALID_ARGUMENT',
-    `departuresToRank: \`${name}\` must be a whole number from ${low} to ${high}, got ${value}`,
-    { name, value },
-  )
 }

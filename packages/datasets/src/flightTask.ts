@@ -1,5 +1,5 @@
 // The task on the flights: at the moment of departure, will this flight arrive more than 15 minutes late?
-import { FtError } from '@ft/core'
+import { assertInteger } from '@ft/core'
 import { createRandom } from '@ft/core/random'
 import { dayOf, END_DAY, MINUTES_A_DAY, splitByDay, type Split } from './calendar.ts'
 import { checkFeatureOptions } from './flightOptions.ts'
@@ -58,13 +58,7 @@ function chooseFlights({ rows: all, time }: Flights, options: FlightTaskOptions)
   let eligible = all
   while (eligible > 0 && time[eligible - 1]! >= END_DAY * MINUTES_A_DAY) eligible--
   const rows = options.rows ?? eligible
-  if (!Number.isInteger(rows) || rows < 1 || rows > eligible) {
-    throw new FtError(
-      'INVALID_ARGUMENT',
-      `flightTask: \`rows\` must be a whole number from 1 to ${eligible} (the flights until 30 June), got ${rows}`,
-      { rows, eligible },
-    )
-  }
+  assertInteger(rows, { where: 'flightTask', argument: 'rows', min: 1, max: eligible })
   const random = createRandom(options.seed ?? 1).stream('flight rows')
   return Int32Array.from({ length: rows }, (_, r) => {
     const start = Math.floor((r * eligible) / rows)

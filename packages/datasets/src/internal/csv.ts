@@ -13,6 +13,8 @@ export interface CsvForm {
   readonly comment?: string
   /** Blanks around cells are dropped; default false. */
   readonly trim?: boolean
+  /** Records may differ in length; default false. */
+  readonly ragged?: boolean
 }
 
 export interface CsvRecord {
@@ -25,7 +27,7 @@ export interface CsvRecord {
 const LONGEST_RECORD = 1 << 20
 
 /**
- * Streams the records of a file. Empty lines are left out; all records have as many cells as the first.
+ * Streams the records of a file. Empty lines are left out; records have as many cells as the first unless `ragged`.
  *
  * @throws FtError `CORRUPT_DATA` naming the line; `IO` when the file cannot be read
  */
@@ -35,6 +37,7 @@ export async function* csvRecords(source: Source, reader: string, form: CsvForm 
     quote: form.quote ?? '"',
     ...(form.comment === undefined ? {} : { comment: form.comment, comment_no_infix: true }),
     trim: form.trim ?? false,
+    relax_column_count: form.ragged ?? false,
     skip_empty_lines: true,
     max_record_size: LONGEST_RECORD,
     bom: true,

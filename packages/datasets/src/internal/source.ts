@@ -1,61 +1,54 @@
 // Where a reader's bytes come from: a path or bytes in memory, gzip-compressed or not.
+import { createHash, type Hash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
 import { FtError, isFtError } from '@ft/core'
 
-/** A file's path, or its bytes. Gzip is recognised by its first two bytes, whatever the name. */
-export type Source = string | Uint8Array
+/** A file whose content is known: whoever reads it to its end learns whether it is still that. */
+export interface CheckedFile {
+  readonly path: string
+  /** SHA-256 of the decompressed content; one of them must hold. */
+  readonly sha256: readonly string[]
+}
+
+/** A file's path, a checked file, or bytes. Gzip is recognised by its first two bytes, whatever the name. */
+export type Source = string | CheckedFile | Uint8Array
 
 /** How errors name a source. */
 export function nameOf(source: Source): string {
-  return typeof source === 'string' ? source : `${source.length} bytes in memory`
+  if (source instanceof Uint8Array) return `${source.length} bytes in memory`
+  return typeof source === 'string' ? source : source.path
 }
 
 /**
  * The whole of a source, as stored (not decompressed).
  *
- * @throws FtError `IO` when the file cannot be read
+ * @throws FtError `IO` when the file cannot be read, `CHECKSUM_MISMATCH` when a checked file has changed
  */
 export async function readWhole(source: Source, reader: string): Promise<Uint8Array> {
-  if (typeof source !== 'string') return source
-  try {
-    return await readFile(source)
-  } catch (cause) {
-    throw cannotRead(source, reader, cause)
-  }
+  if (source instanceof Uint8Array) return source
+  const bytes = await readFile(nameOf(source)).catch((cause: unknown) => {
+    throw cannotRead(nameOf(source), reader, cause)
+  })
+  checkSum(source, reader, createHash('sha256').update(bytes))
+  return bytes
 }
 
 /**
  * The content of a source piece by piece, decompressed when it is gzip. Holds one piece at a time.
  *
- * @throws FtError `IO` when the file cannot be read, `CORRUPT_DATA` when the gzip stream is damaged or cut
+ * @throws FtError `IO` when the file cannot be read, `CORRUPT_DATA` when the gzip stream is damaged or cut,
+ * `CHECKSUM_MISMATCH` after the last piece of a checked file that has changed
  */
 export async function* contentOf(source: Source, reader: string): AsyncGenerator<Uint8Array, void, undefined> {
-  const stored = typeof source === 'string' ? createReadStream(source, { highWaterMark: 1 << 18 }) : piecesOf(source)
-  const pieces = stored[Symbol.asyncIterator]()
-  try {
-    const head = await firstBytes(pieces)
-    if (head.length < 2 || head[0] !== 0x1f || head[1] !== 0x8b) {
-      yield* rest(head, pieces)
-      return
-    }
-    yield* gunzip(rest(head, pieces))
-  } catch (cause) {
-    if (isFtError(cause)) throw cause
-    if (isZlibError(cause)) {
-      throw new FtError(
-        'CORRUPT_DATA',
-        `${reader}: ${nameOf(source)} is not a whole gzip stream (${cause.message}); get the file again`,
-        { source: nameOf(source) },
-        { cause },
-      )
-    }
-    throw cannotRead(nameOf(source), reader, cause)
-  } finally {
-    await pieces.return?.()
+  const hash = createHash('sha256')
+  for await (const piece of decompressed(source, reader)) {
+    if (isChecked(source)) hash.update(piece)
+    yield piece
   }
+  checkSum(source, reader, hash)
 }
 
 /** The whole decompressed content; refuses to grow past `limit` bytes. */
@@ -80,6 +73,41 @@ export async function readContent(source: Source, reader: string, limit: number)
     at += piece.length
   }
   return whole
+}
+
+async function* decompressed(source: Source, reader: string): AsyncGenerator<Uint8Array, void, undefined> {
+  const stored: AsyncIterable<Uint8Array> =
+    source instanceof Uint8Array ? piecesOf(source) : createReadStream(nameOf(source), { highWaterMark: 1 << 18 })
+  const pieces = stored[Symbol.asyncIterator]()
+  try {
+    const head = await firstBytes(pieces)
+    const isGzip = head[0] === 0x1f && head[1] === 0x8b
+    yield* isGzip ? gunzip(rest(head, pieces)) : rest(head, pieces)
+  } catch (cause) {
+    if (isFtError(cause)) throw cause
+    if (!isZlibError(cause)) throw cannotRead(nameOf(source), reader, cause)
+    throw new FtError(
+      'CORRUPT_DATA',
+      `${reader}: ${nameOf(source)} is not a whole gzip stream (${cause.message}); get the file again`,
+      { source: nameOf(source) },
+      { cause },
+    )
+  } finally {
+    await pieces.return?.()
+  }
+}
+
+const isChecked = (source: Source): source is CheckedFile => typeof source === 'object' && 'sha256' in source
+
+function checkSum(source: Source, reader: string, hash: Hash): void {
+  if (!isChecked(source)) return
+  const got = hash.digest('hex')
+  if (source.sha256.includes(got)) return
+  throw new FtError(
+    'CHECKSUM_MISMATCH',
+    `${reader}: the content of ${source.path} must have SHA-256 ${source.sha256.join(' or ')}, got ${got}; get the file again`,
+    { path: source.path, expected: source.sha256, got },
+  )
 }
 
 async function* piecesOf(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
