@@ -1,6 +1,6 @@
 // Fault models that strike many outputs at once: rows, columns and tiles (a wrong lane, a wrong address, a lost
 // write), and pairs whose errors cancel in a plain sum.
-import { assertInteger, assertNumber, assertOneOf } from '../guards.ts'
+import { assertInteger, assertOneOf, invalidArgument } from '../guards.ts'
 import { bytesPerElement } from '../formats/dtypes.ts'
 import type { Random } from '../random/types.ts'
 import type { Fault, FaultEffect } from '../types/faults.ts'
@@ -60,7 +60,7 @@ export function cancellingPairs(
 ): FaultModel {
   const { along = 'row', magnitude = [1, 1024] } = options
   assertOneOf(along, { where: 'cancellingPairs', argument: 'along', values: ['row', 'column', 'diagonal'] })
-  const [smallest, largest] = magnitude.map(exponentOf) as [number, number]
+  const sizes = powersOfTwo(magnitude)
   return {
     name: `cancelling-${along}`,
     population: (layer) => sitePopulation(layer, { kind: 'output' }),
@@ -68,7 +68,7 @@ export function cancellingPairs(
       const { rows, columns } = extentOf(layer)
       const [row, otherRow] = along === 'row' ? same(random, rows) : different(random, rows, 'rows')
       const [column, otherColumn] = along === 'column' ? same(random, columns) : different(random, columns, 'columns')
-      const size = 2 ** random.integer(smallest, largest)
+      const size = random.pick(sizes)
       const value = random.bernoulli(0.5) ? size : -size
       return [
         outputFault(layer, { row, column, effect: { kind: 'add', value } }),
@@ -119,9 +119,13 @@ function different(random: Random, size: number, what: string): [number, number]
   return [first as number, second as number]
 }
 
-function exponentOf(value: number): number {
-  assertNumber(value, { where: 'cancellingPairs', argument: 'magnitude', min: 2 ** -100, max: 2 ** 100 })
-  const exponent = Math.round(Math.log2(value)) // an exact power of two has an exact check below
-  assertOneOf(value, { where: 'cancellingPairs', argument: 'magnitude', values: [2 ** exponent] })
-  return exponent
+/** All powers of two from the smallest to the largest, which must be such themselves. */
+function powersOfTwo([smallest, largest]: readonly [number, number]): number[] {
+  const powers: number[] = []
+  for (let exponent = -100, power = 2 ** -100; exponent <= 100; exponent++, power *= 2) {
+    if (power >= smallest && power <= largest) powers.push(power)
+  }
+  if (powers[0] === smallest && powers.at(-1) === largest) return powers
+  const at = { where: 'cancellingPairs', argument: 'magnitude' }
+  throw invalidArgument(at, 'two powers of two, ascending, from 2^-100 to 2^100', [smallest, largest])
 }

@@ -112,8 +112,9 @@ function jackknifeAcceleration(n: number, evaluate: (indices: Uint32Array) => nu
   let squares = 0
   let cubes = 0
   for (const x of values) {
-    squares += (centre - x) ** 2
-    cubes += (centre - x) ** 3
+    const distance = centre - x
+    squares += distance * distance
+    cubes += distance * distance * distance
   }
   return squares === 0 ? 0 : cubes / (6 * squares * Math.sqrt(squares))
 }
