@@ -1,0 +1,239 @@
+// Kernels of tree growing on binned rows. Every address is the caller's; nothing is allocated here, so any number of
+// threads may run them on disjoint ranges. Bins lie row-major, one byte a cell, rows `stride` bytes apart (a multiple
+// of 4); bin 0 is the missing value.
+//
+// A row's gradient and hessian travel as one 64-bit integer: gradient in the high half (signed), hessian in the low half
+// (unsigned). Sums of them are exact in any order, which makes a model's bits independent of the number of threads.
+
+/** Bytes of one feature's histogram: 256 bins of 8 bytes. */
+const FEATURE_BYTES: usize = 2048
+
+/** Histogram of a node's rows: hist[feature][bin] += gh, for rows[start..end) with gh in node order. */
+export function histogram(rows: usize, gh: usize, start: u32, end: u32, bins: usize, stride: u32, features: u32, hist: usize): void {
+  const whole = features & ~3
+  for (let i = start; i < end; i++) {
+    const sum = load<u64>(gh + ((<usize>i) << 3))
+    let cell = bins + <usize>load<u32>(rows + ((<usize>i) << 2)) * <usize>stride
+    let at = hist
+    let f: u32 = 0
+    for (; f < whole; f += 4) {
+      const four = load<u32>(cell)
+      const a = at + ((<usize>(four & 255)) << 3)
+      const b = at + ((<usize>((four >> 8) & 255)) << 3)
+      const c = at + ((<usize>((four >> 16) & 255)) << 3)
+      const d = at + ((<usize>(four >> 24)) << 3)
+      store<u64>(a, load<u64>(a) + sum)
+      store<u64>(b, load<u64>(b, FEATURE_BYTES) + sum, FEATURE_BYTES)
+      store<u64>(c, load<u64>(c, FEATURE_BYTES * 2) + sum, FEATURE_BYTES * 2)
+      store<u64>(d, load<u64>(d, FEATURE_BYTES * 3) + sum, FEATURE_BYTES * 3)
+      cell += 4
+      at += FEATURE_BYTES * 4
+    }
+    for (; f < features; f++) {
+      const a = at + ((<usize>load<u8>(cell)) << 3)
+      store<u64>(a, load<u64>(a) + sum)
+      cell += 1
+      at += FEATURE_BYTES
+    }
+  }
+}
+
+/** Rows in each bin: counts[feature][bin], 256 32-bit counts a feature. */
+export function countRows(rows: usize, start: u32, end: u32, bins: usize, stride: u32, features: u32, counts: usize): void {
+  for (let i = start; i < end; i++) {
+    const cell = bins + <usize>load<u32>(rows + ((<usize>i) << 2)) * <usize>stride
+    for (let f: u32 = 0; f < features; f++) {
+      const at = counts + ((<usize>f) << 10) + ((<usize>load<u8>(cell + f)) << 2)
+      store<u32>(at, load<u32>(at) + 1)
+    }
+  }
+}
+
+/** a += b over 64-bit (histograms) integers, `bytes` a multiple of 16. */
+export function add64(a: usize, b: usize, bytes: u32): void {
+  for (let i: usize = 0; i < bytes; i += 16) v128.store(a + i, i64x2.add(v128.load(a + i), v128.load(b + i)))
+}
+
+/** out = a - b, where out may be a: the larger sibling's histogram. */
+export function subtract64(out: usize, a: usize, b: usize, bytes: u32): void {
+  for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, i64x2.sub(v128.load(a + i), v128.load(b + i)))
+}
+
+/** out = a - b over 32-bit counts. */
+export function subtract32(out: usize, a: usize, b: usize, bytes: u32): void {
+  for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, i32x4.sub(v128.load(a + i), v128.load(b + i)))
+}
+
+/**
+ * Stable partition of rows[start..end) and their gh: rows that go left stay in place from `start`, the others move to
+ * `spareRows`, `spareGh`. Returns how many go left. A row goes left when its bin is in [1, split], or 0 and `missingLeft`.
+ */
+export function partition(
+  rows: usize,
+  gh: usize,
+  start: u32,
+  end: u32,
+  bins: usize,
+  stride: u32,
+  feature: u32,
+  split: u32,
+  missingLeft: u32,
+  spareRows: usize,
+  spareGh: usize,
+): u32 {
+  let left = rows + ((<usize>start) << 2)
+  let leftGh = gh + ((<usize>start) << 3)
+  let right = spareRows
+  let rightGh = spareGh
+  const column = bins + feature
+  // Bins are compared as bin - 1 in unsigned arithmetic, so that 0 is the largest: right unless missingLeft shifts it.
+  const shift: u32 = missingLeft ? 0 : 1
+  const limit: u32 = split - shift
+  for (let i = start; i < end; i++) {
+    const row = load<u32>(rows + ((<usize>i) << 2))
+    const sum = load<u64>(gh + ((<usize>i) << 3))
+    const goes = <usize>((<u32>load<u8>(column + <usize>row * <usize>stride) - shift) <= limit)
+    store<u32>(left, row)
+    store<u64>(leftGh, sum)
+    store<u32>(right, row)
+    store<u64>(rightGh, sum)
+    left += goes << 2
+    leftGh += goes << 3
+    right += (goes ^ 1) << 2
+    rightGh += (goes ^ 1) << 3
+  }
+  return <u32>((left - rows) >> 2) - start
+}
+
+/**
+ * Like `partition`, for a categorical split: a row goes left when the bit of its bin is set in the 256-bit set at `set`.
+ */
+export function partitionSet(
+  rows: usize,
+  gh: usize,
+  start: u32,
+  end: u32,
+  bins: usize,
+  stride: u32,
+  feature: u32,
+  set: usize,
+  spareRows: usize,
+  spareGh: usize,
+): u32 {
+  let left = rows + ((<usize>start) << 2)
+  let leftGh = gh + ((<usize>start) << 3)
+  let right = spareRows
+  let rightGh = spareGh
+  const column = bins + feature
+  for (let i = start; i < end; i++) {
+    const row = load<u32>(rows + ((<usize>i) << 2))
+    const sum = load<u64>(gh + ((<usize>i) << 3))
+    const bin = <u32>load<u8>(column + <usize>row * <usize>stride)
+    const goes = <usize>((load<u32>(set + ((bin >> 5) << 2)) >> (bin & 31)) & 1)
+    store<u32>(left, row)
+    store<u64>(leftGh, sum)
+    store<u32>(right, row)
+    store<u64>(rightGh, sum)
+    left += goes << 2
+    leftGh += goes << 3
+    right += (goes ^ 1) << 2
+    rightGh += (goes ^ 1) << 3
+  }
+  return <u32>((left - rows) >> 2) - start
+}
+
+/** ids[row] = leaf for rows[start..end). */
+export function assignLeaf8(rows: usize, start: u32, end: u32, ids: usize, leaf: u32): void {
+  for (let i = start; i < end; i++) store<u8>(ids + <usize>load<u32>(rows + ((<usize>i) << 2)), <u8>leaf)
+}
+
+export function assignLeaf16(rows: usize, start: u32, end: u32, ids: usize, leaf: u32): void {
+  for (let i = start; i < end; i++) store<u16>(ids + ((<usize>load<u32>(rows + ((<usize>i) << 2))) << 1), <u16>leaf)
+}
+
+/** scores[i] += values[ids[i]]: a tree's contribution from its leaf ids. */
+export function gather8(ids: usize, values: usize, start: u32, end: u32, scores: usize): void {
+  for (let i = start; i < end; i++) {
+    const at = scores + ((<usize>i) << 3)
+    store<f64>(at, load<f64>(at) + load<f64>(values + ((<usize>load<u8>(ids + i)) << 3)))
+  }
+}
+
+export function gather16(ids: usize, values: usize, start: u32, end: u32, scores: usize): void {
+  for (let i = start; i < end; i++) {
+    const at = scores + ((<usize>i) << 3)
+    store<f64>(at, load<f64>(at) + load<f64>(values + ((<usize>load<u16>(ids + ((<usize>i) << 1))) << 3)))
+  }
+}
+
+/** y = y + factor * x over doubles. */
+export function axpy(y: usize, x: usize, factor: f64, start: u32, end: u32): void {
+  for (let i = <usize>start; i < <usize>end; i++) {
+    store<f64>(y + (i << 3), load<f64>(y + (i << 3)) + factor * load<f64>(x + (i << 3)))
+  }
+}
+
+/** Bytes of a node of a binned tree: feature u16, split bin u8, flags u8, left i32, right i32, set offset u32. */
+const NODE: usize = 16
+const MISSING_LEFT: u32 = 1
+const CATEGORICAL: u32 = 2
+
+/** Follows a tree on binned rows. Children below 0 are leaves: ~leaf. `sets` holds 32-byte bit sets. */
+@inline
+function route(cell: usize, nodes: usize, sets: usize): u32 {
+  let node: i32 = 0
+  while (node >= 0) {
+    const at = nodes + (<usize>node) * NODE
+    const bin = <u32>load<u8>(cell + <usize>load<u16>(at))
+    const flags = <u32>load<u8>(at, 3)
+    let left: bool
+    if (flags & CATEGORICAL) left = ((load<u32>(sets + <usize>load<u32>(at, 12) + ((bin >> 5) << 2)) >> (bin & 31)) & 1) != 0
+    else left = bin == 0 ? (flags & MISSING_LEFT) != 0 : bin <= <u32>load<u8>(at, 2)
+    node = left ? load<i32>(at, 4) : load<i32>(at, 8)
+  }
+  return <u32>~node
+}
+
+/** ids[row] = leaf for rows start..end of a binned matrix. */
+export function routeRows(bins: usize, stride: u32, start: u32, end: u32, nodes: usize, sets: usize, ids: usize, wide: u32): void {
+  for (let row = start; row < end; row++) {
+    const leaf = route(bins + <usize>row * <usize>stride, nodes, sets)
+    if (wide) store<u16>(ids + ((<usize>row) << 1), <u16>leaf)
+    else store<u8>(ids + row, <u8>leaf)
+  }
+}
+
+/** Sums of gradient and hessian (float64 pairs) over rows[start..end), in order, into out[0], out[1]. */
+export function leafSums(rows: usize, start: u32, end: u32, gradients: usize, hessians: usize, out: usize): void {
+  let g: f64 = 0
+  let h: f64 = 0
+  for (let i = start; i < end; i++) {
+    const row = (<usize>load<u32>(rows + ((<usize>i) << 2))) << 3
+    g += load<f64>(gradients + row)
+    h += load<f64>(hessians + row)
+  }
+  store<f64>(out, g)
+  store<f64>(out, h, 8)
+}
+
+/** Totals that choose the scales: sum of |gradient| and of hessian over rows start..end, into out[0], out[1]. */
+export function magnitudes(gradients: usize, hessians: usize, start: u32, end: u32, out: usize): void {
+  let g: f64 = 0
+  let h: f64 = 0
+  for (let i = <usize>start; i < <usize>end; i++) {
+    g += abs(load<f64>(gradients + (i << 3)))
+    h += load<f64>(hessians + (i << 3))
+  }
+  store<f64>(out, g)
+  store<f64>(out, h, 8)
+}
+
+/** gh[i] = packed(gradient * scaleG, hessian * scaleH) of row rows[i]. */
+export function quantize(rows: usize, start: u32, end: u32, gradients: usize, hessians: usize, scaleG: f64, scaleH: f64, gh: usize): void {
+  for (let i = start; i < end; i++) {
+    const row = (<usize>load<u32>(rows + ((<usize>i) << 2))) << 3
+    const g = <i64>nearest(load<f64>(gradients + row) * scaleG)
+    const h = <u64>nearest(load<f64>(hessians + row) * scaleH)
+    store<u64>(gh + ((<usize>i) << 3), (<u64>g << 32) + h)
+  }
+}

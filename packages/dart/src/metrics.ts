@@ -1,0 +1,122 @@
+// Metrics of predictions, all weighted.
+import { FtError } from '@ft/core'
+import { exp, log } from '@ft/core/math'
+import { sigmoid, softmaxInPlace } from './objectives/classification.ts'
+
+export type MetricName = 'rmse' | 'mae' | 'logloss' | 'error' | 'auc' | 'mlogloss' | 'merror' | 'poisson-deviance'
+
+/** Raw scores, one array an output, with what is needed to judge them. */
+export interface Scored {
+  readonly scores: readonly Float64Array[]
+  readonly labels: Float64Array
+  readonly weights?: Float64Array | undefined
+}
+
+export interface Metric {
+  readonly name: string
+  readonly better: 'lower' | 'higher'
+  compute(scored: Scored): number
+}
+
+/** A metric of one's own on raw scores. */
+export type CustomMetric = Metric
+
+const first = ({ scores }: Scored): Float64Array => scores[0] as Float64Array
+
+function average({ labels, weights }: Scored, loss: (row: number) => number): number {
+  let sum = 0
+  let total = 0
+  for (let row = 0; row < labels.length; row++) {
+    const weight = weights ? (weights[row] as number) : 1
+    sum += weight * loss(row)
+    total += weight
+  }
+  return sum / total
+}
+
+/** log(1 + e^x) without overflow. */
+function softplus(x: number): number {
+  return Math.max(x, 0) + log(1 + exp(-Math.abs(x)))
+}
+
+const definitions: Readonly<Record<MetricName, Omit<Metric, 'name'>>> = {
+  rmse: {
+    better: 'lower',
+    compute: (s) => Math.sqrt(average(s, (row) => ((first(s)[row] as number) - (s.labels[row] as number)) ** 2)),
+  },
+  mae: {
+    better: 'lower',
+    compute: (s) => average(s, (row) => Math.abs((first(s)[row] as number) - (s.labels[row] as number))),
+  },
+  logloss: {
+    better: 'lower',
+    compute: (s) =>
+      average(s, (row) => softplus(first(s)[row] as number) - (s.labels[row] as number) * (first(s)[row] as number)),
+  },
+  error: {
+    better: 'lower',
+    compute: (s) => average(s, (row) => Number(sigmoid(first(s)[row] as number) > 0.5 !== (s.labels[row] === 1))),
+  },
+  auc: { better: 'higher', compute: weightedAuc },
+  mlogloss: {
+    better: 'lower',
+    compute: (s) => average(s, (row) => -log(Math.max(probability(s, row), 1e-15))),
+  },
+  merror: {
+    better: 'lower',
+    compute: (s) =>
+      average(s, (row) => {
+        let best = 0
+        s.scores.forEach((scores, c) => {
+          if ((scores[row] as number) > (s.scores[best]?.[row] as number)) best = c
+        })
+        return Number(best !== s.labels[row])
+      }),
+  },
+  'poisson-deviance': {
+    better: 'lower',
+    compute: (s) =>
+      average(s, (row) => {
+        const score = first(s)[row] as number
+        const label = s.labels[row] as number
+        return 2 * (exp(score) - label + (label > 0 ? label * (log(label) - score) : 0))
+      }),
+  },
+}
+
+function probability({ scores, labels }: Scored, row: number): number {
+  const p = Float64Array.from(scores, (output) => output[row] as number)
+  softmaxInPlace(p)
+  return p[labels[row] as number] ?? 0
+}
+
+/** Area under the ROC curve with row weights; ties count half. */
+function weightedAuc({ scores: [scores], labels, weights }: Scored): number {
+  const s = scores as Float64Array
+  const order = Uint32Array.from(labels.keys()).sort((a, b) => (s[a] as number) - (s[b] as number))
+  let [negativesBelow, area, positives] = [0, 0, 0]
+  for (let i = 0; i < order.length;) {
+    let [tiedPositive, tiedNegative] = [0, 0]
+    const score = s[order[i] as number]
+    for (; i < order.length && s[order[i] as number] === score; i++) {
+      const row = order[i] as number
+      const weight = weights ? (weights[row] as number) : 1
+      if (labels[row] === 1) tiedPositive += weight
+      else tiedNegative += weight
+    }
+    area += tiedPositive * (negativesBelow + tiedNegative / 2)
+    negativesBelow += tiedNegative
+    positives += tiedPositive
+  }
+  return area / (positives * negativesBelow)
+}
+
+/** A metric by name. @throws FtError `INVALID_ARGUMENT` for an unknown name; lists the known */
+export function metricOf(metric: MetricName | CustomMetric): Metric {
+  if (typeof metric !== 'string') return metric
+  const definition = definitions[metric] as (typeof definitions)[MetricName] | undefined
+  if (definition) return { name: metric, ...definition }
+  throw new FtError('INVALID_ARGUMENT', `no metric ${String(metric)}; known: ${Object.keys(definitions).join(', ')}`, {
+    metric,
+  })
+}

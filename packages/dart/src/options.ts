@@ -1,0 +1,213 @@
+// Training options with their defaults, checked once.
+import { FtError, type LongRunning } from '@ft/core'
+import type { CustomObjective, ObjectiveName } from './objectives/objective.ts'
+import type { CustomMetric, MetricName } from './metrics.ts'
+
+/** How the weights of a round are settled; `eta` is the learning rate, k the number of dropped trees. */
+export type Normalization =
+  /** The paper's (with eta = 1): new eta / (k + eta), dropped times k / (k + eta). */
+  | 'tree'
+  /** XGBoost's: new eta / (1 + eta), dropped times 1 / (1 + eta). */
+  | 'forest'
+  /** LightGBM's default: new eta / (k + 1), dropped times k / (k + 1). */
+  | 'lightgbm'
+  /** No normalisation: new eta, dropped unchanged. */
+  | 'none'
+
+export interface DropoutOptions {
+  /** Probability of each tree to be dropped. Default 0.03. */
+  readonly dropRate?: number
+  /** Drop one tree where none was drawn: the paper's Binomial-plus-one. With dropRate 0: epsilon-dropout. Default true. */
+  readonly plusOne?: boolean
+  /** Probability of a round without dropout. Default 0. */
+  readonly skipDrop?: number
+  /** Most trees dropped in a round, 0 for no limit; a random subset is kept. Default 0. */
+  readonly maxDrop?: number
+  /** 'weighted' drops trees in proportion to their weight. Default 'uniform'. */
+  readonly sample?: 'uniform' | 'weighted'
+  /** Default 'tree'. */
+  readonly normalize?: Normalization
+  /** Whether the trees of a round (one a class) are dropped together. Default 'round'. */
+  readonly dropUnit?: 'round' | 'tree'
+  /** Seed of the drops alone; default derived from `seed`. */
+  readonly dropSeed?: number
+}
+
+export type DropoutPreset = 'paper' | 'epsilon' | 'xgboost' | 'lightgbm'
+
+export interface TrainOptions extends LongRunning {
+  readonly objective: ObjectiveName | CustomObjective
+  /** Boosting rounds. Default 100. */
+  readonly rounds?: number
+  /** Shrinkage eta. Default 0.4 with dropout, 0.1 without. */
+  readonly learningRate?: number
+  /** False: MART. A preset by name, or options over the default. Default {}: DART with dropRate 0.03. */
+  readonly dropout?: false | DropoutPreset | DropoutOptions
+  /** 'depth' splits level by level, 'leaf' the leaf with the largest gain first. Default 'depth'. */
+  readonly growth?: 'depth' | 'leaf'
+  /** Default 6 for growth 'depth', no limit (0) for 'leaf'. */
+  readonly maxDepth?: number
+  /** Default 0 (no limit but the depth's) for 'depth', 31 for 'leaf'. */
+  readonly maxLeaves?: number
+  /** Fewest rows a leaf. Default 1. */
+  readonly minRows?: number
+  /** Smallest sum of hessians a leaf. Default 1e-3. */
+  readonly minHessian?: number
+  /** Smallest gain of a split. Default 0. */
+  readonly minGain?: number
+  /** Default 0. */
+  readonly l1?: number
+  /** Default 1. */
+  readonly l2?: number
+  /** Bins of values a feature, 2 to 254. Default 254. */
+  readonly maxBins?: number
+  /** Share of rows each tree sees. Default 1. */
+  readonly rowFraction?: number
+  /** Share of columns each tree sees. Default 1. */
+  readonly columnFraction?: number
+  /** Share of those that each node sees. Default 1. */
+  readonly nodeColumnFraction?: number
+  /** A feature's direction by name or index: 1 increasing, -1 decreasing. */
+  readonly monotone?: Readonly<Record<string, 1 | -1>>
+  /** Classes of 'softmax'. Default: one more than the largest label. */
+  readonly classes?: number
+  /** The quantile of objective 'quantile'. Default 0.5. */
+  readonly alpha?: number
+  /** Where 'huber' turns linear. Default 1. */
+  readonly delta?: number
+  /** Starting score before the first tree; default the objective's best constant. */
+  readonly baseScore?: number
+  /** Metric shown and stopped on; default the objective's. */
+  readonly metric?: MetricName | CustomMetric
+  /** Judge the training rows after each round too; costs a pass over them. Default false. */
+  readonly trackTraining?: boolean
+  /** Stop when the validation metric has not improved for so many rounds; the best round's model is restored. */
+  readonly earlyStopping?: number
+  readonly seed?: number
+  /** Default 1. The model's bits do not depend on it. */
+  readonly threads?: number
+  /** Most memory for remembered leaf numbers, in bytes; above it trees are followed again, with equal results. Default 1 GiB. */
+  readonly leafCacheBytes?: number
+}
+
+export interface ResolvedOptions {
+  readonly rounds: number
+  readonly learningRate: number
+  readonly dropout: false | (Required<Omit<DropoutOptions, 'dropSeed'>> & { dropSeed: number })
+  readonly growth: 'depth' | 'leaf'
+  readonly maxDepth: number
+  readonly maxLeaves: number
+  readonly minRows: number
+  readonly minHessian: number
+  readonly minGain: number
+  readonly l1: number
+  readonly l2: number
+  readonly maxBins: number
+  readonly rowFraction: number
+  readonly columnFraction: number
+  readonly nodeColumnFraction: number
+  readonly seed: number
+  readonly threads: number
+  readonly leafCacheBytes: number
+  readonly earlyStopping: number
+}
+
+/** Dropout presets: the paper's rule, its limit of one tree a round, and the two programs' defaults. */
+export const dropoutPresets: Readonly<Record<DropoutPreset, DropoutOptions & { readonly learningRate: number }>> = {
+  paper: { dropRate: 0.03, plusOne: true, normalize: 'tree', learningRate: 1 },
+  epsilon: { dropRate: 0, plusOne: true, normalize: 'tree', learningRate: 1 },
+  xgboost: { dropRate: 0, plusOne: false, skipDrop: 0, normalize: 'tree', learningRate: 0.3 },
+  lightgbm: {
+    dropRate: 0.1,
+    plusOne: false,
+    skipDrop: 0.5,
+    maxDrop: 50,
+    sample: 'weighted',
+    normalize: 'lightgbm',
+    learningRate: 0.1,
+  },
+}
+
+const MOST_LEAVES = 65_536
+
+export function resolveOptions(options: TrainOptions): ResolvedOptions {
+  const check = (
+    name: keyof TrainOptions & string,
+    value: number,
+    low: number,
+    high: number,
+    whole = false,
+  ): number => {
+    if (value >= low && value <= high && (!whole || Number.isInteger(value))) return value
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `train: ${name} must be ${whole ? 'a whole number' : 'a number'} from ${low} to ${high}, got ${value}`,
+      {
+        [name]: value,
+      },
+    )
+  }
+  const preset = typeof options.dropout === 'string' ? dropoutPresets[options.dropout] : undefined
+  if (typeof options.dropout === 'string' && preset === undefined) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `train: no dropout preset ${options.dropout}; known: ${Object.keys(dropoutPresets).join(', ')}`,
+    )
+  }
+  const chosen =
+    options.dropout === false ? undefined : (preset ?? (options.dropout as DropoutOptions | undefined) ?? {})
+  const growth = options.growth ?? 'depth'
+  const seed = check('seed', options.seed ?? 1, 0, Number.MAX_SAFE_INTEGER, true)
+  const fraction = (name: 'rowFraction' | 'columnFraction' | 'nodeColumnFraction') => {
+    const value = check(name, options[name] ?? 1, 0, 1)
+    if (value === 0) throw new FtError('INVALID_ARGUMENT', `train: ${name} must be above 0`, { [name]: value })
+    return value
+  }
+  return {
+    rounds: check('rounds', options.rounds ?? 100, 0, 1_000_000, true),
+    learningRate: check('learningRate', options.learningRate ?? preset?.learningRate ?? (chosen ? 0.4 : 0.1), 1e-6, 10),
+    dropout: chosen ? resolveDropout(chosen, seed) : false,
+    growth,
+    maxDepth: check('maxDepth', options.maxDepth ?? (growth === 'depth' ? 6 : 0), 0, 64, true),
+    maxLeaves:
+      check('maxLeaves', options.maxLeaves ?? (growth === 'depth' ? 0 : 31), 0, MOST_LEAVES, true) || MOST_LEAVES,
+    minRows: check('minRows', options.minRows ?? 1, 0, 1e9),
+    minHessian: check('minHessian', options.minHessian ?? 1e-3, 0, 1e12),
+    minGain: check('minGain', options.minGain ?? 0, 0, 1e12),
+    l1: check('l1', options.l1 ?? 0, 0, 1e12),
+    l2: check('l2', options.l2 ?? 1, 0, 1e12),
+    maxBins: check('maxBins', options.maxBins ?? 254, 2, 254, true),
+    rowFraction: fraction('rowFraction'),
+    columnFraction: fraction('columnFraction'),
+    nodeColumnFraction: fraction('nodeColumnFraction'),
+    seed,
+    threads: check('threads', options.threads ?? 1, 1, 64, true),
+    leafCacheBytes: check('leafCacheBytes', options.leafCacheBytes ?? 2 ** 30, 0, 2 ** 32),
+    earlyStopping: check('earlyStopping', options.earlyStopping ?? 0, 0, 1_000_000, true),
+  }
+}
+
+function resolveDropout(given: DropoutOptions, seed: number): Exclude<ResolvedOptions['dropout'], false> {
+  const probability = (name: 'dropRate' | 'skipDrop', value: number): number => {
+    if (value >= 0 && value <= 1) return value
+    throw new FtError('INVALID_ARGUMENT', `train: dropout.${name} must be from 0 to 1, got ${value}`, { [name]: value })
+  }
+  const maxDrop = given.maxDrop ?? 0
+  if (!Number.isInteger(maxDrop) || maxDrop < 0) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `train: dropout.maxDrop must be a whole number, 0 for no limit, got ${maxDrop}`,
+      { maxDrop },
+    )
+  }
+  return {
+    dropRate: probability('dropRate', given.dropRate ?? 0.03),
+    plusOne: given.plusOne ?? true,
+    skipDrop: probability('skipDrop', given.skipDrop ?? 0),
+    maxDrop,
+    sample: given.sample ?? 'uniform',
+    normalize: given.normalize ?? 'tree',
+    dropUnit: given.dropUnit ?? 'round',
+    dropSeed: given.dropSeed ?? seed,
+  }
+}

@@ -1,0 +1,98 @@
+// Scores of a fixed set of rows under a growing, re-weighted ensemble: the training rows and each validation set.
+// Remembered leaf numbers make a dropped tree one gather instead of one traversal a row.
+import type { Arena, Block } from './arena.ts'
+import type { BinnedRows } from './binning.ts'
+import { addTree, allocateLeafIds, routeAll, type BinnedTree, type LeafIds } from './grow/leafIds.ts'
+
+/** A tree in training: its leaf values and how to follow it on bins. */
+export interface TrainingTree {
+  readonly values: Float64Array
+  readonly binned: BinnedTree
+  /** Which output it adds to. */
+  readonly output: number
+}
+
+export interface Scoreboard {
+  readonly data: BinnedRows
+  /** Current raw score of each row, one block an output. */
+  readonly scores: readonly Block<Float64Array>[]
+  /** Remembers a new tree's leaf numbers; `ids` when the grower has them already. Does not change scores. */
+  add(tree: TrainingTree, ids?: LeafIds): void
+  /** target[output] += factor * tree(row), for tree number `index`. */
+  accumulate(index: number, factor: number, target: readonly Block<Float64Array>[]): void
+  /** Computes the scores anew from all trees. */
+  recompute(weights: Float64Array): void
+  /** Leaf numbers held, in bytes. */
+  readonly cached: number
+}
+
+export interface ScoreboardOptions {
+  readonly base: readonly Float64Array[]
+  /** Most bytes of leaf numbers; trees beyond are followed when needed. */
+  readonly cacheBytes: number
+}
+
+/**
+ * @param options.base - starting score of every row, one array an output
+ */
+export function createScoreboard(arena: Arena, data: BinnedRows, options: ScoreboardOptions): Scoreboard {
+  const trees: { tree: TrainingTree; ids: LeafIds | undefined }[] = []
+  const scores = options.base.map(() => arena.doubles(data.rows))
+  let cached = 0
+  let spare: LeafIds | undefined
+
+  const start = () => scores.forEach((block, output) => block.view().set(options.base[output] as Float64Array))
+  start()
+
+  const idsOf = (index: number): LeafIds => {
+    const { tree, ids } = trees[index] as (typeof trees)[number]
+    if (ids) return ids
+    const wide = tree.binned.leaves > 256
+    if (spare?.wide !== wide) {
+      if (spare) arena.free(spare.block)
+      spare = allocateLeafIds(arena, data.rows, tree.binned.leaves)
+    }
+    const followed = spare
+    routeAll(arena, data, tree.binned, followed)
+    return followed
+  }
+
+  const board: Scoreboard = {
+    data,
+    scores,
+    get cached() {
+      return cached
+    },
+    add(tree, given) {
+      const bytes = data.rows * (tree.binned.leaves > 256 ? 2 : 1)
+      const keep = cached + bytes <= options.cacheBytes
+      let ids = given
+      if (keep) {
+        if (ids === undefined) {
+          ids = allocateLeafIds(arena, data.rows, tree.binned.leaves)
+          routeAll(arena, data, tree.binned, ids)
+        }
+        cached += bytes
+      } else if (ids) {
+        arena.free(ids.block)
+        ids = undefined
+      }
+      trees.push({ tree, ids })
+    },
+    accumulate(index, factor, target) {
+      const { tree } = trees[index] as (typeof trees)[number]
+      addTree(arena, {
+        ids: idsOf(index),
+        values: tree.values,
+        factor,
+        rows: data.rows,
+        scores: target[tree.output] as Block<Float64Array>,
+      })
+    },
+    recompute(weights) {
+      start()
+      trees.forEach((_, index) => board.accumulate(index, weights[index] as number, scores))
+    },
+  }
+  return board
+}
