@@ -10,11 +10,13 @@ const word = new Float64Array(1)
 const halves = new Uint32Array(word.buffer)
 const HIGH = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1 ? 1 : 0
 
-/** 2^k for -1022 <= k <= 1023, exactly. */
-function powerOfTwo(k: number): number {
-  halves[HIGH] = (k + 1023) << 20
-  halves[1 - HIGH] = 0
-  return word[0] as number
+/** 2^k at index k + 1074, for -1074 <= k <= 1023. A table, because writing halves and reading the whole is slow. */
+const POWERS = /* @__PURE__ */ powersOfTwo()
+
+function powersOfTwo(): Float64Array {
+  const powers = new Float64Array(2098)
+  for (let i = 0, power = Number.MIN_VALUE; i < powers.length; i++, power *= 2) powers[i] = power
+  return powers
 }
 
 /**
@@ -40,27 +42,15 @@ export function exp(x: number): number {
   const low = k * LN2_LOW
   const r = high - low
   const c = high - r - low
-  // Taylor to r^13: the first term left out is below 2^-57
-  const tail =
-    1 / 6 +
-    r *
-      (1 / 24 +
-        r *
-          (1 / 120 +
-            r *
-              (1 / 720 +
-                r *
-                  (1 / 5040 +
-                    r *
-                      (1 / 40320 +
-                        r *
-                          (1 / 362880 +
-                            r * (1 / 3628800 + r * (1 / 39916800 + r * (1 / 479001600 + r / 6227020800)))))))))
-  const square = r * r
-  const mantissa = 1 + (r + (0.5 * square + (square * r * tail + c * (1 + r))))
-  if (k > 1022) return mantissa * 2 * powerOfTwo(k - 1)
-  if (k >= -1022) return mantissa * powerOfTwo(k)
-  return mantissa * powerOfTwo(k + 64) * powerOfTwo(-64)
+  // Taylor to r^13, odd and even terms apart; the first term left out is below 2^-57
+  const z = r * r
+  const even = 1 / 24 + z * (1 / 720 + z * (1 / 40320 + z * (1 / 3628800 + z * (1 / 479001600))))
+  const odd = 1 / 120 + z * (1 / 5040 + z * (1 / 362880 + z * (1 / 39916800 + z * (1 / 6227020800))))
+  const tail = 1 / 6 + (r * even + z * odd)
+  const mantissa = 1 + (r + (0.5 * z + (z * r * tail + c * (1 + r))))
+  if (k > 1022) return mantissa * 2 * (POWERS[k + 1073] as number)
+  // A subnormal result is rounded twice, by the last product only
+  return k >= -1022 ? mantissa * (POWERS[k + 1074] as number) : mantissa * (POWERS[k + 1138] as number) * 2 ** -64
 }
 
 /**
@@ -78,42 +68,29 @@ export function exp(x: number): number {
 export function log(x: number): number {
   if (!(x > 0)) return x === 0 ? -Infinity : NaN
   if (x === Infinity) return Infinity
-  let k = 0
+  if (x < 2.2250738585072014e-308) return logOfProduct(x * 18014398509481984, -54) // 2^54 makes x normal
+  return logOfProduct(x, 0)
+}
+
+/** log(x 2^shift) for a normal x. */
+function logOfProduct(x: number, shift: number): number {
   word[0] = x
-  let top = halves[HIGH] as number
-  if (top < 0x00100000) {
-    word[0] = x * 18014398509481984 // 2^54: makes a subnormal number normal
-    top = halves[HIGH] as number
-    k = -54
-  }
-  k += (top >>> 20) - 1023
-  halves[HIGH] = (top & 0x000fffff) | 0x3ff00000
-  let m = word[0]
+  let k = ((halves[HIGH] as number) >>> 20) - 1023
+  let m = x * (POWERS[1074 - k] as number)
   if (m > Math.SQRT2) {
     m *= 0.5
     k += 1
   }
-  return logOfProduct(m, k)
-}
-
-/** log(m 2^k) for m in [sqrt(1/2), sqrt(2)]. */
-function logOfProduct(m: number, k: number): number {
+  k += shift
+  // m in [sqrt(1/2), sqrt(2)]
   const f = m - 1
   const s = f / (2 + f)
   const z = s * s
-  // 2 artanh(s) = 2 s + s R, R = 2 (z/3 + z^2/5 + ...); the first term left out is below 2^-60 of the result
-  const series =
-    z *
-    (2 / 3 +
-      z *
-        (2 / 5 +
-          z *
-            (2 / 7 +
-              z *
-                (2 / 9 +
-                  z *
-                    (2 / 11 +
-                      z * (2 / 13 + z * (2 / 15 + z * (2 / 17 + z * (2 / 19 + z * (2 / 21 + z * (2 / 23)))))))))))
+  // 2 artanh(s) = 2 s + s R, R = 2 (z/3 + z^2/5 + ...), odd and even terms apart; what is left out is below 2^-60
+  const w = z * z
+  const odd = z * (2 / 3 + w * (2 / 7 + w * (2 / 11 + w * (2 / 15 + w * (2 / 19 + w * (2 / 23))))))
+  const even = w * (2 / 5 + w * (2 / 9 + w * (2 / 13 + w * (2 / 17 + w * (2 / 21)))))
+  const series = odd + even
   // 2 s = f - f^2/2 + s f^2/2, so that the largest term is f, which is exact
   const half = 0.5 * f * f
   return k * LN2_HIGH - (half - (s * (half + series) + k * LN2_LOW) - f)
