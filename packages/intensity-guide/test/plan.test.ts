@@ -1,0 +1,236 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { isFtError, type LinearLayer, type ProtectionScheme } from '@ft/core'
+import {
+  analyseLayer,
+  analyseNetwork,
+  choosePerLayer,
+  devices,
+  findDevice,
+  parsePlan,
+  planNetwork,
+  planTotals,
+  predict,
+  ridge,
+  savePlan,
+  smallestDetectable,
+  targetSchemes,
+  transformerLayers,
+  zoo,
+  zooNames,
+  type ZooName,
+} from '../src/index.ts'
+
+const dense = (m: number, n: number, k: number): LinearLayer => ({
+  id: `${m}x${n}x${k}`,
+  m,
+  n,
+  k,
+  count: 1,
+  dtype: 'float16',
+  op: { kind: 'matmul', batch: 1 },
+})
+const sizes = fc.integer({ min: 1, max: 5000 })
+
+function codeOf(body: () => unknown): [string, string] {
+  try {
+    body()
+  } catch (error) {
+    if (isFtError(error)) return [error.code, error.message]
+    throw error
+  }
+  return ['none', '']
+}
+
+describe('analysis', () => {
+  it("intensity does not exceed any operand's: below 2 min(m, n, k) / b", () => {
+    fc.assert(
+      fc.property(sizes, sizes, sizes, (m, n, k) => {
+        const { unpadded, padded } = analyseLayer(dense(m, n, k))
+        expect(unpadded.intensity).toBeLessThanOrEqual(Math.min(m, n, k) + 1e-9)
+        expect(padded.flops).toBeGreaterThanOrEqual(unpadded.flops)
+      }),
+    )
+  })
+
+  it('counts grouped convolutions as dense by the paper and exactly by traffic', () => {
+    const resnext = zoo('resnext50').layers.find((layer) => layer.id === 'layer1.0.conv2')
+    if (!resnext || resnext.op.kind !== 'conv2d') throw new Error('no such layer')
+    const { unpadded, traffic } = analyseLayer(resnext)
+    expect(unpadded.flops).toBe(32 * traffic.flops)
+    expect(traffic.bytes).toBe(2 * (56 * 56 * 128 + 3 * 3 * 4 * 128 + 56 * 56 * 128))
+  })
+
+  it('aggregates are ratios of sums', () => {
+    const { padded, layers } = analyseNetwork(zoo('alexnet').layers)
+    const mean = layers.reduce((sum, layer) => sum + layer.padded.intensity, 0) / layers.length
+    expect(padded.intensity).toBe(padded.flops / padded.bytes)
+    expect(Math.abs(padded.intensity - mean)).toBeGreaterThan(10)
+  })
+
+  it('analyses the whole zoo at every resolution without trouble', () => {
+    for (const name of zooNames) {
+      const { layers } = zoo(name, { batch: 3 })
+      expect(layers.length).toBeGreaterThan(2)
+      expect(new Set(layers.map((layer) => layer.id)).size).toBe(layers.length)
+    }
+  })
+
+  it("prefill and decoding lie on two sides of a T4's ridge", () => {
+    const shape = {
+      hidden: 4096,
+      layers: 2,
+      heads: 32,
+      keyValueHeads: 8,
+      intermediate: 11_008,
+      vocabulary: 32_000,
+      gated: true,
+    }
+    const prefill = transformerLayers(shape, { batch: 1, tokens: 2048, dtype: 'float16' })
+    const decode = transformerLayers(shape, { batch: 1, tokens: 1, context: 2048, dtype: 'float16' })
+    const intensity = (layers: LinearLayer[], id: string) =>
+      analyseNetwork(layers.filter((layer) => layer.id === id)).padded.intensity
+    expect(intensity(prefill, 'layer0.up')).toBeGreaterThan(ridge(findDevice('t4')))
+    expect(intensity(decode, 'layer0.up')).toBeLessThan(10)
+    expect(prefill.find((layer) => layer.id === 'layer0.qkv')?.n).toBe(4096 + 2 * 1024)
+  })
+})
+
+describe('choice', () => {
+  it('a wanted sensitivity is kept whatever it costs, or refused by name', () => {
+    const layers = zoo('vgg16').layers
+    const device = findDevice('t4')
+    for (const layer of choosePerLayer(layers, { device, sensitivity: 0.03 }))
+      expect(layer.smallestDetectable).toBeLessThanOrEqual(0.03)
+    expect(codeOf(() => choosePerLayer(layers, { device, sensitivity: 1e-9 }))).toEqual([
+      'UNRECOVERABLE',
+      expect.stringContaining('conv1_1'),
+    ])
+  })
+
+  it('only schemes of the target are chosen, and the rest of them listed', () => {
+    for (const target of ['wasm', 'webgpu', 'gpujs', 'onnx', 'tfjs'] as const) {
+      for (const layer of choosePerLayer(zoo('resnet50').layers, { device: findDevice('v100'), target })) {
+        expect(targetSchemes[target]).toContain(layer.scheme)
+        expect(
+          layer.alternatives
+            .map((item) => item.scheme)
+            .concat(layer.scheme)
+            .sort(),
+        ).toEqual([...targetSchemes[target]].sort())
+      }
+    }
+  })
+
+  it('measurements decide', () => {
+    const layer = dense(2048, 2048, 2048)
+    const interval = (value: number) => ({ value, low: value, high: value, confidence: 0.95, n: 9 })
+    const measurements = new Map([
+      [
+        layer.id,
+        new Map<ProtectionScheme, ReturnType<typeof interval>>([
+          ['global', interval(0.5)],
+          ['row', interval(0.01)],
+        ]),
+      ],
+    ])
+    const [chosen] = choosePerLayer([layer], { device: findDevice('t4'), measurements })
+    expect([chosen?.scheme, chosen?.measured?.value]).toEqual(['row', 0.01])
+  })
+
+  it('by predicted cost no uniform scheme is cheaper than the plan, on any device and network', () => {
+    for (const name of ['resnet50', 'dlrm-top', 'coral', 'transformer'] satisfies ZooName[]) {
+      for (const device of Object.values(devices)) {
+        const dtype = device.dtype
+        const plan = planNetwork(zoo(name, { dtype }), { device, rule: 'cost' })
+        const totals = planTotals(plan, { device })
+        for (const overhead of Object.values(totals.uniform))
+          expect(totals.guided).toBeLessThanOrEqual(overhead + 1e-12)
+      }
+    }
+  })
+
+  it('marks layers near the ridge for measuring', () => {
+    const near = dense(609, 609, 609)
+    expect(choosePerLayer([near], { device: findDevice('t4') })[0]?.bound).toBe('measure')
+    expect(choosePerLayer([dense(64, 64, 64)], { device: findDevice('t4') })[0]?.bound).toBe('memory')
+    expect(choosePerLayer([dense(4096, 4096, 4096)], { device: findDevice('t4') })[0]?.bound).toBe('compute')
+  })
+})
+
+describe('cost and sensitivity', () => {
+  it('no scheme is cheaper than none, and replication doubles a compute-bound layer', () => {
+    fc.assert(
+      fc.property(sizes, sizes, sizes, fc.constantFrom(...targetSchemes.webgpu), (m, n, k, scheme) => {
+        expect(predict(dense(m, n, k), scheme, { device: findDevice('a100-40') }).extra).toBeGreaterThanOrEqual(0)
+      }),
+    )
+    expect(predict(dense(8192, 8192, 8192), 'replication', { device: findDevice('t4') }).overhead).toBeCloseTo(1, 2)
+    expect(predict(dense(8192, 8192, 8192), 'thread-one-sided', { device: findDevice('t4') }).overhead).toBeCloseTo(
+      1 / 8,
+      2,
+    )
+  })
+
+  it('gives the published thresholds of half precision, times two', () => {
+    // Thresholds at kappa 6 relative to the rms: 0.0383 a row of 512, 1.73 for 2048 x 512 in one sum, 0.0135 a tile of 64.
+    const layer = dense(2048, 512, 256)
+    expect(smallestDetectable(layer, 'row')).toBeCloseTo(2 * 0.0383, 3)
+    expect(smallestDetectable(layer, 'global')).toBeCloseTo(2 * 1.732, 2)
+    expect(smallestDetectable(layer, 'thread-one-sided')).toBeCloseTo(2 * 0.0135, 3)
+    expect(smallestDetectable(layer, 'none')).toBe(Infinity)
+  })
+})
+
+describe('plans as files', () => {
+  const plan = planNetwork(zoo('coral'), { device: findDevice('h200') })
+
+  it('survive a round trip', () => {
+    expect(parsePlan(savePlan(plan))).toEqual(plan)
+  })
+
+  it('are refused when damaged, newer, or for another model', () => {
+    const change = (edit: (copy: Record<string, unknown>) => void) => {
+      const copy = JSON.parse(savePlan(plan)) as Record<string, unknown>
+      edit(copy)
+      return codeOf(() => parsePlan(JSON.stringify(copy)))
+    }
+    expect(codeOf(() => parsePlan('{'))[0]).toBe('CORRUPT_DATA')
+    expect(change((copy) => (copy['version'] = 2))[0]).toBe('VERSION_UNSUPPORTED')
+    expect(change((copy) => (copy['target'] = 'abacus'))[1]).toMatch(/target must be one of wasm/)
+    expect(
+      change((copy) => (((copy['layers'] as { scheme: string }[])[1] ??= { scheme: '' }).scheme = 'magic'))[1],
+    ).toMatch(/layers\[1\]\.scheme/)
+    expect(
+      change(
+        (copy) => (((copy['layers'] as { layer: { m: number } }[])[0] as { layer: { m: number } }).layer.m = 0),
+      )[1],
+    ).toMatch(/layers\[0\]\.layer\.m/)
+    expect(codeOf(() => parsePlan(savePlan(plan), { fingerprint: 'other' }))[0]).toBe('FINGERPRINT_MISMATCH')
+  })
+
+  it('any cut of the text is refused', () => {
+    const text = savePlan(plan)
+    for (let length = 0; length < text.length - 1; length += 7)
+      expect(codeOf(() => parsePlan(text.slice(0, length)))[0]).toBe('CORRUPT_DATA')
+  })
+})
+
+describe('bad input', () => {
+  it('names what is wrong', () => {
+    expect(codeOf(() => zoo('resnet51' as ZooName))[1]).toMatch(/no network named resnet51; known: squeezenet/)
+    expect(codeOf(() => zoo('vgg16', { batch: 0 }))[1]).toMatch(/batch must be a positive integer/)
+    expect(codeOf(() => zoo('alexnet', { resolution: [8, 8] }))[0]).toBe('SHAPE_MISMATCH')
+    expect(codeOf(() => findDevice('abacus'))[1]).toMatch(/known: t4, v100/)
+    expect(codeOf(() => analyseLayer(dense(0, 1, 1)))[1]).toMatch(/m must be a positive integer/)
+    expect(codeOf(() => planNetwork({ name: 'empty', layers: [] }, { device: findDevice('t4') }))[1]).toMatch(
+      /no linear layers/,
+    )
+    expect(
+      codeOf(() =>
+        planNetwork({ name: 'twice', layers: [dense(1, 2, 3), dense(1, 2, 3)] }, { device: findDevice('t4') }),
+      )[1],
+    ).toMatch(/one id/)
+    expect(codeOf(() => ridge(findDevice('t4'), 'int8'))[1]).toMatch(/no peak for int8/)
+  })
+})
