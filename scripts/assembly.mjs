@@ -4,16 +4,18 @@
 //                                                       each of {strict, relaxed} SIMD x {unshared, shared} memory
 //     "workers": { "<name>": "src/<entry>.ts" }         -> src/generated/<name>.ts: the bundled source of a thread as text
 //   }
-import { execFileSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename, dirname, join } from 'node:path'
 import { tmpdir } from 'node:os'
+import { promisify } from 'node:util'
 
 const require = createRequire(import.meta.url)
 const { assembly = {}, workers = {} } = JSON.parse(readFileSync('package.json', 'utf8')).ft ?? {}
 
-const common = ['-O3', '--converge', '--noAssert', '--runtime', 'stub', '--importMemory', '--enable', 'simd']
+// Warning 112 is about vectors between exported functions, which only kernels of one module exchange.
+const common = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--enable', 'simd', '--disableWarning', '112']
 const shared = ['--enable', 'threads', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536']
 const relaxed = ['--enable', 'relaxed-simd']
 const variants = {
@@ -41,24 +43,25 @@ function sections(wasm) {
   return ids
 }
 
-function compile(asc, entry, flags, out) {
-  execFileSync(process.execPath, [asc, entry, '--outFile', out, ...flags], { stdio: ['ignore', 'inherit', 'inherit'] })
+async function compile(asc, entry, flags, out) {
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, [asc, entry, '--outFile', out, ...flags])
+  if (stdout || stderr) process.stderr.write(stdout + stderr)
   const wasm = readFileSync(out)
   // Modules share one memory: static data of two of them would lie at the same address.
   if (sections(wasm).includes(11)) {
-    throw new Error(
-      `${entry}: has static data (strings, static arrays, Math functions with tables); use explicit addresses`,
-    )
+    throw new Error(`${entry}: has static data (strings, static arrays, Math functions with tables); use explicit addresses`)
   }
   return wasm.toString('base64')
 }
 
-function generateAssembly(scratch) {
+async function generateAssembly(scratch) {
   const asc = join(dirname(require.resolve('assemblyscript/package.json')), 'bin/asc.js')
   for (const [name, entry] of Object.entries(assembly)) {
-    const lines = Object.entries(variants).map(
-      ([variant, flags]) =>
-        `  '${variant}':\n    '${compile(asc, entry, flags, join(scratch, `${name}-${variant}.wasm`))}',`,
+    const lines = await Promise.all(
+      Object.entries(variants).map(async ([variant, flags]) => {
+        const wasm = await compile(asc, entry, flags, join(scratch, `${name}-${variant}.wasm`))
+        return `  '${variant}':\n    '${wasm}',`
+      }),
     )
     write(
       name,
@@ -93,7 +96,7 @@ function write(name, entry, text) {
 mkdirSync('src/generated', { recursive: true })
 const scratch = mkdtempSync(join(tmpdir(), 'ft-asc-'))
 try {
-  generateAssembly(scratch)
+  await generateAssembly(scratch)
   await generateWorkers()
 } finally {
   rmSync(scratch, { recursive: true, force: true })

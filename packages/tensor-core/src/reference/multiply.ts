@@ -1,6 +1,7 @@
 // The reference product: C = A B in float64, one element after the other, with every emitted sum and every fault site.
 // The simplest code that is right; engines are compared with it.
-import { FtError, type Activation, type Emit, type Fault, type Product, type Tensor, type TypedArray } from '@ft/core'
+import type { Activation, Emit, Fault, Product, Tensor, TypedArray } from '@ft/core'
+import { strikeChecksum } from '../problem/checksum-faults.ts'
 import { gelu } from '../problem/gelu.ts'
 import { strike, type FaultContext } from '../problem/faults.ts'
 import { planNextChecksum, type NextChecksumPlan } from '../problem/next-checksum.ts'
@@ -34,12 +35,14 @@ export function multiply(problem: Problem, run: ReferenceRun): Product {
       }
     run.counts.product.bytes += (problem.integer ? 1 : 4) * (m * problem.k + problem.k * n) + 4 * m * n
   }
-  strikeChecksums(parts, run)
-  return {
+  const product: Product = {
     output,
     ...join(parts, problem, run.tile),
     ...(next === undefined ? {} : { nextChecksum: next }),
   }
+  for (const { site, effect } of run.faults)
+    if (site.kind === 'checksum') strikeChecksum(product, { site, effect, context: run.context })
+  return product
 }
 
 /** One product, by the definition. */
@@ -115,6 +118,8 @@ function faultsOf(run: ReferenceRun, o: { item: number; weightItem: number; m: n
 
 // --- emitted sums -----------------------------------------------------------------------------------------------
 
+type Check = 'rowSums' | 'columnSums' | 'tileSums' | 'replica'
+
 interface Parts {
   rowSums?: Pair
   columnSums?: Pair
@@ -137,38 +142,16 @@ function emitSums(p: ProductMatrices, emit: Emit, { tile, counts }: ReferenceRun
   }
 }
 
-const checks = ['rowSums', 'columnSums', 'tileSums', 'replica'] as const
-
-/** A check sum's fault strikes the first kind of sums that was emitted. */
-function strikeChecksums(parts: readonly Parts[], run: ReferenceRun): void {
-  const kind = checks.find((name) => parts[0]?.[name] !== undefined)
-  for (const { site, effect } of run.faults) {
-    if (site.kind !== 'checksum') continue
-    const arrays = kind === undefined ? [] : parts.map((part) => (part[kind] as Pair)[site.side])
-    let index = site.index
-    const values = arrays.find((array) => {
-      if (index < array.length) return true
-      index -= array.length
-      return false
-    })
-    if (values === undefined)
-      throw new FtError('INVALID_ARGUMENT', `${run.context.where}: no check sum ${site.index} was emitted for the fault to strike`, {
-        index: site.index,
-      })
-    values[index] = strike(values[index] as number, effect, run.context.sums)
-  }
-}
-
 function join(parts: readonly Parts[], problem: Problem, tile: Tile): Partial<Product> {
   const { emit, m, n } = problem
-  const pair = (kind: (typeof checks)[number]): Pair => ({
+  const pair = (kind: Check): Pair => ({
     actual: concatenate(parts.map((part) => (part[kind] as Pair).actual)),
     expected: concatenate(parts.map((part) => (part[kind] as Pair).expected)),
   })
   const concatenate = (arrays: readonly Float64Array[]): Float64Array => Float64Array.from(arrays.flatMap((a) => [...a]))
   const numbers = (values: Float64Array): Float64Array | Int32Array =>
     problem.integer ? Int32Array.from(values, (value) => value | 0) : values
-  const check = (kind: (typeof checks)[number]): { actual: Float64Array | Int32Array; expected: Float64Array | Int32Array } => {
+  const check = (kind: Check): { actual: Float64Array | Int32Array; expected: Float64Array | Int32Array } => {
     const { actual, expected } = pair(kind)
     return { actual: numbers(actual), expected: numbers(expected) }
   }

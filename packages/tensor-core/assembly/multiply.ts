@@ -1,0 +1,124 @@
+// The product: blocks of rows of A and of k are packed once and multiplied with every panel of B; what checks need is
+// taken on the way. `T` is f32, or i32 for int8 operands.
+import { tileColumns } from './arithmetic'
+import {
+  blockSteps,
+  emitColumnOfA,
+  emitOneSided,
+  emitReplica,
+  emitRowExpected,
+  emitStatistics,
+  emitTwoSided,
+  fieldB,
+  fieldC,
+  fieldCStride,
+  fieldEventCount,
+  fieldFlags,
+  fieldN,
+  fieldPanels,
+  fieldScratch,
+  fieldSteps,
+  fieldThreads,
+  rowStride,
+  scratchBytes,
+  scratchFolds,
+  scratchSaved,
+  scratchStrip,
+} from './fields'
+import { copyFloats } from './copy'
+import { strikeAccumulators, strikeOperands, strikeOutputs } from './faults'
+import { finishPanel, needsFinish } from './finish'
+import { packRows } from './pack-rows'
+import { panelAddress } from './pack-weights'
+import { rowPass } from './row-pass'
+import { checkTiles, foldRows } from './tile-check'
+import { panel } from './tile'
+
+/** Number of this thread: each thread has an instance of the module, and so its own copy of this variable. */
+let thread: i32 = -1
+
+// @ts-ignore: decorator
+@inline
+function threadScratch(d: usize): usize {
+  if (thread < 0) thread = ASC_FEATURE_THREADS ? atomic.add<i32>(load<u32>(d, fieldThreads), 1) : 0
+  return <usize>load<u32>(d, fieldScratch) + <usize>thread * scratchBytes
+}
+
+// @ts-ignore: decorator
+@inline
+function instrumented(): bool {
+  return isDefined(FT_INSTRUMENTED)
+}
+
+/**
+ * Computes rows [row0, row1) (at most `blockRows`; the `block`-th block of rows) and panels [panel0, panel1) of C.
+ * Sums over A are taken by the task that has panel 0.
+ */
+export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: i32, panel1: i32): void {
+  const flags = load<i32>(d, fieldFlags)
+  const steps = load<i32>(d, fieldSteps)
+  const scratch = threadScratch(d)
+  const rows = row1 - row0
+  for (let step = 0; step < steps; step += blockSteps) {
+    const own = min(blockSteps, steps - step)
+    packRows<T>(d, scratch, row0, row1, step, own)
+    if (panel0 == 0 && flags & (emitRowExpected | emitStatistics | emitColumnOfA))
+      rowPass<T>(d, scratch, block, row0, row1, step, own)
+    if (instrumented()) strikeOperands<T>(d, scratch, row0, row1, step, own)
+    if (flags & emitTwoSided) foldRows<T>(scratch, rows, own, scratch + scratchFolds)
+    for (let p = panel0; p < panel1; p++) multiplyPanel<T>(d, scratch, block, row0, rows, p, step, own, steps)
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function multiplyPanel<T>(
+  d: usize,
+  scratch: usize,
+  block: i32,
+  row0: i32,
+  rows: i32,
+  p: i32,
+  step: i32,
+  own: i32,
+  steps: i32,
+): void {
+  const flags = load<i32>(d, fieldFlags)
+  const b = panelAddress<T>(load<u32>(d, fieldB), load<i32>(d, fieldPanels), steps, p, step)
+  const valid = load<i32>(d, fieldN) - p * tileColumns<T>()
+  // The last panel may have columns that C has not: its tiles are computed in a strip, and copied when they are done.
+  const edge = valid < tileColumns<T>()
+  const toStride: usize = load<u32>(d, fieldCStride)
+  const to = <usize>load<u32>(d, fieldC) + <usize>row0 * toStride + (<usize>(p * tileColumns<T>()) << 2)
+  const c = edge ? scratch + scratchStrip : to
+  const stride: usize = edge ? <usize>tileColumns<T>() << 2 : toStride
+
+  if (instrumented() && load<i32>(d, fieldEventCount) > 0) {
+    const before = step > 0 ? savePanel<T>(scratch, c, stride, rows) : 0
+    panel<T>(scratch, b, own, c, stride, rows, step > 0)
+    strikeAccumulators<T>(d, scratch, scratch, b, step, own, c, stride, row0, rows, p, before)
+  } else panel<T>(scratch, b, own, c, stride, rows, step > 0)
+  if (flags & (emitOneSided | emitTwoSided | emitReplica))
+    checkTiles<T>(d, scratch, scratch + scratchFolds, b, row0, rows, p, step, own)
+  if (step + own < steps) return
+  if (instrumented()) strikeOutputs<T>(d, c, stride, row0, rows, p)
+  if (needsFinish(flags)) finishPanel<T>(d, c, stride, block, row0, rows, p)
+  if (edge) copyColumns(to, toStride, c, stride, rows, valid)
+}
+
+/** Copies a panel of C, 64 bytes from row to row, and returns where. */
+function savePanel<T>(scratch: usize, c: usize, stride: usize, rows: i32): usize {
+  const to = scratch + scratchSaved
+  for (let row: usize = 0; row < <usize>rows; row++) memory.copy(to + (row << 6), c + row * stride, tileColumns<T>() << 2)
+  return to
+}
+
+// @ts-ignore: decorator
+@inline
+function copyColumns(to: usize, toStride: usize, from: usize, stride: usize, rows: i32, columns: i32): void {
+  for (let row = 0; row < rows; row++) {
+    copyFloats(to, from, columns)
+    to += toStride
+    from += stride
+  }
+}

@@ -1,0 +1,210 @@
+// Convolutions as implicit matrix products: the kernels gather what the filter sees while they pack rows of A.
+import type { Fault, Product, Tensor } from '@ft/core'
+import {
+  addBias,
+  aFloats,
+  aPatches,
+  applyGelu,
+  applyRelu,
+  blockSteps,
+  descriptorBytes,
+  fieldA,
+  fieldB,
+  fieldBias,
+  fieldC,
+  fieldChannels,
+  fieldDilationX,
+  fieldDilationY,
+  fieldFlags,
+  fieldGroupChannels,
+  fieldHeight,
+  fieldKernelHeight,
+  fieldKernelWidth,
+  fieldOutHeight,
+  fieldOutWidth,
+  fieldPadLeft,
+  fieldPadTop,
+  fieldStrideX,
+  fieldStrideY,
+  fieldWidth,
+} from '../../assembly/fields.ts'
+import type { Conv2dProblem } from '../problem/conv2d.ts'
+import type { FaultContext } from '../problem/faults.ts'
+import { forkRanges } from './kernels.ts'
+import { matrixTarget, multiply, type Engine, type Operand, type Target } from './multiply.ts'
+import { addressOf, bytesAt, floatsAt, rawBytes, wordsAt } from './staging.ts'
+import { transpose2d, type PackedWeights, type Reserve } from './weights.ts'
+
+export interface Conv2dRequest {
+  readonly problem: Conv2dProblem
+  /** The general form of the weights; made only when it is needed. */
+  readonly weights: () => PackedWeights
+  /** Weights [taps, channels] of a depthwise convolution. */
+  readonly depthwise: number | undefined
+  readonly reserve: Reserve
+  readonly faults: readonly Fault[]
+}
+
+export function convolve(engine: Engine, request: Conv2dRequest): Product {
+  const { problem, faults } = request
+  const x = stageImages(engine, problem)
+  const output = problem.out ?? newOutput(problem)
+  const plain = faults.length === 0 && Object.values(problem.emit).every((wish) => wish === undefined || wish === false)
+  // A depthwise filter of more taps than a block would need the general product's blocked sums.
+  const few = problem.filter[0] * problem.filter[1] <= blockSteps
+  if (request.depthwise !== undefined && plain && few && problem.m > 0)
+    return { output: convolveDepthwise(engine, { problem, x, weights: request.depthwise, output }) }
+
+  const { count, m, n, k } = problem
+  const weights = request.weights()
+  const context: FaultContext = {
+    where: 'conv2d',
+    integer: false,
+    ownWeights: weights.count > 1,
+    operand: 'float32',
+    sums: 'float64',
+    count,
+    m,
+    n,
+    k,
+  }
+  const operand = isMatrix(problem) ? pixelRows(problem, x) : patches(problem, x)
+  const target = pixelTarget(engine, problem, output)
+  return multiply(engine, { ...request, problem, weights, operand, target, output, context })
+}
+
+function newOutput(problem: Conv2dProblem): Tensor {
+  const size = problem.outShape.reduce((a, b) => a * b, 1)
+  return { data: new Float32Array(size), shape: problem.outShape, dtype: 'float32' }
+}
+
+/** The input in wasm memory, channels last. */
+function stageImages({ kernels, staging }: Engine, problem: Conv2dProblem): number {
+  const { runtime } = kernels
+  const { x, format, batch, height, width, channels } = problem
+  const here = addressOf(runtime, x.data)
+  const source = here ?? staging.reserve('A', x.data.byteLength)
+  if (here === undefined) bytesAt(runtime, source, x.data.byteLength).set(rawBytes(x.data))
+  if (format === 'NHWC') return source
+  const turned = staging.reserve('A transposed', x.data.byteLength)
+  const image = height * width * channels * 4
+  for (let b = 0; b < batch; b++) {
+    const [from, to] = [source + b * image, turned + b * image]
+    transpose2d(kernels, { from, to, rows: channels, columns: height * width, arithmetic: kernels.floats })
+  }
+  return turned
+}
+
+/** A 1x1 convolution without stride or padding: pixels are rows already. */
+function isMatrix({ filter, stride, pad }: Conv2dProblem): boolean {
+  return filter[0] === 1 && filter[1] === 1 && stride[0] === 1 && stride[1] === 1 && pad.every((p) => p === 0)
+}
+
+function pixelRows(problem: Conv2dProblem, x: number): Operand {
+  return {
+    kind: aFloats,
+    stride: problem.channels * 4,
+    rowBytes: 0,
+    rows: (group) => x + group * problem.filter[2] * 4,
+  }
+}
+
+function patches(problem: Conv2dProblem, x: number): Operand {
+  return {
+    kind: aPatches,
+    stride: 0,
+    rowBytes: 0,
+    rows: (group) => x + group * problem.filter[2] * 4,
+    fields: geometry(problem),
+  }
+}
+
+function geometry(problem: Conv2dProblem): [field: number, value: number][] {
+  const { height, width, channels, filter, stride, pad, dilation, outHeight, outWidth } = problem
+  return [
+    [fieldHeight, height],
+    [fieldWidth, width],
+    [fieldChannels, channels],
+    [fieldKernelHeight, filter[0]],
+    [fieldKernelWidth, filter[1]],
+    [fieldGroupChannels, filter[2]],
+    [fieldStrideY, stride[0]],
+    [fieldStrideX, stride[1]],
+    [fieldPadTop, pad[0]],
+    [fieldPadLeft, pad[2]],
+    [fieldDilationY, dilation[0]],
+    [fieldDilationX, dilation[1]],
+    [fieldOutHeight, outHeight],
+    [fieldOutWidth, outWidth],
+  ]
+}
+
+/** Output pixels as rows: streamed when there is one group and channels come last, else computed as a whole. */
+function pixelTarget(engine: Engine, problem: Conv2dProblem, output: Tensor): Target {
+  const { kernels, staging } = engine
+  const { m, n, outChannels, groups, format } = problem
+  const address = addressOf(kernels.runtime, output.data)
+  if (groups === 1 && format === 'NHWC') return matrixTarget(engine, { output, m, n, address })
+  const bytes = output.data.byteLength
+  const stride = outChannels * 4
+  const whole = format === 'NHWC' && address !== undefined ? address : staging.reserve('C', bytes)
+  return {
+    stride,
+    rowBytes: 0,
+    rows: (group) => whole + group * n * 4,
+    done(group, _from, to) {
+      if (group === groups - 1 && to === m && whole !== address) deliver(engine, problem, { whole, output })
+    },
+  }
+}
+
+/** Copies a whole output, channels last, to where and how it was asked for. */
+function deliver(engine: Engine, problem: Conv2dProblem, o: { whole: number; output: Tensor }): void {
+  const { kernels, staging } = engine
+  const { runtime } = kernels
+  const { batch, outHeight, outWidth, outChannels, format } = problem
+  const bytes = o.output.data.byteLength
+  let source = o.whole
+  if (format === 'NCHW') {
+    source = staging.reserve('C transposed', bytes)
+    const image = outHeight * outWidth * outChannels * 4
+    for (let b = 0; b < batch; b++) {
+      const [from, to] = [o.whole + b * image, source + b * image]
+      transpose2d(kernels, { from, to, rows: outHeight * outWidth, columns: outChannels, arithmetic: kernels.floats })
+    }
+  }
+  rawBytes(o.output.data).set(bytesAt(runtime, source, bytes))
+}
+
+function convolveDepthwise(
+  engine: Engine,
+  o: { problem: Conv2dProblem; x: number; weights: number; output: Tensor },
+): Tensor {
+  const { kernels, staging } = engine
+  const { runtime } = kernels
+  const { problem, x, weights, output } = o
+  const { batch, outHeight, outWidth, outChannels, bias, activation, format } = problem
+  const address = addressOf(runtime, output.data)
+  const whole = format === 'NHWC' && address !== undefined ? address : staging.reserve('C', output.data.byteLength)
+  const biasAddress = bias === undefined ? 0 : staging.reserve('bias', outChannels * 4)
+  if (bias !== undefined) floatsAt(runtime, biasAddress, outChannels).set(bias.data)
+
+  const descriptor = staging.reserve('descriptor', descriptorBytes)
+  const words = wordsAt(runtime, descriptor, descriptorBytes / 4)
+  const flags = activation === 'relu' ? applyRelu : activation === 'gelu' ? applyGelu : 0
+  words[fieldFlags / 4] = flags | (bias === undefined ? 0 : addBias)
+  words[fieldA / 4] = x
+  words[fieldB / 4] = weights
+  words[fieldC / 4] = whole
+  words[fieldBias / 4] = biasAddress
+  for (const [field, value] of geometry(problem)) words[field / 4] = value
+  const workPerLine = outWidth * outChannels * problem.k
+  forkRanges(kernels, {
+    fn: 'depthwise',
+    total: batch * outHeight,
+    least: Math.max(1, Math.ceil(262_144 / workPerLine)),
+    args: (from, to) => [descriptor, from, to],
+  })
+  if (whole !== address) deliver(engine, problem, { whole, output })
+  return output
+}

@@ -1,0 +1,254 @@
+// The WebAssembly engine: cache-blocked, packed, register-tiled products with the sums that checksum schemes need.
+import {
+  FtError,
+  assertOneOf,
+  type Conv2dOptions,
+  type HWIO,
+  type MatmulOptions,
+  type PrepareOptions,
+  type PreparedWeights,
+  type Product,
+  type SyncMatmulEngine,
+  type Tensor,
+  type WasmRuntime,
+} from '@ft/core'
+import { scratchBytes } from '../../assembly/fields.ts'
+import { asyncFace, type SyncFace } from '../problem/async.ts'
+import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
+import { matmulWeightSizes, resolveMatmul } from '../problem/matmul.ts'
+import { createWeightsRegistry } from '../problem/weights.ts'
+import { createWasmRuntime, type WasmRuntimeOptions } from '../runtime/runtime.ts'
+import { convolve } from './conv2d.ts'
+import { loadEngine, type Arithmetic } from './kernels.ts'
+import { multiplyMatrices } from './matmul.ts'
+import type { Engine } from './multiply.ts'
+import { addressOf, bytesAt, createStaging, rawBytes } from './staging.ts'
+import { packWeights, rowSumsOf, stageMatrices, type PackedWeights, type Reserve, type RowMajor } from './weights.ts'
+
+export interface WasmEngineOptions extends WasmRuntimeOptions {
+  /** A runtime to share; the engine then leaves its threads and memory alone when disposed. */
+  readonly runtime?: WasmRuntime
+  /** Strict SIMD only: the same bits on every processor. Default false. */
+  readonly reproducible?: boolean
+  /** Load the kernels that accept fault lists; products without faults have the same bits. Default false. */
+  readonly instrumented?: boolean
+}
+
+export interface WasmEngine extends SyncMatmulEngine {
+  readonly name: 'wasm'
+  readonly runtime: WasmRuntime
+}
+
+/** Weights as the engine keeps them. */
+interface Kept {
+  /** Blocks of wasm memory to free. */
+  readonly blocks: number[]
+  packed: PackedWeights | undefined
+  readonly filter: HWIO | undefined
+  readonly groups: number
+  /** Address of the filter as given, [taps, channels], when it is depthwise. */
+  readonly depthwise: number | undefined
+}
+
+/**
+ * Creates the WebAssembly engine.
+ *
+ * Guarantees: an element of a product has bits that depend on its row of A, its column of B and the engine's `build`
+ * only: not on the number of threads, the other rows and columns, what is emitted, or whether weights were prepared.
+ * float32 products are summed in blocks of 256 along k, each in the order of k, blocks in their order.
+ * Check sums of float products are float64 sums of exact float64 products (`tileSums` and `replica` predict in float32
+ * within a block).
+ * Tensors whose data lie in `engine.runtime.memory` are read and written in place.
+ *
+ * @throws `ENGINE_UNAVAILABLE` where the options ask for what this machine has not
+ * @example
+ * ```ts
+ * const engine = createWasmEngine({ threads: 1 })
+ * const a = { data: Float32Array.of(1, 2, 3, 4), shape: [2, 2], dtype: 'float32' } as const
+ * const { output, rowSums } = engine.matmulSync(a, a, { emit: { rowSums: true } })
+ * Array.from(output.data) // => [7, 10, 15, 22]
+ * Array.from(rowSums?.actual ?? []) // => [17, 37]
+ * await engine.dispose()
+ * ```
+ */
+export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
+  const { reproducible = false, instrumented = false } = options
+  if (reproducible && (options.relaxed === true || options.runtime?.relaxed === true))
+    throw new FtError('INVALID_ARGUMENT', 'createWasmEngine: `reproducible` needs strict SIMD; leave `relaxed` out', {})
+  const owned = options.runtime === undefined
+  const runtime = options.runtime ?? createWasmRuntime(reproducible ? { ...options, relaxed: false } : options)
+  const kernels = loadEngine(runtime, instrumented)
+  const staging = createStaging(runtime)
+  const engine: Engine = { kernels, staging, scratch: runtime.alloc(runtime.threads * scratchBytes) }
+  const registry = createWeightsRegistry<Kept>(kernels.build, (kept) => {
+    for (const block of kept.blocks) runtime.free(block)
+  })
+  let disposed = false
+
+  /** Memory that lives as long as the weights. */
+  const keeping =
+    (blocks: number[]): Reserve =>
+    (_name, bytes) => {
+      const address = runtime.alloc(bytes + 64)
+      blocks.push(address)
+      return address
+    }
+  /** The engine's memory for one product. */
+  const passing: Reserve = (name, bytes) => staging.reserve(name, bytes)
+
+  function packMatrices(weights: Tensor, o: { where: 'matmul' | 'matmulInt8'; transposeB: boolean; reserve: Reserve }): PackedWeights {
+    const arithmetic = o.where === 'matmul' ? kernels.floats : kernels.integers
+    const { count, k, n } = matmulWeightSizes(weights, o)
+    const matrices = Math.max(1, count)
+    const rows = stageMatrices(kernels, staging, {
+      data: weights.data,
+      count: weights.shape.length === 3 ? count : 1,
+      k,
+      n,
+      transpose: o.transposeB,
+      arithmetic,
+    })
+    return packWeights(kernels, { arithmetic, count: weights.shape.length === 3 ? count : matrices, k, n, rows }, o.reserve)
+  }
+
+  function packFilter(o: { address: number; filter: HWIO; groups: number; reserve: Reserve }): PackedWeights {
+    const [kh, kw, i, channels] = o.filter
+    const n = channels / o.groups
+    const rows = (group: number): RowMajor => ({ address: o.address + group * n * 4, stride: channels * 4 })
+    const arithmetic: Arithmetic = kernels.floats
+    return packWeights(kernels, { arithmetic, count: o.groups, k: kh * kw * i, n, rows }, o.reserve)
+  }
+
+  /** A filter in wasm memory as it is given: row-major [taps * channels, out]. */
+  function stageFilter(filter: Tensor, reserve: Reserve): number {
+    const here = addressOf(runtime, filter.data)
+    if (here !== undefined) return here
+    const address = reserve('weights', filter.data.byteLength)
+    bytesAt(runtime, address, filter.data.byteLength).set(rawBytes(filter.data))
+    return address
+  }
+
+  function prepareSync(weights: Tensor, o: PrepareOptions = {}): PreparedWeights {
+    registry.assertOpen('prepare')
+    const { kind = 'matmul', groups = 1, transposeB = false } = o
+    assertOneOf(kind, { where: 'prepare', argument: 'options.kind', values: ['matmul', 'conv2d', 'matmul-int8'] })
+    const blocks: number[] = []
+    try {
+      const kept =
+        kind === 'conv2d' ? keepFilter(weights, groups, blocks) : keepMatrices(weights, { kind, transposeB, blocks })
+      return remember(kept, { kind, weights })
+    } catch (error) {
+      for (const block of blocks) runtime.free(block)
+      throw error
+    }
+  }
+
+  function keepMatrices(weights: Tensor, o: { kind: 'matmul' | 'matmul-int8'; transposeB: boolean; blocks: number[] }): Kept {
+    const where = o.kind === 'matmul' ? 'matmul' : 'matmulInt8'
+    const packed = packMatrices(weights, { where, transposeB: o.transposeB, reserve: keeping(o.blocks) })
+    return { blocks: o.blocks, packed, filter: undefined, groups: 1, depthwise: undefined }
+  }
+
+  function keepFilter(weights: Tensor, groups: number, blocks: number[]): Kept {
+    const filter = assertFilter(weights, groups, 'prepare')
+    const reserve = keeping(blocks)
+    if (!isDepthwise(filter, groups)) {
+      const address = stageFilter(weights, passing)
+      return { blocks, packed: packFilter({ address, filter, groups, reserve }), filter, groups, depthwise: undefined }
+    }
+    // Kept as it is: the packed form, sixteen times as large, is made when a product needs it.
+    const address = reserve('weights', weights.data.byteLength)
+    bytesAt(runtime, address, weights.data.byteLength).set(rawBytes(weights.data))
+    return { blocks, packed: undefined, filter, groups, depthwise: address }
+  }
+
+  function remember(kept: Kept, o: { kind: PreparedWeights['kind']; weights: Tensor }): PreparedWeights {
+    const { kind, weights } = o
+    const packed = kept.packed
+    const facts =
+      packed === undefined
+        ? { k: (kept.filter as HWIO)[0] * (kept.filter as HWIO)[1], n: 1, rowSums: depthwiseSums(weights) }
+        : { k: packed.k, n: packed.n, rowSums: rowSumsOf(runtime, packed) }
+    const bytes =
+      packed === undefined ? weights.data.byteLength : packed.count * (packed.itemBytes + packed.checksumBytes)
+    const batched = kind !== 'conv2d' && weights.shape.length === 3
+    return registry.add(kept, { kind, groups: kept.groups, bytes, batched, ...facts })
+  }
+
+  function product(
+    where: 'matmul' | 'matmulInt8',
+    operands: { a: Tensor; weights: Tensor | PreparedWeights },
+    o: MatmulOptions,
+  ): Product {
+    const { a, weights } = operands
+    const known = registry.find(weights, { where, kind: where === 'matmul' ? 'matmul' : 'matmul-int8' })
+    const kept = known?.value.packed
+    const sizes =
+      kept === undefined
+        ? matmulWeightSizes(weights as Tensor, { where, transposeB: o.transposeB })
+        : { count: known?.facts.batched === true ? kept.count : 0, k: kept.k, n: kept.n }
+    const problem = resolveMatmul({ where, a, weights: sizes }, o)
+    const packed = kept ?? packMatrices(weights as Tensor, { where, transposeB: o.transposeB ?? false, reserve: passing })
+    const reserve = known === undefined ? passing : keeping(known.value.blocks)
+    return multiplyMatrices(engine, { problem, weights: packed, reserve, faults: o.faults ?? [] })
+  }
+
+  function conv2dSync(x: Tensor, filter: Tensor | PreparedWeights, o: Conv2dOptions = {}): Product {
+    const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d' })
+    const groups = known?.facts.groups ?? o.groups ?? 1
+    const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
+    const problem = resolveConv2d({ x, filter: shape, groups }, o)
+    const reserve = known === undefined ? passing : keeping(known.value.blocks)
+    const depthwise = known === undefined ? isDepthwise(shape, groups) : known.value.depthwise !== undefined
+    const address = known === undefined ? stageFilter(filter as Tensor, passing) : (known.value.depthwise ?? 0)
+    const weights = (): PackedWeights => {
+      if (known?.value.packed !== undefined) return known.value.packed
+      const packed = packFilter({ address, filter: shape, groups, reserve })
+      if (known !== undefined) known.value.packed = packed
+      return packed
+    }
+    return convolve(engine, {
+      problem,
+      weights,
+      depthwise: depthwise ? address : undefined,
+      reserve,
+      faults: o.faults ?? [],
+    })
+  }
+
+  const sync: SyncFace = {
+    prepareSync,
+    matmulSync: (a, weights, o = {}) => product('matmul', { a, weights }, o),
+    matmulInt8Sync: (a, weights, o = {}) => product('matmulInt8', { a, weights }, o),
+    conv2dSync,
+  }
+  return {
+    name: 'wasm',
+    build: kernels.build,
+    runtime,
+    ...sync,
+    ...asyncFace(sync),
+    async dispose() {
+      if (disposed) return
+      disposed = true
+      registry.close()
+      staging.releaseAll()
+      runtime.free(engine.scratch)
+      if (owned) await runtime.dispose()
+    },
+  }
+}
+
+function isDepthwise(filter: HWIO, groups: number): boolean {
+  return groups > 1 && filter[2] === 1 && filter[3] === groups
+}
+
+/** Row sums of a depthwise filter's 1-column matrices: its values, group by group. */
+function depthwiseSums(filter: Tensor): Float64Array {
+  const [kh, kw, , channels] = filter.shape as unknown as HWIO
+  const taps = kh * kw
+  const sums = new Float64Array(taps * channels)
+  for (let g = 0; g < channels; g++)
+    for (let tap = 0; tap < taps; tap++) sums[g * taps + tap] = filter.data[tap * channels + g] as number
+  return sums
+}

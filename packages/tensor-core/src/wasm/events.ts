@@ -1,0 +1,90 @@
+// A fault list as the instrumented kernels and the packed weights take it.
+import type { Fault, FaultEffect } from '@ft/core'
+import {
+  effectAdd,
+  effectAnd,
+  effectCarry,
+  effectDoubleTerm,
+  effectDropTerm,
+  effectOr,
+  effectSet,
+  effectXor,
+  eventBytes,
+  eventColumn,
+  eventEffect,
+  eventOperand,
+  eventRow,
+  eventSite,
+  eventStep,
+  siteAccumulator,
+  siteOperand,
+  siteOutput,
+} from '../../assembly/fields.ts'
+import { formatAt, patternOf, strike, type FaultContext, type ValueFormat } from '../problem/faults.ts'
+import type { Kernels } from './kernels.ts'
+import { packedAddress, type PackedWeights } from './weights.ts'
+
+/** The faults that strike inside product `item`, as the kernel's events. */
+export function encodeEvents(faults: readonly Fault[], context: FaultContext, item: number): Uint8Array {
+  const { m } = context
+  const own = faults.filter(
+    ({ site }) =>
+      site.kind !== 'packed-weight' && site.kind !== 'checksum' && site.row >= item * m && site.row < (item + 1) * m,
+  )
+  const bytes = new Uint8Array(own.length * eventBytes)
+  own.forEach(({ site, effect }, i) => {
+    if (site.kind === 'packed-weight' || site.kind === 'checksum') return
+    const view = new DataView(bytes.buffer, i * eventBytes)
+    const kinds = { operand: siteOperand, accumulator: siteAccumulator, output: siteOutput }
+    view.setInt32(eventSite, kinds[site.kind], true)
+    view.setInt32(eventRow, site.row - item * m, true)
+    view.setInt32(eventColumn, site.kind === 'operand' ? 0 : site.column, true)
+    view.setInt32(eventStep, site.kind === 'output' ? 0 : site.step, true)
+    const [code, operand] = encodeEffect(effect, formatAt(site.kind, context))
+    view.setInt32(eventEffect, code, true)
+    view.setUint32(eventOperand, operand, true)
+  })
+  return bytes
+}
+
+function encodeEffect(effect: FaultEffect, format: ValueFormat): [code: number, operand: number] {
+  switch (effect.kind) {
+    case 'flip':
+      return [effectXor, effect.bits.reduce((mask, bit) => mask ^ (1 << bit), 0) >>> 0]
+    case 'stuck':
+      return effect.at === 1 ? [effectOr, (1 << effect.bit) >>> 0] : [effectAnd, ~(1 << effect.bit) >>> 0]
+    case 'carry':
+      return [effectCarry, (effect.sign * 2 ** effect.bit) >>> 0]
+    case 'set':
+      return [effectSet, Number(patternOf(effect.value, format))]
+    case 'add':
+      return [effectAdd, Number(patternOf(effect.value, format === 'float32' ? 'float32' : 'int32'))]
+    case 'drop-term':
+      return [effectDropTerm, 0]
+    case 'double-term':
+      return [effectDoubleTerm, 0]
+  }
+}
+
+/** Strikes packed weights and returns what undoes it: the faults last for one product. */
+export function strikeWeights(kernels: Kernels, weights: PackedWeights, faults: readonly Fault[]): () => void {
+  const undo: (() => void)[] = []
+  // Memory may grow, and its buffer change, before a weight is restored.
+  const memory = (): DataView => new DataView(kernels.runtime.memory.buffer)
+  for (const { site, effect } of faults) {
+    if (site.kind !== 'packed-weight') continue
+    const item = Math.floor(site.step / weights.k)
+    const at = packedAddress(weights, { item, k: site.step % weights.k, column: site.column })
+    if (weights.arithmetic.integer) {
+      const clean = memory().getInt16(at, true)
+      memory().setInt16(at, strike(clean, effect, 'int8'), true)
+      undo.push(() => memory().setInt16(at, clean, true))
+    } else {
+      const clean = memory().getInt32(at, true)
+      memory().setFloat32(at, strike(memory().getFloat32(at, true), effect, 'float32'), true)
+      undo.push(() => memory().setInt32(at, clean, true))
+    }
+  }
+  // The last struck is the first restored, so that two faults on one weight leave it as it was.
+  return () => undo.reverse().forEach((restore) => restore())
+}

@@ -1,0 +1,159 @@
+// Weights in wasm memory: packed panels for the product, row sums for row checks, folds for tile checks when asked for.
+import type { WasmRuntime } from '@ft/core'
+import { panelsOf, stepsOf, forkRanges, type Arithmetic, type Kernels } from './kernels.ts'
+import { addressOf, bytesAt, doublesAt, rawBytes, wordsAt, type Staging } from './staging.ts'
+
+/** Where a matrix [k, n] lies: row-major, `stride` bytes from row to row. */
+export interface RowMajor {
+  readonly address: number
+  readonly stride: number
+}
+
+/** `count` packed matrices of one size. */
+export interface PackedWeights {
+  readonly arithmetic: Arithmetic
+  readonly count: number
+  readonly k: number
+  readonly n: number
+  readonly panels: number
+  readonly steps: number
+  /** Packed panels, `itemBytes` from matrix to matrix. */
+  readonly panelsAddress: number
+  readonly itemBytes: number
+  /** Row sums, `checksumBytes` from matrix to matrix; zeros fill the last four. */
+  readonly checksumAddress: number
+  readonly checksumBytes: number
+  /** Folds of the panels, made when first needed. */
+  folds?: { address: number; itemBytes: number; stride: number }
+}
+
+/** How the memory for weights is got: kept until released, or the engine's for one product. */
+export type Reserve = (name: string, bytes: number) => number
+
+export function sizesOf(arithmetic: Arithmetic, k: number, n: number): { itemBytes: number; checksumBytes: number } {
+  // A product with k = 0 has one step of zeros.
+  const steps = Math.max(1, stepsOf(arithmetic, k))
+  const rows = Math.ceil((steps * arithmetic.elementsPerStep) / 8) * 8
+  return {
+    itemBytes: steps * panelsOf(arithmetic, n) * arithmetic.tileColumns * 4,
+    checksumBytes: rows * arithmetic.sumBytes,
+  }
+}
+
+export interface PackRequest {
+  readonly arithmetic: Arithmetic
+  readonly count: number
+  readonly k: number
+  readonly n: number
+  readonly rows: (item: number) => RowMajor
+}
+
+/** Packs matrices and sums their rows. */
+export function packWeights(kernels: Kernels, request: PackRequest, reserve: Reserve): PackedWeights {
+  const { arithmetic, count, k, n, rows } = request
+  const { itemBytes, checksumBytes } = sizesOf(arithmetic, k, n)
+  const panels = panelsOf(arithmetic, n)
+  const panelsAddress = reserve('panels', count * itemBytes)
+  const checksumAddress = reserve('checksum', count * checksumBytes)
+  bytesAt(kernels.runtime, checksumAddress, count * checksumBytes).fill(0)
+  if (k === 0) bytesAt(kernels.runtime, panelsAddress, count * itemBytes).fill(0)
+  for (let item = 0; item < count && k > 0; item++) {
+    const { address, stride } = rows(item)
+    const to = panelsAddress + item * itemBytes
+    const leastPanels = Math.max(1, Math.ceil(65_536 / (k * arithmetic.tileColumns)))
+    forkRanges(kernels, {
+      fn: `pack${arithmetic.suffix}`,
+      total: panels,
+      least: leastPanels,
+      args: (from, until) => [address, stride, to, k, n, from, until],
+    })
+    forkRanges(kernels, {
+      fn: arithmetic.integer ? 'sumIntegerRows' : 'sumFloatRows',
+      total: k,
+      least: Math.max(1, Math.ceil(65_536 / Math.max(1, n))),
+      args: (from, until) => [address, stride, n, from, until, checksumAddress + item * checksumBytes],
+    })
+  }
+  const steps = Math.max(1, stepsOf(arithmetic, k))
+  return { arithmetic, count, k, n, panels, steps, panelsAddress, itemBytes, checksumAddress, checksumBytes }
+}
+
+/** Row sums of all matrices: `[count * k]`. */
+export function rowSumsOf(runtime: WasmRuntime, weights: PackedWeights): Float64Array {
+  const { arithmetic, count, k, checksumAddress, checksumBytes } = weights
+  const sums = new Float64Array(count * k)
+  for (let item = 0; item < count; item++) {
+    const at = checksumAddress + item * checksumBytes
+    sums.set(arithmetic.integer ? wordsAt(runtime, at, k) : doublesAt(runtime, at, k), item * k)
+  }
+  return sums
+}
+
+/** Folds every panel over its columns. */
+export function foldWeights(kernels: Kernels, weights: PackedWeights, reserve: Reserve): NonNullable<PackedWeights['folds']> {
+  const { arithmetic, count, panels, steps, panelsAddress, itemBytes } = weights
+  const stride = Math.ceil(steps / 4) * 16
+  const folds = { address: reserve('folds', count * panels * stride), itemBytes: panels * stride, stride }
+  for (let item = 0; item < count; item++)
+    forkRanges(kernels, {
+      fn: `fold${arithmetic.suffix}`,
+      total: panels,
+      least: Math.max(1, Math.ceil(65_536 / (steps * arithmetic.tileColumns))),
+      args: (from, until) => [
+        panelsAddress + item * itemBytes,
+        panels,
+        steps,
+        folds.address + item * folds.itemBytes,
+        stride,
+        from,
+        until,
+      ],
+    })
+  return folds
+}
+
+/** Address of B[step, column] in packed weights: where a fault in the packed copy strikes. */
+export function packedAddress(weights: PackedWeights, at: { item: number; k: number; column: number }): number {
+  const { arithmetic, panels, steps, panelsAddress, itemBytes } = weights
+  const { tileColumns, elementsPerStep } = arithmetic
+  const step = Math.floor(at.k / elementsPerStep)
+  const panel = Math.floor(at.column / tileColumns)
+  const block = step - (step % 256)
+  const own = Math.min(256, steps - block)
+  const word = block * panels * tileColumns + panel * own * tileColumns + (step - block) * tileColumns + (at.column % tileColumns)
+  return panelsAddress + at.item * itemBytes + 4 * word + (at.k % elementsPerStep) * 2
+}
+
+/** Brings row-major weights into wasm memory, transposed when asked, one matrix after the other. */
+export function stageMatrices(
+  kernels: Kernels,
+  staging: Staging,
+  o: { data: ArrayBufferView; count: number; k: number; n: number; transpose: boolean; arithmetic: Arithmetic },
+): (item: number) => RowMajor {
+  const { data, count, k, n, transpose, arithmetic } = o
+  const { runtime } = kernels
+  const bytes = k * n * arithmetic.operandBytes
+  const here = addressOf(runtime, data)
+  const stride = n * arithmetic.operandBytes
+  if (here !== undefined && !transpose) return (item) => ({ address: here + item * bytes, stride })
+  const source = here ?? staging.reserve('weights', count * bytes)
+  if (here === undefined) bytesAt(runtime, source, count * bytes).set(rawBytes(data))
+  if (!transpose) return (item) => ({ address: source + item * bytes, stride })
+  const turned = staging.reserve('weights transposed', count * bytes)
+  for (let item = 0; item < count; item++)
+    transpose2d(kernels, { from: source + item * bytes, to: turned + item * bytes, rows: n, columns: k, arithmetic })
+  return (item) => ({ address: turned + item * bytes, stride })
+}
+
+export function transpose2d(
+  kernels: Kernels,
+  o: { from: number; to: number; rows: number; columns: number; arithmetic: Arithmetic },
+): void {
+  const { from, to, rows, columns, arithmetic } = o
+  forkRanges(kernels, {
+    fn: arithmetic.integer ? 'transposeBytes' : 'transposeWords',
+    total: rows,
+    least: Math.max(4, Math.ceil(65_536 / Math.max(1, columns))),
+    args: (low, high) => [from, to, rows, columns, low, high],
+  })
+}
