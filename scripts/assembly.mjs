@@ -15,7 +15,17 @@ const require = createRequire(import.meta.url)
 const { assembly = {}, workers = {} } = JSON.parse(readFileSync('package.json', 'utf8')).ft ?? {}
 
 // Warning 112 is about vectors between exported functions, which only kernels of one module exchange.
-const common = ['-O3', '--noAssert', '--runtime', 'stub', '--importMemory', '--enable', 'simd', '--disableWarning', '112']
+const common = [
+  '-O3',
+  '--noAssert',
+  '--runtime',
+  'stub',
+  '--importMemory',
+  '--enable',
+  'simd',
+  '--disableWarning',
+  '112',
+]
 const shared = ['--enable', 'threads', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536']
 const relaxed = ['--enable', 'relaxed-simd']
 const variants = {
@@ -49,7 +59,9 @@ async function compile(asc, entry, flags, out) {
   const wasm = readFileSync(out)
   // Modules share one memory: static data of two of them would lie at the same address.
   if (sections(wasm).includes(11)) {
-    throw new Error(`${entry}: has static data (strings, static arrays, Math functions with tables); use explicit addresses`)
+    throw new Error(
+      `${entry}: has static data (strings, static arrays, Math functions with tables); use explicit addresses`,
+    )
   }
   return wasm.toString('base64')
 }

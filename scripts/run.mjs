@@ -91,7 +91,7 @@ function main() {
   switch (command) {
     case 'demo': {
       install('@ft/demo...')
-      const built = turbo(['build'], '--filter=@ft/demo^...', ...quiet)
+      const built = withEnv({ FT_DTS: '0' }, () => turbo(['build'], '--filter=@ft/demo...', ...quiet))
       return built || run(process.execPath, ['apps/demo/bin/demo.mjs', ...args])
     }
     case 'test':
@@ -104,7 +104,7 @@ function main() {
       )
     case 'bench': {
       install()
-      const built = turbo(['build'], '--filter=@ft/benchmarks^...', ...quiet)
+      const built = withEnv({ FT_DTS: '0' }, () => turbo(['build'], '--filter=@ft/benchmarks...', ...quiet))
       return built || run(process.execPath, ['apps/benchmarks/bin/bench.mjs', ...args])
     }
     case 'check':

@@ -1,0 +1,40 @@
+import { describe, expect, it } from 'vitest'
+import type { FlightTask } from '@ft/datasets'
+import { denseFeatures } from '../src/features.ts'
+import { baseRate, levelRates, orderedRates } from '../src/rates.ts'
+
+/** Six rows, four of them training: levels 0 0 1 0 | 0 1. */
+const task = {
+  rows: 6,
+  label: Uint8Array.of(1, 0, 1, 1, 1, 0),
+  split: { train: { start: 0, end: 4 }, validate: { start: 4, end: 5 }, test: { start: 5, end: 6 } },
+  categorical: [{ name: 'route', size: 2, ids: Int32Array.of(0, 0, 1, 0, 0, 1) }],
+  numeric: { names: ['x'], data: Float32Array.of(1, 2, 3, 4, 500, 6), shape: [6, 1] },
+  scale: { mean: Float64Array.of(2.5), deviation: Float64Array.of(1) },
+} as unknown as FlightTask
+
+describe('late rates', () => {
+  it('come from training rows alone, smoothed by 50 rows at the overall rate', () => {
+    expect(baseRate(task)).toBe(0.75)
+    const rates = levelRates(task, 'route')
+    expect(rates[4]).toBeCloseTo((2 + 50 * 0.75) / 53, 12)
+    expect(rates[5]).toBeCloseTo((1 + 50 * 0.75) / 51, 12)
+  })
+
+  it('as a feature of a training row see only rows before it, never its own label', () => {
+    const rates = orderedRates(task, 'route')
+    expect(rates[0]).toBe(0.75)
+    expect(rates[1]).toBeCloseTo((1 + 37.5) / 51, 12)
+    const flipped = orderedRates({ ...task, label: Uint8Array.of(1, 0, 1, 0, 0, 1) }, 'route')
+    // The last training row's label, and those of later rows, change no training feature (but the overall rate does: compare order).
+    expect(Math.sign((rates[3] ?? 0) - (rates[0] ?? 0))).toBe(Math.sign((flipped[3] ?? 0) - (flipped[0] ?? 0)))
+    expect(rates[4]).toBe(levelRates(task, 'route')[4])
+  })
+
+  it('dense features are standardised and clipped', () => {
+    const { data, width, names } = denseFeatures(task)
+    expect(names).toEqual(['x', 'route rate'])
+    expect(width).toBe(2)
+    expect([data[0], data[8]]).toEqual([-1.5, 5])
+  })
+})
