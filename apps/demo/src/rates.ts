@@ -28,19 +28,26 @@ export function levelRates(task: FlightTask, column: string): Float64Array {
   )
 }
 
+/** Where the running overall rate starts: about what any month has. */
+const FIRST_RATE = 0.2
+
 /**
- * The same as a feature for learning: a training row's rate counts only rows before it, so that no row sees its own label.
- * Validation and test rows get the rate over all training rows.
+ * The same as a feature for learning: a training row's rate, and the overall rate it is smoothed towards, count only rows
+ * before it, so that no row sees its own label. Validation and test rows get the rate over all training rows.
  */
 export function orderedRates(task: FlightTask, column: string): Float64Array {
   const { ids, size } = columnOf(task, column)
-  const overall = baseRate(task)
   const [late, count] = [new Float64Array(size), new Float64Array(size)]
+  let allLate = PRIOR_ROWS * FIRST_RATE
+  let all = PRIOR_ROWS
   return Float64Array.from(ids, (id, row) => {
-    const rate = ((late[id] as number) + PRIOR_ROWS * overall) / ((count[id] as number) + PRIOR_ROWS)
+    const rate = ((late[id] as number) + (PRIOR_ROWS * allLate) / all) / ((count[id] as number) + PRIOR_ROWS)
     if (row < task.split.train.end) {
-      late[id] = (late[id] as number) + (task.label[row] as number)
+      const label = task.label[row] as number
+      late[id] = (late[id] as number) + label
       count[id] = (count[id] as number) + 1
+      allLate += label
+      all++
     }
     return rate
   })

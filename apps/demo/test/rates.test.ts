@@ -23,12 +23,19 @@ describe('late rates', () => {
 
   it('as a feature of a training row see only rows before it, never its own label', () => {
     const rates = orderedRates(task, 'route')
-    expect(rates[0]).toBe(0.75)
-    expect(rates[1]).toBeCloseTo((1 + 37.5) / 51, 12)
-    const flipped = orderedRates({ ...task, label: Uint8Array.of(1, 0, 1, 0, 0, 1) }, 'route')
-    // The last training row's label, and those of later rows, change no training feature (but the overall rate does: compare order).
-    expect(Math.sign((rates[3] ?? 0) - (rates[0] ?? 0))).toBe(Math.sign((flipped[3] ?? 0) - (flipped[0] ?? 0)))
-    expect(rates[4]).toBe(levelRates(task, 'route')[4])
+    expect(rates[0]).toBeCloseTo(0.2, 12)
+    expect(rates[1]).toBeCloseTo((1 + (50 * 11) / 51) / 51, 12)
+    for (let row = 0; row < 4; row++) {
+      // A label changes only what comes after it; labels behind the training rows change nothing.
+      const flipped = orderedRates(
+        { ...task, label: task.label.map((label, i) => (i >= row ? 1 - label : label)) },
+        'route',
+      )
+      expect(flipped.subarray(0, row + 1)).toEqual(rates.subarray(0, row + 1))
+      expect(flipped[4]).not.toBe(rates[4])
+    }
+    const later = orderedRates({ ...task, label: Uint8Array.of(1, 0, 1, 1, 0, 1) }, 'route')
+    expect(later).toEqual(rates)
   })
 
   it('dense features are standardised and clipped', () => {
