@@ -1,5 +1,5 @@
 // CIFAR-10's binary version: records of one label byte and 3 x 1024 colour bytes, plane by plane.
-import type { Tensor } from '@ft/core'
+import type { ByteTensor } from './tensors.ts'
 import { corrupt } from './internal/corrupt.ts'
 import { readContent, type Source } from './internal/source.ts'
 
@@ -16,7 +16,7 @@ const MOST_BYTES = 100_000 * RECORD
  * @returns images uint8 `[n, 32, 32, 3]` (the file has planes; they are interleaved here) and labels 0..9
  * @throws FtError `IO`, or `CORRUPT_DATA` for a length that is no whole number of records or a label above 9
  */
-export async function readCifarRecords(source: Source): Promise<{ images: Tensor; labels: Uint8Array }> {
+export async function readCifarRecords(source: Source): Promise<{ images: ByteTensor; labels: Uint8Array }> {
   const bytes = await readContent(source, READER, MOST_BYTES)
   const count = bytes.length / RECORD
   if (!Number.isInteger(count) || count === 0) {

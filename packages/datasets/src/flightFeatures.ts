@@ -2,7 +2,7 @@
 // flights that have landed by then. Nothing of its own delay, nothing of flights still in the air, never the minute.
 import { throwIfAborted, type LongRunning } from '@ft/core'
 import { hourOfWeek } from './calendar.ts'
-import type { Flights } from './flights.ts'
+import type { Flights } from './flightColumns.ts'
 import { enter, leave, RECENT_VALUES, recentDelays, writeRecent, type RecentDelays } from './recentDelay.ts'
 import { routesOf, type Routes } from './routes.ts'
 import { timelineOf } from './timeline.ts'

@@ -4,7 +4,7 @@ import { createRandom } from '@ft/core/random'
 import { dayOf, END_DAY, splitByDay, type Split } from './calendar.ts'
 import { checkFeatureOptions } from './flightOptions.ts'
 import { flightFeatures, type FlightFeatureOptions, type FlightFeatures } from './flightFeatures.ts'
-import type { Flights } from './flights.ts'
+import type { Flights } from './flightColumns.ts'
 import { routesOf } from './routes.ts'
 
 export interface DeparturesToRankOptions extends FlightFeatureOptions {

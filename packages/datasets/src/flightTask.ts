@@ -9,7 +9,7 @@ import {
   type FlightFeatures,
   type NumericFeatures,
 } from './flightFeatures.ts'
-import type { Flights } from './flights.ts'
+import type { Flights } from './flightColumns.ts'
 import { LATE_MINUTES } from './recentDelay.ts'
 
 export interface FlightTaskOptions extends FlightFeatureOptions {

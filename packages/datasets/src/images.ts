@@ -1,14 +1,14 @@
 // Image sets with their labels: MNIST, Fashion-MNIST, CIFAR-10.
-import type { Tensor } from '@ft/core'
 import { readCifarRecords } from './cifar10.ts'
 import { readIdx } from './idx.ts'
 import { corrupt } from './internal/corrupt.ts'
 import type { Source } from './internal/source.ts'
+import type { ByteTensor, FloatTensor } from './tensors.ts'
 import { locate, type LocatedSet } from './locate.ts'
 
 export interface LabelledImages {
   /** uint8: `[n, 28, 28]` grey, or `[n, 32, 32, 3]` red, green, blue. */
-  readonly images: Tensor
+  readonly images: ByteTensor
   /** Class of each image, an index into `classes`. */
   readonly labels: Uint8Array
   readonly classes: readonly string[]
@@ -65,10 +65,10 @@ export async function readImages(
   }
   const outside = labels.data.findIndex((label) => label >= classes.length)
   if (outside >= 0) throw wrong(labelsFile, `label ${outside}`, '0..9', `${labels.data[outside]}`)
-  return { images, labels: labels.data as Uint8Array, classes }
+  return { images: images as ByteTensor, labels: labels.data as Uint8Array, classes }
 }
 
 /** uint8 pixels as float32 of 0..1 (pixel / 255), same shape: what ParM's base models take. */
-export function pixelsToFloat(images: Tensor): Tensor {
+export function pixelsToFloat(images: ByteTensor): FloatTensor {
   return { data: Float32Array.from(images.data, (pixel) => pixel / 255), shape: images.shape, dtype: 'float32' }
 }

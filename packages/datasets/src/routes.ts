@@ -1,5 +1,5 @@
 // Routes: pairs of airports that some flight connects, numbered by origin, then destination.
-import type { Flights } from './flights.ts'
+import type { Flights } from './flightColumns.ts'
 
 export interface Routes {
   /** Route of each flight. */

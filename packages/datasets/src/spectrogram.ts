@@ -1,6 +1,6 @@
 // The front end for speech at 8 kHz: a log spectrogram of fixed size, from windows of 20 ms every 10 ms.
-import type { Tensor } from '@ft/core'
 import FFT from 'fft.js'
+import type { FloatTensor } from './tensors.ts'
 import type { Recording } from './spokenDigits.ts'
 
 /** 20 ms at 8 kHz. */
@@ -22,7 +22,7 @@ const HAMMING = Float64Array.from({ length: WINDOW }, (_, n) => 0.54 - 0.46 * Ma
  *
  * @returns float32 `[n, 81, 50]`: frequency, then time
  */
-export function logSpectrograms(recordings: readonly Pick<Recording, 'samples'>[]): Tensor {
+export function logSpectrograms(recordings: readonly Pick<Recording, 'samples'>[]): FloatTensor {
   const size = BINS * FRAMES
   const data = new Float32Array(recordings.length * size)
   const magnitudes = windowTransform()

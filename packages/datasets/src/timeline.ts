@@ -1,7 +1,7 @@
 // When each flight leaves and when its delay becomes known, on one time line, both sorted.
 import { FtError } from '@ft/core'
 import { clockOf, toUtc } from './clock.ts'
-import type { Flights } from './flights.ts'
+import type { Flights } from './flightColumns.ts'
 
 /** All arrays have one element a flight. Minutes are UTC since 2001-01-01. */
 export interface Timeline {

@@ -37,7 +37,7 @@ describe('flightTask', () => {
   })
 
   it.each([
-    [{ rows: 0 }, /`rows` must be a whole number from 1 to 3/],
+    [{ rows: 0 }, /`rows` must be an integer in \[1, 3\]/],
     [{ rows: 2.5 }, /got 2\.5/],
     [{ rows: NaN }, /got NaN/],
     [{ rows: 4 }, /got 4/],

@@ -53,13 +53,11 @@ describe('flightTask on the real flights', () => {
   it('shows no feature the delay of a flight that has not landed', () => {
     const { departure } = timelineOf(flights)
     const random = createRandom(5)
-    for (let trial = 0; trial < 2; trial++) {
-      const now = departure[random.integer(0, flights.rows - 1)]!
-      const { flights: other, changed } = meddle(flights, now, { share: 0.7, seed: trial })
-      expect(changed).toBeGreaterThan(1000)
-      const after = flightTask(other)
-      expect(firstDifference(whole, after, (flight) => departure[flight]! <= now)).toBe(-1)
-    }
+    const now = departure[random.integer(0, flights.rows - 1)]!
+    const { flights: other, changed } = meddle(flights, now, { share: 0.7, seed: 0 })
+    expect(changed).toBeGreaterThan(1000)
+    const after = flightTask(other)
+    expect(firstDifference(whole, after, (flight) => departure[flight]! <= now)).toBe(-1)
   })
 })
 
