@@ -7,11 +7,12 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { createRandom } from '@ft/core/random'
 import { strToU8, zipSync } from 'fflate'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { download, readAdultCensus, requireData, type DownloadableName } from '../src/index.ts'
+import { download, readAdultCensus, type DownloadableName } from '../src/index.ts'
 import { fetchFile } from '../src/internal/fetchFile.ts'
 import { unpack } from '../src/internal/unpack.ts'
 import { located } from '../src/locate.ts'
 import { messageOf, outcome } from './helpers/damage.ts'
+import { withData } from './helpers/with-data.ts'
 import { startServer, type TestServer } from './helpers/server.ts'
 
 let folder: string
@@ -201,10 +202,9 @@ describe('download', () => {
     expect(await readdir(folder)).toEqual([])
   })
 
-  const adult = requireData('adult-census')
-  it.skipIf(adult.skip !== undefined)(`brings Adult as UCI has it, continued, once ${adult.skip ?? ''}`, async () => {
+  withData(['adult-census'], 'brings Adult as UCI has it, continued, once', async ([adult]) => {
     // The shared copy lacks the test file's first line and the empty lines at the ends: put back, the official sums hold.
-    const read = async (file: string) => gunzipSync(await readFile(adult.set!.path(file))).toString()
+    const read = async (file: string) => gunzipSync(await readFile(adult!.path(file))).toString()
     const official = {
       'adult.data': `${await read('adult.data')}\n\n`,
       'adult.test': `|1x3 Cross validator\n${await read('adult.test')}\n\n`,
@@ -224,7 +224,7 @@ describe('download', () => {
     expect(server.requests[1]).toMatch(/^\/adult-census\/adult\.data bytes=\d+-$/)
     expect(shares.at(-1)).toBe(1)
     expect(Math.max(...shares)).toBe(1)
-    const [brought, shared] = [await readAdultCensus({ set }), await readAdultCensus({ set: adult.set! })]
+    const [brought, shared] = [await readAdultCensus({ set }), await readAdultCensus({ set: adult! })]
     for (const part of ['train', 'test'] as const) {
       expect(Buffer.from(brought[part].features.buffer).equals(Buffer.from(shared[part].features.buffer))).toBe(true)
       expect(brought[part].levels).toEqual(shared[part].levels)
@@ -235,21 +235,17 @@ describe('download', () => {
     expect(server.requests).toHaveLength(3)
   })
 
-  const mnist = requireData('mnist')
-  it.skipIf(mnist.skip !== undefined)(
-    `brings MNIST through a mirror that compresses otherwise ${mnist.skip ?? ''}`,
-    async () => {
-      for (const file of [
-        'train-labels-idx1-ubyte',
-        't10k-labels-idx1-ubyte',
-        'train-images-idx3-ubyte',
-        't10k-images-idx3-ubyte',
-      ]) {
-        server.files.set(`/mnist/${file}.gz`, await readFile(mnist.set!.path(file)))
-      }
-      const set = await download('mnist', { folder, mirror: server.url })
-      expect(set).toMatchObject({ name: 'mnist', folder })
-      expect(located('mnist', folder).path('t10k-labels-idx1-ubyte')).toBe(join(folder, 't10k-labels-idx1-ubyte.gz'))
-    },
-  )
+  withData(['mnist'], 'brings MNIST through a mirror that compresses otherwise', async ([mnist]) => {
+    for (const file of [
+      'train-labels-idx1-ubyte',
+      't10k-labels-idx1-ubyte',
+      'train-images-idx3-ubyte',
+      't10k-images-idx3-ubyte',
+    ]) {
+      server.files.set(`/mnist/${file}.gz`, await readFile(mnist!.path(file)))
+    }
+    const set = await download('mnist', { folder, mirror: server.url })
+    expect(set).toMatchObject({ name: 'mnist', folder })
+    expect(located('mnist', folder).path('t10k-labels-idx1-ubyte')).toBe(join(folder, 't10k-labels-idx1-ubyte.gz'))
+  })
 })

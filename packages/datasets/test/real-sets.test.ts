@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { describe, expect, it } from 'vitest'
+import { describe, expect } from 'vitest'
 import {
   locate,
   logSpectrograms,
@@ -17,19 +17,12 @@ import {
   readMovieLens,
   readMq2008,
   readSpokenDigits,
-  requireData,
   type BaseModel,
-  type DataForTest,
   type FloatTensor,
 } from '../src/index.ts'
 import { located } from '../src/locate.ts'
 import { outcome } from './helpers/damage.ts'
-
-/** A test that needs sets; skipped with the reason in its title, or an error when data are required. */
-function withData(names: readonly Parameters<typeof requireData>[0][], title: string, run: () => Promise<void>): void {
-  const reasons = names.map(requireData).flatMap(({ skip }: DataForTest) => skip ?? [])
-  it.skipIf(reasons.length > 0)([title, ...reasons].join(' - skipped: '), run)
-}
+import { withData } from './helpers/with-data.ts'
 
 function counts(values: ArrayLike<number>): number[] {
   const found: number[] = []
