@@ -1,0 +1,33 @@
+// The style of a report: one column, readable on a screen in light and dark, and on paper.
+import { themeCss } from '../charts/theme.ts'
+
+export const reportCss =
+  themeCss(':root') +
+  `
+:root{color-scheme:light dark}
+*{box-sizing:border-box}
+body{margin:0;background:var(--ft-background);color:var(--ft-text);font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
+main{max-width:920px;margin:0 auto;padding:32px 20px 64px}
+h1{font-size:28px;line-height:1.2;margin:0 0 6px}
+h2{font-size:20px;margin:40px 0 12px;padding-top:12px;border-top:1px solid var(--ft-grid)}
+p{margin:10px 0;max-width:75ch}
+.lead{color:var(--ft-muted);font-size:16px;margin:0 0 18px}
+.facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(190px,1fr));gap:10px;margin:20px 0;padding:0}
+.facts div{background:var(--ft-panel);border:1px solid var(--ft-grid);border-radius:8px;padding:10px 14px}
+.facts dt{color:var(--ft-muted);font-size:13px}
+.facts dd{margin:2px 0 0;font-size:17px;font-weight:600;font-variant-numeric:tabular-nums;overflow-wrap:anywhere}
+nav ol{margin:0;padding-left:20px}
+nav a{color:var(--ft-accent)}
+figure{margin:20px 0}
+figure svg{display:block;max-width:100%;height:auto;border:1px solid var(--ft-grid);border-radius:8px}
+.scroll{overflow-x:auto;margin:16px 0}
+table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:14px}
+caption{text-align:left;color:var(--ft-muted);padding-bottom:6px}
+th,td{padding:5px 14px 5px 0;text-align:left;vertical-align:top;white-space:nowrap;border-bottom:1px solid var(--ft-grid)}
+th{border-bottom:2px solid var(--ft-muted);font-weight:600}
+th.right,td.right{text-align:right}
+tbody tr:hover{background:var(--ft-panel)}
+pre{background:var(--ft-panel);border:1px solid var(--ft-grid);border-radius:8px;padding:12px 16px;overflow-x:auto;font-size:13px}
+footer{margin-top:48px;color:var(--ft-muted);font-size:13px}
+@media print{main{max-width:none;padding:0}h2{break-after:avoid}figure,table,.facts div{break-inside:avoid}.scroll{overflow:visible}nav{display:none}}
+`

@@ -1,0 +1,6 @@
+export { bars, type Bar } from './bars.ts'
+export { terminalFromEnvironment, type Terminal } from './environment.ts'
+export { formatBytes, formatCount, formatDuration, formatInterval, formatNumber, formatPercent } from './format.ts'
+export { createOutput, type Output, type OutputOptions } from './output.ts'
+export { createProgress, describeProgress, type ProgressDisplay, type TerminalStream } from './progress.ts'
+export { formatTable, table, type Cell, type CellFormat, type Column, type FormattedTable } from './table.ts'
