@@ -1,0 +1,159 @@
+// Measures an engine's rounding noise, once for each build: what statistical thresholds stand on.
+import { FtError, throwIfAborted, type LongRunning, type MatmulEngine } from '@ft/core'
+import { createRandom, type Random } from '@ft/core/random'
+import { rowFigures } from './thresholds/rows.ts'
+import { rowScale } from './thresholds/policy.ts'
+import { protectWeights } from './weights.ts'
+
+export interface CalibrationPoint {
+  readonly k: number
+  /** Standard deviation of residual / rowScale, of the noisiest ordinary distribution. */
+  readonly noise: number
+  /** Largest |residual| / rowScale seen. */
+  readonly worst: number
+  readonly rows: number
+}
+
+/** An engine build's noise. Saved as JSON; refused for another build. */
+export interface Calibration {
+  readonly schema: 'ft.calibration'
+  readonly version: 1
+  readonly build: string
+  readonly dtype: 'float32'
+  readonly seed: number
+  readonly points: readonly CalibrationPoint[]
+}
+
+export interface CalibrateOptions extends LongRunning {
+  /** Lengths of k measured, ascending. Default [16, 64, 256, 1024, 4096]. */
+  readonly lengths?: readonly number[]
+  /** Independent matrices of each distribution and length. Default 12. */
+  readonly trials?: number
+  readonly seed?: number
+}
+
+/** Operands of ordinary data, by name (abft-kernels' docs list them). */
+export const ordinaryDistributions: Readonly<Record<string, (random: Random, size: number) => Float32Array>> = {
+  normal: (random, size) => random.fillNormal(new Float32Array(size)),
+  uniform: (random, size) => random.fillUniform(new Float32Array(size), { low: -1, high: 1 }),
+  relu: (random, size) => random.fillNormal(new Float32Array(size)).map((value) => Math.max(0, value)),
+  positive: (random, size) => random.fillUniform(new Float32Array(size), { low: 0.5, high: 1.5 }),
+  outliers: (random, size) =>
+    random.fillNormal(new Float32Array(size)).map((value, i) => (i % 61 === 0 ? 60 * value : value)),
+  'heavy tails': (random, size) =>
+    new Float32Array(size).map(() => {
+      // Student's t with 3 degrees of freedom.
+      const [a, b, c] = [random.normal(), random.normal(), random.normal()]
+      return random.normal() / Math.sqrt((a * a + b * b + c * c) / 3)
+    }),
+}
+
+/**
+ * Calibrates an engine.
+ *
+ * For each k and distribution it multiplies random matrices and takes the residuals of clean row checks relative to
+ * rowScale. Cost: about two seconds of products.
+ *
+ * @throws FtError `ABORTED`
+ */
+export async function calibrate(engine: MatmulEngine, options: CalibrateOptions = {}): Promise<Calibration> {
+  const { lengths = [16, 64, 256, 1024, 4096], trials = 12, seed = 1 } = options
+  const random = createRandom(seed).stream('calibration')
+  const names = Object.keys(ordinaryDistributions)
+  const total = lengths.length * names.length * trials
+  const points: CalibrationPoint[] = []
+  let done = 0
+  for (const k of lengths) {
+    let [noise, worst, rows] = [0, 0, 0]
+    for (const name of names) {
+      let squares = 0
+      let count = 0
+      for (let trial = 0; trial < trials; trial++) {
+        throwIfAborted(options.signal, 'calibrate')
+        for (const ratio of await residuals(engine, { name, k, random: random.stream(name, k * 1000 + trial) })) {
+          squares += ratio * ratio
+          worst = Math.max(worst, Math.abs(ratio))
+          count++
+        }
+        options.onProgress?.({ phase: 'calibrate', done: ++done, total })
+      }
+      noise = Math.max(noise, Math.sqrt(squares / count))
+      rows += count
+    }
+    points.push({ k, noise, worst, rows })
+  }
+  return { schema: 'ft.calibration', version: 1, build: engine.build, dtype: 'float32', seed, points }
+}
+
+const ROWS = 48
+const COLUMNS = 96
+
+async function residuals(engine: MatmulEngine, o: { name: string; k: number; random: Random }): Promise<number[]> {
+  const make = ordinaryDistributions[o.name] as (random: Random, size: number) => Float32Array
+  const a = { data: make(o.random, ROWS * o.k), shape: [ROWS, o.k], dtype: 'float32' as const }
+  // Weights are centred, as trained ones are, but where the distribution is about positive data.
+  const centred = o.name === 'positive' || o.name === 'uniform' ? o.name : 'normal'
+  const make2 = ordinaryDistributions[centred] as typeof make
+  const b = { data: make2(o.random, o.k * COLUMNS), shape: [o.k, COLUMNS], dtype: 'float32' as const }
+  const weights = await protectWeights(engine, b)
+  const { rowSums, rowStatistics } = await engine.matmul(a, weights.prepared, {
+    emit: { rowSums: true, rowStatistics: true },
+  })
+  const norms = weights.norms[0]
+  weights.release()
+  if (!rowSums || !rowStatistics || !norms)
+    throw new FtError('UNSUPPORTED', `calibrate: ${engine.build} emits no row sums`, { build: engine.build })
+  const figures = rowFigures(rowStatistics, o.k)
+  return Array.from(rowSums.actual, (actual, i) => {
+    const scale = rowScale(figures.mean[i] as number, figures.variance[i] as number, norms)
+    return (actual - (rowSums.expected[i] as number)) / scale
+  })
+}
+
+export function saveCalibration(calibration: Calibration): string {
+  return JSON.stringify(calibration, null, 2)
+}
+
+/**
+ * Reads a calibration back.
+ *
+ * @param options.build - the engine's build
+ * @throws FtError `CORRUPT_DATA`, `VERSION_UNSUPPORTED`, or `FINGERPRINT_MISMATCH` for another build's
+ */
+export function parseCalibration(text: string, options: { build: string }): Calibration {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new FtError('CORRUPT_DATA', 'parseCalibration: not JSON', {}, { cause })
+  }
+  const c = value as Partial<Calibration> | null
+  if (typeof c !== 'object' || c?.schema !== 'ft.calibration')
+    throw new FtError('CORRUPT_DATA', 'parseCalibration: schema must be "ft.calibration"')
+  if (c.version !== 1)
+    throw new FtError(
+      'VERSION_UNSUPPORTED',
+      `parseCalibration: version ${String(c.version)} is not supported; this reads 1`,
+    )
+  const ok =
+    Array.isArray(c.points) &&
+    c.points.length > 0 &&
+    c.points.every((point: CalibrationPoint, i, all: readonly CalibrationPoint[]) => {
+      const increasing = i === 0 || point.k > (all[i - 1]?.k ?? Infinity)
+      return (
+        Number.isSafeInteger(point.k) && point.k > 0 && increasing && point.noise > 0 && Number.isFinite(point.noise)
+      )
+    })
+  if (!ok) throw new FtError('CORRUPT_DATA', 'parseCalibration: points must be ascending in k with positive noise')
+  if (c.build !== options.build) {
+    throw new FtError(
+      'FINGERPRINT_MISMATCH',
+      `parseCalibration: made for ${String(c.build)}, not for ${options.build}; calibrate this engine`,
+      {
+        expected: options.build,
+        got: c.build,
+      },
+    )
+  }
+  return c as Calibration
+}

@@ -1,0 +1,289 @@
+// The checks: both sides of each scheme's sums against their thresholds.
+import type { CheckSums, Emit, Product, ProtectionScheme, TileSums } from '@ft/core'
+import { rowFigures, type RowFigures } from './thresholds/rows.ts'
+import {
+  hardRow,
+  kappaFor,
+  noisePerUnit,
+  rowScale,
+  type ThresholdKind,
+  type ThresholdPolicy,
+} from './thresholds/policy.ts'
+import type { Calibration } from './calibrate.ts'
+import { gamma, type Rounding } from './rounding.ts'
+import type { Region } from './report.ts'
+import type { WeightNorms } from './weights.ts'
+
+/** What a scheme needs from the engine besides the product. */
+export function emitFor(scheme: ProtectionScheme): Emit {
+  const rowStatistics = true
+  switch (scheme) {
+    case 'none':
+      return {}
+    case 'global':
+      return { total: true, rowStatistics }
+    case 'row':
+      return { rowSums: true, rowStatistics }
+    case 'column':
+      return { columnSums: true, rowStatistics }
+    case 'row-column':
+      return { rowSums: true, columnSums: true, rowStatistics }
+    case 'thread-one-sided':
+      return { tileSums: 'one-sided', rowStatistics }
+    case 'thread-two-sided':
+      return { tileSums: 'two-sided', rowStatistics }
+    case 'replication':
+      return { replica: true, rowStatistics }
+  }
+}
+
+/** One product's sizes, and what is known of its operands. */
+export interface Judged {
+  readonly product: Product
+  readonly scheme: ProtectionScheme
+  /** Products in the batch, or groups of a convolution. */
+  readonly items: number
+  readonly m: number
+  readonly n: number
+  readonly k: number
+  readonly norms: readonly WeightNorms[]
+  readonly rounding: Rounding
+  readonly calibration: Calibration | undefined
+  /** Wanted chance of a first-stage alarm of a clean product. */
+  readonly falseAlarmProbability: number
+  /** Squares of the norms of C's rows, where the stored output is C itself (no bias, no activation). */
+  readonly rowSquares?: Float64Array | undefined
+  /** The global check's prediction, one an item: activation checksum times weight checksum. */
+  readonly expectedTotal?: Float64Array | undefined
+}
+
+export interface Alarm {
+  readonly item: number
+  readonly region: Region
+  readonly residual: number
+  readonly threshold: number
+}
+
+export interface Judgement {
+  readonly alarms: readonly Alarm[]
+  readonly checks: number
+  readonly policy: ThresholdPolicy
+  readonly largest: number
+}
+
+/** Compares every check. A residual that is not a number fails: the comparison is `!(d <= T)`. */
+export function judge(input: Judged): Judgement {
+  const { scheme, product } = input
+  if (scheme === 'none')
+    return { alarms: [], checks: 0, policy: { kind: 'hard', kappa: 0, falseAlarmProbability: 0 }, largest: 0 }
+  const thresholds = thresholdsOf(input)
+  const found: { alarms: Alarm[]; checks: number; largest: number }[] = []
+  if (product.rowSums) found.push(compare(product.rowSums, input.m, thresholds.row, (row) => ({ kind: 'row', row })))
+  if (product.columnSums)
+    found.push(compare(product.columnSums, input.n, thresholds.column, (column) => ({ kind: 'column', column })))
+  if (product.total && input.expectedTotal) {
+    found.push(
+      compare({ actual: product.total, expected: input.expectedTotal }, 1, thresholds.total, () => ({
+        kind: 'product',
+      })),
+    )
+  }
+  for (const tiles of [product.tileSums, product.replica]) if (tiles) found.push(compareTiles(tiles, input, thresholds))
+  const alarms = found.flatMap((item) => item.alarms)
+  return {
+    alarms: scheme === 'row-column' ? intersect(alarms) : alarms,
+    checks: found.reduce((sum, item) => sum + item.checks, 0),
+    policy: thresholds.policy,
+    largest: Math.max(0, ...found.map((item) => item.largest)),
+  }
+}
+
+interface Thresholds {
+  readonly policy: ThresholdPolicy
+  row(item: number, row: number): number
+  column(item: number, column: number): number
+  total(item: number): number
+  tile(item: number, rows: readonly [number, number], columns: readonly [number, number]): number
+}
+
+function checksOf({ scheme, items, m, n, product }: Judged): number {
+  const tiles = product.tileSums ?? product.replica
+  if (tiles) return tiles.actual.length
+  return items * (scheme === 'global' ? 1 : scheme === 'row' ? m : scheme === 'column' ? n : m + n)
+}
+
+function thresholdsOf(input: Judged): Thresholds {
+  const { product, k, n, m, norms, rounding, calibration } = input
+  const figures = rowFigures(
+    product.rowStatistics ?? { sum: new Float64Array(), min: new Float64Array(), max: new Float64Array() },
+    k,
+  )
+  const noise = rounding.wide ? undefined : noisePerUnit(calibration, k)
+  const kind: ThresholdKind = rounding.wide ? 'storage' : noise === undefined ? 'hard' : 'v-abft'
+  const kappa = kind === 'hard' ? 0 : kappaFor(checksOf(input), input.falseAlarmProbability)
+  const policy = { kind, kappa, falseAlarmProbability: kind === 'hard' ? 0 : input.falseAlarmProbability }
+  // Storing rounds once, uniformly: standard deviation u |c| / sqrt(3). rowScale bounds |c_i|.
+  const unit = kind === 'storage' ? rounding.stored / Math.sqrt(3) : (noise ?? 0)
+  const at = (item: number, row: number) => item * m + row
+  const normsOf = (item: number) => norms[item % norms.length] as WeightNorms
+  const slack = (item: number, row: number) => floor(figures, at(item, row), normsOf(item), k, n)
+  const row = (item: number, i: number): number => {
+    const index = at(item, i)
+    if (kind === 'hard') return hardRow(figures.largest[index] as number, normsOf(item), rounding, k, n)
+    // Only storing rounds, and what was stored is known: its norm is the noise's scale, with nothing to bound.
+    const known = kind === 'storage' ? input.rowSquares?.[index] : undefined
+    const scale =
+      known === undefined
+        ? rowScale(figures.mean[index] as number, figures.variance[index] as number, normsOf(item))
+        : Math.sqrt(known)
+    return kappa * unit * scale + slack(item, i)
+  }
+  const rowsTogether = (
+    item: number,
+    [first, last]: readonly [number, number],
+    add: (sum: number, value: number) => number,
+  ) => {
+    let sum = 0
+    for (let i = first; i < last; i++) sum = add(sum, row(item, i))
+    return sum
+  }
+  // Independent rows add as squares; hard bounds add.
+  const combine = (item: number, rows: readonly [number, number]) =>
+    kind === 'hard'
+      ? rowsTogether(item, rows, (sum, value) => sum + value)
+      : Math.sqrt(rowsTogether(item, rows, (sum, value) => sum + value * value))
+  return {
+    policy,
+    row,
+    total: (item) => combine(item, [0, m]),
+    column: (item, j) => columnThreshold({ ...input, figures, kind, kappa, unit }, item, j),
+    tile: (item, rows, columns) => {
+      const share = (columns[1] - columns[0]) / n
+      // A tile's columns may be the matrix's largest: their share of its norm is bounded by the tile's own columns.
+      const part = columnShare(normsOf(item), columns, kind)
+      return (
+        combine(item, rows) * Math.max(kind === 'hard' ? share : Math.sqrt(share), part) +
+        tilePrediction(input, figures, item, rows, columns)
+      )
+    },
+  }
+}
+
+/** What the float64 sums of both sides may differ by, whatever the kernel does. */
+function floor(figures: RowFigures, index: number, norms: WeightNorms, k: number, n: number): number {
+  return gamma(k + n + 2, 2 ** -53) * (figures.largest[index] as number) * norms.absolute
+}
+
+function columnShare(norms: WeightNorms, [first, last]: readonly [number, number], kind: ThresholdKind): number {
+  const values = kind === 'hard' ? norms.columnAbsolute : norms.columnSquares
+  let part = 0
+  for (let j = first; j < last; j++) part += values[j] ?? 0
+  const share = part / (kind === 'hard' ? norms.absolute : norms.squares || 1)
+  return kind === 'hard' ? share : Math.sqrt(share)
+}
+
+/**
+ * Tiles predict from operands folded in float32 and accumulate in float32: the prediction rounds too. Its error is bounded
+ * like an output's, with the fold's additions before it.
+ */
+function tilePrediction(
+  { k, norms, rounding, m }: Judged,
+  figures: RowFigures,
+  item: number,
+  [first, last]: readonly [number, number],
+  [from, to]: readonly [number, number],
+): number {
+  if (rounding.wide) return 0
+  const weights = norms[item % norms.length] as WeightNorms
+  let columns = 0
+  for (let j = from; j < to; j++) columns += weights.columnAbsolute[j] ?? 0
+  let largest = 0
+  for (let i = first; i < last; i++) largest += figures.largest[item * m + i] ?? 0
+  return gamma(rounding.chain(k) + (to - from) + (last - first), rounding.accumulated) * largest * columns
+}
+
+interface ColumnInput extends Judged {
+  readonly figures: RowFigures
+  readonly kind: ThresholdKind
+  readonly kappa: number
+  readonly unit: number
+}
+
+/** Column j by symmetry: the norm of C's column from the rows' figures and B's column. */
+function columnThreshold(
+  { figures, kind, kappa, unit, norms, rounding, k, m }: ColumnInput,
+  item: number,
+  j: number,
+): number {
+  const weights = norms[item % norms.length] as WeightNorms
+  const [square = 0, sum = 0, absolute = 0] = [
+    weights.columnSquares[j],
+    weights.columnSums[j],
+    weights.columnAbsolute[j],
+  ]
+  let [largest, noise] = [0, 0]
+  for (let i = item * m; i < (item + 1) * m; i++) {
+    const mean = figures.mean[i] as number
+    largest += figures.largest[i] as number
+    noise += mean * mean * (sum * sum + square) + (figures.variance[i] as number) * square
+  }
+  const exact = gamma(k + m + 2, 2 ** -53) * largest * absolute
+  if (kind === 'hard')
+    return (gamma(rounding.chain(k) + 1, rounding.accumulated) + rounding.stored) * largest * absolute + exact
+  return kappa * unit * Math.sqrt(noise) + exact
+}
+
+function compare(
+  { actual, expected }: CheckSums,
+  perItem: number,
+  threshold: (item: number, index: number) => number,
+  region: (index: number) => Region,
+): { alarms: Alarm[]; checks: number; largest: number } {
+  const alarms: Alarm[] = []
+  let largest = 0
+  for (let at = 0; at < actual.length; at++) {
+    const [item, index] = [Math.floor(at / perItem), at % perItem]
+    const residual = Math.abs((actual[at] as number) - (expected[at] as number))
+    const limit = threshold(item, index)
+    largest = Math.max(largest, limit)
+    if (!(residual <= limit)) alarms.push({ item, region: region(index), residual, threshold: limit })
+  }
+  return { alarms, checks: actual.length, largest }
+}
+
+function compareTiles(
+  tiles: TileSums,
+  { m, n }: Judged,
+  thresholds: Thresholds,
+): { alarms: Alarm[]; checks: number; largest: number } {
+  const [down, across] = tiles.grid
+  const bounds = (tile: number) => {
+    const [r, c] = [Math.floor(tile / across), tile % across]
+    const rows = [r * tiles.tileRows, Math.min(m, (r + 1) * tiles.tileRows)] as const
+    const columns = [c * tiles.tileColumns, Math.min(n, (c + 1) * tiles.tileColumns)] as const
+    return { rows, columns }
+  }
+  return compare(
+    tiles,
+    down * across,
+    (item, tile) => {
+      const { rows, columns } = bounds(tile)
+      return thresholds.tile(item, rows, columns)
+    },
+    (tile) => ({ kind: 'tile', ...bounds(tile) }),
+  )
+}
+
+/** A row and a column that alarm together name an element; what crosses nothing stays as it is. */
+function intersect(alarms: readonly Alarm[]): Alarm[] {
+  const rows = alarms.filter((alarm) => alarm.region.kind === 'row')
+  const columns = alarms.filter((alarm) => alarm.region.kind === 'column')
+  const crossed = rows.flatMap((row) =>
+    columns.flatMap((column) => {
+      if (row.item !== column.item || row.region.kind !== 'row' || column.region.kind !== 'column') return []
+      return [{ ...row, region: { kind: 'element' as const, row: row.region.row, column: column.region.column } }]
+    }),
+  )
+  const lone = (alarm: Alarm, others: readonly Alarm[]) => !others.some((other) => other.item === alarm.item)
+  return [...crossed, ...rows.filter((row) => lone(row, columns)), ...columns.filter((column) => lone(column, rows))]
+}

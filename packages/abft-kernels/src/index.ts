@@ -1,0 +1,15 @@
+export {
+  calibrate,
+  parseCalibration,
+  saveCalibration,
+  type CalibrateOptions,
+  type Calibration,
+  type CalibrationPoint,
+} from './calibrate.ts'
+export { createKernels, type Kernels, type KernelsOptions } from './kernels.ts'
+export type { Protected, ProtectionOptions } from './protectedMatmul.ts'
+export type { Detection, Outcome, Region, Report, Threshold } from './report.ts'
+export { roundingOf, type Rounding } from './rounding.ts'
+export type { OnFault } from './settle.ts'
+export { kappaFor, type ThresholdKind } from './thresholds/policy.ts'
+export { protectWeights, type ProtectedWeights, type ProtectOptions, type WeightNorms } from './weights.ts'

@@ -1,0 +1,58 @@
+// Protected kernels on one engine: the package's front door.
+import type { Conv2dOptions, MatmulEngine, MatmulOptions, Tensor } from '@ft/core'
+import { FtError } from '@ft/core'
+import { calibrate, type CalibrateOptions, type Calibration } from './calibrate.ts'
+import { protectedConv2d } from './protectedConv2d.ts'
+import { protectedMatmul, type Protected, type ProtectionOptions } from './protectedMatmul.ts'
+import { protectWeights, type ProtectedWeights, type ProtectOptions } from './weights.ts'
+
+export interface KernelsOptions {
+  readonly engine: MatmulEngine
+  /** Thresholds fitted to the engine; without it 'hard' bounds, which never alarm falsely and see less. */
+  readonly calibration?: Calibration
+}
+
+export interface Kernels {
+  readonly engine: MatmulEngine
+  readonly calibration: Calibration | undefined
+  prepare(weights: Tensor, options?: ProtectOptions): Promise<ProtectedWeights>
+  matmul(a: Tensor, weights: ProtectedWeights, options?: ProtectionOptions & MatmulOptions): Promise<Protected>
+  conv2d(x: Tensor, filter: ProtectedWeights, options?: ProtectionOptions & Conv2dOptions): Promise<Protected>
+  /** The same kernels with thresholds calibrated for their engine. */
+  calibrated(options?: CalibrateOptions): Promise<Kernels>
+}
+
+/**
+ * Makes protected kernels.
+ *
+ * @throws FtError `FINGERPRINT_MISMATCH` for a calibration of another build
+ * @example
+ * ```ts
+ * import { createReferenceEngine } from '@ft/tensor-core/reference'
+ * const kernels = createKernels({ engine: createReferenceEngine() })
+ * const weights = await kernels.prepare({ data: Float32Array.of(1, 2, 3, 4), shape: [2, 2], dtype: 'float32' })
+ * const { report } = await kernels.matmul({ data: Float32Array.of(1, 1), shape: [1, 2], dtype: 'float32' }, weights)
+ * report.status // => 'clean'
+ * ```
+ */
+export function createKernels({ engine, calibration }: KernelsOptions): Kernels {
+  if (calibration && calibration.build !== engine.build) {
+    throw new FtError(
+      'FINGERPRINT_MISMATCH',
+      `createKernels: the calibration is of ${calibration.build}, the engine is ${engine.build}; calibrate it`,
+      {
+        expected: engine.build,
+        got: calibration.build,
+      },
+    )
+  }
+  const context = { engine, calibration }
+  return {
+    engine,
+    calibration,
+    prepare: (weights, options) => protectWeights(engine, weights, options),
+    matmul: (a, weights, options) => protectedMatmul(context, { a, weights }, options),
+    conv2d: (x, filter, options) => protectedConv2d(context, { x, filter }, options),
+    calibrated: async (options) => createKernels({ engine, calibration: await calibrate(engine, options) }),
+  }
+}

@@ -1,0 +1,233 @@
+// A convolution that checks itself: the checks of the implicit product, exact for any stride, padding, dilation and groups.
+import { FtError, type Conv2dOptions, type HWIO, type Pair, type TBLR, type Tensor } from '@ft/core'
+import { emitFor, judge } from './checks.ts'
+import type { ProtectionContext, ProtectionOptions, Protected } from './protectedMatmul.ts'
+import { lasting, type RowAccess } from './recompute.ts'
+import { roundingOf } from './rounding.ts'
+import { settle } from './settle.ts'
+import type { ProtectedWeights } from './weights.ts'
+
+/**
+ * Convolves and checks. A row of the implicit product is an output pixel, one product a group; the filter checksum is one
+ * more output channel (Hari 2020), which equals the row check.
+ *
+ * Shapes: x `[batch, height, width, channels]` (NHWC; or NCHW by `format`), filter `[h, w, channels / groups, out]`.
+ *
+ * @throws FtError `UNSUPPORTED` for scheme 'global', whose prediction needs the sums of the pixels that each tap sees:
+ * use `chain`
+ */
+export async function protectedConv2d(
+  { engine, calibration }: ProtectionContext,
+  operands: { readonly x: Tensor; readonly filter: ProtectedWeights },
+  options: ProtectionOptions & Conv2dOptions = {},
+): Promise<Protected> {
+  const { x, filter } = operands
+  const {
+    scheme = 'row',
+    onFault = 'correct',
+    falseAlarmProbability = 1e-6,
+    activationChecksum,
+    emit,
+    ...rest
+  } = options
+  if (filter.kind !== 'conv2d') throw new FtError('INVALID_ARGUMENT', 'conv2d: these weights were prepared for matmul')
+
+  const product = await engine.conv2d(x, filter.prepared, {
+    ...rest,
+    groups: filter.groups,
+    emit: { ...emit, ...emitFor(scheme) },
+  })
+
+  const format = rest.format ?? 'NHWC'
+  const channels = filter.n * filter.groups
+  const pixels = product.output.data.length / channels
+  const rounding = roundingOf(engine.build, 'float32')
+  const tapSums = scheme === 'global' ? (activationChecksum ?? tapChecksum(x, geometryOf(x, filter, rest))) : undefined
+  const judgement = judge({
+    product,
+    scheme,
+    items: filter.groups,
+    m: pixels,
+    n: filter.n,
+    k: filter.k,
+    norms: filter.norms,
+    rounding,
+    calibration,
+    falseAlarmProbability,
+    expectedTotal: tapSums && groupTotals(tapSums, filter, geometryOf(x, filter, rest)),
+  })
+
+  const { faults, out: _out, ...plain } = rest
+  const again = { ...plain, ...lasting(faults) }
+  const access = pixelRows({
+    engine,
+    x,
+    filter,
+    output: product.output,
+    options: again,
+    format,
+    pixels,
+    channels,
+    rounding,
+  })
+  const report = await settle({ judgement, scheme, access, m: pixels, n: filter.n, onFault, where: 'conv2d' })
+  return { output: product.output, report, ...(product.nextChecksum ? { nextChecksum: product.nextChecksum } : {}) }
+}
+
+interface Geometry {
+  readonly batch: number
+  readonly height: number
+  readonly width: number
+  readonly channels: number
+  readonly outHeight: number
+  readonly outWidth: number
+  readonly kernel: Pair
+  readonly stride: Pair
+  readonly pad: TBLR
+  readonly dilation: Pair
+  /** Value of x at an image, row, column, channel. */
+  at(image: number, y: number, x: number, channel: number): number
+}
+
+function geometryOf(x: Tensor, filter: ProtectedWeights, options: Conv2dOptions): Geometry {
+  const nchw = options.format === 'NCHW'
+  const [batch = 0, b = 0, c = 0, d = 0] = x.shape
+  const [height, width, channels] = nchw ? [c, d, b] : [b, c, d]
+  const [kh, kw] = filter.tensor.shape as unknown as HWIO
+  const { stride = [1, 1], pad = [0, 0, 0, 0], dilation = [1, 1] } = options
+  const size = (length: number, taps: number, axis: 0 | 1, padding: number) =>
+    Math.floor((length + padding - (taps - 1) * dilation[axis] - 1) / stride[axis]) + 1
+  return {
+    batch,
+    height,
+    width,
+    channels,
+    outHeight: size(height, kh, 0, pad[0] + pad[1]),
+    outWidth: size(width, kw, 1, pad[2] + pad[3]),
+    kernel: [kh, kw],
+    stride,
+    pad,
+    dilation,
+    at: (image, y, column, channel) =>
+      x.data[
+        nchw
+          ? ((image * channels + channel) * height + y) * width + column
+          : ((image * height + y) * width + column) * channels + channel
+      ] as number,
+  }
+}
+
+/**
+ * Input checksum: for each tap and channel the sum of the pixels that tap sees, `[taps, channels]` in float64.
+ *
+ * Cost: one addition per element of the implicit matrix of one channel set; the previous layer's `nextChecksum` spares it.
+ */
+function tapChecksum(_x: Tensor, g: Geometry): Float64Array {
+  const [kh, kw] = g.kernel
+  const sums = new Float64Array(kh * kw * g.channels)
+  for (let r = 0; r < kh; r++) {
+    for (let s = 0; s < kw; s++) {
+      const tap = (r * kw + s) * g.channels
+      for (let image = 0; image < g.batch; image++) {
+        for (let oy = 0; oy < g.outHeight; oy++) {
+          const y = oy * g.stride[0] - g.pad[0] + r * g.dilation[0]
+          if (y < 0 || y >= g.height) continue
+          for (let ox = 0; ox < g.outWidth; ox++) {
+            const x = ox * g.stride[1] - g.pad[2] + s * g.dilation[1]
+            if (x < 0 || x >= g.width) continue
+            for (let c = 0; c < g.channels; c++) sums[tap + c] = (sums[tap + c] as number) + g.at(image, y, x, c)
+          }
+        }
+      }
+    }
+  }
+  return sums
+}
+
+/** sum(Y) of each group: its taps' checksums times its weights' row sums. */
+function groupTotals(
+  taps: Float64Array,
+  filter: ProtectedWeights,
+  { kernel: [kh, kw], channels }: Geometry,
+): Float64Array {
+  const perGroup = channels / filter.groups
+  return Float64Array.from({ length: filter.groups }, (_, group) => {
+    let total = 0
+    for (let tap = 0; tap < kh * kw; tap++) {
+      for (let c = 0; c < perGroup; c++) {
+        const weight = filter.prepared.rowSums[group * filter.k + tap * perGroup + c] as number
+        total += (taps[tap * channels + group * perGroup + c] as number) * weight
+      }
+    }
+    return total
+  })
+}
+
+interface PixelRows {
+  readonly engine: ProtectionContext['engine']
+  readonly x: Tensor
+  readonly filter: ProtectedWeights
+  readonly output: Tensor
+  readonly options: Omit<Conv2dOptions, 'out' | 'emit'>
+  readonly format: 'NHWC' | 'NCHW'
+  readonly pixels: number
+  readonly channels: number
+  readonly rounding: ReturnType<typeof roundingOf>
+}
+
+function pixelRows({ engine, x, filter, output, options, format, channels, rounding }: PixelRows): RowAccess {
+  const g = geometryOf(x, filter, options)
+  const [kh, kw] = g.kernel
+  const perGroup = g.channels / filter.groups
+  const out = output.data as Float32Array
+  const area = g.outHeight * g.outWidth
+  const place = (item: number, row: number, j: number): number => {
+    const channel = item * filter.n + j
+    if (format === 'NHWC') return row * channels + channel
+    return Math.floor(row / area) * channels * area + channel * area + (row % area)
+  }
+  /** What the filter sees at an output pixel: all channels, `[kh, kw, channels]`, zeros outside the image. */
+  const patch = (row: number): Float32Array => {
+    const values = new Float32Array(kh * kw * g.channels)
+    const [image, oy, ox] = [Math.floor(row / area), Math.floor((row % area) / g.outWidth), row % g.outWidth]
+    for (let r = 0; r < kh; r++) {
+      for (let s = 0; s < kw; s++) {
+        const y = oy * g.stride[0] - g.pad[0] + r * g.dilation[0]
+        const column = ox * g.stride[1] - g.pad[2] + s * g.dilation[1]
+        if (y < 0 || y >= g.height || column < 0 || column >= g.width) continue
+        for (let c = 0; c < g.channels; c++) values[(r * kw + s) * g.channels + c] = g.at(image, y, column, c)
+      }
+    }
+    return values
+  }
+  const groupOf = (values: Float32Array, item: number) =>
+    values.subarray(item * filter.n, (item + 1) * filter.n).slice()
+  return {
+    engine,
+    rounding,
+    k: filter.k,
+    read: (item, row) => Float32Array.from({ length: filter.n }, (_, j) => out[place(item, row, j)] as number),
+    write: (item, row, values) => values.forEach((value, j) => (out[place(item, row, j)] = value)),
+    operand: (item, row) => {
+      const all = patch(row)
+      return Float32Array.from({ length: filter.k }, (_, step) => {
+        const [tap, c] = [Math.floor(step / perGroup), step % perGroup]
+        return all[tap * g.channels + item * perGroup + c] as number
+      })
+    },
+    weight: (item, step, j) => filter.tensor.data[step * channels + item * filter.n + j] as number,
+    async rerun(item, row) {
+      // The pixel's patch as an image of its own: the same taps in the same order, and so the same bits.
+      const image: Tensor = { data: patch(row), shape: [1, kh, kw, g.channels], dtype: 'float32' }
+      const { bias, activation } = options
+      const kept = { groups: filter.groups, ...lasting(options.faults) }
+      const rest = { ...kept, ...(bias ? { bias } : {}), ...(activation ? { activation } : {}) }
+      const final = await engine.conv2d(image, filter.prepared, rest)
+      const plain = bias || activation ? await engine.conv2d(image, filter.prepared, kept) : final
+      return {
+        final: groupOf(final.output.data as Float32Array, item),
+        plain: groupOf(plain.output.data as Float32Array, item),
+      }
+    },
+  }
+}

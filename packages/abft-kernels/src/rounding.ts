@@ -1,0 +1,42 @@
+// How an engine rounds: what thresholds are derived from.
+import { FtError, type DType } from '@ft/core'
+import { unitRoundoff } from '@ft/core/formats'
+
+export interface Rounding {
+  /** Unit roundoff of the stored output. */
+  readonly stored: number
+  /** Unit roundoff of the accumulator. */
+  readonly accumulated: number
+  /** Longest chain of additions that one output passes through, for k products. */
+  chain(k: number): number
+  /** Whether the accumulator is so much wider than the stored type that only storing rounds. */
+  readonly wide: boolean
+}
+
+/** float32 products of the wasm engine are summed in blocks of so many along k, blocks one after another. */
+const WASM_BLOCK = 256
+
+/**
+ * Rounding of an engine's build.
+ *
+ * Builds that are not known are taken at their worst: one float32 chain of length k.
+ *
+ * @throws FtError `UNSUPPORTED` for element types without rounding analysis
+ */
+export function roundingOf(build: string, dtype: DType): Rounding {
+  if (dtype !== 'float32') throw new FtError('UNSUPPORTED', `roundingOf: no analysis for ${dtype}`, { dtype })
+  const u = unitRoundoff('float32')
+  if (build.startsWith('reference')) {
+    return { stored: u, accumulated: unitRoundoff('float64'), chain: (k) => k, wide: true }
+  }
+  if (build.startsWith('wasm')) {
+    // A product, then additions within a block, then one addition a block.
+    return { stored: u, accumulated: u, chain: (k) => Math.min(k, WASM_BLOCK) + Math.ceil(k / WASM_BLOCK), wide: false }
+  }
+  return { stored: u, accumulated: u, chain: (k) => k + 1, wide: false }
+}
+
+/** gamma_n = n u / (1 - n u) (Higham, "Accuracy and Stability", section 3.1). Infinity once n u reaches 1. */
+export function gamma(n: number, u: number): number {
+  return n * u < 1 ? (n * u) / (1 - n * u) : Infinity
+}

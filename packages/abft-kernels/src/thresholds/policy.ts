@@ -1,0 +1,68 @@
+// Thresholds: how large a residual rounding alone may make. Every one of them can say how sure it is.
+import { normalQuantile } from '@ft/core/statistics'
+import { FtError } from '@ft/core'
+import { gamma, type Rounding } from '../rounding.ts'
+import type { WeightNorms } from '../weights.ts'
+import type { Calibration } from '../calibrate.ts'
+
+export type ThresholdKind = 'hard' | 'storage' | 'v-abft'
+
+export interface ThresholdPolicy {
+  readonly kind: ThresholdKind
+  /** Standard deviations of rounding noise that are let pass; 0 for 'hard'. */
+  readonly kappa: number
+  /** Probability that a clean product raises an alarm in its first stage; 0 for 'hard'. */
+  readonly falseAlarmProbability: number
+}
+
+/** kappa so that `checks` two-sided normal checks together alarm with probability p: Phi^-1(1 - p / (2 checks)). */
+export function kappaFor(checks: number, falseAlarmProbability: number): number {
+  if (!(falseAlarmProbability > 0 && falseAlarmProbability < 1)) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `falseAlarmProbability must be between 0 and 1, got ${falseAlarmProbability}`,
+      { falseAlarmProbability },
+    )
+  }
+  return -normalQuantile(falseAlarmProbability / (2 * Math.max(1, checks)))
+}
+
+/**
+ * One row's noise: an estimate of the norm of the row of C and of the sums behind it, per unit of the accumulator's
+ * rounding error.
+ *
+ * With c_ij = mean_i colsum_j + (a_i - mean_i) b_j, the row's size is mean_i^2 |e^T B|^2 + var_i |B|^2; partial sums add
+ * mean_i^2 |B|^2. (V-ABFT, 2026, bounds the same moments; it takes the first term without its square root and so
+ * loosens with n. Differs: norms of B instead of the extrema of its rows, which are offline here and exact.)
+ */
+export function rowScale(mean: number, variance: number, norms: WeightNorms): number {
+  return Math.sqrt(mean * mean * (norms.columnSumSquares + norms.squares) + variance * norms.squares)
+}
+
+/**
+ * Bound of one row's residual that rounding can never exceed (Higham): gamma_chain sum_k |a_ik| sum_j |b_kj|, with the
+ * sum bounded by max|a_i| times the sum of all |b|. The check sums are float64 sums of exact products: their own error is
+ * below 2^-53 times the number of terms, covered by the factor.
+ */
+export function hardRow(largest: number, norms: WeightNorms, rounding: Rounding, k: number, n: number): number {
+  const terms = gamma(rounding.chain(k) + 1, rounding.accumulated) + rounding.stored + gamma(k + n + 2, 2 ** -53)
+  return terms * largest * norms.absolute
+}
+
+/** Rounding error per unit of rowScale, from calibration where there is one; else no statistical threshold exists. */
+export function noisePerUnit(calibration: Calibration | undefined, k: number): number | undefined {
+  if (!calibration) return undefined
+  const points = calibration.points
+  const first = points[0]
+  const last = points[points.length - 1]
+  if (!first || !last) return undefined
+  if (k <= first.k) return first.noise
+  for (let i = 1; i < points.length; i++) {
+    const [low, high] = [points[i - 1] as typeof first, points[i] as typeof first]
+    if (k > high.k) continue
+    const share = Math.log(k / low.k) / Math.log(high.k / low.k)
+    return low.noise + share * (high.noise - low.noise)
+  }
+  // Beyond the longest chain measured, noise grows no faster than the square root of k.
+  return last.noise * Math.sqrt(k / last.k)
+}

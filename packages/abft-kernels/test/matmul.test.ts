@@ -1,0 +1,165 @@
+// Every scheme on every engine: clean runs stay clean with the plain bits; faults inside the kernel are found, located and
+// corrected to the clean bits.
+import { afterAll, describe, expect, it } from 'vitest'
+import { isFtError, type Fault, type MatmulEngine, type ProtectionScheme } from '@ft/core'
+import { createReferenceEngine } from '@ft/tensor-core/reference'
+import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { createKernels } from '../src/index.ts'
+import { bits, normalTensor } from './support/data.ts'
+
+const wasm = createWasmEngine({ threads: 1, instrumented: true })
+afterAll(() => wasm.dispose())
+const engines: [string, MatmulEngine][] = [
+  ['reference', createReferenceEngine({ instrumented: true })],
+  ['wasm', wasm],
+]
+const schemes: ProtectionScheme[] = [
+  'global',
+  'row',
+  'column',
+  'row-column',
+  'thread-one-sided',
+  'thread-two-sided',
+  'replication',
+]
+const cases = engines.flatMap(([name, engine]) => schemes.map((scheme) => ({ name, engine, scheme })))
+
+const flip = (row: number, column: number, bit: number): Fault => ({
+  site: { kind: 'accumulator', row, column, step: 40 },
+  effect: { kind: 'flip', bits: [bit] },
+})
+
+describe.each(cases)('$scheme on $name', ({ engine, scheme }) => {
+  const a = normalTensor([37, 150], 1)
+  const w = normalTensor([150, 53], 2)
+
+  it.each(['hard', 'calibrated'])('%s: a clean product is clean and has the plain bits', async (mode) => {
+    const hard = createKernels({ engine })
+    const kernels = mode === 'hard' ? hard : await hard.calibrated({ lengths: [64, 256], trials: 3 })
+    const weights = await kernels.prepare(w)
+    const plain = await engine.matmul(a, w)
+    const { output, report } = await kernels.matmul(a, weights, { scheme })
+    expect(report.detections).toEqual([])
+    expect(report.status).toBe('clean')
+    expect(report.checks).toBeGreaterThan(0)
+    expect(bits(output)).toEqual(bits(plain.output))
+  })
+
+  it('a flipped exponent bit inside the kernel is found and corrected, bit for bit', async () => {
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(w)
+    const clean = await engine.matmul(a, w)
+    for (const [row, column] of [
+      [0, 0],
+      [36, 52],
+      [17, 31],
+    ] as const) {
+      const { output, report } = await kernels.matmul(a, weights, { scheme, faults: [flip(row, column, 29)] })
+      expect(report.status).toBe('corrected')
+      expect(bits(output)).toEqual(bits(clean.output))
+      const [found] = report.detections
+      if (scheme === 'row') expect(found?.region).toEqual({ kind: 'row', row })
+      if (scheme === 'column') expect(found?.region).toEqual({ kind: 'column', column })
+      if (scheme === 'row-column') expect(found?.region).toEqual({ kind: 'element', row, column })
+      if (found?.region.kind === 'tile') {
+        expect(found.region.rows[0]).toBeLessThanOrEqual(row)
+        expect(found.region.rows[1]).toBeGreaterThan(row)
+        expect(found.region.columns[0]).toBeLessThanOrEqual(column)
+        expect(found.region.columns[1]).toBeGreaterThan(column)
+      }
+    }
+  })
+
+  it('checks before the activation: a fault that ReLU hides is no wrong output, one that it passes is corrected', async () => {
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(w)
+    const clean = await engine.matmul(a, w, { activation: 'relu' })
+    const at = bits(clean.output).findIndex((pattern) => pattern === 0)
+    const site = { kind: 'output', row: Math.floor(at / 53), column: at % 53 } as const
+    const struck = (value: number) =>
+      kernels.matmul(a, weights, { scheme, activation: 'relu', faults: [{ site, effect: { kind: 'set', value } }] })
+    const [hidden, passed] = [await struck(-1e4), await struck(1e4)]
+    expect([hidden.report.status, passed.report.status]).toEqual(['clean', 'corrected'])
+    for (const { output, report } of [hidden, passed]) {
+      expect(report.detections.length).toBeGreaterThan(0)
+      expect(bits(output)).toEqual(bits(clean.output))
+    }
+  })
+
+  it('reports and throws instead, when asked', async () => {
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(w)
+    const clean = await engine.matmul(a, w)
+    const { output, report } = await kernels.matmul(a, weights, { scheme, onFault: 'report', faults: [flip(3, 4, 29)] })
+    expect(report.status).toBe('detected')
+    expect(bits(output)).not.toEqual(bits(clean.output))
+    const thrown = await kernels
+      .matmul(a, weights, { scheme, onFault: 'throw', faults: [flip(3, 4, 29)] })
+      .catch((error: unknown) => error)
+    expect(isFtError(thrown, 'FAULT_DETECTED')).toBe(true)
+  })
+
+  it('a fault in the check itself is a safe alarm: the output keeps its bits', async () => {
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(w)
+    const clean = await engine.matmul(a, w)
+    // The global check's sums are this package's own: there is no register of the engine's to strike.
+    if (scheme === 'global') return
+    for (const side of ['actual', 'expected'] as const) {
+      const fault: Fault = { site: { kind: 'checksum', side, index: 0 }, effect: { kind: 'set', value: 1e6 } }
+      const { output, report } = await kernels.matmul(a, weights, { scheme, faults: [fault] })
+      expect(report.detections.map((item) => item.outcome)).toContain('check-fault')
+      expect(report.status).toBe('clean')
+      expect(bits(output)).toEqual(bits(clean.output))
+    }
+  })
+})
+
+describe.each(engines)('limits and misuse on %s', (_, engine) => {
+  it('a NaN operand is an input fault, not a compute fault', async () => {
+    const a = normalTensor([4, 16], 3)
+    a.data[17] = NaN
+    const kernels = createKernels({ engine })
+    const { report } = await kernels.matmul(a, await kernels.prepare(normalTensor([16, 8], 4)))
+    expect(report.detections.map((item) => [item.region, item.outcome])).toEqual([[{ kind: 'row', row: 1 }, 'input']])
+    expect(report.status).toBe('detected')
+  })
+
+  it('a pair of faults that cancel in a row is missed by the row check and found by the column check', async () => {
+    const kernels = createKernels({ engine })
+    const [a, w] = [normalTensor([8, 32], 5), normalTensor([32, 12], 6)]
+    const weights = await kernels.prepare(w)
+    const pair: Fault[] = [1, -1].map((sign, i) => ({
+      site: { kind: 'output', row: 2, column: 3 + i },
+      effect: { kind: 'add', value: 16 * sign },
+    }))
+    expect((await kernels.matmul(a, weights, { scheme: 'row', faults: pair })).report.status).toBe('clean')
+    expect((await kernels.matmul(a, weights, { scheme: 'column', faults: pair })).report.status).toBe('corrected')
+  })
+
+  it('a persistent fault in packed weights cannot be corrected by running again', async () => {
+    const kernels = createKernels({ engine })
+    const [a, w] = [normalTensor([6, 32], 7), normalTensor([32, 12], 8)]
+    const weights = await kernels.prepare(w)
+    const fault: Fault = {
+      site: { kind: 'packed-weight', step: 5, column: 7 },
+      effect: { kind: 'set', value: 900 },
+      persistent: true,
+    }
+    const { report } = await kernels.matmul(a, weights, { faults: [fault] })
+    expect(report.status).toBe('uncorrectable')
+    expect(report.detections).toHaveLength(6)
+  })
+
+  it('refuses operands that do not fit', async () => {
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(normalTensor([16, 8], 1))
+    await expect(kernels.matmul(normalTensor([4, 15], 1), weights)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
+    await expect(kernels.prepare(normalTensor([16], 1))).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
+    const filter = await kernels.prepare(normalTensor([3, 3, 2, 4], 1), { kind: 'conv2d' })
+    await expect(kernels.matmul(normalTensor([4, 18], 1), filter)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    const bad = normalTensor([4, 4], 1)
+    bad.data[3] = Infinity
+    await expect(kernels.prepare(bad)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+})

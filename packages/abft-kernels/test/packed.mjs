@@ -1,0 +1,21 @@
+// Run by scripts/packed.mjs from a folder where the packed tarballs are installed, in both module forms.
+const values = (count, step) => Float32Array.from({ length: count }, (_, i) => Math.sin(step * i))
+
+export const checks = {
+  'finds, locates and corrects a fault inside the kernel': async (load, assert) => {
+    const { createKernels } = await load('@ft/abft-kernels')
+    const { createWasmEngine } = await load('@ft/tensor-core/wasm')
+    const engine = createWasmEngine({ threads: 1, instrumented: true })
+    const kernels = createKernels({ engine })
+    const a = { data: values(20 * 64, 3), shape: [20, 64], dtype: 'float32' }
+    const weights = await kernels.prepare({ data: values(64 * 30, 7), shape: [64, 30], dtype: 'float32' })
+    const clean = await kernels.matmul(a, weights)
+    assert.equal(clean.report.status, 'clean')
+    const fault = { site: { kind: 'accumulator', row: 11, column: 5, step: 9 }, effect: { kind: 'set', value: 1e6 } }
+    const { output, report } = await kernels.matmul(a, weights, { scheme: 'row-column', faults: [fault] })
+    assert.equal(report.status, 'corrected')
+    assert.deepEqual(report.detections[0].region, { kind: 'element', row: 11, column: 5 })
+    assert.deepEqual(output.data, clean.output.data)
+    await engine.dispose()
+  },
+}
