@@ -6,10 +6,12 @@ import { createOutput, formatDuration, terminalFromEnvironment } from '@ft/repor
 import { chooseStep } from './steps/choose.ts'
 import { flightsStep, loadFlights, type FlightsLoaded } from './steps/flights.ts'
 import { networkStep } from './steps/network.ts'
+import { protectStep } from './steps/protect.ts'
 import { treesStep } from './steps/trees.ts'
+import { trainNetwork, type TrainedNetwork } from './trainNetwork.ts'
 import { verdictOf, type Claim, type Step, type StepContext } from './story.ts'
 
-const steps: readonly Step[] = [flightsStep, networkStep, chooseStep, treesStep]
+const steps: readonly Step[] = [flightsStep, networkStep, chooseStep, protectStep, treesStep]
 
 interface Flags {
   readonly rows?: number
@@ -52,10 +54,13 @@ async function main(flags: Flags): Promise<number> {
   const rows = flags.rows ?? (quick ? QUICK_ROWS : DEFAULT_ROWS)
   const options = { rows, seed, quick, threads: Math.min(2, availableParallelism()) }
   let loaded: Promise<FlightsLoaded> | undefined
+  let trained: Promise<TrainedNetwork> | undefined
+  const flights = () => (loaded ??= loadFlights({ options, output }))
   const context: StepContext = {
     options,
     output,
-    flights: () => (loaded ??= loadFlights({ options, output })),
+    flights,
+    network: () => (trained ??= flights().then(({ task }) => trainNetwork(task, { options, output }))),
   }
   output.settings('@ft demo', { ...options, node: process.version })
   const begun = performance.now()

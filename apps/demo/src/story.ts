@@ -2,6 +2,7 @@
 import type { Interval } from '@ft/core'
 import type { Output } from '@ft/report'
 import type { FlightsLoaded } from './steps/flights.ts'
+import type { TrainedNetwork } from './trainNetwork.ts'
 
 export interface DemoOptions {
   /** Rows of the late-arrival task. */
@@ -16,6 +17,8 @@ export interface StepContext {
   readonly output: Output
   /** The flights and their task, read once. */
   flights(): Promise<FlightsLoaded>
+  /** The trained network, trained once. */
+  network(): Promise<TrainedNetwork>
 }
 
 export type Verdict = 'held' | 'undecided' | 'refuted'

@@ -8,7 +8,10 @@ export interface FlightsLoaded {
   readonly task: FlightTask
 }
 
-export async function loadFlights({ options, output }: Omit<StepContext, 'flights'>): Promise<FlightsLoaded> {
+export async function loadFlights({
+  options,
+  output,
+}: Pick<StepContext, 'options' | 'output'>): Promise<FlightsLoaded> {
   const flights = await readFlights({ onProgress: output.onProgress })
   const task = flightTask(flights, { rows: options.rows, seed: options.seed, onProgress: output.onProgress })
   return { flights, task }
