@@ -1,0 +1,168 @@
+// Where rows live: ids are permuted, cut into stripes of k, and each stripe's k + r rows lie on as many servers.
+import { assertInteger, FtError } from '@ft/core'
+import { createRandom } from '@ft/core/random'
+
+export interface LayoutOptions {
+  /** Rows to protect: ids 0 .. rows - 1. */
+  readonly rows: number
+  /** Data rows a stripe. */
+  readonly k: number
+  /** Parity rows a stripe. */
+  readonly r: number
+  /** Servers; at least k + r. */
+  readonly servers: number
+  /** Of the permutation of ids; default 0. */
+  readonly seed?: number
+}
+
+/** The stripe of a row and its position in it: 0 .. k - 1 for data, k .. k + r - 1 for parity. */
+export interface Place {
+  readonly stripe: number
+  readonly position: number
+}
+
+/**
+ * Addresses of data and parity rows.
+ *
+ * Laws: ids and (stripe, position) are in one-to-one correspondence; the rows of a stripe lie on k + r different servers;
+ * over any `servers` consecutive stripes every server has k data and r parity rows. Servers number their data rows and
+ * their parity rows 0, 1, 2, ... apart from each other; `local` is that number.
+ */
+export interface Layout extends Required<LayoutOptions> {
+  readonly stripes: number
+  /** Data and parity rows that each server holds, the last stripes' unused places included. */
+  readonly dataRows: number
+  readonly parityRows: number
+  placeOf(id: number): Place
+  /** The id at a data position, or -1 where the last stripe is not full. */
+  idOf(place: Place): number
+  serverOf(place: Place): number
+  /** The row's number among the data (or parity) rows of its server. */
+  localOf(place: Place): number
+  /** The place of a server's data row. */
+  dataPlace(server: number, local: number): Place
+  /** The place of a server's parity row. */
+  parityPlace(server: number, local: number): Place
+}
+
+/**
+ * Lays out rows over servers.
+ *
+ * Differs: the published prototype puts position h of the unrolled stripes on server h mod N, which gives one server all
+ * the parity when N divides k + r; here stripe q's position p is on server (q + p) mod N, even for every k, r and N. Ids
+ * are permuted first, as neighbours of a list sorted by frequency would meet in one stripe and heat one parity row.
+ *
+ * @throws FtError `INVALID_ARGUMENT` when the sizes do not fit
+ */
+export function createLayout(options: LayoutOptions): Layout {
+  const { rows, k, r, servers, seed = 0 } = options
+  const at = (argument: string) => ({ where: 'createLayout', argument })
+  assertInteger(rows, { ...at('rows'), min: 1, max: 2 ** 31 })
+  assertInteger(k, { ...at('k'), min: 1, max: 255 })
+  assertInteger(r, { ...at('r'), min: 0, max: 2 })
+  assertInteger(servers, { ...at('servers'), min: 1, max: 1024 })
+  const width = k + r
+  if (width > servers) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `createLayout: a stripe of k + r = ${width} rows needs as many servers, got ${servers}; lower k or add servers`,
+      { k, r, servers },
+    )
+  }
+  const stripes = Math.ceil(rows / k)
+  const groups = Math.ceil(stripes / servers)
+  const permutation = permute(rows, seed)
+  const before = countBefore(servers, k, r)
+
+  const placeOf = (id: number): Place => {
+    const slot = permutation.forward(id)
+    return { stripe: Math.floor(slot / k), position: slot % k }
+  }
+  const serverOf = ({ stripe, position }: Place): number => (stripe + position) % servers
+  const localOf = (place: Place): number => {
+    const { data, parity } = before[serverOf(place) * servers + (place.stripe % servers)]!
+    const group = Math.floor(place.stripe / servers)
+    return place.position < k ? group * k + data : group * r + parity
+  }
+  /** The i-th stripe of a group in which the server has a data (or parity) row. */
+  const place = (server: number, local: number, of: 'data' | 'parity'): Place => {
+    const per = of === 'data' ? k : r
+    const within = local % per
+    for (let i = 0; i < servers; i++) {
+      const position = (server - i + servers) % servers
+      const fits = of === 'data' ? position < k : position >= k && position < width
+      if (fits && before[server * servers + i]![of] === within)
+        return { stripe: Math.floor(local / per) * servers + i, position }
+    }
+    throw new FtError('INVALID_ARGUMENT', `createLayout: server ${server} has no ${of} row ${local}`, { server, local })
+  }
+  return {
+    rows,
+    k,
+    r,
+    servers,
+    seed,
+    stripes,
+    dataRows: groups * k,
+    parityRows: groups * r,
+    placeOf,
+    idOf({ stripe, position }) {
+      const slot = stripe * k + position
+      return slot < rows ? permutation.backward(slot) : -1
+    },
+    serverOf,
+    localOf,
+    dataPlace: (server, local) => place(server, local, 'data'),
+    parityPlace: (server, local) => place(server, local, 'parity'),
+  }
+}
+
+/** For each server and stripe of a group: its data and parity rows in the group's stripes before that one. */
+function countBefore(servers: number, k: number, r: number): { data: number; parity: number }[] {
+  const table: { data: number; parity: number }[] = []
+  for (let server = 0; server < servers; server++) {
+    let [data, parity] = [0, 0]
+    for (let i = 0; i < servers; i++) {
+      table.push({ data, parity })
+      const position = (server - i + servers) % servers
+      if (position < k) data++
+      else if (position < k + r) parity++
+    }
+  }
+  return table
+}
+
+/** A one-to-one map of 0 .. rows - 1: id times a number near the golden section of `rows`, prime to it, plus an offset. */
+function permute(rows: number, seed: number): { forward(id: number): number; backward(slot: number): number } {
+  if (rows < 3) return { forward: (id) => id, backward: (slot) => slot }
+  const random = createRandom(seed).stream('layout')
+  let factor = Math.floor(rows * 0.6180339887498949) + random.integer(0, Math.floor(rows / 8))
+  while (greatestCommonDivisor(factor, rows) !== 1) factor = (factor + 1) % rows
+  const offset = random.integer(0, rows - 1)
+  const inverse = modularInverse(factor, rows)
+  return {
+    forward: (id) => (productModulo(id, factor, rows) + offset) % rows,
+    backward: (slot) => productModulo((slot - offset + rows) % rows, inverse, rows),
+  }
+}
+
+function greatestCommonDivisor(a: number, b: number): number {
+  while (b !== 0) [a, b] = [b, a % b]
+  return a
+}
+
+function modularInverse(a: number, modulus: number): number {
+  let [r, nextR, t, nextT] = [modulus, a, 0, 1]
+  while (nextR !== 0) {
+    const quotient = Math.floor(r / nextR)
+    ;[r, nextR] = [nextR, r - quotient * nextR]
+    ;[t, nextT] = [nextT, t - quotient * nextT]
+  }
+  return t < 0 ? t + modulus : t
+}
+
+/** a b mod n for a, b < n <= 2^31, in two halves so that no product passes 2^53. */
+function productModulo(a: number, b: number, n: number): number {
+  const high = Math.floor(b / 65536)
+  return (((a * high) % n) * 65536 + a * (b % 65536)) % n
+}
