@@ -3,6 +3,7 @@ export { choosePerLayer, targetSchemes, type ChooseOptions, type Measurements } 
 export { predict, type Prediction } from './cost.ts'
 export { devices, findDevice, ridge, type Device, type DeviceName, type Latency } from './devices.ts'
 export { parsePlan, planNetwork, planTotals, savePlan, type PlanTotals } from './plan.ts'
+export { readLayerList, readOnnx, type ReadNetwork } from './readModel.ts'
 export { smallestDetectable } from './sensitivity.ts'
 export {
   transformerLayers,
