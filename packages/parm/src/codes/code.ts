@@ -1,0 +1,47 @@
+// The interface of every code, and the ids of a group's units.
+import type { NamedTensor, Quality } from '../named.ts'
+
+/** What decoding gives: one list of output tensors a query, with its mark. */
+export interface Decoded {
+  readonly outputs: NamedTensor[][]
+  readonly quality: Quality[]
+}
+
+/**
+ * A code over a group of k queries: n units of inputs go to models, any large enough set of their outputs gives all k
+ * answers. Units 0 .. k - 1 of a systematic code are the queries themselves.
+ *
+ * Shapes: a member is the list of a model's input tensors, the same names and shapes for every member.
+ */
+export interface Code {
+  /** For manifests and metrics, such as 'sum'. Equal names with equal k and n encode alike. */
+  readonly name: string
+  /** Queries in a group. */
+  readonly k: number
+  /** Units in a group, parities included. */
+  readonly n: number
+  readonly systematic: boolean
+  /** Inputs of all n units; queries are passed on, not copied. */
+  encode(group: readonly (readonly NamedTensor[])[]): NamedTensor[][]
+  /** Whether outputs of these units give all k answers. */
+  canDecode(got: ReadonlySet<number>): boolean
+  /** All k answers from the outputs of enough units. */
+  decode(got: ReadonlyMap<number, readonly NamedTensor[]>): Decoded
+  /** 'base', or the name of the parity model that runs this unit. */
+  modelFor(slot: number): string
+  /** The code for a group of fewer members, when the parity models were trained on those too. */
+  shorten?(size: number): Code | undefined
+}
+
+/**
+ * Dense ids of a group's units: `group * n + slot`. With r = 1 every (k + 1)-th id is the parity's, as in the prototype.
+ *
+ * @see Parity Models (SOSP'19), section 4 and the artifact's frontend
+ * @example
+ * ```ts
+ * unitId({ n: 3 }, { group: 1, slot: 2 }) // => 5
+ * ```
+ */
+export function unitId(code: { readonly n: number }, unit: { readonly group: number; readonly slot: number }): number {
+  return unit.group * code.n + unit.slot
+}

@@ -1,0 +1,5 @@
+export { type NamedTensor, type Quality } from './named.ts'
+export { unitId, type Code, type Decoded } from './codes/code.ts'
+export { sum, weighted, type SumOptions, type WeightedOptions } from './codes/weighted.ts'
+export { concat, type ConcatCode, type ConcatOptions, type ImageForm } from './codes/concat.ts'
+export { replication } from './codes/replication.ts'
