@@ -70,14 +70,6 @@ export function sumIntegers(x: v128): i32 {
   )
 }
 
-/** Adds the lanes of x, as they are, to the check sum at `at`. */
-// @ts-ignore: decorator
-@inline
-export function addLanesTo<T>(at: usize, x: v128): void {
-  if (isFloat<T>()) store<f64>(at, load<f64>(at) + sumLanes(x))
-  else store<i32>(at, load<i32>(at) + sumIntegers(x))
-}
-
 /** Adds one element of type T to the check sum at `at`. */
 // @ts-ignore: decorator
 @inline

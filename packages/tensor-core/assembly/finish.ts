@@ -1,6 +1,6 @@
-// What follows the last block of k, panel by panel while the tiles are in cache: check sums over C, then bias and
+// What follows the last block of k, strip by strip of columns while C is in cache: check sums over C, then bias and
 // activation, then sums for the next layer.
-import { addElementTo, addLanesTo, addVectorTo, high, low, sumShift, tileColumns, tileRows } from './arithmetic'
+import { add, addElementTo, addVectorTo, high, low, sumIntegers, sumShift, tileColumns, tileRows } from './arithmetic'
 import {
   addBias,
   applyGelu,
@@ -17,7 +17,6 @@ import {
   fieldColumnActual,
   fieldFlags,
   fieldM,
-  fieldN,
   fieldNext,
   fieldPanels,
   fieldRowActual,
@@ -30,34 +29,26 @@ import { gelu } from './gelu'
 // @ts-ignore: decorator
 @inline
 export function needsFinish(flags: i32): bool {
-  return (
-    (flags &
-      (emitRowActual |
-        emitColumnActual |
-        emitNext |
-        emitOneSided |
-        emitTwoSided |
-        emitReplica |
-        addBias |
-        applyRelu |
-        applyGelu)) !=
-    0
-  )
+  const sums = emitRowActual | emitColumnActual | emitNext | emitOneSided | emitTwoSided | emitReplica
+  return (flags & (sums | addBias | applyRelu | applyGelu)) != 0
 }
 
-/** Finishes rows [row0, row0 + rows) of a panel of C at `c`, `stride` bytes from row to row. */
-export function finishPanel<T>(d: usize, c: usize, stride: usize, block: i32, row0: i32, rows: i32, panel: i32): void {
+/** Finishes columns [j0, j1) (of one strip) of rows [row0, row0 + rows); `c` is the address of the first of them. */
+export function finishStrip<T>(d: usize, c: usize, stride: usize, block: i32, row0: i32, rows: i32, j0: i32, j1: i32): void {
   const flags = load<i32>(d, fieldFlags)
-  const valid = min(tileColumns<T>(), load<i32>(d, fieldN) - panel * tileColumns<T>())
-  if (flags & emitRowActual) addRowSums<T>(d, c, stride, row0, rows, panel, valid)
-  if (flags & (emitOneSided | emitTwoSided | emitReplica)) storeTileSums<T>(d, c, stride, row0, rows, panel, valid)
+  const columns = j1 - j0
+  if (flags & emitRowActual) {
+    const first = <usize>(j0 / stripColumns) * load<u32>(d, fieldM) + <usize>row0
+    storeRowSums<T>(<usize>load<u32>(d, fieldRowActual) + (first << sumShift<T>()), c, stride, rows, columns)
+  }
+  if (flags & (emitOneSided | emitTwoSided | emitReplica)) storeTileSums<T>(d, c, stride, row0, rows, j0, columns)
   if (flags & emitColumnActual) {
-    const to = <usize>load<u32>(d, fieldColumnActual) + columnOffset<T>(d, block, panel)
-    for (let row = 0; row < rows; row++) addColumns<T>(to, c + <usize>row * stride, valid)
+    const to = <usize>load<u32>(d, fieldColumnActual) + columnOffset<T>(d, block, j0)
+    for (let row = 0; row < rows; row++) addColumns<T>(to, c + <usize>row * stride, columns)
   }
   if (flags & (addBias | applyRelu | applyGelu)) {
-    const bias = <usize>load<u32>(d, fieldBias) + (<usize>(panel * tileColumns<T>()) << 2)
-    for (let row = 0; row < rows; row++) activate<T>(c + <usize>row * stride, bias, flags, valid)
+    const bias = <usize>load<u32>(d, fieldBias) + (<usize>j0 << 2)
+    for (let row = 0; row < rows; row++) activate<T>(c + <usize>row * stride, bias, flags, columns)
   }
   if (flags & emitNext) {
     const classes = load<i32>(d, fieldClasses)
@@ -65,82 +56,127 @@ export function finishPanel<T>(d: usize, c: usize, stride: usize, block: i32, ro
     const to: usize = load<u32>(d, fieldNext)
     for (let row = 0; row < rows; row++) {
       const own = classOf ? load<i32>(classOf + (<usize>(row0 + row) << 2)) : 0
-      addColumns<T>(to + columnOffset<T>(d, block * classes + own, panel), c + <usize>row * stride, valid)
+      addColumns<T>(to + columnOffset<T>(d, block * classes + own, j0), c + <usize>row * stride, columns)
     }
   }
 }
 
-/** Where the columns of a panel begin in the `index`-th vector of column sums. */
+/** Where column j0 lies in the `index`-th vector of column sums. */
 // @ts-ignore: decorator
 @inline
-function columnOffset<T>(d: usize, index: i32, panel: i32): usize {
-  return (<usize>index * load<u32>(d, fieldPanels) + panel) * tileColumns<T>() << sumShift<T>()
+function columnOffset<T>(d: usize, index: i32, j0: i32): usize {
+  return (<usize>index * load<u32>(d, fieldPanels) * tileColumns<T>() + <usize>j0) << sumShift<T>()
 }
 
-function addRowSums<T>(d: usize, c: usize, stride: usize, row0: i32, rows: i32, panel: i32, valid: i32): void {
-  const strip = (panel * tileColumns<T>()) / stripColumns
-  let to =
-    <usize>load<u32>(d, fieldRowActual) + ((<usize>strip * load<u32>(d, fieldM) + <usize>row0) << sumShift<T>())
+function storeRowSums<T>(to: usize, c: usize, stride: usize, rows: i32, columns: i32): void {
   for (let row = 0; row < rows; row++) {
-    addRowSum<T>(to, c, valid)
+    storeSum<T>(to, c, columns)
     c += stride
     to += 1 << sumShift<T>()
   }
 }
 
-/** Adds the valid columns of one row of a panel to a check sum. */
+/** Stores the sum of neighbouring elements. */
 // @ts-ignore: decorator
 @inline
-function addRowSum<T>(to: usize, c: usize, valid: i32): void {
-  if (valid < tileColumns<T>()) {
-    for (let j = 0; j < valid; j++) addElementTo<T>(to, c + (j << 2))
+function storeSum<T>(to: usize, c: usize, columns: i32): void {
+  if (isFloat<T>()) store<f64>(to, sumFloats(c, columns))
+  else store<i32>(to, sumWords(c, columns))
+}
+
+// @ts-ignore: decorator
+@inline
+function sumFloats(c: usize, columns: i32): f64 {
+  let s0 = f64x2.splat(0)
+  let s1 = s0
+  let s2 = s0
+  let s3 = s0
+  const end = c + (<usize>columns << 2)
+  for (; c + 32 <= end; c += 32) {
+    const x = v128.load(c)
+    const y = v128.load(c, 16)
+    s0 = f64x2.add(s0, low(x))
+    s1 = f64x2.add(s1, high(x))
+    s2 = f64x2.add(s2, low(y))
+    s3 = f64x2.add(s3, high(y))
+  }
+  const pair = f64x2.add(f64x2.add(s0, s1), f64x2.add(s2, s3))
+  let sum = f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1)
+  for (; c < end; c += 4) sum += <f64>load<f32>(c)
+  return sum
+}
+
+// @ts-ignore: decorator
+@inline
+function sumWords(c: usize, columns: i32): i32 {
+  let lanes = i32x4.splat(0)
+  const end = c + (<usize>columns << 2)
+  for (; c + 16 <= end; c += 16) lanes = i32x4.add(lanes, v128.load(c))
+  let sum = sumIntegers(lanes)
+  for (; c < end; c += 4) sum += load<i32>(c)
+  return sum
+}
+
+function storeTileSums<T>(d: usize, c: usize, stride: usize, row0: i32, rows: i32, j0: i32, columns: i32): void {
+  const across = load<i32>(d, fieldPanels)
+  for (let row = 0; row < rows; row += tileRows<T>()) {
+    const own = min(tileRows<T>(), rows - row)
+    const first = ((row0 + row) / tileRows<T>()) * across + j0 / tileColumns<T>()
+    let to = <usize>load<u32>(d, fieldTileActual) + (<usize>first << sumShift<T>())
+    for (let j = 0; j < columns; j += tileColumns<T>()) {
+      storeTileSum<T>(to, c + <usize>row * stride + (j << 2), stride, own, min(tileColumns<T>(), columns - j))
+      to += 1 << sumShift<T>()
+    }
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function storeTileSum<T>(to: usize, c: usize, stride: usize, rows: i32, columns: i32): void {
+  if (columns < tileColumns<T>()) {
+    storeSum<T>(to, c, columns)
+    for (let r = 1; r < rows; r++)
+      for (let j = 0; j < columns; j++) addElementTo<T>(to, c + <usize>r * stride + (j << 2))
     return
   }
   if (isFloat<T>()) {
-    const x = v128.load(c)
-    const y = v128.load(c, 16)
-    let sum = f64x2.add(f64x2.add(low(x), high(x)), f64x2.add(low(y), high(y)))
-    if (tileColumns<T>() == 16) {
-      const z = v128.load(c, 32)
-      const w = v128.load(c, 48)
-      sum = f64x2.add(sum, f64x2.add(f64x2.add(low(z), high(z)), f64x2.add(low(w), high(w))))
-    }
-    store<f64>(to, load<f64>(to) + (f64x2.extract_lane(sum, 0) + f64x2.extract_lane(sum, 1)))
+    let s0 = f64x2.splat(0)
+    let s1 = s0
+    for (let r = 0; r < rows; r++, c += stride)
+      for (let j = 0; j < tileColumns<T>(); j += 4) {
+        const x = v128.load(c + (j << 2))
+        s0 = f64x2.add(s0, low(x))
+        s1 = f64x2.add(s1, high(x))
+      }
+    const pair = f64x2.add(s0, s1)
+    store<f64>(to, f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1))
     return
   }
-  for (let j = 0; j < tileColumns<T>(); j += 4) addLanesTo<T>(to, v128.load(c + (j << 2)))
+  let lanes = i32x4.splat(0)
+  for (let r = 0; r < rows; r++, c += stride)
+    for (let j = 0; j < tileColumns<T>(); j += 4) lanes = add<T>(lanes, v128.load(c + (j << 2)))
+  store<i32>(to, sumIntegers(lanes))
 }
 
-function storeTileSums<T>(d: usize, c: usize, stride: usize, row0: i32, rows: i32, panel: i32, valid: i32): void {
-  const across = load<i32>(d, fieldPanels)
-  const tiles: usize = load<u32>(d, fieldTileActual)
-  for (let row = 0; row < rows; row += tileRows<T>()) {
-    const own = min(tileRows<T>(), rows - row)
-    const to = tiles + (<usize>(((row0 + row) / tileRows<T>()) * across + panel) << sumShift<T>())
-    if (isFloat<T>()) store<f64>(to, 0)
-    else store<i32>(to, 0)
-    for (let r = 0; r < own; r++) addRowSum<T>(to, c + <usize>(row + r) * stride, valid)
+// @ts-ignore: decorator
+@inline
+function addColumns<T>(to: usize, c: usize, columns: i32): void {
+  let j = 0
+  for (; j + 4 <= columns; j += 4) addVectorTo<T>(to + (<usize>j << sumShift<T>()), v128.load(c + (j << 2)))
+  for (; j < columns; j++) addElementTo<T>(to + (<usize>j << sumShift<T>()), c + (j << 2))
+}
+
+// @ts-ignore: decorator
+@inline
+function activate<T>(c: usize, bias: usize, flags: i32, columns: i32): void {
+  let j = 0
+  for (; j + 4 <= columns; j += 4) {
+    const own = flags & addBias ? v128.load(bias + (j << 2)) : i32x4.splat(0)
+    v128.store(c + (j << 2), activated<T>(v128.load(c + (j << 2)), own, flags))
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function addColumns<T>(to: usize, c: usize, valid: i32): void {
-  let j = 0
-  for (; j + 4 <= valid; j += 4) addVectorTo<T>(to + (<usize>j << sumShift<T>()), v128.load(c + (j << 2)))
-  for (; j < valid; j++) addElementTo<T>(to + (<usize>j << sumShift<T>()), c + (j << 2))
-}
-
-// @ts-ignore: decorator
-@inline
-function activate<T>(c: usize, bias: usize, flags: i32, valid: i32): void {
-  let j = 0
-  for (; j + 4 <= valid; j += 4)
-    v128.store(c + (j << 2), activated<T>(v128.load(c + (j << 2)), flags & addBias ? v128.load(bias + (j << 2)) : i32x4.splat(0), flags))
-  for (; j < valid; j++) {
-    const x = v128.load32_zero(c + (j << 2))
-    const y = activated<T>(x, flags & addBias ? v128.load32_zero(bias + (j << 2)) : i32x4.splat(0), flags)
-    v128.store_lane<f32>(c + (j << 2), y, 0)
+  for (; j < columns; j++) {
+    const own = flags & addBias ? v128.load32_zero(bias + (j << 2)) : i32x4.splat(0)
+    v128.store_lane<f32>(c + (j << 2), activated<T>(v128.load32_zero(c + (j << 2)), own, flags), 0)
   }
 }
 

@@ -23,15 +23,47 @@ export function sumFloatRows(from: usize, stride: usize, n: i32, row0: i32, row1
 export function sumIntegerRows(from: usize, stride: usize, n: i32, row0: i32, row1: i32, to: usize): void {
   sumRows<i32>(from, stride, n, row0, row1, to)
 }
-export function foldFloats(b: usize, panels: i32, steps: i32, to: usize, stride: usize, panel0: i32, panel1: i32): void {
+export function foldFloats(
+  b: usize,
+  panels: i32,
+  steps: i32,
+  to: usize,
+  stride: usize,
+  panel0: i32,
+  panel1: i32,
+): void {
   foldPanels<f32>(b, panels, steps, to, stride, panel0, panel1)
 }
-export function foldIntegers(b: usize, panels: i32, steps: i32, to: usize, stride: usize, panel0: i32, panel1: i32): void {
+export function foldIntegers(
+  b: usize,
+  panels: i32,
+  steps: i32,
+  to: usize,
+  stride: usize,
+  panel0: i32,
+  panel1: i32,
+): void {
   foldPanels<i32>(b, panels, steps, to, stride, panel0, panel1)
 }
-export function expectFloatColumns(b: usize, panels: i32, steps: i32, sums: usize, to: usize, panel0: i32, panel1: i32): void {
+export function expectFloatColumns(
+  b: usize,
+  panels: i32,
+  steps: i32,
+  sums: usize,
+  to: usize,
+  panel0: i32,
+  panel1: i32,
+): void {
   expectColumns<f32>(b, panels, steps, sums, to, panel0, panel1)
 }
-export function expectIntegerColumns(b: usize, panels: i32, steps: i32, sums: usize, to: usize, panel0: i32, panel1: i32): void {
+export function expectIntegerColumns(
+  b: usize,
+  panels: i32,
+  steps: i32,
+  sums: usize,
+  to: usize,
+  panel0: i32,
+  panel1: i32,
+): void {
   expectColumns<i32>(b, panels, steps, sums, to, panel0, panel1)
 }

@@ -24,14 +24,16 @@ import {
   scratchFolds,
   scratchSaved,
   scratchStrip,
+  stripColumns,
 } from './fields'
 import { copyFloats } from './copy'
 import { strikeAccumulators, strikeOperands, strikeOutputs } from './faults'
-import { finishPanel, needsFinish } from './finish'
+import { finishStrip, needsFinish } from './finish'
 import { packRows } from './pack-rows'
 import { panelAddress } from './pack-weights'
 import { rowPass } from './row-pass'
 import { checkTiles, foldRows } from './tile-check'
+import { narrowColumns, narrowPanel } from './narrow'
 import { panel } from './tile'
 
 /** Number of this thread: each thread has an instance of the module, and so its own copy of this variable. */
@@ -51,8 +53,8 @@ function instrumented(): bool {
 }
 
 /**
- * Computes rows [row0, row1) (at most `blockRows`; the `block`-th block of rows) and panels [panel0, panel1) of C.
- * Sums over A are taken by the task that has panel 0.
+ * Computes rows [row0, row1) (at most `blockRows`; the `block`-th block of rows) and panels [panel0, panel1) of C, which
+ * begin and end with strips of columns. Sums over A are taken by the task that has panel 0.
  */
 export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: i32, panel1: i32): void {
   const flags = load<i32>(d, fieldFlags)
@@ -66,23 +68,24 @@ export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: 
       rowPass<T>(d, scratch, block, row0, row1, step, own)
     if (instrumented()) strikeOperands<T>(d, scratch, row0, row1, step, own)
     if (flags & emitTwoSided) foldRows<T>(scratch, rows, own, scratch + scratchFolds)
-    for (let p = panel0; p < panel1; p++) multiplyPanel<T>(d, scratch, block, row0, rows, p, step, own, steps)
+    const last = step + own == steps
+    const panelsPerStrip = stripColumns / tileColumns<T>()
+    for (let p = panel0; p < panel1; p += panelsPerStrip) {
+      const end = min(p + panelsPerStrip, panel1)
+      for (let q = p; q < end; q++) multiplyPanel<T>(d, scratch, row0, rows, q, step, own, steps)
+      if (last && needsFinish(flags)) {
+        const j0 = p * tileColumns<T>()
+        const stride: usize = load<u32>(d, fieldCStride)
+        const c = <usize>load<u32>(d, fieldC) + <usize>row0 * stride + (<usize>j0 << 2)
+        finishStrip<T>(d, c, stride, block, row0, rows, j0, min(end * tileColumns<T>(), load<i32>(d, fieldN)))
+      }
+    }
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function multiplyPanel<T>(
-  d: usize,
-  scratch: usize,
-  block: i32,
-  row0: i32,
-  rows: i32,
-  p: i32,
-  step: i32,
-  own: i32,
-  steps: i32,
-): void {
+function multiplyPanel<T>(d: usize, scratch: usize, row0: i32, rows: i32, p: i32, step: i32, own: i32, steps: i32): void {
   const flags = load<i32>(d, fieldFlags)
   const b = panelAddress<T>(load<u32>(d, fieldB), load<i32>(d, fieldPanels), steps, p, step)
   const valid = load<i32>(d, fieldN) - p * tileColumns<T>()
@@ -95,15 +98,20 @@ function multiplyPanel<T>(
 
   if (instrumented() && load<i32>(d, fieldEventCount) > 0) {
     const before = step > 0 ? savePanel<T>(scratch, c, stride, rows) : 0
-    panel<T>(scratch, b, own, c, stride, rows, step > 0)
+    anyPanel<T>(scratch, b, own, c, stride, rows, step > 0, valid)
     strikeAccumulators<T>(d, scratch, scratch, b, step, own, c, stride, row0, rows, p, before)
-  } else panel<T>(scratch, b, own, c, stride, rows, step > 0)
+    if (step + own == steps) strikeOutputs<T>(d, c, stride, row0, rows, p)
+  } else anyPanel<T>(scratch, b, own, c, stride, rows, step > 0, valid)
   if (flags & (emitOneSided | emitTwoSided | emitReplica))
     checkTiles<T>(d, scratch, scratch + scratchFolds, b, row0, rows, p, step, own)
-  if (step + own < steps) return
-  if (instrumented()) strikeOutputs<T>(d, c, stride, row0, rows, p)
-  if (needsFinish(flags)) finishPanel<T>(d, c, stride, block, row0, rows, p)
-  if (edge) copyColumns(to, toStride, c, stride, rows, valid)
+  if (edge && step + own == steps) copyColumns(to, toStride, c, stride, rows, valid)
+}
+
+// @ts-ignore: decorator
+@inline
+function anyPanel<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32, accumulate: bool, valid: i32): void {
+  if (valid > narrowColumns) panel<T>(a, b, steps, c, stride, rows, accumulate)
+  else narrowPanel<T>(a, b, steps, c, stride, rows, accumulate, valid)
 }
 
 /** Copies a panel of C, 64 bytes from row to row, and returns where. */

@@ -47,60 +47,95 @@ export function checkTiles<T>(
 ): void {
   const flags = load<i32>(d, fieldFlags)
   const foldB = <usize>load<u32>(d, fieldFolds) + <usize>panel * load<u32>(d, fieldFoldStride) + (<usize>step << 2)
-  const across = load<i32>(d, fieldPanels)
-  for (let row = 0; row < rows; row += tileRows<T>()) {
-    const own = min(tileRows<T>(), rows - row)
-    const from = a + <usize>row * rowStride
-    const tile = <usize>(((row0 + row) / tileRows<T>()) * across + panel) << sumShift<T>()
-    if (flags & emitOneSided) addLanes<T>(<usize>load<u32>(d, fieldTileExpected) + tile, oneSided<T>(from, foldB, own, steps), step)
-    if (flags & emitTwoSided) {
-      const foldA = folds + <usize>(row / tileRows<T>()) * rowStride
-      addLanes<T>(<usize>load<u32>(d, fieldTileExpected) + tile, twoSided<T>(foldA, foldB, steps), step)
+  const across: usize = load<u32>(d, fieldPanels)
+  const tile = (<usize>(row0 / tileRows<T>()) * across + panel) << sumShift<T>()
+  const next = across << sumShift<T>()
+  const expected = <usize>load<u32>(d, fieldTileExpected) + tile
+  const first = step == 0
+  if (flags & emitOneSided)
+    for (let row = 0, to = expected; row < rows; row += tileRows<T>(), to += next)
+      addLanes<T>(to, oneSided<T>(a + <usize>row * rowStride, foldB, min(tileRows<T>(), rows - row), steps), first)
+  if (flags & emitTwoSided)
+    for (let row = 0, to = expected; row < rows; row += tileRows<T>(), to += next) {
+      addLanes<T>(to, twoSided<T>(folds, foldB, steps), first)
+      folds += rowStride
     }
-    if (flags & emitReplica) {
+  if (flags & emitReplica) {
+    let to = <usize>load<u32>(d, fieldReplicaExpected) + tile
+    for (let row = 0; row < rows; row += tileRows<T>(), to += next) {
+      const from = a + <usize>row * rowStride
+      const own = min(tileRows<T>(), rows - row)
       const sum = tileColumns<T>() == 16 ? replicaStrict<T>(from, b, own, steps) : replicaRelaxed<T>(from, b, own, steps)
-      addLanes<T>(<usize>load<u32>(d, fieldReplicaExpected) + tile, sum, step)
+      addLanes<T>(to, sum, first)
     }
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function addLanes<T>(at: usize, lanes: v128, step: i32): void {
-  if (isFloat<T>()) store<f64>(at, step == 0 ? sumLanes(lanes) : load<f64>(at) + sumLanes(lanes))
-  else store<i32>(at, step == 0 ? sumIntegers(lanes) : load<i32>(at) + sumIntegers(lanes))
+function addLanes<T>(at: usize, lanes: v128, first: bool): void {
+  if (isFloat<T>()) store<f64>(at, first ? sumLanes(lanes) : load<f64>(at) + sumLanes(lanes))
+  else store<i32>(at, first ? sumIntegers(lanes) : load<i32>(at) + sumIntegers(lanes))
 }
 
-/** Rows of A against the fold of B, two at a time. */
+/** Rows of A against the fold of B, two at a time; two accumulators a row hide the latency of additions. */
 // @ts-ignore: decorator
 @inline
 function oneSided<T>(a: usize, fold: usize, rows: i32, steps: i32): v128 {
-  let x = i32x4.splat(0)
-  let y = i32x4.splat(0)
-  for (; rows >= 2; rows -= 2, a += 2 * rowStride)
-    for (let s: usize = 0; s < <usize>steps << 2; s += 16) {
-      const f = v128.load(fold + s)
-      x = madd<T>(v128.load(a + s), f, x)
-      y = madd<T>(v128.load(a + s, rowStride), f, y)
+  let x0 = i32x4.splat(0)
+  let x1 = i32x4.splat(0)
+  let y0 = i32x4.splat(0)
+  let y1 = i32x4.splat(0)
+  const end = fold + (<usize>steps << 2)
+  for (; rows >= 2; rows -= 2, a += 2 * rowStride) {
+    let p = a
+    let f = fold
+    for (; f + 32 <= end; f += 32) {
+      const f0 = v128.load(f)
+      const f1 = v128.load(f, 16)
+      x0 = madd<T>(v128.load(p), f0, x0)
+      x1 = madd<T>(v128.load(p, 16), f1, x1)
+      y0 = madd<T>(v128.load(p, rowStride), f0, y0)
+      y1 = madd<T>(v128.load(p, rowStride + 16), f1, y1)
+      p += 32
     }
-  if (rows > 0)
-    for (let s: usize = 0; s < <usize>steps << 2; s += 16) x = madd<T>(v128.load(a + s), v128.load(fold + s), x)
-  return add<T>(x, y)
+    for (; f < end; f += 16) {
+      const f0 = v128.load(f)
+      x0 = madd<T>(v128.load(p), f0, x0)
+      y0 = madd<T>(v128.load(p, rowStride), f0, y0)
+      p += 16
+    }
+  }
+  if (rows > 0) {
+    let p = a
+    for (let f = fold; f < end; f += 16) {
+      x0 = madd<T>(v128.load(p), v128.load(f), x0)
+      p += 16
+    }
+  }
+  return add<T>(add<T>(x0, x1), add<T>(y0, y1))
 }
 
 // @ts-ignore: decorator
 @inline
 function twoSided<T>(a: usize, b: usize, steps: i32): v128 {
-  let x = i32x4.splat(0)
-  let y = i32x4.splat(0)
-  const end = <usize>steps << 2
-  let s: usize = 0
-  for (; s + 32 <= end; s += 32) {
-    x = madd<T>(v128.load(a + s), v128.load(b + s), x)
-    y = madd<T>(v128.load(a + s, 16), v128.load(b + s, 16), y)
+  let s0 = i32x4.splat(0)
+  let s1 = i32x4.splat(0)
+  let s2 = i32x4.splat(0)
+  let s3 = i32x4.splat(0)
+  const end = b + (<usize>steps << 2)
+  for (; b + 64 <= end; b += 64) {
+    s0 = madd<T>(v128.load(a), v128.load(b), s0)
+    s1 = madd<T>(v128.load(a, 16), v128.load(b, 16), s1)
+    s2 = madd<T>(v128.load(a, 32), v128.load(b, 32), s2)
+    s3 = madd<T>(v128.load(a, 48), v128.load(b, 48), s3)
+    a += 64
   }
-  for (; s < end; s += 16) x = madd<T>(v128.load(a + s), v128.load(b + s), x)
-  return add<T>(x, y)
+  for (; b < end; b += 16) {
+    s0 = madd<T>(v128.load(a), v128.load(b), s0)
+    a += 16
+  }
+  return add<T>(add<T>(s0, s1), add<T>(s2, s3))
 }
 
 /** Every product of the tile again, into one accumulator per vector of columns. */

@@ -15,4 +15,3 @@ export function assertPads(value: TBLR, at: Argument): void {
 export function outputSize(o: { size: number; kernel: number; stride: number; dilation: number; pad: number }): number {
   return Math.floor((o.size + o.pad - o.dilation * (o.kernel - 1) - 1) / o.stride) + 1
 }
-

@@ -47,7 +47,11 @@ export function assertFilter(filter: Tensor, groups: number, where: string): HWI
   const [kh, kw, , o] = filter.shape as unknown as HWIO
   if (kh < 1 || kw < 1) throw shapeMismatch({ where, argument: 'filter' }, 'at least one tap', filter.shape)
   if (o % groups !== 0)
-    throw shapeMismatch({ where, argument: 'filter' }, `output channels that ${groups} groups share evenly`, filter.shape)
+    throw shapeMismatch(
+      { where, argument: 'filter' },
+      `output channels that ${groups} groups share evenly`,
+      filter.shape,
+    )
   return filter.shape as unknown as HWIO
 }
 
@@ -72,10 +76,26 @@ export function resolveConv2d(
   const [kh, kw, i, outChannels] = filter
   if (channels !== i * groups)
     throw shapeMismatch({ where, argument: 'x' }, `${i * groups} channels (${groups} groups of ${i})`, x.shape)
-  const outHeight = outputSize({ size: height, kernel: kh, stride: stride[0], dilation: dilation[0], pad: pad[0] + pad[1] })
-  const outWidth = outputSize({ size: width, kernel: kw, stride: stride[1], dilation: dilation[1], pad: pad[2] + pad[3] })
+  const outHeight = outputSize({
+    size: height,
+    kernel: kh,
+    stride: stride[0],
+    dilation: dilation[0],
+    pad: pad[0] + pad[1],
+  })
+  const outWidth = outputSize({
+    size: width,
+    kernel: kw,
+    stride: stride[1],
+    dilation: dilation[1],
+    pad: pad[2] + pad[3],
+  })
   if (outHeight < 1 || outWidth < 1)
-    throw shapeMismatch({ where, argument: 'x' }, `at least as many padded pixels as the ${kh}x${kw} filter spans`, x.shape)
+    throw shapeMismatch(
+      { where, argument: 'x' },
+      `at least as many padded pixels as the ${kh}x${kw} filter spans`,
+      x.shape,
+    )
 
   const outShape =
     format === 'NHWC' ? [batch, outHeight, outWidth, outChannels] : [batch, outChannels, outHeight, outWidth]

@@ -106,7 +106,11 @@ function assertFault(fault: Fault, context: FaultContext, argument: string): voi
       assertInteger(site.index, { where, argument: `${argument}.site.index`, min: 0 })
       break
     default:
-      throw invalidArgument({ where, argument: `${argument}.site.kind` }, 'a known fault site', (site as { kind: unknown }).kind)
+      throw invalidArgument(
+        { where, argument: `${argument}.site.kind` },
+        'a known fault site',
+        (site as { kind: unknown }).kind,
+      )
   }
   assertEffect(effect, { where, argument: `${argument}.effect`, site: site.kind, format: formatAt(site.kind, context) })
 }
@@ -144,11 +148,19 @@ function assertEffect(
     case 'drop-term':
     case 'double-term':
       if (at.site === 'accumulator') return
-      throw new FtError('INVALID_ARGUMENT', `${where}: \`${argument}\`: terms are dropped and doubled in accumulators only`, {
-        effect: effect.kind,
-        site: at.site,
-      })
+      throw new FtError(
+        'INVALID_ARGUMENT',
+        `${where}: \`${argument}\`: terms are dropped and doubled in accumulators only`,
+        {
+          effect: effect.kind,
+          site: at.site,
+        },
+      )
     default:
-      throw invalidArgument({ where, argument: `${argument}.kind` }, 'a known effect', (effect as { kind: unknown }).kind)
+      throw invalidArgument(
+        { where, argument: `${argument}.kind` },
+        'a known effect',
+        (effect as { kind: unknown }).kind,
+      )
   }
 }

@@ -33,7 +33,10 @@ export interface WeightSizes {
 export const int8Operands = ['int8', 'uint8'] as const
 
 /** Checks a weight matrix and gives its sizes, transposed where asked. */
-export function matmulWeightSizes(weights: Tensor, o: { where: string; transposeB?: boolean | undefined }): WeightSizes {
+export function matmulWeightSizes(
+  weights: Tensor,
+  o: { where: string; transposeB?: boolean | undefined },
+): WeightSizes {
   const integer = o.where === 'matmulInt8'
   assertTensor(weights, { where: o.where, argument: 'weights', dtype: integer ? 'int8' : 'float32', rank: [2, 3] })
   const [rows, columns] = weights.shape.slice(-2) as [number, number]
@@ -53,7 +56,11 @@ export function resolveMatmul(
   const [rows, columns] = a.shape.slice(-2) as [number, number]
   const [m, k] = transposeA ? [columns, rows] : [rows, columns]
   if (k !== weights.k)
-    throw shapeMismatch({ where, argument: 'a' }, `${weights.k} ${transposeA ? 'rows' : 'columns'}, as \`weights\` say`, a.shape)
+    throw shapeMismatch(
+      { where, argument: 'a' },
+      `${weights.k} ${transposeA ? 'rows' : 'columns'}, as \`weights\` say`,
+      a.shape,
+    )
   const batched = a.shape.length === 3
   const count = batched ? (a.shape[0] as number) : Math.max(1, weights.count)
   if (batched && weights.count !== 0 && weights.count !== count)

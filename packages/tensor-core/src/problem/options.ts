@@ -36,7 +36,9 @@ export function resolveOptions(options: MatmulOptions, result: Result): ProductO
   if (activation !== undefined)
     assertOneOf(activation, { where, argument: 'options.activation', values: ['relu', 'gelu'] })
   if (activation === 'gelu' && outType === 'int32')
-    throw new FtError('UNSUPPORTED', `${where}: no GELU of integers; convert the product to float32 first`, { activation })
+    throw new FtError('UNSUPPORTED', `${where}: no GELU of integers; convert the product to float32 first`, {
+      activation,
+    })
   if (out !== undefined) assertTensor(out, { where, argument: 'options.out', dtype: outType, shape: outShape })
   resolveEmit(emit, where)
   return { bias, activation, out, emit }

@@ -22,7 +22,10 @@ export interface WeightsRegistry<T> {
   assertOpen(where: string): void
   add(value: T, facts: WeightFacts): PreparedWeights
   /** The engine's own form of prepared weights; undefined for a plain tensor. */
-  find(weights: Tensor | PreparedWeights, use: { where: string; kind: PreparedWeights['kind'] }): KnownWeights<T> | undefined
+  find(
+    weights: Tensor | PreparedWeights,
+    use: { where: string; kind: PreparedWeights['kind'] },
+  ): KnownWeights<T> | undefined
   /** Releases everything and refuses further use. */
   close(): void
 }
@@ -31,7 +34,10 @@ export interface WeightsRegistry<T> {
  * @param free - gives back what a value holds outside the garbage collector's reach; called once for each, at the
  * latest when nobody holds the weights any more
  */
-export function createWeightsRegistry<T extends object>(build: string, free: (value: T) => void = () => undefined): WeightsRegistry<T> {
+export function createWeightsRegistry<T extends object>(
+  build: string,
+  free: (value: T) => void = () => undefined,
+): WeightsRegistry<T> {
   const entries = new WeakMap<object, KnownWeights<T>>()
   const living = new Set<T>()
   let closed = false
@@ -70,10 +76,14 @@ export function createWeightsRegistry<T extends object>(build: string, free: (va
       if (!living.has(entry.value))
         throw new FtError('INVALID_ARGUMENT', `${where}: the weights were released; prepare them again`)
       if (entry.facts.kind !== kind)
-        throw new FtError('INVALID_ARGUMENT', `${where}: the weights were prepared for '${entry.facts.kind}'; prepare them for '${kind}'`, {
-          kind,
-          prepared: entry.facts.kind,
-        })
+        throw new FtError(
+          'INVALID_ARGUMENT',
+          `${where}: the weights were prepared for '${entry.facts.kind}'; prepare them for '${kind}'`,
+          {
+            kind,
+            prepared: entry.facts.kind,
+          },
+        )
       return entry
     },
     close() {

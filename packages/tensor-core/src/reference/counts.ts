@@ -8,14 +8,7 @@ export interface OperationCounts {
 }
 
 export type CountedPart =
-  | 'product'
-  | 'rowSums'
-  | 'columnSums'
-  | 'total'
-  | 'tileSums'
-  | 'replica'
-  | 'nextChecksum'
-  | 'rowStatistics'
+  'product' | 'rowSums' | 'columnSums' | 'total' | 'tileSums' | 'replica' | 'nextChecksum' | 'rowStatistics'
 
 export type Counts = Record<CountedPart, OperationCounts>
 

@@ -92,11 +92,18 @@ export function createReferenceEngine(options: ReferenceOptions = {}): Reference
     })
   }
 
-  function run(problem: Problem, weights: WeightMatrices, o: { where: string; faults: readonly Fault[] | undefined }): Product {
+  function run(
+    problem: Problem,
+    weights: WeightMatrices,
+    o: { where: string; faults: readonly Fault[] | undefined },
+  ): Product {
     const { where, faults = [] } = o
     const { count, m, n, k, integer } = problem
     if (faults.length > 0 && !instrumented)
-      throw new FtError('UNSUPPORTED', `${where}: \`options.faults\` need an engine created with { instrumented: true }`)
+      throw new FtError(
+        'UNSUPPORTED',
+        `${where}: \`options.faults\` need an engine created with { instrumented: true }`,
+      )
     const operand = problem.kind === 'matmul' && integer ? (problem.a.dtype as 'int8' | 'uint8') : 'float32'
     const sums = integer ? 'int32' : 'float64'
     const context: FaultContext = { where, integer, count, m, n, k, ownWeights: weights.count > 1, operand, sums }

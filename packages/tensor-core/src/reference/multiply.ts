@@ -63,7 +63,9 @@ function computeProduct(problem: Problem, run: ReferenceRun, item: number): Prod
   const accumulator = problem.integer ? 'int32' : 'float32'
   for (let i = 0; i < m; i++)
     for (let j = 0; j < n; j++) {
-      const here = faults.filter(({ site }) => 'column' in site && 'row' in site && site.row === item * m + i && site.column === j)
+      const here = faults.filter(
+        ({ site }) => 'column' in site && 'row' in site && site.row === item * m + i && site.column === j,
+      )
       let sum = 0
       for (let s = 0; s < k; s++) {
         const term = (a[i * k + s] as number) * (b[s * n + j] as number)
@@ -148,7 +150,8 @@ function join(parts: readonly Parts[], problem: Problem, tile: Tile): Partial<Pr
     actual: concatenate(parts.map((part) => (part[kind] as Pair).actual)),
     expected: concatenate(parts.map((part) => (part[kind] as Pair).expected)),
   })
-  const concatenate = (arrays: readonly Float64Array[]): Float64Array => Float64Array.from(arrays.flatMap((a) => [...a]))
+  const concatenate = (arrays: readonly Float64Array[]): Float64Array =>
+    Float64Array.from(arrays.flatMap((a) => [...a]))
   const numbers = (values: Float64Array): Float64Array | Int32Array =>
     problem.integer ? Int32Array.from(values, (value) => value | 0) : values
   const check = (kind: Check): { actual: Float64Array | Int32Array; expected: Float64Array | Int32Array } => {

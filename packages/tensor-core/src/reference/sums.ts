@@ -143,7 +143,7 @@ function withTileTotals(p: ProductMatrices, o: { tile: Tile; expected: number[];
   return { actual: Float64Array.from(actual), expected: Float64Array.from(o.expected) }
 }
 
-/** Sum, smallest and largest element of each row of A. */
+/** Sum, smallest and largest element of each row of A; NaN shows in the sum and is no extremum. */
 export function rowStatistics(
   p: ProductMatrices,
   counts: OperationCounts,
@@ -154,8 +154,9 @@ export function rowStatistics(
   const max = new Float64Array(m).fill(-Infinity)
   for (let i = 0; i < m; i++)
     for (let s = 0; s < k; s++) {
-      min[i] = Math.min(min[i] as number, cleanA[i * k + s] as number)
-      max[i] = Math.max(max[i] as number, cleanA[i * k + s] as number)
+      const value = cleanA[i * k + s] as number
+      if (value < (min[i] as number)) min[i] = value
+      if (value > (max[i] as number)) max[i] = value
     }
   counts.adds += 3 * m * k
   counts.bytes += 24 * m

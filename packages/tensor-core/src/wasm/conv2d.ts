@@ -1,5 +1,5 @@
 // Convolutions as implicit matrix products: the kernels gather what the filter sees while they pack rows of A.
-import type { Fault, Product, Tensor } from '@ft/core'
+import type { Emit, Fault, Product, Tensor } from '@ft/core'
 import {
   addBias,
   aFloats,
@@ -29,10 +29,9 @@ import {
   fieldWidth,
 } from '../../assembly/fields.ts'
 import type { Conv2dProblem } from '../problem/conv2d.ts'
-import type { FaultContext } from '../problem/faults.ts'
 import { forkRanges } from './kernels.ts'
 import { matrixTarget, multiply, type Engine, type Operand, type Target } from './multiply.ts'
-import { addressOf, bytesAt, floatsAt, rawBytes, wordsAt } from './staging.ts'
+import { rawBytes } from './staging.ts'
 import { transpose2d, type PackedWeights, type Reserve } from './weights.ts'
 
 export interface Conv2dRequest {
@@ -42,35 +41,36 @@ export interface Conv2dRequest {
   /** Weights [taps, channels] of a depthwise convolution. */
   readonly depthwise: number | undefined
   readonly reserve: Reserve
-  readonly faults: readonly Fault[]
+  readonly faults: readonly Fault[] | undefined
 }
 
 export function convolve(engine: Engine, request: Conv2dRequest): Product {
   const { problem, faults } = request
   const x = stageImages(engine, problem)
   const output = problem.out ?? newOutput(problem)
-  const plain = faults.length === 0 && Object.values(problem.emit).every((wish) => wish === undefined || wish === false)
   // A depthwise filter of more taps than a block would need the general product's blocked sums.
   const few = problem.filter[0] * problem.filter[1] <= blockSteps
+  const plain = (faults === undefined || faults.length === 0) && emitsNothing(problem.emit)
   if (request.depthwise !== undefined && plain && few && problem.m > 0)
     return { output: convolveDepthwise(engine, { problem, x, weights: request.depthwise, output }) }
 
-  const { count, m, n, k } = problem
-  const weights = request.weights()
-  const context: FaultContext = {
-    where: 'conv2d',
-    integer: false,
-    ownWeights: weights.count > 1,
-    operand: 'float32',
-    sums: 'float64',
-    count,
-    m,
-    n,
-    k,
-  }
   const operand = isMatrix(problem) ? pixelRows(problem, x) : patches(problem, x)
   const target = pixelTarget(engine, problem, output)
-  return multiply(engine, { ...request, problem, weights, operand, target, output, context })
+  const weights = request.weights()
+  return multiply(engine, {
+    where: 'conv2d',
+    problem,
+    weights,
+    reserve: request.reserve,
+    operand,
+    target,
+    output,
+    faults,
+  })
+}
+
+function emitsNothing(emit: Emit): boolean {
+  return Object.values(emit).every((wish) => wish === undefined || wish === false)
 }
 
 function newOutput(problem: Conv2dProblem): Tensor {
@@ -80,11 +80,10 @@ function newOutput(problem: Conv2dProblem): Tensor {
 
 /** The input in wasm memory, channels last. */
 function stageImages({ kernels, staging }: Engine, problem: Conv2dProblem): number {
-  const { runtime } = kernels
   const { x, format, batch, height, width, channels } = problem
-  const here = addressOf(runtime, x.data)
+  const here = staging.addressOf(x.data)
   const source = here ?? staging.reserve('A', x.data.byteLength)
-  if (here === undefined) bytesAt(runtime, source, x.data.byteLength).set(rawBytes(x.data))
+  if (here === undefined) staging.write(source, x.data)
   if (format === 'NHWC') return source
   const turned = staging.reserve('A transposed', x.data.byteLength)
   const image = height * width * channels * 4
@@ -141,10 +140,10 @@ function geometry(problem: Conv2dProblem): [field: number, value: number][] {
 
 /** Output pixels as rows: streamed when there is one group and channels come last, else computed as a whole. */
 function pixelTarget(engine: Engine, problem: Conv2dProblem, output: Tensor): Target {
-  const { kernels, staging } = engine
+  const { staging } = engine
   const { m, n, outChannels, groups, format } = problem
-  const address = addressOf(kernels.runtime, output.data)
-  if (groups === 1 && format === 'NHWC') return matrixTarget(engine, { output, m, n, address })
+  if (groups === 1 && format === 'NHWC') return matrixTarget(staging, { output, m, n })
+  const address = staging.addressOf(output.data)
   const bytes = output.data.byteLength
   const stride = outChannels * 4
   const whole = format === 'NHWC' && address !== undefined ? address : staging.reserve('C', bytes)
@@ -161,7 +160,6 @@ function pixelTarget(engine: Engine, problem: Conv2dProblem, output: Tensor): Ta
 /** Copies a whole output, channels last, to where and how it was asked for. */
 function deliver(engine: Engine, problem: Conv2dProblem, o: { whole: number; output: Tensor }): void {
   const { kernels, staging } = engine
-  const { runtime } = kernels
   const { batch, outHeight, outWidth, outChannels, format } = problem
   const bytes = o.output.data.byteLength
   let source = o.whole
@@ -173,7 +171,7 @@ function deliver(engine: Engine, problem: Conv2dProblem, o: { whole: number; out
       transpose2d(kernels, { from, to, rows: outHeight * outWidth, columns: outChannels, arithmetic: kernels.floats })
     }
   }
-  rawBytes(o.output.data).set(bytesAt(runtime, source, bytes))
+  rawBytes(o.output.data).set(staging.bytes.subarray(source, source + bytes))
 }
 
 function convolveDepthwise(
@@ -181,16 +179,15 @@ function convolveDepthwise(
   o: { problem: Conv2dProblem; x: number; weights: number; output: Tensor },
 ): Tensor {
   const { kernels, staging } = engine
-  const { runtime } = kernels
   const { problem, x, weights, output } = o
   const { batch, outHeight, outWidth, outChannels, bias, activation, format } = problem
-  const address = addressOf(runtime, output.data)
+  const address = staging.addressOf(output.data)
   const whole = format === 'NHWC' && address !== undefined ? address : staging.reserve('C', output.data.byteLength)
   const biasAddress = bias === undefined ? 0 : staging.reserve('bias', outChannels * 4)
-  if (bias !== undefined) floatsAt(runtime, biasAddress, outChannels).set(bias.data)
+  if (bias !== undefined) staging.write(biasAddress, bias.data)
 
   const descriptor = staging.reserve('descriptor', descriptorBytes)
-  const words = wordsAt(runtime, descriptor, descriptorBytes / 4)
+  const words = staging.words.subarray(descriptor >>> 2, (descriptor + descriptorBytes) >>> 2)
   const flags = activation === 'relu' ? applyRelu : activation === 'gelu' ? applyGelu : 0
   words[fieldFlags / 4] = flags | (bias === undefined ? 0 : addBias)
   words[fieldA / 4] = x

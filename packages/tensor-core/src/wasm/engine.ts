@@ -17,12 +17,12 @@ import { asyncFace, type SyncFace } from '../problem/async.ts'
 import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { matmulWeightSizes, resolveMatmul } from '../problem/matmul.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
-import { createWasmRuntime, type WasmRuntimeOptions } from '../runtime/runtime.ts'
+import { createWasmRuntime, type OwnedWasmRuntime, type WasmRuntimeOptions } from '../runtime/runtime.ts'
 import { convolve } from './conv2d.ts'
 import { loadEngine, type Arithmetic } from './kernels.ts'
 import { multiplyMatrices } from './matmul.ts'
 import type { Engine } from './multiply.ts'
-import { addressOf, bytesAt, createStaging, rawBytes } from './staging.ts'
+import { Staging } from './staging.ts'
 import { packWeights, rowSumsOf, stageMatrices, type PackedWeights, type Reserve, type RowMajor } from './weights.ts'
 
 export interface WasmEngineOptions extends WasmRuntimeOptions {
@@ -37,6 +37,8 @@ export interface WasmEngineOptions extends WasmRuntimeOptions {
 export interface WasmEngine extends SyncMatmulEngine {
   readonly name: 'wasm'
   readonly runtime: WasmRuntime
+  /** Resolves when all threads of the engine's own runtime are there. */
+  ready(): Promise<void>
 }
 
 /** Weights as the engine keeps them. */
@@ -75,10 +77,9 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
   const { reproducible = false, instrumented = false } = options
   if (reproducible && (options.relaxed === true || options.runtime?.relaxed === true))
     throw new FtError('INVALID_ARGUMENT', 'createWasmEngine: `reproducible` needs strict SIMD; leave `relaxed` out', {})
-  const owned = options.runtime === undefined
-  const runtime = options.runtime ?? createWasmRuntime(reproducible ? { ...options, relaxed: false } : options)
+  const { runtime, owned } = runtimeOf(options)
   const kernels = loadEngine(runtime, instrumented)
-  const staging = createStaging(runtime)
+  const staging = new Staging(runtime)
   const engine: Engine = { kernels, staging, scratch: runtime.alloc(runtime.threads * scratchBytes) }
   const registry = createWeightsRegistry<Kept>(kernels.build, (kept) => {
     for (const block of kept.blocks) runtime.free(block)
@@ -96,19 +97,22 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
   /** The engine's memory for one product. */
   const passing: Reserve = (name, bytes) => staging.reserve(name, bytes)
 
-  function packMatrices(weights: Tensor, o: { where: 'matmul' | 'matmulInt8'; transposeB: boolean; reserve: Reserve }): PackedWeights {
+  function packMatrices(
+    weights: Tensor,
+    o: { where: 'matmul' | 'matmulInt8'; transposeB: boolean; reserve: Reserve },
+  ): PackedWeights {
     const arithmetic = o.where === 'matmul' ? kernels.floats : kernels.integers
     const { count, k, n } = matmulWeightSizes(weights, o)
-    const matrices = Math.max(1, count)
+    const own = weights.shape.length === 3 ? count : 1
     const rows = stageMatrices(kernels, staging, {
       data: weights.data,
-      count: weights.shape.length === 3 ? count : 1,
+      count: own,
       k,
       n,
       transpose: o.transposeB,
       arithmetic,
     })
-    return packWeights(kernels, { arithmetic, count: weights.shape.length === 3 ? count : matrices, k, n, rows }, o.reserve)
+    return packWeights(kernels, staging, { arithmetic, count: own, k, n, rows, reserve: o.reserve })
   }
 
   function packFilter(o: { address: number; filter: HWIO; groups: number; reserve: Reserve }): PackedWeights {
@@ -116,15 +120,15 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     const n = channels / o.groups
     const rows = (group: number): RowMajor => ({ address: o.address + group * n * 4, stride: channels * 4 })
     const arithmetic: Arithmetic = kernels.floats
-    return packWeights(kernels, { arithmetic, count: o.groups, k: kh * kw * i, n, rows }, o.reserve)
+    return packWeights(kernels, staging, { arithmetic, count: o.groups, k: kh * kw * i, n, rows, reserve: o.reserve })
   }
 
   /** A filter in wasm memory as it is given: row-major [taps * channels, out]. */
   function stageFilter(filter: Tensor, reserve: Reserve): number {
-    const here = addressOf(runtime, filter.data)
+    const here = staging.addressOf(filter.data)
     if (here !== undefined) return here
     const address = reserve('weights', filter.data.byteLength)
-    bytesAt(runtime, address, filter.data.byteLength).set(rawBytes(filter.data))
+    staging.write(address, filter.data)
     return address
   }
 
@@ -143,7 +147,10 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     }
   }
 
-  function keepMatrices(weights: Tensor, o: { kind: 'matmul' | 'matmul-int8'; transposeB: boolean; blocks: number[] }): Kept {
+  function keepMatrices(
+    weights: Tensor,
+    o: { kind: 'matmul' | 'matmul-int8'; transposeB: boolean; blocks: number[] },
+  ): Kept {
     const where = o.kind === 'matmul' ? 'matmul' : 'matmulInt8'
     const packed = packMatrices(weights, { where, transposeB: o.transposeB, reserve: keeping(o.blocks) })
     return { blocks: o.blocks, packed, filter: undefined, groups: 1, depthwise: undefined }
@@ -158,7 +165,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     }
     // Kept as it is: the packed form, sixteen times as large, is made when a product needs it.
     const address = reserve('weights', weights.data.byteLength)
-    bytesAt(runtime, address, weights.data.byteLength).set(rawBytes(weights.data))
+    staging.write(address, weights.data)
     return { blocks, packed: undefined, filter, groups, depthwise: address }
   }
 
@@ -168,7 +175,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     const facts =
       packed === undefined
         ? { k: (kept.filter as HWIO)[0] * (kept.filter as HWIO)[1], n: 1, rowSums: depthwiseSums(weights) }
-        : { k: packed.k, n: packed.n, rowSums: rowSumsOf(runtime, packed) }
+        : { k: packed.k, n: packed.n, rowSums: rowSumsOf(staging, packed) }
     const bytes =
       packed === undefined ? weights.data.byteLength : packed.count * (packed.itemBytes + packed.checksumBytes)
     const batched = kind !== 'conv2d' && weights.shape.length === 3
@@ -188,9 +195,10 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
         ? matmulWeightSizes(weights as Tensor, { where, transposeB: o.transposeB })
         : { count: known?.facts.batched === true ? kept.count : 0, k: kept.k, n: kept.n }
     const problem = resolveMatmul({ where, a, weights: sizes }, o)
-    const packed = kept ?? packMatrices(weights as Tensor, { where, transposeB: o.transposeB ?? false, reserve: passing })
+    const packed =
+      kept ?? packMatrices(weights as Tensor, { where, transposeB: o.transposeB ?? false, reserve: passing })
     const reserve = known === undefined ? passing : keeping(known.value.blocks)
-    return multiplyMatrices(engine, { problem, weights: packed, reserve, faults: o.faults ?? [] })
+    return multiplyMatrices(engine, { problem, weights: packed, reserve, faults: o.faults })
   }
 
   function conv2dSync(x: Tensor, filter: Tensor | PreparedWeights, o: Conv2dOptions = {}): Product {
@@ -212,7 +220,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
       weights,
       depthwise: depthwise ? address : undefined,
       reserve,
-      faults: o.faults ?? [],
+      faults: o.faults,
     })
   }
 
@@ -226,6 +234,9 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     name: 'wasm',
     build: kernels.build,
     runtime,
+    async ready() {
+      await owned?.ready()
+    },
     ...sync,
     ...asyncFace(sync),
     async dispose() {
@@ -234,9 +245,16 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
       registry.close()
       staging.releaseAll()
       runtime.free(engine.scratch)
-      if (owned) await runtime.dispose()
+      await owned?.dispose()
     },
   }
+}
+
+/** The runtime to work on, and whether it is the engine's own. */
+function runtimeOf(options: WasmEngineOptions): { runtime: WasmRuntime; owned: OwnedWasmRuntime | undefined } {
+  if (options.runtime !== undefined) return { runtime: options.runtime, owned: undefined }
+  const owned = createWasmRuntime(options.reproducible === true ? { ...options, relaxed: false } : options)
+  return { runtime: owned, owned }
 }
 
 function isDepthwise(filter: HWIO, groups: number): boolean {

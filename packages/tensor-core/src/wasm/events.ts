@@ -1,5 +1,5 @@
 // A fault list as the instrumented kernels and the packed weights take it.
-import type { Fault, FaultEffect } from '@ft/core'
+import type { Fault, FaultEffect, WasmRuntime } from '@ft/core'
 import {
   effectAdd,
   effectAnd,
@@ -21,7 +21,6 @@ import {
   siteOutput,
 } from '../../assembly/fields.ts'
 import { formatAt, patternOf, strike, type FaultContext, type ValueFormat } from '../problem/faults.ts'
-import type { Kernels } from './kernels.ts'
 import { packedAddress, type PackedWeights } from './weights.ts'
 
 /** The faults that strike inside product `item`, as the kernel's events. */
@@ -67,10 +66,10 @@ function encodeEffect(effect: FaultEffect, format: ValueFormat): [code: number, 
 }
 
 /** Strikes packed weights and returns what undoes it: the faults last for one product. */
-export function strikeWeights(kernels: Kernels, weights: PackedWeights, faults: readonly Fault[]): () => void {
+export function strikeWeights(runtime: WasmRuntime, weights: PackedWeights, faults: readonly Fault[]): () => void {
   const undo: (() => void)[] = []
   // Memory may grow, and its buffer change, before a weight is restored.
-  const memory = (): DataView => new DataView(kernels.runtime.memory.buffer)
+  const memory = (): DataView => new DataView(runtime.memory.buffer)
   for (const { site, effect } of faults) {
     if (site.kind !== 'packed-weight') continue
     const item = Math.floor(site.step / weights.k)

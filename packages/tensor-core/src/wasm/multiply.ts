@@ -5,8 +5,9 @@ import {
   applyGelu,
   applyRelu,
   descriptorBytes,
-  fieldAKind,
+  eventBytes,
   fieldA,
+  fieldAKind,
   fieldAStride,
   fieldB,
   fieldBias,
@@ -25,7 +26,6 @@ import {
   fieldScratch,
   fieldSteps,
   fieldThreads,
-  eventBytes,
   stripColumns,
 } from '../../assembly/fields.ts'
 import { strikeChecksum } from '../problem/checksum-faults.ts'
@@ -35,8 +35,8 @@ import type { MatmulProblem } from '../problem/matmul.ts'
 import { planNextChecksum } from '../problem/next-checksum.ts'
 import { encodeEvents, strikeWeights } from './events.ts'
 import { rowsPerBlock, type Kernels } from './kernels.ts'
-import { bytesAt, floatsAt, rawBytes, wordsAt, type Staging } from './staging.ts'
-import { createSums } from './sums.ts'
+import type { Staging } from './staging.ts'
+import { Sums } from './sums.ts'
 import { foldWeights, type PackedWeights, type Reserve } from './weights.ts'
 
 export interface Engine {
@@ -72,6 +72,7 @@ export interface Target {
 }
 
 export interface ProductRequest {
+  readonly where: FaultContext['where']
   readonly problem: MatmulProblem | Conv2dProblem
   readonly weights: PackedWeights
   /** Memory for folds that live as long as the weights. */
@@ -79,94 +80,115 @@ export interface ProductRequest {
   readonly operand: Operand
   readonly target: Target
   readonly output: Tensor
-  readonly faults: readonly Fault[]
-  readonly context: FaultContext
+  readonly faults: readonly Fault[] | undefined
 }
 
 export function multiply(engine: Engine, request: ProductRequest): Product {
-  const { kernels, staging } = engine
-  const { problem, weights, faults, context } = request
-  const { emit, count, m } = problem
-  if (faults.length > 0 && !kernels.instrumented)
+  if (request.faults !== undefined && request.faults.length > 0) return multiplyStruck(engine, request, request.faults)
+  return multiplyAll(engine, request)
+}
+
+/** A product under injected faults. */
+function multiplyStruck(engine: Engine, request: ProductRequest, faults: readonly Fault[]): Product {
+  const { kernels } = engine
+  const { weights } = request
+  const context = faultContext(request)
+  if (!kernels.instrumented)
     throw new FtError(
       'UNSUPPORTED',
       `${context.where}: \`options.faults\` need an engine created with { instrumented: true }`,
     )
   assertFaults(faults, context)
+  // Folds of clean weights are part of the check; they must be there before the weights are struck.
+  if (request.problem.emit.tileSums !== undefined) weights.folds ??= foldWeights(kernels, weights, request.reserve)
+  const restore = strikeWeights(kernels.runtime, weights, faults)
+  try {
+    const product = multiplyAll(engine, request)
+    for (const { site, effect } of faults)
+      if (site.kind === 'checksum') strikeChecksum(product, { site, effect, context })
+    return product
+  } finally {
+    restore()
+  }
+}
+
+function faultContext({ where, problem, weights }: ProductRequest): FaultContext {
+  const { count, m, n, k, integer } = problem
+  const operand = problem.kind === 'matmul' && integer ? (problem.a.dtype as 'int8' | 'uint8') : 'float32'
+  const sums = integer ? 'int32' : 'float64'
+  return { where, integer, ownWeights: weights.count > 1, operand, sums, count, m, n, k }
+}
+
+function multiplyAll(engine: Engine, request: ProductRequest): Product {
+  const { kernels, staging } = engine
+  const { problem, weights } = request
+  const { emit, count, m } = problem
   const next = emit.nextChecksum === undefined ? undefined : planNextChecksum(problem, emit.nextChecksum)
   if (emit.tileSums !== undefined) weights.folds ??= foldWeights(kernels, weights, request.reserve)
 
   const perBlock = rowsPerBlock(weights.arithmetic, m)
   const blocks = Math.ceil(m / perBlock)
-  const { n, k } = problem
-  const sums = createSums({ kernels, staging, weights, emit, next, blocks, count, m, n, k })
-  const restore = strikeWeights(kernels, weights, faults)
-  try {
-    for (let item = 0; item < count; item++) {
-      const descriptor = describe(engine, request, { item, flags: sums.flags })
-      sums.begin(descriptor)
-      multiplyItem(engine, request, { item, descriptor, perBlock, blocks })
-      sums.collect(item)
-    }
-  } finally {
-    restore()
+  const sums = new Sums({ kernels, staging, weights, sizes: problem, emit, next, blocks })
+  for (let item = 0; item < count; item++) {
+    const descriptor = describe(engine, request, { item, flags: sums.flags })
+    sums.begin(descriptor)
+    multiplyItem(engine, request, { item, descriptor, perBlock, blocks })
+    sums.collect(item)
   }
-  const product = { output: request.output, ...sums.result() }
-  for (const { site, effect } of faults)
-    if (site.kind === 'checksum') strikeChecksum(product, { site, effect, context })
-  return product
+  return sums.result(request.output)
 }
 
 /** Writes the descriptor of one product and returns its address. */
 function describe(engine: Engine, request: ProductRequest, o: { item: number; flags: number }): number {
   const { kernels, staging, scratch } = engine
-  const { problem, weights, operand, target, faults, context } = request
+  const { problem, weights, operand, target } = request
   const weightItem = weights.count === 1 ? 0 : o.item
-  const events = encodeEvents(faults, context, o.item)
-  const eventsAddress = staging.reserve('events', events.length)
-  bytesAt(kernels.runtime, eventsAddress, events.length).set(events)
-  const bias = stageBias(engine, request, o.item)
+  const bias = stageBias(staging, request, o.item)
+  const [events, eventCount] = stageEvents(staging, request, o.item)
   const activation = problem.activation === 'relu' ? applyRelu : problem.activation === 'gelu' ? applyGelu : 0
 
   const address = staging.reserve('descriptor', descriptorBytes)
-  const words = wordsAt(kernels.runtime, address, descriptorBytes / 4)
-  const set = (field: number, value: number): void => {
-    words[field / 4] = value
-  }
-  set(fieldFlags, o.flags | activation | (bias === 0 ? 0 : addBias))
-  set(fieldScratch, scratch)
-  set(fieldThreads, kernels.threadCounter)
-  set(fieldAKind, operand.kind)
-  set(fieldAStride, operand.stride)
-  set(fieldK, Math.max(1, problem.k))
-  set(fieldSteps, weights.steps)
-  set(fieldN, problem.n)
-  set(fieldM, problem.m)
-  set(fieldB, weights.panelsAddress + weightItem * weights.itemBytes)
-  set(fieldPanels, weights.panels)
-  set(fieldCStride, target.stride)
-  set(fieldRowChecksum, weights.checksumAddress + weightItem * weights.checksumBytes)
+  const words = staging.words
+  const base = address >>> 2
+  words[base + fieldFlags / 4] = o.flags | activation | (bias === 0 ? 0 : addBias)
+  words[base + fieldScratch / 4] = scratch
+  words[base + fieldThreads / 4] = kernels.threadCounter
+  words[base + fieldAKind / 4] = operand.kind
+  words[base + fieldAStride / 4] = operand.stride
+  words[base + fieldK / 4] = Math.max(1, problem.k)
+  words[base + fieldSteps / 4] = weights.steps
+  words[base + fieldN / 4] = problem.n
+  words[base + fieldM / 4] = problem.m
+  words[base + fieldB / 4] = weights.panelsAddress + weightItem * weights.itemBytes
+  words[base + fieldPanels / 4] = weights.panels
+  words[base + fieldCStride / 4] = target.stride
+  words[base + fieldRowChecksum / 4] = weights.checksumAddress + weightItem * weights.checksumBytes
   if (weights.folds !== undefined) {
-    set(fieldFolds, weights.folds.address + weightItem * weights.folds.itemBytes)
-    set(fieldFoldStride, weights.folds.stride)
+    words[base + fieldFolds / 4] = weights.folds.address + weightItem * weights.folds.itemBytes
+    words[base + fieldFoldStride / 4] = weights.folds.stride
   }
-  set(fieldBias, bias)
-  set(fieldEvents, eventsAddress)
-  set(fieldEventCount, events.length / eventBytes)
-  for (const [field, value] of operand.fields ?? []) set(field, value)
+  words[base + fieldBias / 4] = bias
+  words[base + fieldEvents / 4] = events
+  words[base + fieldEventCount / 4] = eventCount
+  if (operand.fields !== undefined) for (const [field, value] of operand.fields) words[base + field / 4] = value
   return address
 }
 
 /** The bias of product `item`: a convolution's groups have their own part. 0 when there is none. */
-function stageBias({ kernels, staging }: Engine, { problem, weights }: ProductRequest, item: number): number {
+function stageBias(staging: Staging, { problem, weights }: ProductRequest, item: number): number {
   const { bias, n } = problem
   if (bias === undefined) return 0
-  const room = weights.panels * weights.arithmetic.tileColumns
-  const address = staging.reserve('bias', room * 4)
-  const own = problem.kind === 'conv2d' ? bias.data.subarray(item * n, (item + 1) * n) : bias.data
-  if (problem.integer) wordsAt(kernels.runtime, address, n).set(own)
-  else floatsAt(kernels.runtime, address, n).set(own)
+  const address = staging.reserve('bias', weights.panels * weights.arithmetic.tileColumns * 4)
+  staging.write(address, problem.kind === 'conv2d' ? bias.data.subarray(item * n, (item + 1) * n) : bias.data)
   return address
+}
+
+function stageEvents(staging: Staging, request: ProductRequest, item: number): [address: number, count: number] {
+  if (request.faults === undefined || request.faults.length === 0) return [0, 0]
+  const events = encodeEvents(request.faults, faultContext(request), item)
+  const address = staging.reserve('events', events.length)
+  staging.write(address, events)
+  return [address, events.length / eventBytes]
 }
 
 /** Bytes of A and C that are staged at a time: with one thread so few that they stay in cache. */
@@ -182,10 +204,11 @@ interface Item {
 }
 
 function multiplyItem(engine: Engine, request: ProductRequest, { item, descriptor, perBlock, blocks }: Item): void {
-  const { runtime, module } = engine.kernels
+  const { kernels, staging } = engine
   const { problem, weights, operand, target } = request
   const { m, n, k } = problem
-  const threads = m * n * k < worthForking ? 1 : runtime.threads
+  const threads = m * n * k < worthForking ? 1 : kernels.runtime.threads
+  const fn = weights.arithmetic.integer ? 'multiplyIntegers' : 'multiplyFloats'
   const rowBytes = operand.rowBytes + target.rowBytes
   const budget = threads === 1 ? stagedBytes.one : stagedBytes.several
   const blocksAtOnce = rowBytes === 0 ? blocks : Math.max(1, Math.floor(budget / (rowBytes * perBlock)))
@@ -193,49 +216,48 @@ function multiplyItem(engine: Engine, request: ProductRequest, { item, descripto
     const last = Math.min(blocks, block + blocksAtOnce)
     const from = block * perBlock
     const to = Math.min(m, last * perBlock)
-    const [a, c] = [operand.rows(item, from, to), target.rows(item, from, to)]
-    const words = wordsAt(runtime, descriptor, descriptorBytes / 4)
-    words[fieldA / 4] = a
-    words[fieldC / 4] = c
+    const a = operand.rows(item, from, to)
+    const c = target.rows(item, from, to)
+    const words = staging.words
+    words[(descriptor + fieldA) >>> 2] = a
+    words[(descriptor + fieldC) >>> 2] = c
     const tasks: number[][] = []
-    const chunks = panelChunks(weights, { threads, blocks: last - block })
-    for (const [panel0, panel1] of chunks)
-      for (let b = block; b < last; b++)
-        tasks.push([descriptor, b, b * perBlock, Math.min(m, (b + 1) * perBlock), panel0, panel1])
-    const fn = `multiply${weights.arithmetic.suffix}`
-    if (threads === 1) for (const task of tasks) runtime.fork(module, fn, [task])
-    else runtime.fork(module, fn, tasks)
+    const perChunk = panelsPerChunk(weights, { threads, blocks: last - block })
+    for (let panel = 0; panel < weights.panels; panel += perChunk)
+      for (let b = block; b < last; b++) {
+        const [row0, row1] = [b * perBlock, Math.min(m, (b + 1) * perBlock)]
+        tasks.push([descriptor, b, row0, row1, panel, Math.min(weights.panels, panel + perChunk)])
+      }
+    if (threads > 1) kernels.runtime.fork(kernels.module, fn, tasks)
+    else for (const task of tasks) kernels.runtime.fork(kernels.module, fn, [task])
     target.done(item, from, to)
   }
 }
 
 /** Cuts the panels so that there are a few tasks a thread, at strips of columns. */
-function panelChunks(weights: PackedWeights, o: { threads: number; blocks: number }): [number, number][] {
-  const { panels, arithmetic } = weights
-  const strip = stripColumns / arithmetic.tileColumns
-  const wanted = o.threads === 1 ? 1 : Math.ceil((4 * o.threads) / o.blocks)
-  const strips = Math.ceil(panels / strip)
-  const perChunk = Math.max(1, Math.ceil(strips / wanted)) * strip
-  const chunks: [number, number][] = []
-  for (let panel = 0; panel < panels; panel += perChunk) chunks.push([panel, Math.min(panels, panel + perChunk)])
-  return chunks
+function panelsPerChunk(weights: PackedWeights, o: { threads: number; blocks: number }): number {
+  if (o.threads === 1) return weights.panels
+  const strip = stripColumns / weights.arithmetic.tileColumns
+  const strips = Math.ceil(weights.panels / strip)
+  return Math.ceil(strips / Math.ceil((4 * o.threads) / o.blocks)) * strip
 }
 
 /** C as a plain matrix a product: computed in wasm memory and copied, or computed where the output lies. */
-export function matrixTarget(engine: Engine, o: { output: Tensor; m: number; n: number; address: number | undefined }): Target {
-  const { output, m, n, address } = o
-  const { kernels, staging } = engine
+export function matrixTarget(staging: Staging, o: { output: Tensor; m: number; n: number }): Target {
+  const { output, m, n } = o
+  const address = staging.addressOf(output.data)
   const stride = n * 4
   if (address !== undefined)
     return { stride, rowBytes: 0, rows: (item) => address + item * m * stride, done: () => undefined }
-  const destination = rawBytes(output.data)
+  const data = output.data as Float32Array | Int32Array
   return {
     stride,
     rowBytes: stride,
     rows: (_item, from, to) => staging.reserve('C', (to - from) * stride) - from * stride,
     done(item, from, to) {
-      const source = staging.reserve('C', (to - from) * stride)
-      destination.set(bytesAt(kernels.runtime, source, (to - from) * stride), (item * m + from) * stride)
+      const source = staging.reserve('C', (to - from) * stride) >>> 2
+      const values = data instanceof Float32Array ? staging.floats : staging.words
+      data.set(values.subarray(source, source + (to - from) * n), (item * m + from) * n)
     },
   }
 }

@@ -1,56 +1,90 @@
-// Buffers of wasm memory that an engine keeps from product to product, so that a product allocates nothing as a rule.
+// Wasm memory as the engine uses it: buffers kept from product to product, so that a product allocates nothing as a
+// rule, and views that follow the memory when it grows.
 import type { WasmRuntime } from '@ft/core'
-
-export interface Staging {
-  /** The address of a named buffer of at least `bytes` bytes; its old contents may be gone. */
-  reserve(name: string, bytes: number): number
-  releaseAll(): void
-}
 
 /** Bytes behind a buffer that vector loads may touch. */
 const slack = 64
 
-export function createStaging(runtime: WasmRuntime): Staging {
-  const buffers = new Map<string, { address: number; bytes: number }>()
-  return {
-    reserve(name, bytes) {
-      const known = buffers.get(name)
-      if (known !== undefined && known.bytes >= bytes) return known.address
-      if (known !== undefined) {
-        buffers.delete(name)
-        runtime.free(known.address)
-      }
-      const address = runtime.alloc(bytes + slack)
-      buffers.set(name, { address, bytes })
-      return address
-    },
-    releaseAll() {
-      for (const { address } of buffers.values()) runtime.free(address)
-      buffers.clear()
-    },
+export class Staging {
+  readonly runtime: WasmRuntime
+  readonly #buffers = new Map<string, { address: number; bytes: number }>()
+  #buffer: ArrayBufferLike
+  #bytes: Uint8Array
+  #words: Int32Array
+  #floats: Float32Array
+  #doubles: Float64Array
+
+  constructor(runtime: WasmRuntime) {
+    this.runtime = runtime
+    this.#buffer = runtime.memory.buffer
+    this.#bytes = new Uint8Array(this.#buffer)
+    this.#words = new Int32Array(this.#buffer)
+    this.#floats = new Float32Array(this.#buffer)
+    this.#doubles = new Float64Array(this.#buffer)
   }
-}
 
-/** A view of wasm memory as it is now: making one is cheap, keeping one past an allocation is wrong. */
-export function floatsAt(runtime: WasmRuntime, address: number, length: number): Float32Array {
-  return new Float32Array(runtime.memory.buffer, address, length)
-}
+  /** The address of a named buffer of at least `bytes` bytes; its old contents may be gone. */
+  reserve(name: string, bytes: number): number {
+    const known = this.#buffers.get(name)
+    if (known !== undefined && known.bytes >= bytes) return known.address
+    if (known !== undefined) {
+      this.#buffers.delete(name)
+      this.runtime.free(known.address)
+    }
+    const address = this.runtime.alloc(bytes + slack)
+    this.#buffers.set(name, { address, bytes })
+    return address
+  }
 
-export function doublesAt(runtime: WasmRuntime, address: number, length: number): Float64Array {
-  return new Float64Array(runtime.memory.buffer, address, length)
-}
+  releaseAll(): void {
+    for (const { address } of this.#buffers.values()) this.runtime.free(address)
+    this.#buffers.clear()
+  }
 
-export function wordsAt(runtime: WasmRuntime, address: number, length: number): Int32Array {
-  return new Int32Array(runtime.memory.buffer, address, length)
-}
+  /** All of memory as bytes. Views are good until the next allocation. */
+  get bytes(): Uint8Array {
+    this.#refresh()
+    return this.#bytes
+  }
 
-export function bytesAt(runtime: WasmRuntime, address: number, length: number): Uint8Array {
-  return new Uint8Array(runtime.memory.buffer, address, length)
-}
+  get words(): Int32Array {
+    this.#refresh()
+    return this.#words
+  }
 
-/** Where an array lies in the runtime's memory; undefined when it lies elsewhere. */
-export function addressOf(runtime: WasmRuntime, data: ArrayBufferView): number | undefined {
-  return data.buffer === runtime.memory.buffer ? data.byteOffset : undefined
+  get floats(): Float32Array {
+    this.#refresh()
+    return this.#floats
+  }
+
+  get doubles(): Float64Array {
+    this.#refresh()
+    return this.#doubles
+  }
+
+  #refresh(): void {
+    const { buffer } = this.runtime.memory
+    if (buffer === this.#buffer) return
+    this.#buffer = buffer
+    this.#bytes = new Uint8Array(buffer)
+    this.#words = new Int32Array(buffer)
+    this.#floats = new Float32Array(buffer)
+    this.#doubles = new Float64Array(buffer)
+  }
+
+  /** Where an array lies in this memory; undefined when it lies elsewhere. */
+  addressOf(data: ArrayBufferView): number | undefined {
+    return data.buffer === this.runtime.memory.buffer ? data.byteOffset : undefined
+  }
+
+  /** Copies an array to an address. */
+  write(address: number, data: ArrayBufferView): void {
+    this.bytes.set(rawBytes(data), address)
+  }
+
+  clear(address: number, bytes: number): void {
+    this.bytes.fill(0, address, address + bytes)
+  }
 }
 
 /** Bytes of any typed array. */

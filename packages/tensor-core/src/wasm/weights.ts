@@ -1,7 +1,6 @@
 // Weights in wasm memory: packed panels for the product, row sums for row checks, folds for tile checks when asked for.
-import type { WasmRuntime } from '@ft/core'
 import { panelsOf, stepsOf, forkRanges, type Arithmetic, type Kernels } from './kernels.ts'
-import { addressOf, bytesAt, doublesAt, rawBytes, wordsAt, type Staging } from './staging.ts'
+import type { Staging } from './staging.ts'
 
 /** Where a matrix [k, n] lies: row-major, `stride` bytes from row to row. */
 export interface RowMajor {
@@ -46,17 +45,18 @@ export interface PackRequest {
   readonly k: number
   readonly n: number
   readonly rows: (item: number) => RowMajor
+  readonly reserve: Reserve
 }
 
 /** Packs matrices and sums their rows. */
-export function packWeights(kernels: Kernels, request: PackRequest, reserve: Reserve): PackedWeights {
-  const { arithmetic, count, k, n, rows } = request
+export function packWeights(kernels: Kernels, staging: Staging, request: PackRequest): PackedWeights {
+  const { reserve, arithmetic, count, k, n, rows } = request
   const { itemBytes, checksumBytes } = sizesOf(arithmetic, k, n)
   const panels = panelsOf(arithmetic, n)
   const panelsAddress = reserve('panels', count * itemBytes)
   const checksumAddress = reserve('checksum', count * checksumBytes)
-  bytesAt(kernels.runtime, checksumAddress, count * checksumBytes).fill(0)
-  if (k === 0) bytesAt(kernels.runtime, panelsAddress, count * itemBytes).fill(0)
+  staging.clear(checksumAddress, count * checksumBytes)
+  if (k === 0) staging.clear(panelsAddress, count * itemBytes)
   for (let item = 0; item < count && k > 0; item++) {
     const { address, stride } = rows(item)
     const to = panelsAddress + item * itemBytes
@@ -79,18 +79,23 @@ export function packWeights(kernels: Kernels, request: PackRequest, reserve: Res
 }
 
 /** Row sums of all matrices: `[count * k]`. */
-export function rowSumsOf(runtime: WasmRuntime, weights: PackedWeights): Float64Array {
+export function rowSumsOf(staging: Staging, weights: PackedWeights): Float64Array {
   const { arithmetic, count, k, checksumAddress, checksumBytes } = weights
   const sums = new Float64Array(count * k)
+  const values = arithmetic.integer ? staging.words : staging.doubles
   for (let item = 0; item < count; item++) {
-    const at = checksumAddress + item * checksumBytes
-    sums.set(arithmetic.integer ? wordsAt(runtime, at, k) : doublesAt(runtime, at, k), item * k)
+    const from = (checksumAddress + item * checksumBytes) / arithmetic.sumBytes
+    sums.set(values.subarray(from, from + k), item * k)
   }
   return sums
 }
 
 /** Folds every panel over its columns. */
-export function foldWeights(kernels: Kernels, weights: PackedWeights, reserve: Reserve): NonNullable<PackedWeights['folds']> {
+export function foldWeights(
+  kernels: Kernels,
+  weights: PackedWeights,
+  reserve: Reserve,
+): NonNullable<PackedWeights['folds']> {
   const { arithmetic, count, panels, steps, panelsAddress, itemBytes } = weights
   const stride = Math.ceil(steps / 4) * 16
   const folds = { address: reserve('folds', count * panels * stride), itemBytes: panels * stride, stride }
@@ -120,7 +125,8 @@ export function packedAddress(weights: PackedWeights, at: { item: number; k: num
   const panel = Math.floor(at.column / tileColumns)
   const block = step - (step % 256)
   const own = Math.min(256, steps - block)
-  const word = block * panels * tileColumns + panel * own * tileColumns + (step - block) * tileColumns + (at.column % tileColumns)
+  const word =
+    block * panels * tileColumns + panel * own * tileColumns + (step - block) * tileColumns + (at.column % tileColumns)
   return panelsAddress + at.item * itemBytes + 4 * word + (at.k % elementsPerStep) * 2
 }
 
@@ -131,13 +137,12 @@ export function stageMatrices(
   o: { data: ArrayBufferView; count: number; k: number; n: number; transpose: boolean; arithmetic: Arithmetic },
 ): (item: number) => RowMajor {
   const { data, count, k, n, transpose, arithmetic } = o
-  const { runtime } = kernels
   const bytes = k * n * arithmetic.operandBytes
-  const here = addressOf(runtime, data)
+  const here = staging.addressOf(data)
   const stride = n * arithmetic.operandBytes
   if (here !== undefined && !transpose) return (item) => ({ address: here + item * bytes, stride })
   const source = here ?? staging.reserve('weights', count * bytes)
-  if (here === undefined) bytesAt(runtime, source, count * bytes).set(rawBytes(data))
+  if (here === undefined) staging.write(source, data)
   if (!transpose) return (item) => ({ address: source + item * bytes, stride })
   const turned = staging.reserve('weights transposed', count * bytes)
   for (let item = 0; item < count; item++)

@@ -33,10 +33,14 @@ describe('reference', () => {
     const input = floats(x, 1)
     const weights = floats(filter, 2)
     const { output } = engine.conv2dSync(input, weights, options)
-    const theirs = tf.tidy(() => tfConv(input.data as Float32Array, weights.data as Float32Array, { name: '', x, filter, options }))
+    const theirs = tf.tidy(() =>
+      tfConv(input.data as Float32Array, weights.data as Float32Array, { name: '', x, filter, options }),
+    )
     // At most 5 * 5 * 8 = 200 terms below 1, rounded to float32 at most once a term: 200^2 u.
     expect(output.data.length).toBe(theirs.length)
-    theirs.forEach((value, i) => expect(Math.abs((output.data[i] as number) - value)).toBeLessThan(200 * 200 * 2 ** -24))
+    theirs.forEach((value, i) =>
+      expect(Math.abs((output.data[i] as number) - value)).toBeLessThan(200 * 200 * 2 ** -24),
+    )
   })
 
   it('multiplies integers exactly modulo 2^32, signed and unsigned', () => {

@@ -1,0 +1,75 @@
+// Which engines there are, and the way to one of them. Each is loaded when it is asked for.
+import { FtError, assertOneOf, type EngineName, type MatmulEngine } from '@ft/core'
+import type { ReferenceEngine, ReferenceOptions } from './reference/engine.ts'
+import { relaxedSimdSupported, sharedMemorySupported, simdSupported } from './runtime/features.ts'
+import { processors } from './runtime/threads.ts'
+import type { WasmEngine, WasmEngineOptions } from './wasm/engine.ts'
+
+export interface EngineDescription {
+  readonly name: EngineName
+  readonly available: boolean
+  /** What the engine would be here, or why it is not there. */
+  readonly detail: string
+}
+
+const names = ['reference', 'wasm', 'webgpu', 'gpujs', 'auto'] as const
+const missing = 'this version of @ft/tensor-core does not have it yet'
+
+/**
+ * Creates an engine.
+ *
+ * @param name - 'auto' takes the fastest that is there: wasm, else reference
+ * @throws `ENGINE_UNAVAILABLE` when it cannot run here; `describeEngines` says why
+ * @example
+ * ```ts
+ * const engine = await createEngine('auto', { threads: 1 })
+ * engine.name // => 'wasm'
+ * await engine.dispose()
+ * ```
+ */
+export function createEngine(name: 'reference', options?: ReferenceOptions): Promise<ReferenceEngine>
+export function createEngine(name: 'wasm', options?: WasmEngineOptions): Promise<WasmEngine>
+export function createEngine(name: 'webgpu' | 'gpujs'): Promise<MatmulEngine>
+export function createEngine(name: EngineName | 'auto', options?: WasmEngineOptions): Promise<MatmulEngine>
+export async function createEngine(
+  name: EngineName | 'auto',
+  options: ReferenceOptions & WasmEngineOptions = {},
+): Promise<MatmulEngine> {
+  assertOneOf(name, { where: 'createEngine', argument: 'name', values: names })
+  switch (name) {
+    case 'auto':
+      return createEngine(simdSupported() ? 'wasm' : 'reference', options)
+    case 'reference': {
+      const { createReferenceEngine } = await import('./reference/engine.ts')
+      return createReferenceEngine(options)
+    }
+    case 'wasm': {
+      const { createWasmEngine } = await import('./wasm/engine.ts')
+      const engine = createWasmEngine(options)
+      await engine.ready()
+      return engine
+    }
+    case 'webgpu':
+    case 'gpujs':
+      throw new FtError('ENGINE_UNAVAILABLE', `createEngine: no '${name}' engine: ${missing}; use 'wasm'`, { name })
+  }
+}
+
+/** Lists every engine: what it would be on this machine, or why it is not there. */
+export async function describeEngines(): Promise<EngineDescription[]> {
+  return [
+    { name: 'wasm', ...describeWasm() },
+    { name: 'webgpu', available: false, detail: missing },
+    { name: 'gpujs', available: false, detail: missing },
+    { name: 'reference', available: true, detail: 'plain TypeScript, float64 accumulation, one thread; for tests' },
+  ]
+}
+
+function describeWasm(): { available: boolean; detail: string } {
+  if (!simdSupported()) return { available: false, detail: 'WebAssembly without SIMD' }
+  const simd = relaxedSimdSupported() ? 'relaxed SIMD' : 'SIMD'
+  const threads = sharedMemorySupported()
+    ? `${processors()} ${processors() === 1 ? 'thread' : 'threads'}`
+    : '1 thread: memory cannot be shared (a page needs COOP and COEP headers)'
+  return { available: true, detail: `${simd}, ${threads}` }
+}

@@ -1,0 +1,4 @@
+// @ft/tensor-core: matrix products on every engine, with the sums that checksum schemes need.
+export { createEngine, describeEngines, type EngineDescription } from './engines.ts'
+export type { ReferenceEngine, ReferenceOptions } from './reference/engine.ts'
+export type { WasmEngine, WasmEngineOptions } from './wasm/engine.ts'
