@@ -10,6 +10,7 @@ export {
   type Normalization,
   type TrainOptions,
 } from './options.ts'
+export { ndcg, type EmptyQuery } from './ndcg.ts'
 export { predict, type PredictOptions } from './predict.ts'
 export { train, type LabelledData, type RoundRecord, type Trained, type TrainInput } from './train.ts'
 export { depthOf, type Tree } from './tree.ts'

@@ -1,15 +1,20 @@
 // Metrics of predictions, all weighted.
 import { FtError } from '@ft/core'
 import { exp, log } from '@ft/core/math'
+import { ndcg, type EmptyQuery } from './ndcg.ts'
 import { sigmoid, softmaxInPlace } from './objectives/classification.ts'
 
-export type MetricName = 'rmse' | 'mae' | 'logloss' | 'error' | 'auc' | 'mlogloss' | 'merror' | 'poisson-deviance'
+export type MetricName = PlainMetricName | `ndcg@${number}`
+
+type PlainMetricName = 'rmse' | 'mae' | 'logloss' | 'error' | 'auc' | 'mlogloss' | 'merror' | 'poisson-deviance'
 
 /** Raw scores, one array an output, with what is needed to judge them. */
 export interface Scored {
   readonly scores: readonly Float64Array[]
   readonly labels: Float64Array
   readonly weights?: Float64Array | undefined
+  /** Rows of each query, for rankings. */
+  readonly groups?: ArrayLike<number> | undefined
 }
 
 export interface Metric {
@@ -39,7 +44,7 @@ function softplus(x: number): number {
   return Math.max(x, 0) + log(1 + exp(-Math.abs(x)))
 }
 
-const definitions: Readonly<Record<MetricName, Omit<Metric, 'name'>>> = {
+const definitions: Readonly<Record<PlainMetricName, Omit<Metric, 'name'>>> = {
   rmse: {
     better: 'lower',
     compute: (s) => Math.sqrt(average(s, (row) => ((first(s)[row] as number) - (s.labels[row] as number)) ** 2)),
@@ -111,12 +116,32 @@ function weightedAuc({ scores: [scores], labels, weights }: Scored): number {
   return area / (positives * negativesBelow)
 }
 
-/** A metric by name. @throws FtError `INVALID_ARGUMENT` for an unknown name; lists the known */
-export function metricOf(metric: MetricName | CustomMetric): Metric {
+/**
+ * A metric by name: those above, or 'ndcg@10' and its like.
+ *
+ * @param options.emptyQuery - NDCG of a query without a relevant row; default 'skip'
+ * @throws FtError `INVALID_ARGUMENT` for an unknown name; lists the known
+ */
+export function metricOf(metric: MetricName | CustomMetric, options: { emptyQuery?: EmptyQuery } = {}): Metric {
   if (typeof metric !== 'string') return metric
-  const definition = definitions[metric] as (typeof definitions)[MetricName] | undefined
+  const at = /^ndcg@([1-9]\d*)$/.exec(metric)
+  if (at)
+    return {
+      name: metric,
+      better: 'higher',
+      compute: (scored) => rankingMetric(scored, Number(at[1]), options.emptyQuery ?? 'skip'),
+    }
+  const definition = definitions[metric as PlainMetricName] as (typeof definitions)[PlainMetricName] | undefined
   if (definition) return { name: metric, ...definition }
-  throw new FtError('INVALID_ARGUMENT', `no metric ${String(metric)}; known: ${Object.keys(definitions).join(', ')}`, {
-    metric,
-  })
+  throw new FtError(
+    'INVALID_ARGUMENT',
+    `no metric ${String(metric)}; known: ${Object.keys(definitions).join(', ')}, ndcg@k`,
+    { metric },
+  )
+}
+
+function rankingMetric(scored: Scored, at: number, emptyQuery: EmptyQuery): number {
+  const { labels, groups } = scored
+  if (!groups) throw new FtError('INVALID_ARGUMENT', `ndcg@${at} needs \`group\`, the number of rows of each query`)
+  return ndcg({ scores: first(scored), labels, groups }, { at, emptyQuery })
 }

@@ -2,6 +2,7 @@
 import { FtError, type LongRunning } from '@ft/core'
 import type { CustomObjective, ObjectiveName } from './objectives/objective.ts'
 import type { CustomMetric, MetricName } from './metrics.ts'
+import type { EmptyQuery } from './ndcg.ts'
 
 /** How the weights of a round are settled; `eta` is the learning rate, k the number of dropped trees. */
 export type Normalization =
@@ -75,6 +76,14 @@ export interface TrainOptions extends LongRunning {
   readonly alpha?: number
   /** Where 'huber' turns linear. Default 1. */
   readonly delta?: number
+  /** Ranking: pairs are formed with the documents ranked so high. Default 30. */
+  readonly truncation?: number
+  /** Ranking: steepness of a pair's logistic. Default 1. */
+  readonly sigma?: number
+  /** Ranking: scale pairs and queries as LightGBM does. Default true. */
+  readonly normalizeLambdas?: boolean
+  /** NDCG of a query without a relevant row. Default 'skip'. */
+  readonly emptyQuery?: EmptyQuery
   /** Starting score before the first tree; default the objective's best constant. */
   readonly baseScore?: number
   /** Metric shown and stopped on; default the objective's. */

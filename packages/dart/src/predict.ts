@@ -63,7 +63,16 @@ function firstTrees(model: Model, rounds = roundsOf(model)): number {
 }
 
 function answer(model: Model, scores: Float64Array): void {
-  const names: readonly string[] = ['squared', 'absolute', 'huber', 'quantile', 'poisson', 'logistic', 'softmax']
+  const names: readonly string[] = [
+    'squared',
+    'absolute',
+    'huber',
+    'quantile',
+    'poisson',
+    'logistic',
+    'softmax',
+    'lambdarank',
+  ]
   if (!names.includes(model.objective)) return
   const objective = createObjective(model.objective as ObjectiveName, model.parameters)
   for (let at = 0; at < scores.length; at += model.outputs) objective.answer(scores.subarray(at, at + model.outputs))

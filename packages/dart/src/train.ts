@@ -5,6 +5,7 @@ import { createWasmRuntime } from '@ft/tensor-core/wasm'
 import { createArena, type Arena, type Block } from './arena.ts'
 import { binRows, findEdges, type BinnedRows } from './binning.ts'
 import { boostRound, type Booster } from './boostRound.ts'
+import { toGroups } from './objectives/lambdarank.ts'
 import { toColumn, toFloatMatrix, type Features, type FloatMatrix } from './data.ts'
 import { createWorkspace } from './grow/workspace.ts'
 import { metricOf, type Metric } from './metrics.ts'
@@ -18,6 +19,8 @@ import { createScoreboard, type Scoreboard } from './scoreboard.ts'
 export interface LabelledData {
   readonly features: Features
   readonly label: ArrayLike<number>
+  /** Rows of each query, for ranking; queries stand together. */
+  readonly group?: ArrayLike<number>
   /** Default 1 a row. */
   readonly weight?: ArrayLike<number>
   /** Starting score of each row and output, row-major; default the base score. */
@@ -69,16 +72,18 @@ export interface Trained {
  */
 export async function train(input: TrainInput, options: TrainOptions): Promise<Trained> {
   const resolved = resolveOptions(options)
-  const data = readData(input, 'train')
-  const validation = input.validation && readData(input.validation, 'train: validation', data.matrix.names)
+  const ranking = options.objective === 'lambdarank'
+  const data = readData(input, { where: 'train', ranking })
+  const validation =
+    input.validation && readData(input.validation, { where: 'train: validation', ranking, names: data.matrix.names })
   if (resolved.earlyStopping > 0 && !validation) {
     throw new FtError(
       'INVALID_ARGUMENT',
       'train: earlyStopping needs validation data; pass { validation: { features, label } }',
     )
   }
-  const objective = resolveObjective(options, data.label)
-  const metric = metricOf(options.metric ?? objective.metric)
+  const objective = resolveObjective(options, data.label, data.group)
+  const metric = metricOf(options.metric ?? objective.metric, options)
   const runtime = createWasmRuntime({ threads: resolved.threads, relaxed: false })
   try {
     if (resolved.threads > 1) await runtime.ready()
@@ -93,10 +98,12 @@ interface ReadData {
   readonly matrix: FloatMatrix
   readonly label: Float64Array
   readonly weight: Float64Array | undefined
+  readonly group: Int32Array | undefined
   readonly initialScore: ArrayLike<number> | undefined
 }
 
-function readData(data: LabelledData, where: string, names?: readonly string[]): ReadData {
+function readData(data: LabelledData, given: { where: string; ranking: boolean; names?: readonly string[] }): ReadData {
+  const { where, ranking, names } = given
   const matrix = toFloatMatrix(data.features, { where: `${where}: features`, ...(names ? { names } : {}) })
   const { rows, columns } = matrix
   if (rows === 0 || columns === 0)
@@ -116,16 +123,24 @@ function readData(data: LabelledData, where: string, names?: readonly string[]):
       'INVALID_ARGUMENT',
       `${where}: weight of row ${negative} is ${weight?.[negative]}; weights must not be negative`,
     )
-  return { matrix, label, weight, initialScore: data.initialScore }
+  const group = ranking || data.group ? toGroups(data.group, { rows, where }) : undefined
+  return { matrix, label, weight, group, initialScore: data.initialScore }
 }
+
+/** What a metric needs of a set besides its scores. */
+interface Part {
+  readonly labels: Float64Array
+  readonly weights: Float64Array | undefined
+  readonly groups: Int32Array | undefined
+}
+
+const partOf = ({ label, weight, group }: ReadData): Part => ({ labels: label, weights: weight, groups: group })
 
 interface SetUp {
   readonly booster: Booster
   readonly baseScores: Float64Array
-  readonly train: { readonly labels: Float64Array; readonly weights: Float64Array | undefined }
-  readonly validation:
-    | { readonly board: Scoreboard; readonly labels: Float64Array; readonly weights: Float64Array | undefined }
-    | undefined
+  readonly train: Part
+  readonly validation: (Part & { readonly board: Scoreboard }) | undefined
 }
 
 function createBooster(
@@ -187,12 +202,8 @@ function createBooster(
   return {
     booster,
     baseScores,
-    train: { labels: data.label, weights: data.weight },
-    validation: validationBoard && {
-      board: validationBoard,
-      labels: validation.label,
-      weights: validation?.weight,
-    },
+    train: partOf(data),
+    validation: validationBoard && { board: validationBoard, ...partOf(validation) },
   }
 }
 
@@ -231,7 +242,7 @@ async function boost(
   }: { options: TrainOptions; resolved: ResolvedOptions; metric: Metric; names: readonly string[] },
 ): Promise<Trained> {
   const history: RoundRecord[] = []
-  const judge = (board: Scoreboard, part: { labels: Float64Array; weights: Float64Array | undefined }) =>
+  const judge = (board: Scoreboard, part: Part) =>
     metric.compute({ scores: board.scores.map((block) => block.view()), ...part })
   let best = validation && {
     round: 0,

@@ -2,11 +2,12 @@
 import { FtError } from '@ft/core'
 import type { TrainOptions } from '../options.ts'
 import { logistic, softmax } from './classification.ts'
+import { lambdarank, type LambdaRankOptions } from './lambdarank.ts'
 import type { CustomObjective, Objective, ObjectiveName } from './objective.ts'
 import { absolute, huber, poisson, quantile, squared } from './regression.ts'
 
 /** Parameters of some objectives. */
-export interface ObjectiveParameters {
+export interface ObjectiveParameters extends Partial<LambdaRankOptions> {
   /** The quantile of 'quantile'. Default 0.5. */
   readonly alpha?: number
   /** Where 'huber' turns linear. Default 1. */
@@ -14,10 +15,8 @@ export interface ObjectiveParameters {
   readonly classes?: number
 }
 
-export function createObjective(
-  name: ObjectiveName,
-  { alpha = 0.5, delta = 1, classes = 2 }: ObjectiveParameters,
-): Objective {
+export function createObjective(name: ObjectiveName, parameters: ObjectiveParameters): Objective {
+  const { alpha = 0.5, delta = 1, classes = 2 } = parameters
   switch (name) {
     case 'squared':
       return squared
@@ -33,18 +32,24 @@ export function createObjective(
       return logistic
     case 'softmax':
       return softmax(classes)
+    case 'lambdarank':
+      return lambdarank({ ...parameters, groups: parameters.groups ?? new Int32Array() })
     default:
       throw new FtError('INVALID_ARGUMENT', `train: no objective ${String(name satisfies never)}`, { objective: name })
   }
 }
 
-export function resolveObjective(options: TrainOptions, labels: Float64Array): Objective {
+export function resolveObjective(
+  options: TrainOptions,
+  labels: Float64Array,
+  groups: Int32Array | undefined,
+): Objective {
   const { objective } = options
   if (typeof objective !== 'string') return customObjective(objective)
   const largest = labels.reduce((top, label) => Math.max(top, label), 0)
   const classes = options.classes ?? Math.max(2, largest + 1)
   checkLabels(objective, labels, classes)
-  return createObjective(objective, { ...options, classes })
+  return createObjective(objective, { ...options, classes, ...(groups ? { groups } : {}) })
 }
 
 function customObjective({ name, derive, baseScore = 0, metric = 'rmse' }: CustomObjective): Objective {
@@ -90,6 +95,8 @@ function checkLabels(objective: ObjectiveName, labels: Float64Array, classes: nu
     if (objective === 'logistic' && label !== 0 && label !== 1) fail(row, '0 and 1')
     if (objective === 'softmax' && !(Number.isInteger(label) && label >= 0 && label < classes))
       fail(row, `0 to ${classes - 1}`)
+    if (objective === 'lambdarank' && !(Number.isInteger(label) && label >= 0 && label <= 31))
+      fail(row, 'grades 0 to 31')
     if (objective === 'poisson' && label < 0) fail(row, 'counts of 0 and more')
   }
 }

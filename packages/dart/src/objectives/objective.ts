@@ -2,7 +2,8 @@
 import type { Arena, Block } from '../arena.ts'
 import type { MetricName } from '../metrics.ts'
 
-export type ObjectiveName = 'squared' | 'absolute' | 'huber' | 'quantile' | 'poisson' | 'logistic' | 'softmax'
+export type ObjectiveName =
+  'squared' | 'absolute' | 'huber' | 'quantile' | 'poisson' | 'logistic' | 'softmax' | 'lambdarank'
 
 /** Scores and derivatives of one round, one block an output; all float64 in the kernels' memory. */
 export interface Derivatives {
