@@ -1,0 +1,67 @@
+// The state of open queries and coding groups. Plain records; what happens to them is in serveGroup.ts.
+import type { Code } from '../codes/code.ts'
+import type { NamedTensor, Quality } from '../named.ts'
+
+/** What a query gets. `outputs` is absent when the deadline passed and no reconstruction could be used. */
+export interface Answer {
+  readonly quality: Quality
+  readonly outputs: readonly NamedTensor[] | undefined
+  /** Number of its coding group. */
+  readonly group: number
+  /** From submission, by the clock. */
+  readonly latencyMs: number
+}
+
+/** One unit's work for a model. */
+export interface Task {
+  /** Dense id: `group * n + slot`. */
+  readonly id: number
+  /** 'base' or a parity model's name. */
+  readonly model: string
+  readonly inputs: readonly NamedTensor[]
+  /** When nobody needs the outputs any more, by the clock. */
+  readonly dueMs: number
+  /** Aborted when nobody needs the outputs any more. */
+  readonly signal: AbortSignal
+  /** Instances that other units of the group were given to: choose another where there is one, and add it. */
+  readonly placed: Set<string>
+}
+
+/** Runs tasks. Exactly one of the two callbacks is called, once, unless the signal was aborted. */
+export type Dispatch = (
+  task: Task,
+  settle: { done(outputs: readonly NamedTensor[]): void; failed(error: unknown): void },
+) => void
+
+export interface Query {
+  readonly inputs: readonly NamedTensor[]
+  readonly allowDegraded: boolean
+  readonly arrivedMs: number
+  readonly deadlineMs: number
+  readonly decodeAfterMs: number
+  readonly answer: (answer: Answer) => void
+  /** Aborts its own unit. */
+  readonly work: AbortController
+  group: Group
+  slot: number
+  answered: boolean
+  cancelTimers: (() => void)[]
+  /** Its own unit failed: no longer any use in waiting for it. */
+  failed: boolean
+}
+
+export interface Group {
+  readonly number: number
+  /** Replaced when a group is closed short. */
+  code: Code
+  readonly members: Query[]
+  /** Outputs that arrived, by unit. */
+  readonly got: Map<number, readonly NamedTensor[]>
+  /** Works of parity units and replicas. */
+  readonly extra: AbortController[]
+  readonly placed: Set<string>
+  closed: boolean
+  /** Decoded once, when first possible and needed. */
+  decoded: ReturnType<Code['decode']> | undefined
+  cancelWait: (() => void) | undefined
+}
