@@ -84,17 +84,12 @@ export function createLayout(options: LayoutOptions): Layout {
     const group = Math.floor(place.stripe / servers)
     return place.position < k ? group * k + data : group * r + parity
   }
-  /** The i-th stripe of a group in which the server has a data (or parity) row. */
-  const place = (server: number, local: number, of: 'data' | 'parity'): Place => {
-    const per = of === 'data' ? k : r
-    const within = local % per
-    for (let i = 0; i < servers; i++) {
-      const position = (server - i + servers) % servers
-      const fits = of === 'data' ? position < k : position >= k && position < width
-      if (fits && before[server * servers + i]![of] === within)
-        return { stripe: Math.floor(local / per) * servers + i, position }
-    }
-    throw new FtError('INVALID_ARGUMENT', `createLayout: server ${server} has no ${of} row ${local}`, { server, local })
+  const dataStripes = stripesOf(servers, (position) => position < k)
+  const parityStripes = stripesOf(servers, (position) => position >= k && position < width)
+  const place = (server: number, local: number, inGroup: readonly (readonly number[])[]): Place => {
+    const own = inGroup[server]!
+    const i = own[local % own.length]!
+    return { stripe: Math.floor(local / own.length) * servers + i, position: (server - i + servers) % servers }
   }
   return {
     rows,
@@ -112,8 +107,8 @@ export function createLayout(options: LayoutOptions): Layout {
     },
     serverOf,
     localOf,
-    dataPlace: (server, local) => place(server, local, 'data'),
-    parityPlace: (server, local) => place(server, local, 'parity'),
+    dataPlace: (server, local) => place(server, local, dataStripes),
+    parityPlace: (server, local) => place(server, local, parityStripes),
   }
 }
 
@@ -130,6 +125,12 @@ function countBefore(servers: number, k: number, r: number): { data: number; par
     }
   }
   return table
+}
+
+/** For each server: the stripes of a group in which its position is wanted. */
+function stripesOf(servers: number, wanted: (position: number) => boolean): number[][] {
+  const all = Array.from({ length: servers }, (_, i) => i)
+  return all.map((server) => all.filter((i) => wanted((server - i + servers) % servers)))
 }
 
 /** A one-to-one map of 0 .. rows - 1: id times a number near the golden section of `rows`, prime to it, plus an offset. */

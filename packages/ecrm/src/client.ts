@@ -1,0 +1,165 @@
+// A worker's side: ids become rows of servers, answers become promises, and what a dead server left unanswered is said
+// again to its replacement. A push counts once however often it is said.
+import { FtError } from '@ft/core'
+import type { Message, MessageOf, Send } from './shard/messages.ts'
+import type { ResolvedSpec } from './shard/spec.ts'
+
+export interface ClientOptions {
+  readonly spec: ResolvedSpec
+  readonly send: Send
+}
+
+export interface Client {
+  /** Values of rows, `[ids.length, d]`. */
+  pull(ids: Uint32Array): Promise<Float32Array>
+  /** Gradients of rows, `[ids.length, d]`; resolves when every server has answered. */
+  push(ids: Uint32Array, gradients: Float32Array): Promise<void>
+  /** Asks one server something that has an `id` and one answer. */
+  ask(server: number, question: MessageOf<'snapshot'> | MessageOf<'status'>): Promise<Message>
+  receive(server: number, message: Message): void
+  /** A server was replaced: everything unanswered is sent to the new one. */
+  renewed(server: number): void
+  /** Rejects everything unanswered, now and later. */
+  fail(error: FtError): void
+}
+
+type Request = MessageOf<'pull'> | MessageOf<'push'> | MessageOf<'snapshot'> | MessageOf<'status'>
+
+interface Waiting {
+  readonly request: Request
+  resolve(answer: Message): void
+  reject(error: Error): void
+}
+
+/** One server's share of ids: where each stands in the caller's list. */
+interface Share {
+  readonly rows: number[]
+  readonly at: number[]
+}
+
+export function createClient({ spec, send }: ClientOptions): Client {
+  const { layout, d } = spec
+  /** Unanswered questions of each server, oldest first. */
+  const waiting = Array.from({ length: layout.servers }, () => new Map<number, Waiting>())
+  /** Pushes of each server that wait for the one before. */
+  const lines = Array.from({ length: layout.servers }, () => [] as Waiting[])
+  const pushing = new Array<Waiting | undefined>(layout.servers).fill(undefined)
+  const counters = { question: 0, push: new Array<number>(layout.servers).fill(0) }
+  let failure: FtError | undefined
+
+  function split(ids: Uint32Array, where: string): Map<number, Share> {
+    const shares = new Map<number, Share>()
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!
+      if (id >= layout.rows) {
+        throw new FtError('INVALID_ARGUMENT', `${where}: \`ids\` must be below ${layout.rows}, got ${id} at ${i}`, { id, at: i })
+      }
+      const place = layout.placeOf(id)
+      const server = layout.serverOf(place)
+      let share = shares.get(server)
+      if (share === undefined) shares.set(server, (share = { rows: [], at: [] }))
+      share.rows.push(layout.localOf(place))
+      share.at.push(i)
+    }
+    return shares
+  }
+
+  function request<T extends Message>(server: number, message: Request): Promise<T> {
+    if (failure !== undefined) return Promise.reject(failure)
+    return new Promise<Message>((resolve, reject) => {
+      const one = { request: message, resolve, reject }
+      if (message.type === 'push') {
+        lines[server]!.push(one)
+        nextPush(server)
+        return
+      }
+      waiting[server]!.set(message.id, one)
+      send(server, message)
+    }) as Promise<T>
+  }
+
+  function nextPush(server: number): void {
+    if (pushing[server] !== undefined) return
+    const one = lines[server]!.shift()
+    if (one === undefined) return
+    pushing[server] = one
+    send(server, one.request)
+  }
+
+  return {
+    async pull(ids) {
+      const out = new Float32Array(ids.length * d)
+      const bits = new Uint32Array(out.buffer)
+      await Promise.all(
+        Array.from(split(ids, 'pull'), async ([server, { rows, at }]) => {
+          const question = { type: 'pull', id: counters.question++, rows: Uint32Array.from(rows) } as const
+          const { values } = await request<MessageOf<'rows'>>(server, question)
+          for (let i = 0; i < at.length; i++) {
+            const to = at[i]! * d
+            for (let j = 0; j < d; j++) bits[to + j] = values[i * d + j]!
+          }
+        }),
+      )
+      return out
+    },
+    async push(ids, gradients) {
+      if (gradients.length !== ids.length * d) {
+        const expected = ids.length * d
+        throw new FtError(
+          'SHAPE_MISMATCH',
+          `push: \`gradients\` must have ${ids.length} x ${d} values, got ${gradients.length}`,
+          { expected, got: gradients.length },
+        )
+      }
+      const bad = gradients.findIndex((value) => !Number.isFinite(value))
+      if (bad >= 0) {
+        throw new FtError(
+          'INVALID_ARGUMENT',
+          `push: \`gradients\` must be finite, got ${gradients[bad]} for id ${ids[Math.floor(bad / d)]}; nothing was applied`,
+          { id: ids[Math.floor(bad / d)] },
+        )
+      }
+      const bits = new Uint32Array(gradients.buffer, gradients.byteOffset, gradients.length)
+      await Promise.all(
+        Array.from(split(ids, 'push'), async ([server, { rows, at }]) => {
+          const share = new Uint32Array(rows.length * d)
+          for (let i = 0; i < at.length; i++) {
+            const from = at[i]! * d
+            for (let j = 0; j < d; j++) share[i * d + j] = bits[from + j]!
+          }
+          const id = ++counters.push[server]!
+          await request(server, { type: 'push', id, rows: Uint32Array.from(rows), gradients: share })
+        }),
+      )
+    },
+    ask: (server, question) => request(server, { ...question, id: counters.question++ }),
+    receive(server, message) {
+      if (message.type === 'pushed') {
+        const one = pushing[server]
+        if (one?.request.id !== message.id) return
+        pushing[server] = undefined
+        one.resolve(message)
+        nextPush(server)
+      } else if (message.type === 'rows' || message.type === 'rowBits' || message.type === 'counts') {
+        const one = waiting[server]!.get(message.id)
+        waiting[server]!.delete(message.id)
+        one?.resolve(message)
+      }
+    },
+    renewed(server) {
+      const push = pushing[server]
+      if (push !== undefined) send(server, push.request)
+      for (const { request: again } of waiting[server]!.values()) send(server, again)
+    },
+    fail(error) {
+      failure ??= error
+      for (let server = 0; server < layout.servers; server++) {
+        const all = [pushing[server], ...lines[server]!, ...waiting[server]!.values()]
+        pushing[server] = undefined
+        lines[server]!.length = 0
+        waiting[server]!.clear()
+        for (const one of all) one?.reject(error)
+      }
+    },
+  }
+}

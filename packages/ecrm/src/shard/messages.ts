@@ -1,0 +1,97 @@
+// What shards and workers say to each other: numbers and arrays of 32-bit words, so that one codec carries all of it.
+// Floats travel as their bits.
+
+/** Fields of each message, in the order of the wire. */
+export const schema = {
+  /** First frame of a connection: who speaks. `token` is the run's secret. */
+  hello: { numbers: ['node', 'incarnation'], arrays: ['token'] },
+  /** From the control: the incarnation of every server, the port of each (0 in one process). */
+  members: { numbers: [], arrays: ['incarnations', 'ports'] },
+  /** The shard's part in a run begins: a bundle of numbers (see spec.ts). */
+  start: { numbers: ['server', 'incarnation', 'lost'], arrays: ['spec'] },
+  ping: { numbers: [], arrays: [] },
+  /** `missing`: rows still to be recovered. */
+  pong: { numbers: ['missing', 'unrecoverable'], arrays: [] },
+  /** From the control: recover what is lost in the background, `stripes` at a time with `pause` ms between. */
+  sweep: { numbers: ['stripes', 'pause'], arrays: [] },
+  pull: { numbers: ['id'], arrays: ['rows'] },
+  rows: { numbers: ['id'], arrays: ['values'] },
+  /** `id` counts a worker's pushes to this server: at most one is unanswered. */
+  push: { numbers: ['id'], arrays: ['rows', 'gradients'] },
+  pushed: { numbers: ['id', 'rejected'], arrays: [] },
+  /**
+   * Differences for parity rows. A sender numbers the batches of a push alike for all its peers; `complete`: every
+   * batch below it is at every parity, and the sender has no row left to recover.
+   */
+  deltas: { numbers: ['batch', 'complete'], arrays: ['heads', 'words'] },
+  /** Every batch up to this one is applied. */
+  acked: { numbers: ['batch'], arrays: [] },
+  read: { numbers: ['id'], arrays: ['stripes'] },
+  /**
+   * Members of stripes as they are here. members: stripe, position, whether its words follow, version, then k versions
+   * seen (parity). deltaHeads and deltaWords: differences that some parity may not contain yet. tags: see `tags.ts`.
+   */
+  stripes: { numbers: ['id'], arrays: ['members', 'words', 'deltaHeads', 'deltaWords', 'tags'] },
+  /** A stripe has a row that could not be rebuilt: its parity must be made anew. */
+  forget: { numbers: [], arrays: ['stripes'] },
+  snapshot: { numbers: ['id', 'first', 'count'], arrays: [] },
+  /** Words and versions of data rows, and which of them were lost for good since the run began. */
+  rowBits: { numbers: ['id'], arrays: ['words', 'versions', 'lost'] },
+  status: { numbers: ['id'], arrays: [] },
+  counts: { numbers: ['id'], arrays: ['values'] },
+} as const
+
+type Schema = typeof schema
+export type MessageType = keyof Schema
+
+/** A message, by its type. */
+export type Message = {
+  [T in MessageType]: { readonly type: T } & {
+    readonly [F in Schema[T]['numbers'][number]]: number
+  } & { readonly [F in Schema[T]['arrays'][number]]: Uint32Array }
+}[MessageType]
+
+export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>
+
+/** A node's answer to a message: where, and what. */
+export type Send = (to: number, message: Message) => void
+
+/** Words of a difference's head: stripe, position, base version, new version, worker, the worker's push. */
+export const headWords = 6
+
+/** One difference of one data row: bits of version `base` XOR bits of version `version`. */
+export interface Delta {
+  readonly stripe: number
+  readonly position: number
+  readonly base: number
+  readonly version: number
+  readonly worker: number
+  readonly push: number
+  readonly words: Uint32Array
+}
+
+/** Difference `i` of a batch. */
+export function deltaAt(heads: Uint32Array, words: Uint32Array, i: number): Delta {
+  const at = i * headWords
+  const width = words.length / (heads.length / headWords)
+  return {
+    stripe: heads[at]!,
+    position: heads[at + 1]!,
+    base: heads[at + 2]!,
+    version: heads[at + 3]!,
+    worker: heads[at + 4]!,
+    push: heads[at + 5]!,
+    words: words.subarray(i * width, (i + 1) * width),
+  }
+}
+
+/** Packs differences of `width` words each. */
+export function packDeltas(deltas: readonly Delta[], width: number): { heads: Uint32Array; words: Uint32Array } {
+  const heads = new Uint32Array(deltas.length * headWords)
+  const words = new Uint32Array(deltas.length * width)
+  deltas.forEach((delta, i) => {
+    heads.set([delta.stripe, delta.position, delta.base, delta.version, delta.worker, delta.push], i * headWords)
+    words.set(delta.words, i * width)
+  })
+  return { heads, words }
+}

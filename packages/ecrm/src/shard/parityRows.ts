@@ -1,0 +1,92 @@
+// The parity side of a shard: differences are added once, in the order of each row's versions, or not at all.
+import { deltasOf } from './deltaLog.ts'
+import { deltaAt, headWords, type Delta, type MessageOf } from './messages.ts'
+import { decoding, live, lost, type Storage } from './storage.ts'
+import type { Tags } from './tags.ts'
+
+type Deltas = MessageOf<'deltas'>
+
+export interface ParityRows {
+  /** Takes a batch of a data server. Rows being rebuilt hold theirs back; lost rows need none: they are encoded anew. */
+  apply(from: { server: number; incarnation: number }, batch: Deltas): void
+  /** Makes a rebuilt row live and adds what was held back. */
+  install(local: number, row: { stripe: number; words: Uint32Array; seen: ArrayLike<number> }): void
+  /** Differences that another parity of these stripes may not contain yet. */
+  retained(stripes: ReadonlySet<number>): Delta[]
+}
+
+interface Kept {
+  readonly server: number
+  readonly incarnation: number
+  readonly batch: Deltas
+}
+
+/**
+ * @param checkVersions - false takes the remedy of hazards H3 and H7 out (every difference is added): for the test that
+ * shows what it prevents
+ */
+export function createParityRows(
+  storage: Storage,
+  { server, tags, checkVersions }: { server: number; tags: Tags; checkVersions: boolean },
+): ParityRows {
+  const { spec, code, seen, parityState, parityRow } = storage
+  const { k, r, layout } = spec
+  const held = new Map<number, Delta[]>()
+  let kept: Kept[] = []
+
+  /** Where this server has a parity row of the stripe: its position, or -1. */
+  const positionHere = (stripe: number): number => {
+    const position = (((server - stripe) % layout.servers) + layout.servers) % layout.servers
+    return position >= k && position < k + r ? position : -1
+  }
+
+  function add(local: number, parity: number, delta: Delta): void {
+    const at = local * k + delta.position
+    if (checkVersions) {
+      if (delta.version <= seen[at]!) return
+      if (delta.base !== seen[at]!) {
+        // Something is missing between. The row cannot be used until it is encoded anew.
+        storage.mark(parityState, local, lost)
+        return
+      }
+    }
+    code!.accumulate(parityRow(local), delta.words, { parity, position: delta.position })
+    seen[at] = delta.version
+  }
+
+  return {
+    apply(from, batch) {
+      const { heads, words, complete } = batch
+      for (let i = 0; i * headWords < heads.length; i++) {
+        const delta = deltaAt(heads, words, i)
+        const position = positionHere(delta.stripe)
+        if (position < 0) continue
+        tags.add(from.server, delta)
+        const local = layout.localOf({ stripe: delta.stripe, position })
+        if (parityState[local] === live) add(local, position - k, delta)
+        else if (parityState[local] === decoding) {
+          const list = held.get(delta.stripe)
+          if (list === undefined) held.set(delta.stripe, [delta])
+          else list.push(delta)
+        }
+      }
+      if (r < 2) return
+      // An earlier life of the sender is settled when the later one has nothing left to recover.
+      kept = kept.filter((old) => {
+        if (old.server !== from.server || complete === 0) return true
+        return old.incarnation === from.incarnation && old.batch.batch >= complete
+      })
+      kept.push({ ...from, batch })
+    },
+    install(local, { stripe, words, seen: versions }) {
+      parityRow(local).set(words)
+      for (let i = 0; i < k; i++) seen[local * k + i] = versions[i]!
+      storage.mark(parityState, local, live)
+      const waiting = held.get(stripe) ?? []
+      held.delete(stripe)
+      const parity = positionHere(stripe) - k
+      for (const delta of waiting) if (parityState[local] === live) add(local, parity, delta)
+    },
+    retained: (stripes) => kept.flatMap(({ batch }) => deltasOf(batch.heads, batch.words, stripes)),
+  }
+}

@@ -1,0 +1,222 @@
+// Rows that a replaced server must get back: on the first touch of a row, and in the background stripe by stripe.
+import { headWords, packDeltas, deltaAt, type Delta, type MessageOf, type Send } from './messages.ts'
+import type { ParityRows } from './parityRows.ts'
+import { rebuild, type Member, type Rebuilt } from './rebuild.ts'
+import { decoding, initialWords, live, lost, type Storage } from './storage.ts'
+import { unpackTags, type Tag, type Tags } from './tags.ts'
+
+export interface RecoveryHost {
+  readonly server: number
+  readonly storage: Storage
+  readonly parityRows: ParityRows
+  readonly tags: Tags
+  readonly send: Send
+  readonly checkVersions: boolean
+  /** Logs and sends differences that a parity server lacks. */
+  repair(parityServer: number, deltas: readonly Delta[]): void
+  /** Differences of own rows not yet answered. */
+  unanswered(stripes: ReadonlySet<number>): Delta[]
+  /** Some row became live. */
+  installed(): void
+}
+
+export interface Recovery {
+  /** Ids of rows that could not be rebuilt and started over. */
+  readonly unrecoverable: readonly number[]
+  /** Starts decoding these data rows, unless it runs already. */
+  touch(locals: readonly number[]): void
+  /** Starts decoding up to `stripes` more rows when no earlier step is still running; whether rows are missing. */
+  step(stripes: number): boolean
+  /** Answers a peer's question for members of stripes. */
+  answer(from: number, message: MessageOf<'read'>): void
+  /** Takes a peer's answer. */
+  heard(from: number, message: MessageOf<'stripes'>): void
+  /** Parity rows of these stripes must be encoded anew. */
+  forget(stripes: ArrayLike<number>): void
+  /** Asks again: peers have changed. */
+  restart(): void
+}
+
+interface Job {
+  readonly stripe: number
+  readonly position: number
+  readonly background: boolean
+  read: number
+  readonly awaited: Set<number>
+  members: Member[]
+  deltas: Delta[]
+  tags: Tag[]
+}
+
+export function createRecovery(host: RecoveryHost): Recovery {
+  const { storage, server, parityRows, tags, send } = host
+  const { spec, code, dataState, parityState } = storage
+  const { layout, k, r, width } = spec
+  const jobs = new Map<number, Job>()
+  const unrecoverable: number[] = []
+  let reads = 0
+  let cursor = 0
+
+  const stateOf = (position: number): Uint8Array => (position < k ? dataState : parityState)
+  const positionHere = (stripe: number): number =>
+    (((server - stripe) % layout.servers) + layout.servers) % layout.servers
+
+  function begin(stripe: number, background: boolean): Job | undefined {
+    const position = positionHere(stripe)
+    const local = layout.localOf({ stripe, position })
+    if (jobs.has(stripe) || stateOf(position)[local] !== lost) return undefined
+    storage.mark(stateOf(position), local, decoding)
+    const job = { stripe, position, background, read: 0, awaited: new Set<number>(), members: [], deltas: [], tags: [] }
+    jobs.set(stripe, job)
+    return job
+  }
+
+  /** Asks every peer once for all the jobs' stripes that it has a row of. */
+  function ask(some: readonly Job[]): void {
+    if (some.length === 0) return
+    const id = ++reads
+    const questions = new Map<number, number[]>()
+    for (const job of some) {
+      Object.assign(job, { read: id, members: [], deltas: [], tags: [] })
+      job.awaited.clear()
+      for (let position = 0; position < k + r; position++) {
+        if (position === job.position) continue
+        const peer = layout.serverOf({ stripe: job.stripe, position })
+        job.awaited.add(peer)
+        const list = questions.get(peer)
+        if (list === undefined) questions.set(peer, [job.stripe])
+        else list.push(job.stripe)
+      }
+    }
+    for (const [peer, stripes] of questions) send(peer, { type: 'read', id, stripes: Uint32Array.from(stripes) })
+  }
+
+  function finish(job: Job): Rebuilt['kind'] {
+    const { position, stripe } = job
+    const out = rebuild(code!, job, { position, checkVersions: host.checkVersions })
+    if (out.kind === 'again') return out.kind
+    jobs.delete(stripe)
+    const local = layout.localOf({ stripe, position })
+    if (position >= k) {
+      if (out.kind === 'row') {
+        for (const tag of job.tags) tags.add(layout.serverOf(tag), tag)
+        parityRows.install(local, { stripe, words: out.words, seen: out.seen })
+      } else storage.mark(parityState, local, lost)
+      return out.kind
+    }
+    storage.mark(dataState, local, live)
+    storage.versions[local] = out.version
+    if (out.kind === 'row') {
+      storage.dataRow(local).set(out.words)
+      for (const tag of job.tags) if (tag.position === position) tags.add(server, tag)
+      for (const { parity, delta } of out.lacking) host.repair(layout.serverOf({ stripe, position: parity }), [delta])
+    } else {
+      storage.dataRow(local).set(initialWords(spec, { stripe, position }))
+      const id = layout.idOf({ stripe, position })
+      if (id >= 0) unrecoverable.push(id)
+      for (let parity = k; parity < k + r; parity++)
+        send(layout.serverOf({ stripe, position: parity }), { type: 'forget', stripes: Uint32Array.of(stripe) })
+    }
+    return out.kind
+  }
+
+  return {
+    unrecoverable,
+    touch(locals) {
+      const begun = locals.flatMap((local) => begin(layout.dataPlace(server, local).stripe, false) ?? [])
+      ask(begun)
+    },
+    step(stripes) {
+      if (storage.missing === 0) return false
+      for (const job of jobs.values()) if (job.background) return true
+      const begun: Job[] = []
+      const all = dataState.length + parityState.length
+      for (let looked = 0; looked < all && begun.length < stripes; looked++) {
+        const at = cursor
+        cursor = (cursor + 1) % all
+        const data = at < dataState.length
+        const local = data ? at : at - dataState.length
+        if ((data ? dataState : parityState)[local] !== lost) continue
+        const place = data ? layout.dataPlace(server, local) : layout.parityPlace(server, local)
+        const job = begin(place.stripe, true)
+        if (job !== undefined) begun.push(job)
+      }
+      ask(begun)
+      return true
+    },
+    answer(from, { id, stripes }) {
+      const here = new Map<number, number>()
+      const members: number[] = []
+      const rows: Uint32Array[] = []
+      for (const stripe of stripes) {
+        const position = positionHere(stripe)
+        if (position >= k + r) continue
+        here.set(stripe, position)
+        const local = layout.localOf({ stripe, position })
+        const usable = stateOf(position)[local] === live
+        const version = position < k ? storage.versions[local]! : 0
+        const seen = position < k ? new Uint32Array(k) : storage.seen.subarray(local * k, (local + 1) * k)
+        members.push(stripe, position, usable ? 1 : 0, version, ...seen)
+        if (usable) rows.push(position < k ? storage.dataRow(local) : storage.parityRow(local))
+      }
+      const wanted = new Set(here.keys())
+      const usable = (stripe: number): boolean => {
+        const position = here.get(stripe)!
+        return stateOf(position)[layout.localOf({ stripe, position })] === live
+      }
+      const deltas = [...host.unanswered(wanted), ...parityRows.retained(wanted)]
+      const packed = packDeltas(deltas, width)
+      send(from, {
+        type: 'stripes',
+        id,
+        members: Uint32Array.from(members),
+        words: concatenate(rows, width),
+        deltaHeads: packed.heads,
+        deltaWords: packed.words,
+        tags: Uint32Array.from(tags.collect(wanted, usable)),
+      })
+    },
+    heard(from, message) {
+      const stride = 4 + k
+      let row = 0
+      const ready: Job[] = []
+      for (let at = 0; at < message.members.length; at += stride) {
+        const [stripe, position, usable, version] = message.members.subarray(at, at + 4)
+        const words = usable === 1 ? message.words.subarray(row * width, ++row * width) : undefined
+        const job = jobs.get(stripe!)
+        if (job === undefined || job.read !== message.id || !job.awaited.delete(from)) continue
+        job.members.push({ position: position!, words, version: version!, seen: message.members.subarray(at + 4, at + stride) })
+        if (job.awaited.size === 0) ready.push(job)
+      }
+      for (let i = 0; i * headWords < message.deltaHeads.length; i++) {
+        const delta = deltaAt(message.deltaHeads, message.deltaWords, i)
+        const job = jobs.get(delta.stripe)
+        if (job?.read === message.id) job.deltas.push(delta)
+      }
+      for (const tag of unpackTags(message.tags)) {
+        const job = jobs.get(tag.stripe)
+        if (job?.read === message.id) job.tags.push(tag)
+      }
+      const again = ready.filter((job) => finish(job) === 'again')
+      ask(again)
+      if (again.length < ready.length) host.installed()
+    },
+    forget(stripes) {
+      for (const stripe of Array.from(stripes)) {
+        const position = positionHere(stripe)
+        const local = layout.localOf({ stripe, position })
+        if (position < k || position >= k + r) continue
+        if (parityState[local] === live) storage.mark(parityState, local, lost)
+        const job = jobs.get(stripe)
+        if (job !== undefined) ask([job])
+      }
+    },
+    restart: () => ask([...jobs.values()]),
+  }
+}
+
+function concatenate(rows: readonly Uint32Array[], width: number): Uint32Array {
+  const out = new Uint32Array(rows.length * width)
+  rows.forEach((row, i) => out.set(row, i * width))
+  return out
+}

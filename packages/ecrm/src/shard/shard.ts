@@ -1,0 +1,321 @@
+// A shard: one server's rows and everything it answers. A state machine without clock, sockets or promises: whoever runs it
+// delivers messages and sends what it says, so that any order of events can be replayed.
+import { FtError } from '@ft/core'
+import { createDeltaLog, type Batch, type DeltaLog } from './deltaLog.ts'
+import { packDeltas, type Delta, type Message, type MessageOf, type Send } from './messages.ts'
+import { createParityRows } from './parityRows.ts'
+import { createRecovery } from './recovery.ts'
+import type { ResolvedSpec } from './spec.ts'
+import { createStorage, live, type Storage } from './storage.ts'
+import { createTags } from './tags.ts'
+
+export interface ShardOptions {
+  readonly spec: ResolvedSpec
+  readonly server: number
+  /** Counts the lives of this server; peers refuse what an earlier life says. */
+  readonly incarnation: number
+  /** A replacement: every row is lost and comes back from the others. */
+  readonly lost: boolean
+  readonly send: Send
+  /** False takes the version checks out: only for the test that shows what they prevent. */
+  readonly checkVersions?: boolean
+}
+
+export interface Shard {
+  readonly storage: Storage
+  /** Ids of rows that could not be rebuilt and started over. */
+  readonly unrecoverable: readonly number[]
+  /** Bytes of differences that peers have not answered. */
+  readonly unanswered: number
+  /** Takes a message of a node: server 0 .. N - 1, else a worker or the control. */
+  receive(from: { node: number; incarnation: number }, message: Message): void
+  /** The connection to a peer was made again: what it may have missed is sent again. */
+  reconnected(peer: number): void
+  /** One step of recovery in the background; whether rows are still missing. */
+  step(stripes: number): boolean
+}
+
+interface Push {
+  readonly worker: number
+  readonly message: MessageOf<'push'>
+}
+
+/** An answer that waits until every batch up to `batch` is at its parities. */
+interface Answer {
+  readonly batch: number
+  readonly worker: number
+  readonly id: number
+}
+
+export function createShard(options: ShardOptions): Shard {
+  const { spec, server, send, checkVersions = true } = options
+  const { layout, k, r, d, width } = spec
+  const storage = createStorage(spec, server, options.lost)
+  const { words, floats, versions, dataState } = storage
+  const tags = createTags()
+  const parityRows = createParityRows(storage, { server, tags, checkVersions })
+  const logs = new Map<number, DeltaLog>()
+  const incarnations = new Uint32Array(layout.servers)
+  incarnations[server] = options.incarnation
+  /** The latest push of each worker that was applied here. */
+  const latest = new Map<number, number>()
+  /** Batches not yet at their parities: number and how many peers are to answer. In order of number. */
+  const outstanding = new Map<number, number>()
+  const counts = { pulledRows: 0, pushedRows: 0, deltaRows: 0, deltaBytes: 0 }
+  let answers: Answer[] = []
+  let pulls: { worker: number; message: MessageOf<'pull'> }[] = []
+  let pushes: Push[] = []
+  let nextBatch = 1
+  let lastRepair = 0
+  let full = 0
+
+  const recovery = createRecovery({
+    server,
+    storage,
+    parityRows,
+    tags,
+    send,
+    checkVersions,
+    repair(peer, deltas) {
+      lastRepair = nextBatch
+      transmit([[peer, deltas]])
+    },
+    unanswered: (stripes) => [...logs.values()].flatMap((log) => log.find(stripes)),
+    installed: resume,
+  })
+
+  const logOf = (peer: number): DeltaLog => {
+    let log = logs.get(peer)
+    if (log === undefined) logs.set(peer, (log = createDeltaLog()))
+    return log
+  }
+
+  /** The number below which every batch is settled; 0 while this server recovers. */
+  function complete(): number {
+    const oldest = outstanding.keys().next().value ?? nextBatch
+    return storage.missing > 0 || oldest <= lastRepair ? 0 : oldest
+  }
+
+  /** Logs one batch a peer under one number and sends them. */
+  function transmit(parts: readonly (readonly [number, readonly Delta[]])[]): void {
+    const number = nextBatch++
+    if (parts.length === 0) return
+    outstanding.set(number, parts.length)
+    const done = (): void => settle(number)
+    const settled = complete()
+    for (const [peer, deltas] of parts) {
+      const batch: Batch = { number, ...packDeltas(deltas, width), done }
+      counts.deltaRows += deltas.length
+      counts.deltaBytes += batch.heads.byteLength + batch.words.byteLength
+      full = Math.max(full, logOf(peer).bytes)
+      send(peer, logOf(peer).append(batch, settled))
+    }
+  }
+
+  function settle(number: number): void {
+    const left = outstanding.get(number)! - 1
+    if (left > 0) outstanding.set(number, left)
+    else outstanding.delete(number)
+  }
+
+  /** Answers the pushes whose differences have arrived. */
+  function answer(): void {
+    const oldest = outstanding.keys().next().value ?? nextBatch
+    const ready = answers.filter(({ batch }) => batch < oldest)
+    if (ready.length === 0) return
+    answers = answers.filter(({ batch }) => batch >= oldest)
+    for (const { worker, id } of ready) send(worker, { type: 'pushed', id, rejected: 0 })
+  }
+
+  const usable = (rows: Uint32Array): boolean => rows.every((row) => dataState[row] === live)
+  const room = (): boolean => [...logs.values()].every((log) => log.bytes < spec.logBytes)
+
+  /** Tries what waited for a row or for room in a log. */
+  function resume(): void {
+    const waitingPulls = pulls
+    pulls = []
+    for (const { worker, message } of waitingPulls) pull(worker, message)
+    const waiting = pushes
+    pushes = []
+    for (const one of waiting) push(one)
+    answer()
+  }
+
+  function pull(worker: number, message: MessageOf<'pull'>): void {
+    const { rows, id } = message
+    if (!usable(rows)) {
+      pulls.push({ worker, message })
+      recovery.touch(Array.from(rows))
+      return
+    }
+    counts.pulledRows += rows.length
+    const values = new Uint32Array(rows.length * d)
+    for (let i = 0; i < rows.length; i++) {
+      const from = rows[i]! * width
+      for (let j = 0; j < d; j++) values[i * d + j] = words[from + j]!
+    }
+    send(worker, { type: 'rows', id, values })
+  }
+
+  function push(one: Push): void {
+    const { worker, message } = one
+    const { id, rows } = message
+    const known = latest.get(worker) ?? -1
+    if (id <= known) {
+      // Sent again although it was applied: answered already, or its answer still waits.
+      if (!answers.some((waiting) => waiting.worker === worker && waiting.id === id))
+        send(worker, { type: 'pushed', id, rejected: 0 })
+      return
+    }
+    const gradients = new Float32Array(message.gradients.buffer, message.gradients.byteOffset, message.gradients.length)
+    if (!gradients.every(Number.isFinite)) {
+      send(worker, { type: 'pushed', id, rejected: 1 })
+      return
+    }
+    if (!usable(rows) || !room()) {
+      pushes.push(one)
+      recovery.touch(Array.from(rows))
+      return
+    }
+    latest.set(worker, id)
+    apply(one, gradients)
+    const batch = nextBatch - 1
+    if (spec.acknowledgement === 'sync' && r > 0) answers.push({ batch, worker, id })
+    else send(worker, { type: 'pushed', id, rejected: 0 })
+    answer()
+  }
+
+  /** Updates rows and sends what changed: the old bits XOR the new ones, of values and optimizer state. */
+  function apply({ worker, message: { id, rows } }: Push, gradients: Float32Array): void {
+    const parts = new Map<number, Delta[]>()
+    const first = !tags.knows(server, { worker, push: id })
+    counts.pushedRows += rows.length
+    for (let i = 0; i < rows.length; i++) {
+      const local = rows[i]!
+      const place = layout.dataPlace(server, local)
+      const tag = { ...place, worker, push: id }
+      if (!first && tags.has(server, tag)) continue
+      const at = local * width
+      const delta = r > 0 ? words.slice(at, at + width) : undefined
+      spec.row.apply(floats, at, gradients, i * d, d)
+      const base = versions[local]!++
+      if (delta === undefined) continue
+      for (let j = 0; j < width; j++) delta[j]! ^= words[at + j]!
+      const one: Delta = { ...tag, base, version: base + 1, words: delta }
+      for (let parity = k; parity < k + r; parity++) {
+        const peer = layout.serverOf({ stripe: place.stripe, position: parity })
+        const list = parts.get(peer)
+        if (list === undefined) parts.set(peer, [one])
+        else list.push(one)
+      }
+    }
+    for (let i = 0; i < rows.length; i++) tags.add(server, { ...layout.dataPlace(server, rows[i]!), worker, push: id })
+    transmit([...parts])
+  }
+
+  /** A later life of a peer is heard of: what it missed is sent again, what was asked of the earlier one is asked again. */
+  function renewed(peer: number, incarnation: number): void {
+    incarnations[peer] = incarnation
+    reconnected(peer)
+  }
+
+  function reconnected(peer: number): void {
+    for (const message of logs.get(peer)?.resend(complete()) ?? []) send(peer, message)
+    recovery.restart()
+  }
+
+  function receive(from: { node: number; incarnation: number }, message: Message): void {
+    const { node, incarnation } = from
+    if (node < layout.servers) {
+      if (incarnation < incarnations[node]!) return
+      if (incarnation > incarnations[node]!) renewed(node, incarnation)
+    }
+    switch (message.type) {
+      case 'pull':
+      case 'push':
+        checkRows(message)
+        if (message.type === 'pull') pull(node, message)
+        else push({ worker: node, message })
+        return
+      case 'deltas':
+        parityRows.apply({ server: node, incarnation }, message)
+        send(node, { type: 'acked', batch: message.batch })
+        return
+      case 'acked':
+        logs.get(node)?.acknowledge(message.batch)
+        if (pushes.length > 0) resume()
+        else answer()
+        return
+      case 'read':
+        recovery.answer(node, message)
+        return
+      case 'stripes':
+        recovery.heard(node, message)
+        return
+      case 'forget':
+        recovery.forget(message.stripes)
+        return
+      case 'members':
+        message.incarnations.forEach((one, peer) => {
+          if (one > incarnations[peer]!) renewed(peer, one)
+        })
+        return
+      case 'ping':
+        send(node, { type: 'pong', missing: storage.missing, unrecoverable: recovery.unrecoverable.length })
+        return
+      case 'snapshot':
+        snapshot(node, message)
+        return
+      case 'status':
+        status(node, message.id)
+        return
+      default:
+        throw new FtError('CORRUPT_DATA', `shard ${server}: a ${message.type} message is not for a shard`, { from })
+    }
+  }
+
+  function checkRows(message: MessageOf<'pull'> | MessageOf<'push'>): void {
+    const { rows } = message
+    const fits = message.type === 'pull' || message.gradients.length === rows.length * d
+    if (fits && rows.every((row) => row < layout.dataRows)) return
+    throw new FtError(
+      'CORRUPT_DATA',
+      `shard ${server}: a ${message.type} message must name rows below ${layout.dataRows} with ${d} values each; ` +
+        'worker and shards must agree on the layout',
+      { rows: rows.length },
+    )
+  }
+
+  function snapshot(to: number, { id, first, count }: MessageOf<'snapshot'>): void {
+    const end = Math.min(layout.dataRows, first + count)
+    send(to, {
+      type: 'rowBits',
+      id,
+      words: words.slice(first * width, end * width),
+      versions: versions.slice(first, end),
+      lost: Uint32Array.from(recovery.unrecoverable),
+    })
+  }
+
+  function status(to: number, id: number): void {
+    const bytes = words.byteLength + versions.byteLength
+    const parityBytes = storage.parity.byteLength + storage.seen.byteLength
+    const { pulledRows, pushedRows, deltaRows, deltaBytes } = counts
+    const values = [storage.missing, bytes, parityBytes, pulledRows, pushedRows, deltaRows, deltaBytes, unanswered(), full]
+    const packed = new Uint32Array(new Float64Array(values).buffer)
+    send(to, { type: 'counts', id, values: packed })
+  }
+
+  const unanswered = (): number => [...logs.values()].reduce((sum, log) => sum + log.bytes, 0)
+
+  return {
+    storage,
+    unrecoverable: recovery.unrecoverable,
+    get unanswered() {
+      return unanswered()
+    },
+    receive,
+    reconnected,
+    step: (stripes) => recovery.step(stripes),
+  }
+}

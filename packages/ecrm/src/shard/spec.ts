@@ -1,0 +1,74 @@
+// What every shard of a run must agree on, checked once and carried as words.
+import { FtError, assertInteger, assertNumber } from '@ft/core'
+import { createLayout, type Layout } from '../layout.ts'
+import { optimizerNames, rowOptimizer, type OptimizerOptions, type RowOptimizer } from './optimizers.ts'
+
+/** Rows that start alike: uniform in [-scale, scale). */
+export interface RowRange {
+  readonly rows: number
+  readonly scale: number
+}
+
+export interface ShardSpec {
+  /** Data rows and parity rows a stripe; r = 0 protects nothing. */
+  readonly k: number
+  readonly r: number
+  readonly servers: number
+  /** Values a row. */
+  readonly d: number
+  /** Tables laid end to end: ids count through all of them. */
+  readonly ranges: readonly RowRange[]
+  readonly optimizer: OptimizerOptions
+  readonly seed: number
+  /** 'sync': a push is answered when its differences are at every parity. 'async': at once. */
+  readonly acknowledgement: 'sync' | 'async'
+  /** Most bytes of differences that wait for one peer's answer; then pushes wait. */
+  readonly logBytes: number
+}
+
+/** A spec with what follows from it. */
+export interface ResolvedSpec extends ShardSpec {
+  readonly layout: Layout
+  readonly row: RowOptimizer
+  /** Words of a row with its state. */
+  readonly width: number
+}
+
+/** @throws FtError `INVALID_ARGUMENT` */
+export function resolveSpec(spec: ShardSpec): ResolvedSpec {
+  const where = 'openShards'
+  assertInteger(spec.d, { where, argument: 'd', min: 1, max: 65_536 })
+  assertInteger(spec.seed, { where, argument: 'seed', min: 0 })
+  assertInteger(spec.logBytes, { where, argument: 'logBytes', min: 1 })
+  if (spec.ranges.length === 0) throw new FtError('INVALID_ARGUMENT', `${where}: \`tables\` must not be empty; name one`, {})
+  for (const { rows, scale } of spec.ranges) {
+    assertInteger(rows, { where, argument: 'tables[].rows', min: 1 })
+    assertNumber(scale, { where, argument: 'tables[].scale', min: 0 })
+  }
+  const rows = spec.ranges.reduce((sum, range) => sum + range.rows, 0)
+  const layout = createLayout({ rows, k: spec.k, r: spec.r, servers: spec.servers, seed: spec.seed })
+  const row = rowOptimizer(spec.optimizer)
+  return { ...spec, layout, row, width: spec.d + row.stateWords(spec.d) }
+}
+
+/** The spec as words. */
+export function packSpec(spec: ShardSpec): Uint32Array {
+  const text = new TextEncoder().encode(JSON.stringify(spec))
+  const out = new Uint32Array(1 + Math.ceil(text.length / 4))
+  out[0] = text.length
+  new Uint8Array(out.buffer).set(text, 4)
+  return out
+}
+
+/** @throws FtError `CORRUPT_DATA` when the words hold no spec, `INVALID_ARGUMENT` when it asks for what cannot be */
+export function unpackSpec(words: Uint32Array): ResolvedSpec {
+  let spec: ShardSpec
+  try {
+    const bytes = new Uint8Array(words.buffer, words.byteOffset + 4, words[0])
+    spec = JSON.parse(new TextDecoder().decode(bytes)) as ShardSpec
+    if (!Array.isArray(spec.ranges) || !optimizerNames.includes(spec.optimizer.name)) throw new Error('fields missing')
+  } catch (cause) {
+    throw new FtError('CORRUPT_DATA', 'shard: the start message holds no specification; start the run again', {}, { cause })
+  }
+  return resolveSpec(spec)
+}
