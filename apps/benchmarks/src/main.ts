@@ -1,0 +1,59 @@
+// npm run bench -- NAME [--quick] [--json]: one bench, one figure a line.
+import process from 'node:process'
+import { Command, InvalidArgumentError } from 'commander'
+import { formatNumber } from '@ft/report'
+import type { Bench, BenchLine } from './bench.ts'
+import { deviceName } from './support/device.ts'
+
+/** Every bench by its name; loaded when it is run, so that one bench never needs another's peers. */
+const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  abft: async () => (await import('./abft.ts')).abft,
+  'abft-coverage': async () => (await import('./abftCoverage.ts')).abftCoverage,
+  dart: async () => (await import('./dart.ts')).dart,
+}
+
+interface Flags {
+  readonly quick: boolean
+  readonly json: boolean
+  readonly seed: number
+}
+
+const program = new Command('bench')
+  .argument('<name>', Object.keys(benches).join(', '))
+  .option('--quick', 'fewer cases and rounds', false)
+  .option('--json', 'one JSON object a line', false)
+  .option('--seed <n>', 'seed of the data', wholeNumber, 1)
+  .action(run)
+
+await program.parseAsync()
+
+function wholeNumber(text: string): number {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number')
+  return value
+}
+
+async function run(name: string, { quick, json, seed }: Flags): Promise<void> {
+  const load = benches[name]
+  if (!load) program.error(`no bench ${name}; benches: ${Object.keys(benches).join(', ')}`)
+  const bench = await (load as () => Promise<Bench>)()
+  const device = deviceName()
+  if (!json) process.stdout.write(`${bench.title}\n${device}, seed ${seed}${quick ? ', quick' : ''}\n\n`)
+  await bench.run({
+    quick,
+    seed,
+    emit: (line) =>
+      process.stdout.write(`${json ? JSON.stringify({ bench: name, ...line, seed, device }) : describe(line)}\n`),
+    note: (text) =>
+      json
+        ? process.stdout.write(`${JSON.stringify({ bench: name, note: text })}\n`)
+        : process.stderr.write(`${text}\n`),
+  })
+}
+
+function describe({ case: what, metric, value, unit, baseline, ratio, low, high, target }: BenchLine): string {
+  const interval = low === undefined || high === undefined ? '' : ` [${formatNumber(low)}, ${formatNumber(high)}]`
+  const compared =
+    baseline === undefined || ratio === undefined ? interval : `  ${formatNumber(ratio)} x ${baseline.case}${interval}`
+  return `${what.padEnd(44)} ${metric.padEnd(22)} ${formatNumber(value)} ${unit}${compared}${target ? `   (target: ${target})` : ''}`
+}

@@ -1,0 +1,3 @@
+import { ftBuild } from '../../tsup.base.ts'
+
+export default ftBuild({ entries: { main: 'src/main.ts' }, options: { format: ['esm'], dts: false } })
