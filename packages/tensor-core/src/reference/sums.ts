@@ -36,15 +36,15 @@ export function rowSums(p: ProductMatrices, counts: OperationCounts): Pair {
   return { actual, expected }
 }
 
-/** `e^T C` beside `(e^T A) B`. */
+/** `e^T C` beside `(e^T A) B`. B is read as the product read it: a fault in the packed copy is in both. */
 export function columnSums(p: ProductMatrices, counts: OperationCounts): Pair {
-  const { m, n, k, cleanA, cleanB, c } = p
+  const { m, n, k, cleanA, b, c } = p
   const checksum = columnSumsOf(cleanA, m, k)
   const actual = columnSumsOf(c, m, n)
   const expected = new Float64Array(n)
   for (let s = 0; s < k; s++)
     for (let j = 0; j < n; j++) {
-      expected[j] = (expected[j] as number) + (checksum[s] as number) * (cleanB[s * n + j] as number)
+      expected[j] = (expected[j] as number) + (checksum[s] as number) * (b[s * n + j] as number)
       counts.multiplyAdds++
     }
   counts.adds += m * k + m * n

@@ -1,0 +1,130 @@
+// Convolutions of every build against the reference: named cases and random geometry.
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Conv2dOptions, Emit, HWIO, NextChecksum, NHWC } from '@ft/core'
+import { convCases, floats } from '../support/cases.ts'
+import { compareProducts, sameBits } from '../support/compare.ts'
+import { builds, createPair, disposeAll, type Pair } from '../support/engines.ts'
+
+const next: NextChecksum = { kind: 'conv2d', kernel: [2, 2], stride: [2, 1], pad: [1, 0, 1, 1], dilation: [1, 1] }
+const all: Emit = {
+  rowSums: true,
+  columnSums: true,
+  total: true,
+  tileSums: 'two-sided',
+  replica: true,
+  rowStatistics: true,
+  nextChecksum: next,
+}
+
+interface Geometry {
+  readonly x: NHWC
+  readonly filter: HWIO
+  readonly options: Conv2dOptions
+}
+
+const small = fc.integer({ min: 1, max: 3 })
+const geometry: fc.Arbitrary<Geometry> = fc
+  .record({
+    batch: small,
+    height: fc.integer({ min: 1, max: 12 }),
+    width: fc.integer({ min: 1, max: 12 }),
+    groups: fc.constantFrom(1, 1, 2, 5),
+    perGroup: fc.integer({ min: 1, max: 5 }),
+    outPerGroup: fc.integer({ min: 1, max: 9 }),
+    kernel: fc.tuple(small, small),
+    stride: fc.tuple(small, small),
+    dilation: fc.tuple(small, small),
+    pad: fc.tuple(fc.nat(3), fc.nat(3), fc.nat(3), fc.nat(3)),
+    format: fc.constantFrom('NHWC' as const, 'NCHW' as const),
+  })
+  .filter(
+    (g) =>
+      g.height + g.pad[0] + g.pad[1] > g.dilation[0] * (g.kernel[0] - 1) &&
+      g.width + g.pad[2] + g.pad[3] > g.dilation[1] * (g.kernel[1] - 1),
+  )
+  .map(({ batch, height, width, groups, perGroup, outPerGroup, kernel, stride, dilation, pad, format }) => {
+    const channels = groups * perGroup
+    return {
+      x: format === 'NHWC' ? [batch, height, width, channels] : [batch, channels, height, width],
+      filter: [kernel[0], kernel[1], perGroup, groups * outPerGroup],
+      options: { stride, dilation, pad, format, groups },
+    }
+  })
+
+describe.each(builds)('$name', ({ options: engineOptions }) => {
+  let pair: Pair
+  beforeAll(async () => {
+    pair = await createPair(engineOptions)
+  })
+  afterAll(() => disposeAll([pair.engine, pair.reference, pair.integerReference]))
+
+  function compare({ x, filter, options }: Geometry, emit: Emit): void {
+    const { engine, reference } = pair
+    const [input, weights, bias] = [floats(x, 1), floats(filter, 2), floats([filter[3]], 3)]
+    const wanted: Conv2dOptions = { ...options, bias, activation: 'relu', emit }
+    const theirs = reference.conv2dSync(input, weights, wanted)
+    const prepared = engine.prepareSync(weights, { kind: 'conv2d', groups: options.groups ?? 1 })
+    const ours = engine.conv2dSync(input, prepared, wanted)
+    const groups = options.groups ?? 1
+    const pixels = theirs.output.data.length / filter[3]
+    const k = filter[0] * filter[1] * filter[2]
+    compareProducts(ours, theirs, { m: pixels, n: filter[3] / groups, k, product: 1 })
+    // The same bits without sums (a depthwise filter then takes another path), and without preparing.
+    const { emit: _emit, ...plain } = wanted
+    sameBits(engine.conv2dSync(input, prepared, plain).output, ours.output)
+    sameBits(engine.conv2dSync(input, weights, plain).output, ours.output)
+    sameBits(engine.conv2dSync(input, weights, wanted).output, ours.output)
+    prepared.release()
+  }
+
+  it.each(convCases)('$name, with every sum', (geometry) => {
+    compare(geometry, all)
+  })
+
+  it('agrees on any geometry', () => {
+    fc.assert(
+      fc.property(geometry, (g) =>
+        compare(g, { rowSums: true, columnSums: true, tileSums: 'one-sided', replica: true }),
+      ),
+      { numRuns: 80 },
+    )
+  })
+
+  it('is the matrix product of patches, bit for bit', () => {
+    const { engine } = pair
+    const [x, filter] = [floats([2, 9, 8, 5], 1), floats([3, 3, 5, 20], 2)]
+    const { output } = engine.conv2dSync(x, filter)
+    const rows: number[] = []
+    for (let b = 0; b < 2; b++)
+      for (let p = 0; p < 7; p++)
+        for (let q = 0; q < 6; q++)
+          for (let r = 0; r < 3; r++)
+            for (let s = 0; s < 3; s++)
+              for (let c = 0; c < 5; c++) rows.push(x.data[((b * 9 + p + r) * 8 + q + s) * 5 + c] as number)
+    const a = { data: Float32Array.from(rows), shape: [84, 45], dtype: 'float32' } as const
+    const product = engine.matmulSync(a, { ...filter, shape: [45, 20] }).output
+    sameBits({ ...product, shape: output.shape }, output)
+  })
+
+  it('sums for the next layer what its taps see: the convolution of ones', () => {
+    // With a filter of ones in one tap, the next layer's output summed over pixels is that tap's checksum.
+    const { engine, reference } = pair
+    const [x, filter] = [floats([2, 8, 9, 3], 1), floats([3, 3, 3, 4], 2)]
+    const following = { kernel: [3, 2], stride: [2, 3], pad: [1, 0, 2, 1], dilation: [1, 2] } as const
+    const { output, nextChecksum } = engine.conv2dSync(x, filter, {
+      emit: { nextChecksum: { kind: 'conv2d', ...following } },
+    })
+    for (let r = 0; r < 3; r++)
+      for (let s = 0; s < 2; s++) {
+        const tap = { data: new Float32Array(3 * 2 * 4 * 4), shape: [3, 2, 4, 4], dtype: 'float32' } as const
+        for (let c = 0; c < 4; c++) tap.data[((r * 2 + s) * 4 + c) * 4 + c] = 1
+        const { total } = reference.conv2dSync(output, tap, { ...following, emit: { columnSums: true, total: true } })
+        const { columnSums } = reference.conv2dSync(output, tap, { ...following, emit: { columnSums: true } })
+        expect(total?.length).toBe(1)
+        // Both are float64 sums of at most 2 * 6 * 7 numbers below 27: differences of order 84 * 27 * 84 * 2^-53.
+        for (let c = 0; c < 4; c++)
+          expect(nextChecksum?.data[(r * 2 + s) * 4 + c]).toBeCloseTo(columnSums?.actual[c] as number, 10)
+      }
+  })
+})
