@@ -1,5 +1,5 @@
 // Bench "abft-coverage": false alarms on clean data and detection of flips by bit, by faults inside the instrumented kernel.
-import type { Fault, MatmulEngine, Tensor } from '@ft/core'
+import type { Fault, Tensor } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
 import { wilson } from '@ft/core/statistics'
 import { createKernels, type Kernels } from '@ft/abft-kernels'
