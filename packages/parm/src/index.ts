@@ -14,3 +14,24 @@ export {
   type CoordinatorOptions,
   type Submission,
 } from './serving/serveGroup.ts'
+
+export { OipError } from './oip/error.ts'
+export { type Datatype } from './oip/datatypes.ts'
+export { createOipClient, type OipClient, type OipClientOptions } from './oip/client.ts'
+export {
+  startOipServer,
+  type InferContext,
+  type ModelMetadata,
+  type OipServer,
+  type OipServerOptions,
+  type OipService,
+  type TensorMetadata,
+} from './oip/server.ts'
+export {
+  toNamedTensor,
+  toWireTensor,
+  type InferRequest,
+  type InferResponse,
+  type Parameters,
+  type WireTensor,
+} from './oip/message.ts'

@@ -1,0 +1,156 @@
+// A client of any Open Inference Protocol server, over TCP or a local socket. Connections are kept and shared.
+import { FtError } from '@ft/core'
+import { Pool } from 'undici'
+import { OipError } from './error.ts'
+import type { InferRequest, InferResponse } from './message.ts'
+import { parseResponse } from './parse.ts'
+import type { ModelMetadata } from './server.ts'
+import { writeRequest } from './serialise.ts'
+
+export interface OipClientOptions {
+  /** Most connections. Default 64. */
+  readonly connections?: number
+  /** Tensors as bytes rather than JSON. Default: asked of the server, once. */
+  readonly binary?: boolean
+  /** Longest answer accepted, in bytes. Default 64 MiB. */
+  readonly maxBodyBytes?: number
+}
+
+export interface OipClient {
+  infer(
+    model: string,
+    call: { request: InferRequest; headers?: Readonly<Record<string, string>>; signal?: AbortSignal },
+  ): Promise<InferResponse>
+  ready(signal?: AbortSignal): Promise<boolean>
+  /** undefined when the server does not have the model. */
+  metadata(model: string, signal?: AbortSignal): Promise<ModelMetadata | undefined>
+  close(): Promise<void>
+}
+
+/**
+ * @param address - 'http://host:port' with an optional path before '/v2', or the path of a local socket
+ * @throws FtError `INVALID_ARGUMENT` for another address; calls reject with `OipError` for the server's refusals (its
+ * status), with `IO` when it cannot be reached, `CORRUPT_DATA` when its answer cannot be read
+ */
+export function createOipClient(address: string, options: OipClientOptions = {}): OipClient {
+  const { connections = 64, maxBodyBytes = 64 << 20 } = options
+  const local = address.startsWith('/') || address.startsWith('\\\\')
+  const url = local ? new URL('http://localhost') : parseAddress(address)
+  const base = url.pathname.replace(/\/$/, '')
+  const pool = new Pool(url.origin, {
+    connections,
+    pipelining: 1,
+    bodyTimeout: 0,
+    headersTimeout: 0,
+    maxResponseSize: maxBodyBytes,
+    ...(local ? { socketPath: address } : {}),
+  })
+  let binary = options.binary
+
+  async function call(o: {
+    path: string
+    body?: Uint8Array
+    headers?: Record<string, string>
+    signal?: AbortSignal | undefined
+  }) {
+    try {
+      const response = await pool.request({
+        path: `${base}${o.path}`,
+        method: o.body ? 'POST' : 'GET',
+        ...(o.body ? { body: o.body } : {}),
+        ...(o.headers ? { headers: o.headers } : {}),
+        signal: o.signal ?? null,
+      })
+      return {
+        status: response.statusCode,
+        headers: response.headers,
+        bytes: new Uint8Array(await response.body.arrayBuffer()),
+      }
+    } catch (cause) {
+      if (o.signal?.aborted) throw new FtError('ABORTED', 'oip client: aborted by its signal', {}, { cause })
+      throw new FtError('IO', `oip client: ${address} cannot be reached`, { address }, { cause })
+    }
+  }
+
+  async function readJson(
+    path: string,
+    signal?: AbortSignal,
+  ): Promise<{ status: number; json: Record<string, unknown> }> {
+    const { status, bytes } = await call({ path, signal })
+    try {
+      const json: unknown = JSON.parse(new TextDecoder().decode(bytes))
+      return { status, json: typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : {} }
+    } catch {
+      return { status, json: {} }
+    }
+  }
+
+  async function speaksBinary(signal?: AbortSignal): Promise<boolean> {
+    const { json } = await readJson('/v2', signal)
+    const extensions = json['extensions']
+    return Array.isArray(extensions) && extensions.includes('binary_tensor_data')
+  }
+
+  return {
+    async infer(model, { request, headers = {}, signal }) {
+      binary ??= await speaksBinary(signal)
+      const written = writeRequest(request, { binary })
+      const response = await call({
+        path: `/v2/models/${encodeURIComponent(model)}/infer`,
+        body: written.bytes,
+        headers: {
+          ...headers,
+          'content-type': written.headerLength === undefined ? 'application/json' : 'application/octet-stream',
+          ...(written.headerLength === undefined
+            ? {}
+            : { 'inference-header-content-length': String(written.headerLength) }),
+        },
+        signal,
+      })
+      if (response.status !== 200) throw new OipError(response.status, errorText(response.bytes))
+      const headerLength = response.headers['inference-header-content-length']
+      try {
+        return parseResponse({
+          bytes: response.bytes,
+          headerLength: Array.isArray(headerLength) ? headerLength.join() : headerLength,
+        })
+      } catch (cause) {
+        throw new FtError(
+          'CORRUPT_DATA',
+          `oip client: ${address} sent an answer that cannot be read`,
+          { address },
+          { cause },
+        )
+      }
+    },
+    async ready(signal) {
+      return (await call({ path: '/v2/health/ready', signal })).status === 200
+    },
+    async metadata(model, signal) {
+      const { status, json } = await readJson(`/v2/models/${encodeURIComponent(model)}`, signal)
+      return status === 200 ? (json as unknown as ModelMetadata) : undefined
+    },
+    close: () => pool.destroy(),
+  }
+}
+
+function parseAddress(address: string): URL {
+  if (/^https?:\/\//.test(address) && URL.canParse(address)) return new URL(address)
+  throw new FtError(
+    'INVALID_ARGUMENT',
+    `createOipClient: \`address\` must be an http URL or a socket's path, got '${address.slice(0, 100)}'`,
+    {
+      address,
+    },
+  )
+}
+
+function errorText(bytes: Uint8Array): string {
+  try {
+    const json = JSON.parse(new TextDecoder().decode(bytes)) as { error?: unknown }
+    if (typeof json.error === 'string') return json.error.slice(0, 500)
+  } catch {
+    // Not the protocol's form: only the status is known
+  }
+  return 'refused without a reason'
+}

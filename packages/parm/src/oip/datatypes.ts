@@ -1,0 +1,90 @@
+// The protocol's element types, and how their bytes lie: little-endian, row-major; BYTES as 4-byte lengths with contents.
+import { endianness } from 'node:os'
+import { FtError, type DType, type TypedArray } from '@ft/core'
+
+export type Datatype =
+  | 'BOOL'
+  | 'UINT8'
+  | 'UINT16'
+  | 'UINT32'
+  | 'UINT64'
+  | 'INT8'
+  | 'INT16'
+  | 'INT32'
+  | 'INT64'
+  | 'FP16'
+  | 'BF16'
+  | 'FP32'
+  | 'FP64'
+  | 'BYTES'
+
+interface Storage {
+  readonly bytes: number
+  readonly dtype?: DType
+  /** Smallest and largest value of an integer type. */
+  readonly range?: readonly [bigint, bigint]
+}
+
+const signed = (bits: bigint) => [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n] as const
+const unsigned = (bits: bigint) => [0n, (1n << bits) - 1n] as const
+
+/** `bytes: 0` marks elements of their own lengths. */
+export const datatypes: Readonly<Record<Datatype, Storage>> = {
+  BOOL: { bytes: 1, dtype: 'bool' },
+  UINT8: { bytes: 1, dtype: 'uint8', range: unsigned(8n) },
+  UINT16: { bytes: 2, dtype: 'uint16', range: unsigned(16n) },
+  UINT32: { bytes: 4, dtype: 'uint32', range: unsigned(32n) },
+  UINT64: { bytes: 8, range: unsigned(64n) },
+  INT8: { bytes: 1, dtype: 'int8', range: signed(8n) },
+  INT16: { bytes: 2, dtype: 'int16', range: signed(16n) },
+  INT32: { bytes: 4, dtype: 'int32', range: signed(32n) },
+  INT64: { bytes: 8, range: signed(64n) },
+  FP16: { bytes: 2, dtype: 'float16' },
+  BF16: { bytes: 2, dtype: 'bfloat16' },
+  FP32: { bytes: 4, dtype: 'float32' },
+  FP64: { bytes: 8, dtype: 'float64' },
+  BYTES: { bytes: 0 },
+}
+
+export const isDatatype = (value: unknown): value is Datatype =>
+  typeof value === 'string' && Object.hasOwn(datatypes, value)
+
+const byDtype = new Map(
+  Object.entries(datatypes).flatMap(([name, { dtype }]) => (dtype ? [[dtype, name as Datatype]] : [])),
+)
+
+export function datatypeOf(dtype: DType): Datatype {
+  return byDtype.get(dtype) as Datatype
+}
+
+const arrays = {
+  float64: Float64Array,
+  float32: Float32Array,
+  float16: Uint16Array,
+  bfloat16: Uint16Array,
+  int32: Int32Array,
+  uint32: Uint32Array,
+  int16: Int16Array,
+  uint16: Uint16Array,
+  int8: Int8Array,
+  uint8: Uint8Array,
+  bool: Uint8Array,
+} as const
+
+/** Bytes as a typed array, copied only when they are not aligned. */
+export function viewAs(dtype: DType, bytes: Uint8Array): TypedArray {
+  assertLittleEndian()
+  const form = arrays[dtype]
+  // A Buffer's own slice would not copy
+  const aligned = bytes.byteOffset % form.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes)
+  return new form(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / form.BYTES_PER_ELEMENT)
+}
+
+export function bytesOf(data: TypedArray): Uint8Array {
+  assertLittleEndian()
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+}
+
+function assertLittleEndian(): void {
+  if (endianness() !== 'LE') throw new FtError('UNSUPPORTED', 'oip: needs a little-endian machine', {})
+}

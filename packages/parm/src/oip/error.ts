@@ -1,0 +1,33 @@
+// Failures as the Open Inference Protocol reports them: a status and `{ "error": text }`.
+import { isFtError, type FtErrorCode } from '@ft/core'
+
+/** A failure that a client is told about. */
+export class OipError extends Error {
+  override readonly name = 'OipError'
+  readonly status: number
+  /** Seconds after which trying again may help. */
+  readonly retryAfter: number | undefined
+
+  constructor(status: number, message: string, options: { retryAfter?: number; cause?: unknown } = {}) {
+    super(message, options)
+    this.status = status
+    this.retryAfter = options.retryAfter
+  }
+}
+
+const statuses: Partial<Record<FtErrorCode, number>> = {
+  INVALID_ARGUMENT: 400,
+  SHAPE_MISMATCH: 400,
+  CORRUPT_DATA: 400,
+  UNSUPPORTED: 400,
+  OVERLOADED: 429,
+  DEADLINE_EXCEEDED: 504,
+  ABORTED: 499,
+}
+
+/** Any failure as one that a client may see: what is not meant for it becomes 500 without its text. */
+export function toOipError(error: unknown): OipError {
+  if (error instanceof OipError) return error
+  if (isFtError(error)) return new OipError(statuses[error.code] ?? 500, error.message, { cause: error })
+  return new OipError(500, 'internal error', { cause: error })
+}

@@ -1,0 +1,189 @@
+// Reading requests and responses: a JSON header, then the bytes of binary tensors in their order. Everything is checked
+// before it is used; what is wrong is said with its place.
+import { datatypes, isDatatype, type Datatype } from './datatypes.ts'
+import { OipError } from './error.ts'
+import { bytesFromJson, elementsOf } from './json-data.ts'
+import type { InferRequest, InferResponse, Parameters, WireTensor } from './message.ts'
+
+/** A body with the value of its `Inference-Header-Content-Length` header, when it has one. */
+export interface Body {
+  readonly bytes: Uint8Array
+  readonly headerLength?: string | undefined
+}
+
+const MAX_AXES = 16
+
+/** @throws OipError 400 with what is wrong and where */
+export function parseRequest(body: Body): InferRequest {
+  const { json, binary } = split(body)
+  const reader = binaryReader(binary)
+  const id = optionalText(json, 'id')
+  const parameters = parseParameters(json['parameters'], 'parameters')
+  if (!Array.isArray(json['inputs']) || json['inputs'].length === 0)
+    throw bad('inputs', 'a non-empty array', json['inputs'])
+  const inputs = json['inputs'].map((entry: unknown, i) => parseTensor(entry, `inputs[${i}]`, reader))
+  assertDistinct(inputs, 'inputs')
+  reader.end()
+  const outputs = parseRequestedOutputs(json['outputs'])
+  return {
+    ...(id === undefined ? {} : { id }),
+    parameters,
+    inputs,
+    ...(outputs ? { outputs } : {}),
+    binaryOutput: parameters['binary_data_output'] === true,
+  }
+}
+
+/** @throws OipError 400 with what is wrong and where */
+export function parseResponse(body: Body): InferResponse {
+  const { json, binary } = split(body)
+  const reader = binaryReader(binary)
+  const modelName = optionalText(json, 'model_name') ?? ''
+  const modelVersion = optionalText(json, 'model_version')
+  const id = optionalText(json, 'id')
+  if (!Array.isArray(json['outputs'])) throw bad('outputs', 'an array', json['outputs'])
+  const outputs = json['outputs'].map((entry: unknown, i) => parseTensor(entry, `outputs[${i}]`, reader))
+  assertDistinct(outputs, 'outputs')
+  reader.end()
+  return {
+    modelName,
+    ...(modelVersion === undefined ? {} : { modelVersion }),
+    ...(id === undefined ? {} : { id }),
+    parameters: parseParameters(json['parameters'], 'parameters'),
+    outputs,
+  }
+}
+
+function split({ bytes, headerLength }: Body): { json: Record<string, unknown>; binary: Uint8Array } {
+  let length = bytes.length
+  if (headerLength !== undefined) {
+    if (!/^\d{1,15}$/.test(headerLength) || Number(headerLength) > bytes.length)
+      throw bad('Inference-Header-Content-Length', `a length of at most the body's ${bytes.length} bytes`, headerLength)
+    length = Number(headerLength)
+  }
+  let json: unknown
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length)))
+  } catch (cause) {
+    throw new OipError(400, 'the body must start with a JSON header', { cause })
+  }
+  if (!isObject(json)) throw bad('the body', 'a JSON object', json)
+  return { json, binary: bytes.subarray(length) }
+}
+
+interface BinaryReader {
+  take(length: number, where: string): Uint8Array
+  end(): void
+}
+
+function binaryReader(binary: Uint8Array): BinaryReader {
+  let at = 0
+  return {
+    take(length, where) {
+      if (at + length > binary.length)
+        throw new OipError(
+          400,
+          `${where}: binary_data_size says ${length} bytes, ${binary.length - at} are left in the body`,
+        )
+      at += length
+      return binary.subarray(at - length, at)
+    },
+    end() {
+      if (at !== binary.length)
+        throw new OipError(400, `the body has ${binary.length - at} bytes that belong to no tensor`)
+    },
+  }
+}
+
+function parseTensor(entry: unknown, where: string, reader: BinaryReader): WireTensor {
+  if (!isObject(entry)) throw bad(where, 'an object', entry)
+  const { name, datatype, shape } = entry
+  if (typeof name !== 'string' || name === '') throw bad(`${where}.name`, 'a non-empty string', name)
+  if (!isDatatype(datatype)) throw bad(`${where}.datatype`, `one of ${Object.keys(datatypes).join(', ')}`, datatype)
+  if (!isShape(shape)) throw bad(`${where}.shape`, `at most ${MAX_AXES} non-negative integers`, shape)
+  const size = shape.reduce((product, length) => product * length, 1)
+  if (!Number.isSafeInteger(size * 8)) throw bad(`${where}.shape`, 'of fewer than 2^50 elements', shape)
+  const parameters = parseParameters(entry['parameters'], `${where}.parameters`)
+  const binarySize = parameters['binary_data_size']
+  if (binarySize === undefined) {
+    return { name, datatype, shape, bytes: bytesFromJson(entry['data'], { name, datatype, shape, size }) }
+  }
+  if (entry['data'] !== undefined) throw bad(where, 'either data or binary_data_size', 'both')
+  if (typeof binarySize !== 'number' || !Number.isSafeInteger(binarySize) || binarySize < 0)
+    throw bad(`${where}.parameters.binary_data_size`, 'a number of bytes', binarySize)
+  return { name, datatype, shape, bytes: takeBinary({ name, datatype, size, binarySize, where, reader }) }
+}
+
+function takeBinary(o: {
+  name: string
+  datatype: Datatype
+  size: number
+  binarySize: number
+  where: string
+  reader: BinaryReader
+}): Uint8Array {
+  const width = datatypes[o.datatype].bytes
+  if (width > 0 && o.binarySize !== o.size * width)
+    throw bad(`${o.where}.parameters.binary_data_size`, `${o.size * width} bytes for its shape and type`, o.binarySize)
+  const bytes = o.reader.take(o.binarySize, o.where)
+  if (width === 0) {
+    let count = 0
+    for (const _element of elementsOf(bytes, o.name)) count++
+    if (count !== o.size) throw bad(o.where, `${o.size} BYTES elements for its shape`, count)
+  }
+  if (o.datatype === 'BOOL' && bytes.some((byte) => byte > 1)) throw bad(o.where, 'bytes 0 and 1 for BOOL', 'another')
+  return bytes
+}
+
+function parseRequestedOutputs(entries: unknown): InferRequest['outputs'] {
+  if (entries === undefined) return undefined
+  if (!Array.isArray(entries)) throw bad('outputs', 'an array', entries)
+  return entries.map((entry: unknown, i) => {
+    if (!isObject(entry) || typeof entry['name'] !== 'string')
+      throw bad(`outputs[${i}]`, 'an object with a name', entry)
+    const binary = parseParameters(entry['parameters'], `outputs[${i}].parameters`)['binary_data']
+    if (binary !== undefined && typeof binary !== 'boolean')
+      throw bad(`outputs[${i}].parameters.binary_data`, 'true or false', binary)
+    return { name: entry['name'], ...(binary === undefined ? {} : { binary }) }
+  })
+}
+
+function parseParameters(value: unknown, where: string): Parameters {
+  if (value === undefined || value === null) return {}
+  if (!isObject(value)) throw bad(where, 'an object', value)
+  for (const [key, entry] of Object.entries(value))
+    if (typeof entry !== 'string' && typeof entry !== 'number' && typeof entry !== 'boolean')
+      throw bad(`${where}.${key}`, 'a string, number or truth value', entry)
+  return value as Parameters
+}
+
+function optionalText(json: Record<string, unknown>, key: string): string | undefined {
+  const value = json[key]
+  if (value === undefined || value === null) return undefined
+  if (typeof value !== 'string') throw bad(key, 'a string', value)
+  return value
+}
+
+function assertDistinct(tensors: readonly WireTensor[], where: string): void {
+  const names = new Set(tensors.map(({ name }) => name))
+  if (names.size !== tensors.length)
+    throw bad(where, 'tensors of distinct names', tensors.map(({ name }) => name).join(', '))
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+const isShape = (value: unknown): value is number[] =>
+  Array.isArray(value) &&
+  value.length <= MAX_AXES &&
+  value.every((length) => Number.isSafeInteger(length) && (length as number) >= 0)
+
+function bad(where: string, expected: string, got: unknown): OipError {
+  const shown =
+    typeof got === 'string'
+      ? `'${got.slice(0, 60)}'`
+      : typeof got === 'object' && got !== null
+        ? 'something else'
+        : String(got)
+  return new OipError(400, `${where} must be ${expected}, got ${shown}`)
+}

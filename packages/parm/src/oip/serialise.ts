@@ -1,0 +1,55 @@
+// Writing requests and responses, tensors as bytes after the JSON header (the binary extension) or as JSON.
+import { jsonFromBytes } from './json-data.ts'
+import type { InferRequest, InferResponse, WireTensor } from './message.ts'
+
+/** A body and, when tensors follow it as bytes, the length of its JSON header. */
+export interface Written {
+  readonly bytes: Uint8Array
+  readonly headerLength?: number
+}
+
+/** @param options.binary - whether tensors are written as bytes, and asked for so; default true */
+export function writeRequest(request: InferRequest, { binary = true }: { binary?: boolean } = {}): Written {
+  const head: Record<string, unknown> = {}
+  if (request.id !== undefined) head['id'] = request.id
+  const { binary_data_output: _asked, ...own } = request.parameters
+  const parameters = binary ? { ...own, binary_data_output: true } : own
+  if (Object.keys(parameters).length > 0) head['parameters'] = parameters
+  if (request.outputs)
+    head['outputs'] = request.outputs.map(({ name }) => ({ name, parameters: { binary_data: binary } }))
+  return write(head, { key: 'inputs', tensors: request.inputs, binary: () => binary })
+}
+
+/** @param options.binary - which outputs are written as bytes */
+export function writeResponse(response: InferResponse, { binary }: { binary: (name: string) => boolean }): Written {
+  const head: Record<string, unknown> = { model_name: response.modelName }
+  if (response.modelVersion !== undefined) head['model_version'] = response.modelVersion
+  if (response.id !== undefined) head['id'] = response.id
+  if (response.parameters && Object.keys(response.parameters).length > 0) head['parameters'] = response.parameters
+  return write(head, { key: 'outputs', tensors: response.outputs, binary })
+}
+
+/** Which outputs a request wants as bytes. */
+export function wantsBinary({ outputs, binaryOutput }: InferRequest): (name: string) => boolean {
+  const said = new Map(outputs?.flatMap(({ name, binary }) => (binary === undefined ? [] : [[name, binary] as const])))
+  return (name) => said.get(name) ?? binaryOutput
+}
+
+function write(
+  head: Record<string, unknown>,
+  { key, tensors, binary }: { key: string; tensors: readonly WireTensor[]; binary: (name: string) => boolean },
+): Written {
+  const following: Uint8Array[] = []
+  const entries = tensors.map((tensor) => {
+    const { name, datatype, shape, bytes } = tensor
+    const start = `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}]`
+    if (!binary(name)) return `${start},"data":${jsonFromBytes(tensor)}}`
+    following.push(bytes)
+    return `${start},"parameters":{"binary_data_size":${bytes.length}}}`
+  })
+  const rest = JSON.stringify(head)
+  const text = `${rest.slice(0, -1)}${rest === '{}' ? '' : ','}${JSON.stringify(key)}:[${entries.join(',')}]}`
+  const header = Buffer.from(text, 'utf8')
+  if (following.length === 0) return { bytes: header }
+  return { bytes: Buffer.concat([header, ...following]), headerLength: header.length }
+}

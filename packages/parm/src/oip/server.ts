@@ -1,0 +1,215 @@
+// The Open Inference Protocol v2 over node:http, on a TCP port or a local socket: in front of the gateway and inside every
+// worker process.
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { FtError } from '@ft/core'
+import { OipError, toOipError } from './error.ts'
+import type { InferRequest, InferResponse } from './message.ts'
+import { parseRequest } from './parse.ts'
+import { wantsBinary, writeResponse } from './serialise.ts'
+
+/** A tensor of a model's signature; -1 for a size that varies. */
+export interface TensorMetadata {
+  readonly name: string
+  readonly datatype: string
+  readonly shape: readonly number[]
+}
+
+export interface ModelMetadata {
+  readonly name: string
+  readonly versions?: readonly string[]
+  readonly platform: string
+  readonly inputs: readonly TensorMetadata[]
+  readonly outputs: readonly TensorMetadata[]
+  /** Further facts; the gateway reads 'ft.fingerprint', 'ft.baseFingerprint' and 'ft.code'. */
+  readonly properties?: Readonly<Record<string, string>>
+}
+
+export interface InferContext {
+  readonly version: string | undefined
+  /** Headers of the request that travel on: tracing and the user's own. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Aborted when the client has gone. */
+  readonly signal: AbortSignal
+}
+
+/** What a server serves. Unknown models: `metadata` gives undefined. */
+export interface OipService {
+  readonly name: string
+  readonly version: string
+  ready(): boolean
+  metadata(model: string): ModelMetadata | undefined
+  infer(model: string, call: { request: InferRequest; context: InferContext }): Promise<InferResponse>
+}
+
+export interface OipServerOptions {
+  /** Default '127.0.0.1'. */
+  readonly host?: string
+  /** Default 0: any free port. */
+  readonly port?: number
+  /** A local socket instead of host and port. */
+  readonly socketPath?: string
+  /** Longest body in bytes. Default 16 MiB. */
+  readonly maxBodyBytes?: number
+}
+
+export interface OipServer {
+  /** Where it listens, such as 'http://127.0.0.1:41234'; the socket's path for a local socket. */
+  readonly url: string
+  /** Stops taking connections; resolves when requests in progress are answered. */
+  close(): Promise<void>
+  /** Closes with all its connections, at once. */
+  destroy(): void
+}
+
+/** Serves until closed. @throws FtError `IO` when the address cannot be used */
+export async function startOipServer(service: OipService, options: OipServerOptions = {}): Promise<OipServer> {
+  const { host = '127.0.0.1', port = 0, socketPath, maxBodyBytes = 16 << 20 } = options
+  const server = createServer({ keepAliveTimeout: 60_000, noDelay: true }, (request, response) => {
+    void handle({ service, request, response, maxBodyBytes })
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause) =>
+      reject(new FtError('IO', `startOipServer: cannot listen on ${socketPath ?? `${host}:${port}`}`, {}, { cause })),
+    )
+    if (socketPath === undefined) server.listen(port, host, resolve)
+    else server.listen(socketPath, resolve)
+  })
+  const shown = host.includes(':') ? `[${host}]` : host
+  return {
+    url: socketPath ?? `http://${shown}:${(server.address() as AddressInfo).port}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeIdleConnections()
+      }),
+    destroy() {
+      server.close()
+      server.closeAllConnections()
+    },
+  }
+}
+
+interface Exchange {
+  readonly service: OipService
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly maxBodyBytes: number
+}
+
+async function handle(exchange: Exchange): Promise<void> {
+  try {
+    await route(exchange)
+  } catch (thrown) {
+    const error = toOipError(thrown)
+    if (error.retryAfter !== undefined) exchange.response.setHeader('Retry-After', String(error.retryAfter))
+    if (error.status === 413) exchange.response.setHeader('Connection', 'close')
+    sendJson(exchange.response, { status: error.status, body: { error: error.message } })
+  }
+}
+
+const modelPath = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(ready|infer))?$/
+
+async function route(exchange: Exchange): Promise<void> {
+  const { service, request, response } = exchange
+  const path = (request.url ?? '').split('?', 1)[0] as string
+  const reading = request.method === 'GET'
+  const state = (ready: boolean, body: object) => sendJson(response, { status: ready ? 200 : 503, body })
+  if (reading && path === '/v2/health/live') return state(true, { live: true })
+  if (reading && path === '/v2/health/ready') return state(service.ready(), { ready: service.ready() })
+  if (reading && (path === '/v2' || path === '/v2/'))
+    return state(true, { name: service.name, version: service.version, extensions: ['binary_tensor_data'] })
+
+  const [, encoded, version, action] = modelPath.exec(path) ?? []
+  if (encoded === undefined) throw new OipError(404, `no such path: ${path.slice(0, 100)}`)
+  const model = decode(encoded)
+  const metadata = service.metadata(model)
+  if (!metadata || (version !== undefined && !metadata.versions?.includes(version)))
+    throw new OipError(
+      404,
+      `no such model: ${model.slice(0, 100)}${version === undefined ? '' : ` version ${version.slice(0, 20)}`}`,
+    )
+  if (action === 'infer') {
+    if (request.method !== 'POST') throw new OipError(405, 'infer must be called with POST')
+    return infer(exchange, { model, version })
+  }
+  if (!reading) throw new OipError(405, 'this path must be called with GET')
+  if (action === 'ready') return state(service.ready(), { name: model, ready: service.ready() })
+  return state(true, metadata)
+}
+
+async function infer(
+  { service, request, response, maxBodyBytes }: Exchange,
+  call: { model: string; version: string | undefined },
+): Promise<void> {
+  const gone = new AbortController()
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort()
+  })
+  const headerLength = request.headers['inference-header-content-length']
+  const parsed = parseRequest({
+    bytes: await readBody(request, maxBodyBytes),
+    headerLength: Array.isArray(headerLength) ? headerLength.join() : headerLength,
+  })
+  const context = { version: call.version, headers: travelling(request), signal: gone.signal }
+  const answer = await service.infer(call.model, { request: parsed, context })
+  if (response.destroyed) return
+  const outputs = selectOutputs(answer, parsed)
+  const written = writeResponse({ ...answer, outputs }, { binary: wantsBinary(parsed) })
+  const type = written.headerLength === undefined ? 'application/json' : 'application/octet-stream'
+  const headers: Record<string, string | number> = { 'Content-Type': type, 'Content-Length': written.bytes.length }
+  if (written.headerLength !== undefined) headers['Inference-Header-Content-Length'] = written.headerLength
+  response.writeHead(200, headers)
+  response.end(written.bytes)
+}
+
+function selectOutputs(answer: InferResponse, { outputs }: InferRequest): InferResponse['outputs'] {
+  if (!outputs || outputs.length === 0) return answer.outputs
+  return outputs.map(({ name }) => {
+    const found = answer.outputs.find((output) => output.name === name)
+    if (!found) throw new OipError(400, `outputs: the model has no output '${name.slice(0, 100)}'`)
+    return found
+  })
+}
+
+/** @throws OipError 413 as soon as the body is known to be too long */
+async function readBody(request: IncomingMessage, maxBodyBytes: number): Promise<Uint8Array> {
+  const tooLong = () => new OipError(413, `the body must be at most ${maxBodyBytes} bytes`)
+  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLong()
+  const chunks: Buffer[] = []
+  let length = 0
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      length += chunk.length
+      if (length > maxBodyBytes) throw tooLong()
+      chunks.push(chunk)
+    }
+  } catch (cause) {
+    throw cause instanceof OipError ? cause : new OipError(400, 'the body was cut off', { cause })
+  }
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
+}
+
+/** Tracing and x- headers; not those of the connection. */
+function travelling({ headers }: IncomingMessage): Record<string, string> {
+  const kept: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers))
+    if (typeof value === 'string' && (/^(traceparent|tracestate|baggage)$/.test(name) || name.startsWith('x-')))
+      kept[name] = value
+  return kept
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch (cause) {
+    throw new OipError(400, 'the model name must be a valid URL part', { cause })
+  }
+}
+
+function sendJson(response: ServerResponse, { status, body }: { status: number; body: object }): void {
+  if (response.headersSent || response.destroyed) return
+  const text = JSON.stringify(body)
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(text) })
+  response.end(text)
+}

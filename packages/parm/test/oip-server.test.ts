@@ -1,0 +1,112 @@
+// The protocol over real sockets: a stock HTTP client with JSON, our client with bytes, refusals with their status.
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { createOipClient, startOipServer, toNamedTensor, type OipServer } from '../src/index.ts'
+import { floats, tripleService } from './support/echo.ts'
+
+let server: OipServer
+let seen: Readonly<Record<string, string>> = {}
+beforeAll(async () => {
+  server = await startOipServer(
+    tripleService({
+      before: ({ headers }) => {
+        seen = headers
+      },
+    }),
+    { maxBodyBytes: 4096 },
+  )
+})
+afterAll(() => server.close())
+
+const post = (path: string, body: string, headers: Record<string, string> = {}) =>
+  fetch(server.url + path, { method: 'POST', body, headers })
+const body = JSON.stringify({ id: 'q1', inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2.5] }] })
+
+it('answers JSON with JSON, under the request id, with the headers for tracing passed on', async () => {
+  const response = await post('/v2/models/triple/versions/1/infer', body, { traceparent: '00-ab-cd-01', 'x-user': 'u' })
+  expect(await response.json()).toEqual({
+    model_name: 'triple',
+    model_version: '1',
+    id: 'q1',
+    outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 2], data: [3, 7.5] }],
+  })
+  expect(seen).toMatchObject({ traceparent: '00-ab-cd-01', 'x-user': 'u' })
+})
+
+it('says what it is: live, ready, server and model metadata', async () => {
+  const get = async (path: string) => (await fetch(server.url + path)).json() as Promise<Record<string, unknown>>
+  expect(await get('/v2/health/live')).toEqual({ live: true })
+  expect(await get('/v2/health/ready')).toEqual({ ready: true })
+  expect((await get('/v2'))['extensions']).toEqual(['binary_tensor_data'])
+  expect(await get('/v2/models/triple/ready')).toEqual({ name: 'triple', ready: true })
+  expect((await get('/v2/models/triple'))['platform']).toBe('test')
+})
+
+it.each([
+  ['an unknown path', '/v1/models/triple', 'POST', body, 404],
+  ['an unknown model', '/v2/models/other/infer', 'POST', body, 404],
+  ['an unknown version', '/v2/models/triple/versions/2/infer', 'POST', body, 404],
+  ['a wrong method', '/v2/models/triple/infer', 'GET', undefined, 405],
+  ['a body that is no JSON', '/v2/models/triple/infer', 'POST', 'x', 400],
+  ['a body over the limit', '/v2/models/triple/infer', 'POST', ' '.repeat(5000), 413],
+  [
+    'an output that the model lacks',
+    '/v2/models/triple/infer',
+    'POST',
+    body.replace('{', '{"outputs":[{"name":"z"}],'),
+    400,
+  ],
+  ['a broken name', '/v2/models/%E0%A4%A/infer', 'POST', body, 400],
+])('refuses %s and keeps serving', async (_name, path, method, text, status) => {
+  const response = await fetch(server.url + path, { method, ...(text === undefined ? {} : { body: text }) })
+  expect(response.status).toBe(status)
+  expect(typeof ((await response.json()) as { error: unknown }).error).toBe('string')
+  expect((await post('/v2/models/triple/infer', body)).status).toBe(200)
+})
+
+it('speaks bytes over a local socket too, and aborts the work of a client that leaves', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'parm-test-'))
+  const entered = new AbortController()
+  let left: Promise<unknown> = Promise.resolve()
+  let slow = false
+  const local = await startOipServer(
+    tripleService({
+      before: async ({ signal }) => {
+        if (!slow) return
+        left = once(signal, 'abort')
+        entered.abort()
+        await left
+      },
+    }),
+    { socketPath: join(folder, 's') },
+  )
+  const client = createOipClient(local.url)
+  try {
+    const request = { parameters: {}, inputs: [floats('x', [1, 2], [1, 2])], binaryOutput: true }
+    const answer = await client.infer('triple', { request })
+    expect(answer.outputs.map((t) => Array.from(toNamedTensor(t)?.data ?? []))).toEqual([[3, 6]])
+    await expect(client.infer('other', { request })).rejects.toMatchObject({ status: 404 })
+    slow = true
+    const stop = new AbortController()
+    const late = client.infer('triple', { request, signal: stop.signal })
+    const outcome = expect(late).rejects.toMatchObject({ code: 'ABORTED' })
+    await once(entered.signal, 'abort')
+    stop.abort()
+    await outcome
+    await left
+  } finally {
+    await client.close()
+    await local.close()
+    rmSync(folder, { recursive: true })
+  }
+})
+
+it('gives IO for a server that is not there', async () => {
+  const client = createOipClient('http://127.0.0.1:9', { binary: true })
+  await expect(client.metadata('m')).rejects.toMatchObject({ code: 'IO' })
+  await client.close()
+  expect(() => createOipClient('ftp://x')).toThrow(/http URL/)
+})
