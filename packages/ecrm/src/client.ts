@@ -52,7 +52,10 @@ export function createClient({ spec, send }: ClientOptions): Client {
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!
       if (id >= layout.rows) {
-        throw new FtError('INVALID_ARGUMENT', `${where}: \`ids\` must be below ${layout.rows}, got ${id} at ${i}`, { id, at: i })
+        throw new FtError('INVALID_ARGUMENT', `${where}: \`ids\` must be below ${layout.rows}, got ${id} at ${i}`, {
+          id,
+          at: i,
+        })
       }
       const place = layout.placeOf(id)
       const server = layout.serverOf(place)

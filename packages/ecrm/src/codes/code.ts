@@ -60,7 +60,11 @@ export function createCode({ k, r }: { k: number; r: number }): ErasureCode {
   }
 }
 
-function reconstruct(code: Pick<ErasureCode, 'k' | 'r' | 'factor'>, units: readonly Unit[], position: number): Uint32Array {
+function reconstruct(
+  code: Pick<ErasureCode, 'k' | 'r' | 'factor'>,
+  units: readonly Unit[],
+  position: number,
+): Uint32Array {
   const { k, r, factor } = code
   const whole = units[position]
   if (whole !== undefined) return whole.slice()

@@ -3,7 +3,8 @@ import type { ResolvedSpec } from './spec.ts'
 
 /** A well-mixed 32-bit hash of three words. */
 function hash(seed: number, id: number, j: number): number {
-  let x = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(id + 0x7f4a7c15, 0xc2b2ae35) ^ Math.imul(j + 1, 0x27d4eb2f)
+  let x =
+    Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(id + 0x7f4a7c15, 0xc2b2ae35) ^ Math.imul(j + 1, 0x27d4eb2f)
   for (let round = 0; round < 2; round++) {
     x = Math.imul(x ^ (x >>> 16), 0x7feb352d)
     x = Math.imul(x ^ (x >>> 15), 0x846ca68b)

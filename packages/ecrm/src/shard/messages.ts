@@ -3,8 +3,8 @@
 
 /** Fields of each message, in the order of the wire. */
 export const schema = {
-  /** First frame of a connection: who speaks. `token` is the run's secret. */
-  hello: { numbers: ['node', 'incarnation'], arrays: ['token'] },
+  /** First frame of a connection: who speaks, and where it listens (0: answer here). `token` is the run's secret. */
+  hello: { numbers: ['node', 'incarnation', 'port'], arrays: ['token'] },
   /** From the control: the incarnation of every server, the port of each (0 in one process). */
   members: { numbers: [], arrays: ['incarnations', 'ports'] },
   /** The shard's part in a run begins: a bundle of numbers (see spec.ts). */

@@ -58,7 +58,11 @@ export function rowOptimizer(options: OptimizerOptions): RowOptimizer {
     case 'rowwise-adagrad':
       return rowwiseAdagrad(rate, number('epsilon', 1e-10, 1))
     case 'adam':
-      return adam(rate, { beta1: number('beta1', 0.9, 1), beta2: number('beta2', 0.999, 1), epsilon: number('epsilon', 1e-8, 1) })
+      return adam(rate, {
+        beta1: number('beta1', 0.9, 1),
+        beta2: number('beta2', 0.999, 1),
+        epsilon: number('epsilon', 1e-8, 1),
+      })
     default:
       throw new FtError('INVALID_ARGUMENT', `rowOptimizer: unknown optimizer`, { options })
   }

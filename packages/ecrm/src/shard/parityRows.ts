@@ -11,6 +11,10 @@ export interface ParityRows {
   apply(from: { server: number; incarnation: number }, batch: Deltas): void
   /** Makes a rebuilt row live and adds what was held back. */
   install(local: number, row: { stripe: number; words: Uint32Array; seen: ArrayLike<number> }): void
+  /** The row is not rebuilt after all: what was held back for it is in the rows that it will be encoded from. */
+  giveUp(local: number, stripe: number): void
+  /** A server began a later life: what its earlier one said and no row contains yet must not be added any more. */
+  renewed(server: number): void
   /** Differences that another parity of these stripes may not contain yet. */
   retained(stripes: ReadonlySet<number>): Delta[]
 }
@@ -31,7 +35,7 @@ export function createParityRows(
 ): ParityRows {
   const { spec, code, seen, parityState, parityRow } = storage
   const { k, r, layout } = spec
-  const held = new Map<number, Delta[]>()
+  const held = new Map<number, { readonly server: number; readonly delta: Delta }[]>()
   let kept: Kept[] = []
 
   /** Where this server has a parity row of the stripe: its position, or -1. */
@@ -66,8 +70,9 @@ export function createParityRows(
         if (parityState[local] === live) add(local, position - k, delta)
         else if (parityState[local] === decoding) {
           const list = held.get(delta.stripe)
-          if (list === undefined) held.set(delta.stripe, [delta])
-          else list.push(delta)
+          const one = { server: from.server, delta }
+          if (list === undefined) held.set(delta.stripe, [one])
+          else list.push(one)
         }
       }
       if (r < 2) return
@@ -85,7 +90,17 @@ export function createParityRows(
       const waiting = held.get(stripe) ?? []
       held.delete(stripe)
       const parity = positionHere(stripe) - k
-      for (const delta of waiting) if (parityState[local] === live) add(local, parity, delta)
+      for (const { delta } of waiting) if (parityState[local] === live) add(local, parity, delta)
+    },
+    giveUp(local, stripe) {
+      storage.mark(parityState, local, lost)
+      held.delete(stripe)
+    },
+    renewed(peer) {
+      for (const [stripe, list] of held) {
+        const left = list.filter((one) => one.server !== peer)
+        if (left.length < list.length) held.set(stripe, left)
+      }
     },
     retained: (stripes) => kept.flatMap(({ batch }) => deltasOf(batch.heads, batch.words, stripes)),
   }

@@ -29,9 +29,13 @@ export type Rebuilt =
       readonly seen: readonly number[]
       /** Differences of this row that a parity still lacks, in order: whoever installs the row sends them again. */
       readonly lacking: readonly { readonly parity: number; readonly delta: Delta }[]
+      /** Parities that lack some which nobody has: they must be encoded anew. */
+      readonly stale: readonly number[]
     }
   /** The members were read at versions that no known difference connects: read again. */
   | { readonly kind: 'again' }
+  /** A parity row is encoded from its data rows, and one of them is lost: it comes back first. */
+  | { readonly kind: 'wait' }
   /** More rows are lost than the code can give back. `version` is one that no parity contains. */
   | { readonly kind: 'unrecoverable'; readonly version: number }
 
@@ -51,6 +55,7 @@ export function rebuild(
 ): Rebuilt {
   const { k } = code
   const data = view.members.filter((member) => member.position < k && member.words !== undefined)
+  if (position >= k) return encode(code, data, position)
   const parities = view.members.filter((member) => member.position >= k && member.words !== undefined)
   const lostData = Array.from({ length: k }, (_, i) => i).filter((i) => !data.some((member) => member.position === i))
 
@@ -62,24 +67,40 @@ export function rebuild(
 
   const units: Unit[] = new Array<Unit>(k + code.r).fill(undefined)
   for (const member of data) units[member.position] = member.words
-  for (const parity of parities.slice(0, lostData.length)) {
+  let fit = 0
+  for (const parity of parities) {
     const copy = parity.words!.slice()
-    if (checkVersions && !bringTo(target, { parity, copy, code, deltas: view.deltas })) return { kind: 'again' }
+    if (checkVersions && !bringTo(target, { parity, copy, code, deltas: view.deltas })) continue
     units[parity.position] = copy
+    fit++
   }
+  if (fit < lostData.length) return { kind: 'again' }
 
-  if (position < k) {
-    const lacking = parities.flatMap((parity) =>
-      chain(view.deltas, position, { from: parity.seen[position]!, to: target[position]! }).map((delta) => ({
-        parity: parity.position,
-        delta,
-      })),
-    )
-    return { kind: 'row', words: code.reconstruct(units, position), version: target[position]!, seen: [], lacking }
+  const lacking: { parity: number; delta: Delta }[] = []
+  const stale: number[] = []
+  for (const parity of parities) {
+    const [from, to] = [parity.seen[position]!, target[position]!]
+    const steps = chain(view.deltas, position, { from, to })
+    if ((steps.at(-1)?.version ?? from) !== to) stale.push(parity.position)
+    else lacking.push(...steps.map((delta) => ({ parity: parity.position, delta })))
   }
-  const words = new Uint32Array((data[0]?.words ?? parities[0]!.words!).length)
-  for (let i = 0; i < k; i++) code.accumulate(words, code.reconstruct(units, i), { parity: position - k, position: i })
-  return { kind: 'row', words, version: 0, seen: target, lacking: [] }
+  return { kind: 'row', words: code.reconstruct(units, position), version: target[position]!, seen: [], lacking, stale }
+}
+
+/**
+ * A parity row from its data rows. Were it made with a row that is itself decoded at this moment, the two could settle on
+ * different versions of it.
+ */
+function encode(code: ErasureCode, data: readonly Member[], position: number): Rebuilt {
+  const { k } = code
+  if (data.length < k) return { kind: 'wait' }
+  const words = new Uint32Array(data[0]!.words!.length)
+  const seen = new Array<number>(k).fill(0)
+  for (const member of data) {
+    code.accumulate(words, member.words!, { parity: position - k, position: member.position })
+    seen[member.position] = member.version
+  }
+  return { kind: 'row', words, version: 0, seen, lacking: [], stale: [] }
 }
 
 /** Adds differences to a copy of a parity row until it contains the target versions; false when they do not lead there. */
@@ -90,7 +111,8 @@ function bringTo(
   return target.every((version, i) => {
     const from = o.parity.seen[i]!
     const steps = chain(o.deltas, i, { from, to: version })
-    for (const delta of steps) o.code.accumulate(o.copy, delta.words, { parity: o.parity.position - o.code.k, position: i })
+    for (const delta of steps)
+      o.code.accumulate(o.copy, delta.words, { parity: o.parity.position - o.code.k, position: i })
     return (steps.at(-1)?.version ?? from) === version
   })
 }

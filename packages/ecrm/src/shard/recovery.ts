@@ -91,33 +91,44 @@ export function createRecovery(host: RecoveryHost): Recovery {
     for (const [peer, stripes] of questions) send(peer, { type: 'read', id, stripes: Uint32Array.from(stripes) })
   }
 
+  /** Settles a job whose answers are all there. */
   function finish(job: Job): Rebuilt['kind'] {
     const { position, stripe } = job
     const out = rebuild(code!, job, { position, checkVersions: host.checkVersions })
-    if (out.kind === 'again') return out.kind
+    if (out.kind === 'again') return 'again'
     jobs.delete(stripe)
     const local = layout.localOf({ stripe, position })
     if (position >= k) {
       if (out.kind === 'row') {
         for (const tag of job.tags) tags.add(layout.serverOf(tag), tag)
         parityRows.install(local, { stripe, words: out.words, seen: out.seen })
-      } else storage.mark(parityState, local, lost)
+      } else parityRows.giveUp(local, stripe)
       return out.kind
     }
+    if (out.kind === 'wait') return 'wait'
     storage.mark(dataState, local, live)
     storage.versions[local] = out.version
     if (out.kind === 'row') {
       storage.dataRow(local).set(out.words)
       for (const tag of job.tags) if (tag.position === position) tags.add(server, tag)
       for (const { parity, delta } of out.lacking) host.repair(layout.serverOf({ stripe, position: parity }), [delta])
+      discard(stripe, out.stale)
     } else {
       storage.dataRow(local).set(initialWords(spec, { stripe, position }))
       const id = layout.idOf({ stripe, position })
       if (id >= 0) unrecoverable.push(id)
-      for (let parity = k; parity < k + r; parity++)
-        send(layout.serverOf({ stripe, position: parity }), { type: 'forget', stripes: Uint32Array.of(stripe) })
+      discard(
+        stripe,
+        Array.from({ length: r }, (_, parity) => k + parity),
+      )
     }
     return out.kind
+  }
+
+  /** Has parity rows encoded anew. */
+  function discard(stripe: number, positions: readonly number[]): void {
+    for (const position of positions)
+      send(layout.serverOf({ stripe, position }), { type: 'forget', stripes: Uint32Array.of(stripe) })
   }
 
   return {
@@ -185,7 +196,12 @@ export function createRecovery(host: RecoveryHost): Recovery {
         const words = usable === 1 ? message.words.subarray(row * width, ++row * width) : undefined
         const job = jobs.get(stripe!)
         if (job === undefined || job.read !== message.id || !job.awaited.delete(from)) continue
-        job.members.push({ position: position!, words, version: version!, seen: message.members.subarray(at + 4, at + stride) })
+        job.members.push({
+          position: position!,
+          words,
+          version: version!,
+          seen: message.members.subarray(at + 4, at + stride),
+        })
         if (job.awaited.size === 0) ready.push(job)
       }
       for (let i = 0; i * headWords < message.deltaHeads.length; i++) {

@@ -216,6 +216,7 @@ export function createShard(options: ShardOptions): Shard {
   /** A later life of a peer is heard of: what it missed is sent again, what was asked of the earlier one is asked again. */
   function renewed(peer: number, incarnation: number): void {
     incarnations[peer] = incarnation
+    parityRows.renewed(peer)
     reconnected(peer)
   }
 
@@ -301,7 +302,17 @@ export function createShard(options: ShardOptions): Shard {
     const bytes = words.byteLength + versions.byteLength
     const parityBytes = storage.parity.byteLength + storage.seen.byteLength
     const { pulledRows, pushedRows, deltaRows, deltaBytes } = counts
-    const values = [storage.missing, bytes, parityBytes, pulledRows, pushedRows, deltaRows, deltaBytes, unanswered(), full]
+    const values = [
+      storage.missing,
+      bytes,
+      parityBytes,
+      pulledRows,
+      pushedRows,
+      deltaRows,
+      deltaBytes,
+      unanswered(),
+      full,
+    ]
     const packed = new Uint32Array(new Float64Array(values).buffer)
     send(to, { type: 'counts', id, values: packed })
   }

@@ -40,7 +40,8 @@ export function resolveSpec(spec: ShardSpec): ResolvedSpec {
   assertInteger(spec.d, { where, argument: 'd', min: 1, max: 65_536 })
   assertInteger(spec.seed, { where, argument: 'seed', min: 0 })
   assertInteger(spec.logBytes, { where, argument: 'logBytes', min: 1 })
-  if (spec.ranges.length === 0) throw new FtError('INVALID_ARGUMENT', `${where}: \`tables\` must not be empty; name one`, {})
+  if (spec.ranges.length === 0)
+    throw new FtError('INVALID_ARGUMENT', `${where}: \`tables\` must not be empty; name one`, {})
   for (const { rows, scale } of spec.ranges) {
     assertInteger(rows, { where, argument: 'tables[].rows', min: 1 })
     assertNumber(scale, { where, argument: 'tables[].scale', min: 0 })
@@ -68,7 +69,12 @@ export function unpackSpec(words: Uint32Array): ResolvedSpec {
     spec = JSON.parse(new TextDecoder().decode(bytes)) as ShardSpec
     if (!Array.isArray(spec.ranges) || !optimizerNames.includes(spec.optimizer.name)) throw new Error('fields missing')
   } catch (cause) {
-    throw new FtError('CORRUPT_DATA', 'shard: the start message holds no specification; start the run again', {}, { cause })
+    throw new FtError(
+      'CORRUPT_DATA',
+      'shard: the start message holds no specification; start the run again',
+      {},
+      { cause },
+    )
   }
   return resolveSpec(spec)
 }

@@ -85,6 +85,9 @@ function fill({ spec, code, floats, parityRow }: Storage, server: number): void 
   for (let local = 0; local < layout.parityRows; local++) {
     const { stripe, position } = layout.parityPlace(server, local)
     for (let i = 0; i < k; i++)
-      code.accumulate(parityRow(local), initialWords(spec, { stripe, position: i }), { parity: position - k, position: i })
+      code.accumulate(parityRow(local), initialWords(spec, { stripe, position: i }), {
+        parity: position - k,
+        position: i,
+      })
   }
 }

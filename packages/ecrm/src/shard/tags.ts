@@ -52,7 +52,8 @@ export function createTags(): Tags {
       for (const [key, { push, at }] of known) {
         for (const place of at) {
           const stripe = Math.floor(place / places)
-          if (stripes.has(stripe) && wanted(stripe, place % places)) out.push(stripe, place % places, key % 2 ** 20, push)
+          if (stripes.has(stripe) && wanted(stripe, place % places))
+            out.push(stripe, place % places, key % 2 ** 20, push)
         }
       }
       return out

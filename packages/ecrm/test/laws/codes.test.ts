@@ -16,7 +16,10 @@ function slowProduct(a: number, b: number): number {
 describe('GF(2^8)', () => {
   it('multiplies as polynomials modulo 0x11d, all 65,536 pairs, in packed words too', () => {
     for (let a = 0; a < 256; a++) {
-      const words = Uint32Array.from({ length: 64 }, (_, i) => ((i * 4) | ((i * 4 + 1) << 8) | ((i * 4 + 2) << 16) | ((i * 4 + 3) << 24)))
+      const words = Uint32Array.from(
+        { length: 64 },
+        (_, i) => (i * 4) | ((i * 4 + 1) << 8) | ((i * 4 + 2) << 16) | ((i * 4 + 3) << 24),
+      )
       const out = new Uint32Array(64)
       addProduct(out, words, a)
       const bytes = new Uint8Array(out.buffer)

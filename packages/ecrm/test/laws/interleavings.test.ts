@@ -74,20 +74,28 @@ const cases: [string, Partial<ShardSpec>, Run][] = [
   ['k 4, r 1, momentum', { k: 4, servers: 5, optimizer: { name: 'momentum', learningRate: 0.1 } }, {}],
   ['k 2, r 2, one crash at a time', { r: 2, servers: 5 }, {}],
   ['k 2, r 2, two at a time', { r: 2, servers: 5 }, { atOnce: 2, crashRate: 0.05 }],
-  ['k 4, r 2, two at a time, Adam', { k: 4, r: 2, servers: 6, optimizer: { name: 'adam', learningRate: 0.01 } }, { atOnce: 2, crashRate: 0.05 }],
+  [
+    'k 4, r 2, two at a time, Adam',
+    { k: 4, r: 2, servers: 6, optimizer: { name: 'adam', learningRate: 0.01 } },
+    { atOnce: 2, crashRate: 0.05 },
+  ],
   ['logs of one push', { logBytes: 1 }, {}],
 ]
 
 describe.each(cases)('%s', (_, spec, how) => {
-  it('no row is wrong, no update is lost or counted twice, over many schedules with crashes', { timeout: 600_000 }, async () => {
-    let crashes = 0
-    for (let seed = 0; seed < schedules; seed++) {
-      const out = await run(spec, seed, how)
-      expect({ seed, ...out }).toEqual({ seed, wrong: 0, broken: 0, crashes: out.crashes, unrecoverable: 0 })
-      crashes += out.crashes
-    }
-    expect(crashes).toBeGreaterThan(schedules)
-  })
+  it(
+    'no row is wrong, no update is lost or counted twice, over many schedules with crashes',
+    { timeout: 600_000 },
+    async () => {
+      let crashes = 0
+      for (let seed = 0; seed < schedules; seed++) {
+        const out = await run(spec, seed, how)
+        expect({ seed, ...out }).toEqual({ seed, wrong: 0, broken: 0, crashes: out.crashes, unrecoverable: 0 })
+        crashes += out.crashes
+      }
+      expect(crashes).toBeGreaterThan(schedules)
+    },
+  )
 })
 
 it('the same schedules give wrong rows when versions are not checked', async () => {

@@ -5,8 +5,7 @@ import { createLayout } from '../../src/layout.ts'
 
 const sizes: (readonly [number, number, number])[] = []
 for (let servers = 2; servers <= 8; servers++)
-  for (let k = 1; k < servers; k++)
-    for (let r = 1; r <= Math.min(2, servers - k); r++) sizes.push([k, r, servers])
+  for (let k = 1; k < servers; k++) for (let r = 1; r <= Math.min(2, servers - k); r++) sizes.push([k, r, servers])
 sizes.push([4, 1, 10], [4, 2, 11], [8, 2, 16])
 
 describe.each(sizes)('k = %i, r = %i, N = %i', (k, r, servers) => {

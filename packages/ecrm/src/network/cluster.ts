@@ -1,0 +1,21 @@
+// Where a run's shards live, as the store sees it: something to send to, that says when a server was replaced.
+import type { FtError } from '@ft/core'
+import type { Message } from '../shard/messages.ts'
+
+export interface ClusterEvents {
+  message(server: number, message: Message): void
+  /** A server died and its replacement listens; requests to it must be sent again. */
+  renewed(server: number): void
+  /** The cluster cannot go on. */
+  failed(error: FtError): void
+}
+
+export interface Cluster {
+  /** Sends to the present life of a server; lost when it is dead. */
+  send(server: number, message: Message): void
+  /** Ends a server at once, its memory with it. It is detected and replaced like any other death. */
+  kill(server: number): void
+  /** Stops a server's process without ending it, as a hung machine would. Only where shards are processes. */
+  pause?(server: number): void
+  close(): Promise<void>
+}

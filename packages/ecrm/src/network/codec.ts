@@ -1,0 +1,105 @@
+// Frames: length, type, checksum, body. Everything outside is checked before it is used; a damaged frame is an error, and
+// whoever meets it drops the connection.
+import { crc32 } from 'node:zlib'
+import { FtError } from '@ft/core'
+import { schema, type Message, type MessageType } from '../shard/messages.ts'
+
+const types = Object.keys(schema) as MessageType[]
+
+/** Header: bytes of the body, index of the type, CRC-32 of both and of the body. Little-endian words. */
+export const headerBytes = 12
+export const largestBody = 256 * 2 ** 20
+
+type Fields = Readonly<Record<string, number | Uint32Array>>
+
+/** Packs a message: a frame of whole 32-bit words. Body: the numbers, the lengths of the arrays, the arrays. */
+export function encodeFrame(message: Message): Uint8Array {
+  const { numbers, arrays } = schema[message.type]
+  const fields = message as unknown as Fields
+  const contents = arrays.map((name) => fields[name] as Uint32Array)
+  const bodyWords = numbers.length + arrays.length + contents.reduce((sum, array) => sum + array.length, 0)
+  const frame = new Uint32Array(headerBytes / 4 + bodyWords)
+  frame[0] = bodyWords * 4
+  frame[1] = types.indexOf(message.type)
+  let at = headerBytes / 4
+  for (const name of numbers) frame[at++] = fields[name] as number
+  for (const array of contents) frame[at++] = array.length
+  for (const array of contents) {
+    frame.set(array, at)
+    at += array.length
+  }
+  const bytes = new Uint8Array(frame.buffer)
+  frame[2] = checksum(bytes)
+  return bytes
+}
+
+const checksum = (frame: Uint8Array): number => crc32(frame.subarray(headerBytes), crc32(frame.subarray(0, 8)))
+
+/** Reads frames from pieces of a stream. */
+export interface FrameReader {
+  /**
+   * Takes the next bytes; the messages they complete.
+   *
+   * @throws FtError `CORRUPT_DATA` for a length, type, checksum or field that cannot be. The stream is then of no use.
+   */
+  read(bytes: Uint8Array): Message[]
+}
+
+export function createFrameReader(options: { largest?: number } = {}): FrameReader {
+  const { largest = largestBody } = options
+  let pieces: Uint8Array[] = []
+  let have = 0
+  let want = headerBytes
+  return {
+    read(bytes) {
+      pieces.push(bytes)
+      have += bytes.length
+      const messages: Message[] = []
+      while (have >= want) {
+        const joined = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
+        pieces = [joined]
+        const body = new DataView(joined.buffer, joined.byteOffset).getUint32(0, true)
+        if (body % 4 !== 0 || body > largest) throw corrupt(`a body of ${body} bytes`, `whole words up to ${largest}`)
+        want = headerBytes + body
+        if (have < want) break
+        messages.push(decodeFrame(joined.slice(0, want)))
+        pieces = have > want ? [joined.subarray(want)] : []
+        have -= want
+        want = headerBytes
+      }
+      return messages
+    },
+  }
+}
+
+/** Reads one whole frame, whose bytes become the message's. */
+function decodeFrame(bytes: Uint8Array): Message {
+  // A Buffer's slice is a view; words need their own, aligned memory.
+  const own = bytes.byteOffset % 4 === 0 && !Buffer.isBuffer(bytes) ? bytes : Uint8Array.from(bytes)
+  const frame = new Uint32Array(own.buffer, own.byteOffset, own.byteLength / 4)
+  if (checksum(own) !== frame[2]) throw corrupt('a frame', 'its checksum to fit')
+  const type = types[frame[1]!]
+  if (type === undefined) throw corrupt(`type ${frame[1]}`, `one below ${types.length}`)
+  const { numbers, arrays } = schema[type]
+  const first = headerBytes / 4
+  let at = first + numbers.length + arrays.length
+  if (frame.length < at) throw corrupt(`a ${type} of ${frame.length} words`, `at least ${at}`)
+  const message: Record<string, unknown> = { type }
+  numbers.forEach((name, i) => (message[name] = frame[first + i]))
+  arrays.forEach((name, i) => {
+    const length = frame[first + numbers.length + i]!
+    if (at + length > frame.length)
+      throw corrupt(`${name} of ${length} words in a ${type}`, `at most ${frame.length - at}`)
+    message[name] = frame.subarray(at, at + length)
+    at += length
+  })
+  if (at !== frame.length) throw corrupt(`a ${type} with ${frame.length - at} words more than it names`, 'none')
+  return message as unknown as Message
+}
+
+function corrupt(got: string, expected: string): FtError {
+  return new FtError('CORRUPT_DATA', `frame: got ${got}, expected ${expected}; the connection is dropped`, {
+    got,
+    expected,
+  })
+}

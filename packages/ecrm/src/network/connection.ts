@@ -1,0 +1,52 @@
+// A TCP connection that carries messages.
+import type { Socket } from 'node:net'
+import { FtError, isFtError } from '@ft/core'
+import type { Message } from '../shard/messages.ts'
+import { createFrameReader, encodeFrame } from './codec.ts'
+
+export interface Connection {
+  send(message: Message): void
+  /** Ends it at once. */
+  drop(): void
+}
+
+export interface ConnectionEvents {
+  message(message: Message): void
+  /** The connection is gone; `error` when a damaged frame or a refused message ended it. Told once. */
+  closed(error?: FtError): void
+}
+
+export function carryMessages(socket: Socket, events: ConnectionEvents): Connection {
+  const reader = createFrameReader()
+  let error: FtError | undefined
+  let corked = false
+  socket.setNoDelay(true)
+  socket.on('data', (bytes: Buffer) => {
+    if (socket.destroyed) return
+    try {
+      for (const message of reader.read(bytes)) events.message(message)
+    } catch (cause) {
+      error = isFtError(cause) ? cause : new FtError('CORRUPT_DATA', 'connection: a message was refused', {}, { cause })
+      socket.destroy()
+    }
+  })
+  // 'close' follows and says all there is to say.
+  socket.on('error', () => undefined)
+  socket.on('close', () => events.closed(error))
+  return {
+    send(message) {
+      if (socket.destroyed) return
+      if (!corked) {
+        // What is said in one turn leaves together.
+        corked = true
+        socket.cork()
+        process.nextTick(() => {
+          corked = false
+          socket.uncork()
+        })
+      }
+      socket.write(encodeFrame(message))
+    },
+    drop: () => socket.destroy(),
+  }
+}

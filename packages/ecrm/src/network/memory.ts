@@ -1,0 +1,82 @@
+// Shards in the caller's own thread: for tests, browsers and small tables. A kill throws a shard's memory away.
+import { FtError } from '@ft/core'
+import type { Message } from '../shard/messages.ts'
+import { createShard, type Shard } from '../shard/shard.ts'
+import type { ResolvedSpec } from '../shard/spec.ts'
+import type { Cluster, ClusterEvents } from './cluster.ts'
+import type { SweepOptions } from './processes.ts'
+
+interface Letter {
+  readonly from: { readonly node: number; readonly incarnation: number }
+  readonly to: { readonly node: number; readonly incarnation: number }
+  readonly message: Message
+}
+
+export function startInMemory(spec: ResolvedSpec, events: ClusterEvents, sweep: SweepOptions): Cluster {
+  const { servers } = spec.layout
+  const control = servers
+  const incarnations = new Array<number>(servers + 1).fill(1)
+  let letters: Letter[] = []
+  let scheduled = false
+  let closed = false
+  let timer: ReturnType<typeof setTimeout> | undefined
+
+  const post = (from: Letter['from'], node: number, message: Message): void => {
+    if (closed || incarnations[from.node] !== from.incarnation) return
+    letters.push({ from, to: { node, incarnation: incarnations[node]! }, message })
+    if (scheduled) return
+    scheduled = true
+    queueMicrotask(deliver)
+  }
+
+  function deliver(): void {
+    // Letters written while these are read wait for the next turn.
+    const batch = letters
+    letters = []
+    scheduled = false
+    try {
+      for (const { from, to, message } of batch) {
+        if (closed || incarnations[to.node] !== to.incarnation) continue
+        if (to.node === control) events.message(from.node, message)
+        else shards[to.node]!.receive(from, message)
+      }
+    } catch (cause) {
+      events.failed(new FtError('CORRUPT_DATA', 'openShards: a shard refused a message', {}, { cause }))
+    }
+  }
+
+  const start = (server: number, lost: boolean): Shard => {
+    const from = { node: server, incarnation: incarnations[server]! }
+    const send = (to: number, message: Message): void => post(from, to, message)
+    return createShard({ spec, server, incarnation: from.incarnation, lost, send })
+  }
+  const shards = Array.from({ length: servers }, (_, server) => start(server, false))
+
+  function recover(): void {
+    timer = undefined
+    const missing = shards.map((shard) => shard.step(sweep.stripes)).some(Boolean)
+    if (missing && !closed) timer = setTimeout(recover, sweep.pause)
+  }
+
+  return {
+    send: (server, message) => post({ node: control, incarnation: 1 }, server, message),
+    kill(server) {
+      incarnations[server]!++
+      shards[server] = start(server, true)
+      const news: Message = {
+        type: 'members',
+        incarnations: Uint32Array.from(incarnations.slice(0, servers)),
+        ports: new Uint32Array(servers),
+      }
+      for (let peer = 0; peer < servers; peer++) post({ node: control, incarnation: 1 }, peer, news)
+      timer ??= setTimeout(recover, sweep.pause)
+      events.renewed(server)
+    },
+    close() {
+      closed = true
+      clearTimeout(timer)
+      letters = []
+      return Promise.resolve()
+    },
+  }
+}

@@ -1,0 +1,162 @@
+// Shards in processes of their own on this machine: started, watched, replaced when they die.
+import { connect } from 'node:net'
+import { FtError } from '@ft/core'
+import type { Message } from '../shard/messages.ts'
+import { packSpec, type ResolvedSpec } from '../shard/spec.ts'
+import type { Cluster, ClusterEvents } from './cluster.ts'
+import { carryMessages, type Connection } from './connection.ts'
+import { startShardChild, type ShardChild } from './shardChild.ts'
+
+export interface SweepOptions {
+  /** Rows that a replaced server recovers in one step. */
+  readonly stripes: number
+  /** Milliseconds between steps. */
+  readonly pause: number
+}
+
+export interface ProcessOptions {
+  readonly sweep: SweepOptions
+  /** Milliseconds between heartbeats. */
+  readonly heartbeat: number
+  /** Heartbeats without any sign of life after which a server is dead. */
+  readonly missed: number
+  /** Processes that stand by, so that a replacement need not be started. */
+  readonly spares: number
+}
+
+interface Member {
+  readonly child: ShardChild
+  readonly connection: Connection
+  readonly port: number
+  readonly incarnation: number
+  silent: number
+  dead: boolean
+}
+
+/** A replacement that dies while it starts is replaced in its turn, this often. */
+const attempts = 5
+
+export async function startProcesses(spec: ResolvedSpec, events: ClusterEvents, o: ProcessOptions): Promise<Cluster> {
+  const { servers, r } = spec.layout
+  const control = servers
+  const token = crypto.getRandomValues(new Uint32Array(4))
+  const words = packSpec({ ...spec })
+  const children = new Set<ShardChild>()
+  const spares: ShardChild[] = []
+  const members = new Array<Member | undefined>(servers).fill(undefined)
+  const lives = new Array<number>(servers).fill(0)
+  let closed = false
+
+  function startChild(): ShardChild {
+    const child = startShardChild(token)
+    children.add(child)
+    void child.ended.then(() => children.delete(child))
+    return child
+  }
+
+  async function enlist(server: number, lost: boolean): Promise<void> {
+    const child = spares.shift() ?? startChild()
+    const port = await child.port
+    if (closed) return
+    const incarnation = ++lives[server]!
+    const connection = carryMessages(connect(port, '127.0.0.1'), {
+      message(message) {
+        member.silent = 0
+        if (!member.dead) events.message(server, message)
+      },
+      closed: () => died(server, member),
+    })
+    const member: Member = { child, connection, port, incarnation, silent: 0, dead: false }
+    members[server] = member
+    void child.ended.then(() => died(server, member))
+    connection.send({ type: 'hello', node: control, incarnation: 1, port: 0, token })
+    connection.send({ type: 'start', server, incarnation, lost: lost ? 1 : 0, spec: words })
+    connection.send({ type: 'sweep', ...o.sweep })
+  }
+
+  function announce(): void {
+    const news: Message = {
+      type: 'members',
+      incarnations: Uint32Array.from(members, (member) => member?.incarnation ?? 0),
+      ports: Uint32Array.from(members, (member) => member?.port ?? 0),
+    }
+    for (const member of members) member?.connection.send(news)
+  }
+
+  /** One way to die, whoever noticed: the process's end, its connection's, or silence. */
+  function died(server: number, member: Member): void {
+    if (member.dead || closed) return
+    member.dead = true
+    member.connection.drop()
+    // A process that only hangs must not come back to life.
+    member.child.kill('SIGKILL')
+    if (r === 0) {
+      events.failed(
+        new FtError(
+          'UNRECOVERABLE',
+          `openShards: server ${server} died and r is 0; open with r = 1 or restore a checkpoint`,
+          {
+            server,
+          },
+        ),
+      )
+      return
+    }
+    replace(server).catch((cause: unknown) => {
+      const text = `openShards: server ${server} could not be replaced; look at the cause and start the run again`
+      if (!closed) events.failed(new FtError('UNRECOVERABLE', text, { server }, { cause }))
+    })
+  }
+
+  async function replace(server: number): Promise<void> {
+    members[server] = undefined
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await enlist(server, true)
+        break
+      } catch (error) {
+        if (attempt === attempts || closed) throw error
+      }
+    }
+    if (closed) return
+    announce()
+    events.renewed(server)
+    while (spares.length < o.spares) spares.push(startChild())
+  }
+
+  const heart = setInterval(() => {
+    members.forEach((member, server) => {
+      if (member === undefined || member.dead) return
+      if (member.silent++ >= o.missed) died(server, member)
+      else member.connection.send({ type: 'ping' })
+    })
+  }, o.heartbeat)
+
+  async function close(): Promise<void> {
+    if (closed) return
+    closed = true
+    clearInterval(heart)
+    for (const member of members) member?.connection.drop()
+    const ending = [...children]
+    for (const child of ending) child.kill('SIGKILL')
+    await Promise.all(ending.map(({ ended }) => ended))
+  }
+
+  try {
+    for (let i = 0; i < servers + o.spares; i++) spares.push(startChild())
+    await Promise.all(Array.from({ length: servers }, (_, server) => enlist(server, false)))
+    announce()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return {
+    send(server, message) {
+      const member = members[server]
+      if (member?.dead === false) member.connection.send(message)
+    },
+    kill: (server) => members[server]?.child.kill('SIGKILL'),
+    pause: (server) => members[server]?.child.kill('SIGSTOP'),
+    close,
+  }
+}

@@ -1,0 +1,247 @@
+// The store of embedding rows: what a trainer sees of the shards.
+import { FtError, assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
+import { createClient } from './client.ts'
+import type { Layout } from './layout.ts'
+import type { Cluster, ClusterEvents } from './network/cluster.ts'
+import { startInMemory } from './network/memory.ts'
+import type { ProcessOptions } from './network/processes.ts'
+import type { Message, MessageOf } from './shard/messages.ts'
+import type { OptimizerOptions } from './shard/optimizers.ts'
+import { resolveSpec } from './shard/spec.ts'
+
+export interface EmbeddingTable {
+  readonly rows: number
+  /** Rows start uniform in [-scale, scale); default 1 / sqrt(rows), the DLRM's. */
+  readonly scale?: number
+}
+
+export interface ShardOptions {
+  /** Tables of one width, laid end to end: ids of the second begin where the first's end. */
+  readonly tables: readonly EmbeddingTable[]
+  /** Values a row. */
+  readonly d: number
+  /** Data rows a stripe; default 4. */
+  readonly k?: number
+  /** Servers that may be lost at once: 0 (unprotected), 1 (XOR) or 2 (P + Q); default 1. */
+  readonly r?: number
+  /** Default k + r. */
+  readonly servers?: number
+  /** Default Adagrad with learning rate 0.01. */
+  readonly optimizer?: OptimizerOptions
+  /** Of initial values and of the order of rows; default 0. */
+  readonly seed?: number
+  /** 'process': each shard in a process of its own on this machine. 'memory': in this thread. Default 'process'. */
+  readonly where?: 'process' | 'memory'
+  /**
+   * 'sync' (default): a push resolves when its differences are at every parity; nothing acknowledged is lost with up to r
+   * servers. 'async': at once; a server's death can lose what its peers had not yet received, at most `logBytes` a peer.
+   */
+  readonly acknowledgement?: 'sync' | 'async'
+  /** Most bytes of unacknowledged differences to a peer before pushes wait; default 64 MiB. */
+  readonly logBytes?: number
+  /** Recovery in the background; default 256 rows a step with 1 ms between. */
+  readonly sweep?: { readonly stripes?: number; readonly pause?: number }
+  /** Failure detection; default a heartbeat every 100 ms, dead after 5 without an answer. */
+  readonly heartbeat?: { readonly interval?: number; readonly missed?: number }
+  /** Processes that stand by; default 1. */
+  readonly spares?: number
+}
+
+/** What one server counts since its process began. */
+export interface ServerReport {
+  /** Data and parity rows still to be recovered. */
+  readonly missingRows: number
+  /** Bytes of data rows, state and versions. */
+  readonly dataBytes: number
+  /** Bytes of parity rows and the versions they contain. */
+  readonly parityBytes: number
+  readonly pulledRows: number
+  readonly pushedRows: number
+  /** Differences sent to parity, and their bytes with heads. */
+  readonly deltaRows: number
+  readonly deltaBytes: number
+  readonly unacknowledgedBytes: number
+  readonly mostUnacknowledgedBytes: number
+}
+
+/** All rows, by id. */
+export interface Snapshot {
+  /** Bits of values and optimizer state: `[rows, width]`. */
+  readonly words: Uint32Array
+  readonly width: number
+  /** Updates of each row. */
+  readonly versions: Uint32Array
+}
+
+export interface ShardStore {
+  readonly layout: Layout
+  readonly d: number
+  /** First id of each table. */
+  readonly offsets: readonly number[]
+  /** Servers replaced so far. */
+  readonly replacements: number
+  /**
+   * Reads rows.
+   *
+   * @returns `[ids.length, d]`
+   * @throws FtError `INVALID_ARGUMENT` for ids out of range, `UNRECOVERABLE` when the cluster cannot go on
+   */
+  pull(ids: Uint32Array): Promise<Float32Array>
+  /**
+   * Applies the optimizer to rows. Ids should be distinct; a repeated id is updated once a mention.
+   *
+   * @param gradients - `[ids.length, d]`
+   * @throws FtError `INVALID_ARGUMENT` when an id is out of range or a gradient is not finite: then nothing is applied;
+   * `SHAPE_MISMATCH`, `UNRECOVERABLE`
+   */
+  push(ids: Uint32Array, gradients: Float32Array): Promise<void>
+  /** Reads every row; consistent when nothing is being pushed. Recovers rows that are missing. */
+  snapshot(): Promise<Snapshot>
+  report(): Promise<ServerReport[]>
+  /** Resolves when every row of every server is recovered; to the ids that could not be and started over. */
+  recovered(): Promise<number[]>
+  /** Ends a server at once (SIGKILL), to see that it does not matter. */
+  kill(server: number): void
+  /** Stops a server's process (SIGSTOP), as a hung machine would be. `UNSUPPORTED` in memory. */
+  pause(server: number): void
+  close(): Promise<void>
+}
+
+const rowsAQuestion = 65_536
+
+/**
+ * Starts the shards of a run.
+ *
+ * Memory: (1 + r / k) x rows x (d + state) x 4 bytes, 4 bytes of version a row and 4 k a parity row.
+ * Shards of one machine share its fate: this protects against processes that die.
+ *
+ * @throws FtError `INVALID_ARGUMENT`, `IO` when a process cannot be started
+ */
+export async function openShards(options: ShardOptions): Promise<ShardStore> {
+  const { k = 4, r = 1, seed = 0, where = 'process', acknowledgement = 'sync', logBytes = 64 * 2 ** 20 } = options
+  const { servers = k + r, optimizer = { name: 'adagrad', learningRate: 0.01 } } = options
+  assertOneOf(where, { where: 'openShards', argument: 'where', values: ['process', 'memory'] })
+  assertOneOf(acknowledgement, { where: 'openShards', argument: 'acknowledgement', values: ['sync', 'async'] })
+  if (!Array.isArray(options.tables)) {
+    throw invalidArgument({ where: 'openShards', argument: 'tables' }, 'an array of tables', options.tables)
+  }
+  const ranges = options.tables.map(({ rows, scale = 1 / Math.sqrt(rows) }) => ({ rows, scale }))
+  const spec = resolveSpec({ k, r, servers, d: options.d, ranges, optimizer, seed, acknowledgement, logBytes })
+  const timing = processOptions(options)
+
+  let replacements = 0
+  let cluster: Cluster | undefined
+  const client = createClient({ spec, send: (server, message) => cluster?.send(server, message) })
+  const events: ClusterEvents = {
+    message: (server, message) => client.receive(server, message),
+    renewed(server) {
+      replacements++
+      client.renewed(server)
+    },
+    failed: (error) => client.fail(error),
+  }
+  cluster = where === 'memory' ? startInMemory(spec, events, timing.sweep) : await openProcesses(spec, events, timing)
+
+  const report = async (): Promise<ServerReport[]> => {
+    const question = { type: 'status', id: 0 } as const
+    const all = Array.from({ length: servers }, (_, server) => client.ask(server, question))
+    return (await Promise.all(all)).map(reportOf)
+  }
+  const checkServer = (server: number, what: string): void =>
+    assertInteger(server, { where: what, argument: 'server', min: 0, max: servers - 1 })
+  let offset = 0
+  return {
+    layout: spec.layout,
+    d: spec.d,
+    offsets: ranges.map(({ rows }) => (offset += rows) - rows),
+    get replacements() {
+      return replacements
+    },
+    pull: (ids) => client.pull(ids),
+    push: (ids, gradients) => client.push(ids, gradients),
+    report,
+    async recovered() {
+      while ((await report()).some(({ missingRows }) => missingRows > 0)) await delay(5)
+      const question = { type: 'snapshot', id: 0, first: 0, count: 0 } as const
+      const all = Array.from({ length: servers }, (_, server) => client.ask(server, question))
+      return (await Promise.all(all)).flatMap((message) => Array.from((message as MessageOf<'rowBits'>).lost))
+    },
+    async snapshot() {
+      while ((await report()).some(({ missingRows }) => missingRows > 0)) await delay(5)
+      const words = new Uint32Array(spec.layout.rows * spec.width)
+      const versions = new Uint32Array(spec.layout.rows)
+      for (let server = 0; server < servers; server++) {
+        for (let first = 0; first < spec.layout.dataRows; first += rowsAQuestion) {
+          const part = (await client.ask(server, {
+            type: 'snapshot',
+            id: 0,
+            first,
+            count: rowsAQuestion,
+          })) as MessageOf<'rowBits'>
+          part.versions.forEach((version, i) => {
+            const id = spec.layout.idOf(spec.layout.dataPlace(server, first + i))
+            if (id < 0) return
+            versions[id] = version
+            words.set(part.words.subarray(i * spec.width, (i + 1) * spec.width), id * spec.width)
+          })
+        }
+      }
+      return { words, width: spec.width, versions }
+    },
+    kill(server) {
+      checkServer(server, 'kill')
+      cluster.kill(server)
+    },
+    pause(server) {
+      checkServer(server, 'pause')
+      if (cluster.pause === undefined) {
+        throw new FtError('UNSUPPORTED', "pause: shards in memory have no process; open with `where: 'process'`", {})
+      }
+      cluster.pause(server)
+    },
+    async close() {
+      client.fail(new FtError('ABORTED', 'openShards: the store was closed; open another', {}))
+      await cluster.close()
+    },
+  }
+}
+
+/** Processes need Node: loaded when asked for, so that a page can use shards in memory. */
+async function openProcesses(
+  ...args: Parameters<typeof import('./network/processes.ts').startProcesses>
+): Promise<Cluster> {
+  const { startProcesses } = await import('./network/processes.ts')
+  return startProcesses(...args)
+}
+
+function processOptions({ sweep = {}, heartbeat = {}, spares = 1 }: ShardOptions): ProcessOptions {
+  const { stripes = 256, pause = 1 } = sweep
+  const { interval = 100, missed = 5 } = heartbeat
+  const where = 'openShards'
+  assertInteger(stripes, { where, argument: 'sweep.stripes', min: 1, max: 1_000_000 })
+  assertInteger(pause, { where, argument: 'sweep.pause', min: 0, max: 60_000 })
+  assertNumber(interval, { where, argument: 'heartbeat.interval', min: 1 })
+  assertInteger(missed, { where, argument: 'heartbeat.missed', min: 1 })
+  assertInteger(spares, { where, argument: 'spares', min: 0, max: 64 })
+  return { sweep: { stripes, pause }, heartbeat: interval, missed, spares }
+}
+
+function reportOf(message: Message): ServerReport {
+  const { values } = message as MessageOf<'counts'>
+  const numbers = new Float64Array(values.slice().buffer)
+  const [missingRows, dataBytes, parityBytes, pulledRows, pushedRows, deltaRows, deltaBytes, now, most] =
+    numbers as unknown as [number, number, number, number, number, number, number, number, number]
+  return {
+    missingRows,
+    dataBytes,
+    parityBytes,
+    pulledRows,
+    pushedRows,
+    deltaRows,
+    deltaBytes,
+    unacknowledgedBytes: now,
+    mostUnacknowledgedBytes: most,
+  }
+}
+
+const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
