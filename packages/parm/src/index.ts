@@ -35,3 +35,11 @@ export {
   type Parameters,
   type WireTensor,
 } from './oip/message.ts'
+
+export { createGateway, type Gateway, type GatewayOptions, type GatewaySnapshot } from './gateway/gateway.ts'
+export { type InstanceSpec, type ServerSpec, type WorkerSpec } from './gateway/instances.ts'
+export { type ModelFactory, type ServedModel, type WorkerModel } from './workers/served.ts'
+export { startWorker, type StartWorkerOptions, type WorkerProcess } from './workers/spawn.ts'
+export { denseFromTorch, fingerprintOf, type DenseLayer } from './models/dense.ts'
+export { readModelFolder, writeModelFolder, type ModelManifest, type ParityBinding } from './models/folder.ts'
+export { createDenseRunner } from './workers/denseModel.ts'

@@ -1,0 +1,322 @@
+// The gateway: the Open Inference Protocol in front, instances that speak it behind, coding groups between.
+import { FtError, assertInteger } from '@ft/core'
+import type { Code } from '../codes/code.ts'
+import type { NamedTensor, Quality } from '../named.ts'
+import { OipError } from '../oip/error.ts'
+import { toNamedTensor, toWireTensor, type InferRequest, type InferResponse } from '../oip/message.ts'
+import { startOipServer, type InferContext, type ModelMetadata, type OipServerOptions } from '../oip/server.ts'
+import { systemClock } from '../serving/clock.ts'
+import type { Answer, Task } from '../serving/group.ts'
+import type { Policy } from '../serving/policy.ts'
+import { createCoordinator, type Coordinator, type CoordinatorEvent } from '../serving/serveGroup.ts'
+import { checkSignature } from './signature.ts'
+import { keepRunning, metadataWhenReady, openInstance, type InstanceSpec, type OpenInstance } from './instances.ts'
+import { createPool, type Pool } from './pool.ts'
+import { joinRows, splitRows } from './rows.ts'
+
+export interface GatewayOptions extends OipServerOptions {
+  /** The model's name in front, and behind where an instance does not say otherwise. */
+  readonly model: string
+  readonly instances: readonly InstanceSpec[]
+  /** Instances of the code's parity model; by its name when there are several. */
+  readonly parityInstances?: readonly InstanceSpec[] | Readonly<Record<string, readonly InstanceSpec[]>>
+  /** Absent: no redundancy. */
+  readonly code?: Code
+  readonly policy: Policy
+  /** Milliseconds until a query is answered whatever happens; `ft.deadlineMs` of a request shortens it. Default 1000. */
+  readonly deadlineMs?: number
+  /** Default 50. */
+  readonly maxGroupWaitMs?: number
+  /** Units that may wait for an instance before requests are refused with 429. Default 1000. */
+  readonly queueLimit?: number
+  /** Outputs for a row that no answer was found for by its deadline. Absent: such a request gets 504. */
+  readonly defaultOutputs?: readonly NamedTensor[]
+  /** Milliseconds that instances may take to become ready. Default 30,000. */
+  readonly startTimeoutMs?: number
+}
+
+export interface GatewaySnapshot {
+  readonly counts: Readonly<Partial<Record<CoordinatorEvent, number>>>
+  readonly openQueries: number
+  readonly openGroups: number
+  readonly queued: number
+  readonly instances: readonly {
+    readonly name: string
+    readonly model: string
+    readonly out: boolean
+    readonly outstanding: number
+    readonly answered: number
+    readonly failed: number
+    readonly latencyMs: number
+    /** Of a worker of the gateway's own. */
+    readonly pid: number | undefined
+  }[]
+}
+
+export interface Gateway {
+  /** Where it listens. */
+  readonly url: string
+  snapshot(): GatewaySnapshot
+  /** Refuses new requests, answers those in progress, ends its workers. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a gateway: resolves when all instances are ready and it listens.
+ *
+ * Every response carries `ft.quality` ('exact', 'reconstructed', 'default'; the worst of its rows, all of them in
+ * `ft.qualities` when there are several) and `ft.group`. A request with `ft.allowDegraded: false` gets exact answers or
+ * 504. Inputs that cannot be summed pass through uncoded.
+ *
+ * @throws FtError `FINGERPRINT_MISMATCH` when a parity instance serves the parity model of another base model or code,
+ * `IO` when an instance does not become ready, `INVALID_ARGUMENT`
+ */
+export async function createGateway(options: GatewayOptions): Promise<Gateway> {
+  const { model, code, policy, deadlineMs = 1000, maxGroupWaitMs, queueLimit = 1000, startTimeoutMs = 30_000 } = options
+  assertInteger(queueLimit, { where: 'createGateway', argument: 'queueLimit', min: 1 })
+  const clock = systemClock()
+  const stopping = new AbortController()
+  const opened: OpenInstance[] = []
+  const pools = new Map<string, Pool>()
+  const counts: Partial<Record<CoordinatorEvent, number>> = {}
+  try {
+    for (const [pool, specs] of poolsOf(options)) {
+      if (specs.length === 0)
+        throw new FtError('INVALID_ARGUMENT', `createGateway: '${pool}' must have at least one instance`, { pool })
+      const started = await Promise.allSettled(
+        specs.map((spec, i) => openInstance(spec, { name: `${pool}-${i}`, model: pool === 'base' ? model : pool })),
+      )
+      const own = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+      opened.push(...own)
+      for (const result of started) if (result.status === 'rejected') throw result.reason
+      pools.set(pool, createPool({ instances: own.map(({ instance }) => instance), clock }))
+    }
+    const metadata = await checkInstances({ pools, code, timeoutMs: startTimeoutMs, signal: stopping.signal })
+    const base = pools.get('base') as Pool
+    for (const open of opened) {
+      const pool = [...pools.values()].find(({ instances }) => instances.includes(open.instance))
+      if (pool) keepRunning(open, { pool, stopped: stopping.signal })
+    }
+
+    const coordinator = createCoordinator({
+      ...(code ? { code } : {}),
+      ...(maxGroupWaitMs === undefined ? {} : { maxGroupWaitMs }),
+      policy,
+      clock,
+      deadlineMs,
+      defer: (work) => void setImmediate(work),
+      count: (event) => {
+        counts[event] = (counts[event] ?? 0) + 1
+      },
+      dispatch: (task, { done, failed }) => void runTask(pools, task).then(done, failed),
+    })
+    const front = createFront({
+      options,
+      metadata,
+      coordinator,
+      base,
+      deadlineMs,
+      queueLimit,
+      stopping: stopping.signal,
+    })
+    const server = await startOipServer(front, options)
+    return {
+      url: server.url,
+      snapshot: () => ({
+        counts: { ...counts },
+        openQueries: coordinator.open().queries,
+        openGroups: coordinator.open().groups,
+        queued: [...pools.values()].reduce((sum, pool) => sum + pool.queued(), 0),
+        instances: opened.map(
+          ({ instance: { name, model: served, out, outstanding, answered, failed, latencyMs }, process }) => ({
+            name,
+            model: served,
+            out,
+            outstanding,
+            answered,
+            failed,
+            latencyMs,
+            pid: process?.pid,
+          }),
+        ),
+      }),
+      async close() {
+        stopping.abort()
+        await server.close()
+        coordinator.stop()
+        await endAll(pools, opened)
+      },
+    }
+  } catch (error) {
+    stopping.abort()
+    await endAll(pools, opened)
+    throw error
+  }
+}
+
+function poolsOf({ instances, parityInstances = [], code }: GatewayOptions): [string, readonly InstanceSpec[]][] {
+  const names = new Set(Array.from({ length: code?.n ?? 1 }, (_, slot) => code?.modelFor(slot) ?? 'base'))
+  names.delete('base')
+  const given = Array.isArray(parityInstances)
+    ? Object.fromEntries([...names].slice(0, 1).map((name) => [name, parityInstances as readonly InstanceSpec[]]))
+    : (parityInstances as Readonly<Record<string, readonly InstanceSpec[]>>)
+  return [
+    ['base', instances],
+    ...[...names].map((name): [string, readonly InstanceSpec[]] => [name, given[name] ?? []]),
+  ]
+}
+
+async function checkInstances(o: {
+  pools: ReadonlyMap<string, Pool>
+  code: Code | undefined
+  timeoutMs: number
+  signal: AbortSignal
+}): Promise<ModelMetadata> {
+  const found = new Map<string, ModelMetadata[]>()
+  for (const [name, { instances }] of o.pools)
+    found.set(name, await Promise.all(instances.map((instance) => metadataWhenReady(instance, o))))
+  return checkSignature(found, o.code)
+}
+
+async function endAll(pools: ReadonlyMap<string, Pool>, opened: readonly OpenInstance[]): Promise<void> {
+  for (const pool of pools.values()) pool.close()
+  await Promise.all(opened.flatMap(({ process }) => process?.stop() ?? []))
+  await Promise.all(opened.map(({ instance }) => instance.client.close()))
+}
+
+async function runTask(
+  pools: ReadonlyMap<string, Pool>,
+  { model, inputs, signal, placed }: Task,
+): Promise<NamedTensor[]> {
+  const pool = pools.get(model) as Pool
+  const { outputs } = await pool.run({ inputs: inputs.map(toWireTensor), headers: {}, signal, placed })
+  return outputs.map((output) => {
+    const tensor = toNamedTensor(output)
+    if (!tensor)
+      throw new FtError(
+        'CORRUPT_DATA',
+        `gateway: output '${output.name}' must be of the type that the metadata says`,
+        {},
+      )
+    return tensor
+  })
+}
+
+interface FrontOptions {
+  readonly options: GatewayOptions
+  readonly metadata: ModelMetadata
+  readonly coordinator: Coordinator
+  readonly base: Pool
+  readonly deadlineMs: number
+  readonly queueLimit: number
+  readonly stopping: AbortSignal
+}
+
+/** What clients see. */
+function createFront({ options, metadata, coordinator, base, deadlineMs, queueLimit, stopping }: FrontOptions) {
+  const { model, defaultOutputs } = options
+  const codedOutputs = metadata.outputs.every(
+    ({ datatype }) => !['BYTES', 'INT64', 'UINT64', 'FP16', 'BF16', 'BOOL'].includes(datatype),
+  )
+
+  async function infer(
+    _model: string,
+    { request, context }: { request: InferRequest; context: InferContext },
+  ): Promise<InferResponse> {
+    if (stopping.aborted) throw new OipError(503, 'the gateway is closing', { retryAfter: 1 })
+    const rows = codedOutputs ? splitRows(request.inputs) : undefined
+    if (base.queued() + (rows?.length ?? 1) > queueLimit)
+      throw new OipError(429, 'too many requests are waiting', { retryAfter: 1 })
+    checkInputs(request, metadata)
+    const hints = readHints(request, deadlineMs)
+    if (!rows) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
+    const answers = await Promise.all(
+      rows.map((inputs) => coordinator.submit({ inputs, ...hints, signal: context.signal })),
+    )
+    return respond(request, { answers, allowDegraded: hints.allowDegraded })
+  }
+
+  function respond(
+    request: InferRequest,
+    { answers, allowDegraded }: { answers: readonly Answer[]; allowDegraded: boolean },
+  ): InferResponse {
+    const outputs = answers.map((answer) => {
+      const found = answer.outputs ?? (allowDegraded ? defaultOutputs : undefined)
+      if (!found) throw new OipError(504, 'no answer by the deadline')
+      return found
+    })
+    const qualities = answers.map(({ quality }) => quality)
+    const groups = answers.map(({ group }) => group)
+    return {
+      modelName: model,
+      ...(request.id === undefined ? {} : { id: request.id }),
+      parameters: {
+        'ft.quality': worst(qualities),
+        'ft.group': groups.length === 1 ? (groups[0] as number) : groups.join(','),
+        ...(qualities.length > 1 ? { 'ft.qualities': qualities.join(',') } : {}),
+      },
+      outputs: joinRows(outputs, metadata.outputs),
+    }
+  }
+
+  /** Inputs that no code can sum: on one instance, or on a second when the first fails. */
+  async function passThrough(
+    request: InferRequest,
+    o: { context: InferContext; deadlineMs: number },
+  ): Promise<InferResponse> {
+    const timeout = AbortSignal.timeout(Math.ceil(o.deadlineMs))
+    const signal = AbortSignal.any([timeout, o.context.signal])
+    try {
+      const response = await base.run({ inputs: request.inputs, headers: o.context.headers, signal, placed: new Set() })
+      return {
+        ...response,
+        modelName: model,
+        ...(request.id === undefined ? {} : { id: request.id }),
+        parameters: { ...response.parameters, 'ft.quality': 'exact' },
+      }
+    } catch (error) {
+      if (timeout.aborted) throw new OipError(504, 'no answer by the deadline', { cause: error })
+      throw error
+    }
+  }
+
+  return {
+    name: 'ft-parm',
+    version: '1',
+    ready: () => !stopping.aborted && base.instances.some(({ out }) => !out),
+    metadata: (name: string) => (name === model ? { ...metadata, name: model } : undefined),
+    infer,
+  }
+}
+
+/** @throws OipError 400 unless the inputs are those of the model */
+function checkInputs({ inputs }: InferRequest, metadata: ModelMetadata): void {
+  for (const expected of metadata.inputs) {
+    const input = inputs.find(({ name }) => name === expected.name)
+    if (!input) throw new OipError(400, `inputs: '${expected.name}' is missing`)
+    const fits =
+      input.shape.length === expected.shape.length &&
+      expected.shape.every((size, axis) => size === -1 || size === input.shape[axis])
+    if (input.datatype !== expected.datatype || !fits)
+      throw new OipError(
+        400,
+        `inputs: '${input.name}' must be ${expected.datatype} [${expected.shape.join(', ')}], got ${input.datatype} [${input.shape.join(', ')}]`,
+      )
+  }
+  const unknown = inputs.find(({ name }) => !metadata.inputs.some((expected) => expected.name === name))
+  if (unknown) throw new OipError(400, `inputs: the model has no input '${unknown.name.slice(0, 100)}'`)
+}
+
+function readHints({ parameters }: InferRequest, longestMs: number): { allowDegraded: boolean; deadlineMs: number } {
+  const allowDegraded = parameters['ft.allowDegraded'] ?? true
+  if (typeof allowDegraded !== 'boolean') throw new OipError(400, 'parameters.ft.allowDegraded must be true or false')
+  const deadlineMs = parameters['ft.deadlineMs'] ?? longestMs
+  if (typeof deadlineMs !== 'number' || !(deadlineMs > 0))
+    throw new OipError(400, 'parameters.ft.deadlineMs must be a positive number')
+  return { allowDegraded, deadlineMs: Math.min(deadlineMs, longestMs) }
+}
+
+function worst(qualities: readonly Quality[]): Quality {
+  for (const quality of ['default', 'reconstructed'] as const) if (qualities.includes(quality)) return quality
+  return 'exact'
+}

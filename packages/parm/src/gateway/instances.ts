@@ -1,0 +1,138 @@
+// Instances as a gateway is given them: addresses of servers, or models to run in worker processes of its own.
+import { FtError } from '@ft/core'
+import { createOipClient } from '../oip/client.ts'
+import type { ModelMetadata } from '../oip/server.ts'
+import { startWorker, type WorkerProcess } from '../workers/spawn.ts'
+import type { WorkerModel } from '../workers/served.ts'
+import type { Instance, Pool } from './pool.ts'
+
+interface CommonSpec {
+  readonly name?: string
+  /** Instances that fail together share one; a group is spread over domains. Default: its own. */
+  readonly domain?: string
+  /** Units in progress at a time. Default 1 for workers, 16 for servers. */
+  readonly concurrency?: number
+}
+
+export interface ServerSpec extends CommonSpec {
+  /** 'http://host:port' of an Open Inference Protocol server. */
+  readonly url: string
+  /** The model's name there. Default: the gateway's. */
+  readonly model?: string
+}
+
+export interface WorkerSpec extends CommonSpec {
+  readonly worker: WorkerModel
+  /** Default: the entry in this package's build. */
+  readonly workerFile?: string
+}
+
+export type InstanceSpec = ServerSpec | WorkerSpec
+
+/** An instance with the process behind it, when it is the gateway's own. */
+export interface OpenInstance {
+  readonly instance: Instance
+  readonly spec: InstanceSpec
+  process: WorkerProcess | undefined
+}
+
+export async function openInstance(
+  spec: InstanceSpec,
+  { name, model }: { name: string; model: string },
+): Promise<OpenInstance> {
+  const process =
+    'worker' in spec
+      ? await startWorker({
+          model: spec.worker,
+          ...(spec.workerFile === undefined ? {} : { workerFile: spec.workerFile }),
+        })
+      : undefined
+  const own = spec.name ?? name
+  const concurrency = spec.concurrency ?? (process ? 1 : 16)
+  const instance: Instance = {
+    name: own,
+    domain: spec.domain ?? own,
+    model: 'url' in spec ? (spec.model ?? model) : model,
+    concurrency,
+    client: clientOf(spec, process, concurrency),
+    outstanding: 0,
+    out: false,
+    failuresInRow: 0,
+    answered: 0,
+    failed: 0,
+    latencyMs: 0,
+  }
+  return { instance, spec, process }
+}
+
+function clientOf(spec: InstanceSpec, process: WorkerProcess | undefined, concurrency: number) {
+  // One connection more than units: probes must not wait behind them
+  const connections = concurrency + 1
+  return process
+    ? createOipClient(process.address, { connections, binary: true })
+    : createOipClient((spec as ServerSpec).url, { connections })
+}
+
+/** Starts a worker again whenever it ends, until told to stop. Waits longer after each end, to 5 s. */
+export function keepRunning(open: OpenInstance, { pool, stopped }: { pool: Pool; stopped: AbortSignal }): void {
+  if (!open.process) return
+  let delayMs = 50
+  const again = async (): Promise<void> => {
+    for (;;) {
+      await open.process?.exited
+      if (stopped.aborted) return
+      open.instance.out = true
+      await open.process?.stop()
+      await pause(delayMs, stopped)
+      if (stopped.aborted) return
+      delayMs = Math.min(5000, delayMs * 2)
+      const { worker, workerFile } = open.spec as WorkerSpec
+      const next = await startWorker({ model: worker, ...(workerFile === undefined ? {} : { workerFile }) }).catch(
+        () => undefined,
+      )
+      if (!next) continue
+      open.process = next
+      if (stopped.aborted) return next.stop()
+      await open.instance.client.close()
+      open.instance.client = clientOf(open.spec, next, open.instance.concurrency)
+      pool.restore(open.instance)
+    }
+  }
+  void again()
+}
+
+/** Waits until an instance is ready and has its model. @throws FtError `IO` when it takes too long */
+export async function metadataWhenReady(
+  { client, model, name }: Instance,
+  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+): Promise<ModelMetadata> {
+  const until = Date.now() + timeoutMs
+  for (;;) {
+    const ready = await client.ready(signal).catch(() => false)
+    if (ready) {
+      const metadata = await client.metadata(model, signal)
+      if (metadata) return metadata
+      throw new FtError('INVALID_ARGUMENT', `createGateway: instance ${name} must have the model '${model}'`, {
+        instance: name,
+        model,
+      })
+    }
+    if (Date.now() > until || signal.aborted)
+      throw new FtError('IO', `createGateway: instance ${name} must be ready within ${timeoutMs} ms`, {
+        instance: name,
+      })
+    await pause(50, signal)
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms)
+    function done() {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    signal.addEventListener('abort', done, { once: true })
+  })
+}

@@ -1,0 +1,213 @@
+// The instances of one model: a shared queue from which the least busy healthy instance takes the next unit (the paper's
+// single queue), and what happens to an instance that fails or falls silent.
+import { FtError, isFtError } from '@ft/core'
+import type { OipClient } from '../oip/client.ts'
+import { OipError } from '../oip/error.ts'
+import type { InferResponse, WireTensor } from '../oip/message.ts'
+import type { Clock } from '../serving/clock.ts'
+
+/** One instance behind the gateway. Units in progress never exceed `concurrency`. */
+export interface Instance {
+  readonly name: string
+  /** Instances of one domain fail together, such as those of one host. */
+  readonly domain: string
+  readonly model: string
+  readonly concurrency: number
+  client: OipClient
+  outstanding: number
+  /** Out of use until a probe succeeds. */
+  out: boolean
+  failuresInRow: number
+  answered: number
+  failed: number
+  /** Moving average of the latency, weight 1/16. */
+  latencyMs: number
+}
+
+export interface Job {
+  readonly inputs: readonly WireTensor[]
+  readonly headers: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+  /** Domains to avoid while there are others; the chosen one is added. */
+  readonly placed: Set<string>
+}
+
+export interface Pool {
+  readonly instances: readonly Instance[]
+  /** Runs a unit; once more on another instance when the first fails. */
+  run(job: Job): Promise<InferResponse>
+  queued(): number
+  /** Puts an instance back to use after it was replaced. */
+  restore(instance: Instance): void
+  /** Fails what is queued and stops probing. */
+  close(): void
+}
+
+export interface PoolOptions {
+  readonly instances: readonly Instance[]
+  readonly clock: Clock
+  /** Milliseconds between probes of an instance that is out. Default 100. */
+  readonly probeEveryMs?: number
+}
+
+interface Waiting {
+  readonly job: Job
+  readonly resolve: (response: InferResponse) => void
+  readonly reject: (error: unknown) => void
+  attempts: number
+  readonly unlisten: () => void
+}
+
+/** Failed answers in a row after which an instance that can still be reached is left alone for a while. */
+const REFUSALS = 3
+/** A unit given up after this many average latencies makes its instance suspect. */
+const LATE = 3
+const PROBE_TIMEOUT_MS = 1000
+
+export function createPool({ instances, clock, probeEveryMs = 100 }: PoolOptions): Pool {
+  const queue: Waiting[] = []
+  const timers = new Set<() => void>()
+  let closed = false
+
+  function run(job: Job): Promise<InferResponse> {
+    return new Promise((resolve, reject) => {
+      if (job.signal.aborted) return reject(aborted(job.signal))
+      // Exactly this unit leaves the queue, whatever its place
+      const leave = () => {
+        const at = queue.indexOf(waiting)
+        if (at < 0) return
+        queue.splice(at, 1)
+        reject(aborted(job.signal))
+      }
+      job.signal.addEventListener('abort', leave, { once: true })
+      const waiting: Waiting = {
+        job,
+        resolve,
+        reject,
+        attempts: 0,
+        unlisten: () => job.signal.removeEventListener('abort', leave),
+      }
+      queue.push(waiting)
+      pull()
+    })
+  }
+
+  /** Gives units from the head of the queue to instances as long as one is free. */
+  function pull(): void {
+    while (queue.length > 0) {
+      const instance = pick((queue[0] as Waiting).job.placed)
+      if (!instance) return
+      void work(instance, queue.shift() as Waiting)
+    }
+  }
+
+  /** The least busy instance, of a domain that the group does not use yet when there is one as free. */
+  function pick(placed: ReadonlySet<string>): Instance | undefined {
+    let best: Instance | undefined
+    let cost = Infinity
+    for (const instance of instances) {
+      if (instance.out || instance.outstanding >= instance.concurrency) continue
+      // Spreading a group comes first: one instance that falls silent must not take two of its members
+      const own =
+        (placed.has(instance.domain) ? 1 : 0) + instance.outstanding / instance.concurrency + instance.answered * 1e-12
+      if (own < cost) [best, cost] = [instance, own]
+    }
+    return best
+  }
+
+  async function work(instance: Instance, waiting: Waiting): Promise<void> {
+    const { job } = waiting
+    instance.outstanding++
+    waiting.attempts++
+    job.placed.add(instance.domain)
+    const started = clock.now()
+    try {
+      const response = await instance.client.infer(instance.model, {
+        request: { parameters: {}, inputs: job.inputs, binaryOutput: true },
+        headers: job.headers,
+        signal: job.signal,
+      })
+      instance.failuresInRow = 0
+      instance.answered++
+      const latency = clock.now() - started
+      instance.latencyMs = instance.latencyMs === 0 ? latency : instance.latencyMs + (latency - instance.latencyMs) / 16
+      waiting.unlisten()
+      waiting.resolve(response)
+    } catch (error) {
+      onFailure(instance, { waiting, error, ageMs: clock.now() - started })
+    } finally {
+      instance.outstanding--
+      pull()
+    }
+  }
+
+  function onFailure(
+    instance: Instance,
+    { waiting, error, ageMs }: { waiting: Waiting; error: unknown; ageMs: number },
+  ): void {
+    const gaveUp = waiting.job.signal.aborted
+    // The fault is the request's, not the instance's: no other instance would answer differently
+    const refused = error instanceof OipError && error.status < 500
+    if (gaveUp) {
+      if (ageMs > LATE * instance.latencyMs) probe(instance, 0)
+    } else if (!refused) {
+      instance.failed++
+      instance.failuresInRow++
+      if (isFtError(error, 'IO')) probe(instance, 0)
+      else if (instance.failuresInRow >= REFUSALS) probe(instance, 1000)
+    }
+    if (gaveUp || refused || closed || waiting.attempts > 1 || instances.length < 2) {
+      waiting.unlisten()
+      waiting.reject(error)
+    } else queue.unshift(waiting)
+  }
+
+  /** Takes an instance out of use until it answers a health request. */
+  function probe(instance: Instance, delayMs: number): void {
+    if (instance.out || closed) return
+    instance.out = true
+    const attempt = async () => {
+      const timeout = new AbortController()
+      const cancel = clock.schedule(PROBE_TIMEOUT_MS, () => timeout.abort())
+      const ready = await instance.client.ready(timeout.signal).catch(() => false)
+      cancel()
+      if (ready) restore(instance)
+      else if (instance.out) later(probeEveryMs, () => void attempt())
+    }
+    later(delayMs, () => void attempt())
+  }
+
+  function later(delayMs: number, callback: () => void): void {
+    if (closed) return
+    const cancel = clock.schedule(delayMs, () => {
+      timers.delete(cancel)
+      callback()
+    })
+    timers.add(cancel)
+  }
+
+  function restore(instance: Instance): void {
+    instance.out = false
+    instance.failuresInRow = 0
+    pull()
+  }
+
+  return {
+    instances,
+    run,
+    queued: () => queue.length,
+    restore,
+    close() {
+      closed = true
+      for (const cancel of timers) cancel()
+      for (const { reject, unlisten } of queue.splice(0)) {
+        unlisten()
+        reject(new FtError('ABORTED', 'gateway: closing', {}))
+      }
+    },
+  }
+}
+
+function aborted(signal: AbortSignal): FtError {
+  return new FtError('ABORTED', 'gateway: no longer needed', {}, { cause: signal.reason })
+}

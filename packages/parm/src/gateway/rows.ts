@@ -1,0 +1,57 @@
+// The coding unit is a row: a request of b rows becomes b queries, their answers one response again.
+import { FtError } from '@ft/core'
+import type { NamedTensor } from '../named.ts'
+import { datatypeOf, datatypes, viewAs } from '../oip/datatypes.ts'
+import { toNamedTensor, type WireTensor } from '../oip/message.ts'
+
+/**
+ * The rows of a request, each tensor `[b, ...]` cut to `[1, ...]` without copying; undefined when they cannot be coded:
+ * no common first axis, or elements that no code can sum.
+ */
+export function splitRows(inputs: readonly WireTensor[]): NamedTensor[][] | undefined {
+  const tensors: NamedTensor[] = []
+  for (const input of inputs) {
+    const tensor = toNamedTensor(input)
+    if (!tensor || ['bool', 'float16', 'bfloat16'].includes(tensor.dtype)) return undefined
+    tensors.push(tensor)
+  }
+  const rows = tensors[0]?.shape[0]
+  if (rows === undefined || rows === 0 || tensors.some(({ shape }) => shape[0] !== rows)) return undefined
+  if (rows === 1) return [tensors]
+  return Array.from({ length: rows }, (_, row) =>
+    tensors.map(({ name, dtype, shape, data }) => {
+      const size = data.length / rows
+      return { name, dtype, shape: [1, ...shape.slice(1)], data: data.subarray(row * size, (row + 1) * size) }
+    }),
+  )
+}
+
+/**
+ * One response from the rows' outputs. A reconstruction is float32; it takes the type of the model's own outputs.
+ *
+ * @throws FtError `SHAPE_MISMATCH` when rows differ in their outputs
+ */
+export function joinRows(
+  rows: readonly (readonly NamedTensor[])[],
+  expected: readonly { name: string; datatype: string }[],
+): WireTensor[] {
+  const first = rows[0] ?? []
+  return first.map((output, t) => {
+    const datatype = expected.find(({ name }) => name === output.name)?.datatype ?? datatypeOf(output.dtype)
+    const type = datatypes[datatype as keyof typeof datatypes]?.dtype ?? output.dtype
+    const length = output.data.length
+    const bytes = new Uint8Array(rows.length * length * datatypes[datatypeOf(type)].bytes)
+    const joined = viewAs(type, bytes)
+    rows.forEach((row, i) => {
+      const own = row[t]
+      if (own?.name !== output.name || own.data.length !== length || own.shape[0] !== 1)
+        throw new FtError(
+          'SHAPE_MISMATCH',
+          `joinRows: every row must have an output '${output.name}' of ${length} elements`,
+          {},
+        )
+      joined.set(own.data, i * length)
+    })
+    return { name: output.name, datatype: datatypeOf(type), shape: [rows.length, ...output.shape.slice(1)], bytes }
+  })
+}

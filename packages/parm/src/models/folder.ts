@@ -1,0 +1,196 @@
+// A model on disk: TensorFlow.js layers files (model.json, weights.bin), which tf.loadLayersModel reads, and a manifest
+// (ft-model.json) that names its fingerprint and, for a parity model, the base model and code it belongs to.
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FtError } from '@ft/core'
+import { assertLayers, fingerprintOf, type DenseLayer } from './dense.ts'
+
+/** What a parity model belongs to. */
+export interface ParityBinding {
+  readonly baseFingerprint: string
+  /** Name of the code, such as 'sum'. */
+  readonly code: string
+  readonly k: number
+}
+
+export interface ModelManifest {
+  readonly schema: 'ft.model'
+  readonly version: 1
+  readonly fingerprint: string
+  readonly parity?: ParityBinding
+}
+
+/** Writes a model folder. @throws FtError `IO` */
+export async function writeModelFolder(
+  folder: string,
+  { layers, parity }: { readonly layers: readonly DenseLayer[]; readonly parity?: ParityBinding },
+): Promise<ModelManifest> {
+  assertLayers(layers, 'writeModelFolder')
+  const manifest: ModelManifest = {
+    schema: 'ft.model',
+    version: 1,
+    fingerprint: fingerprintOf(layers),
+    ...(parity ? { parity } : {}),
+  }
+  const name = (i: number) => `dense_${i + 1}`
+  const config = layers.map(({ weights, relu }, i) => ({
+    class_name: 'Dense',
+    config: {
+      name: name(i),
+      trainable: true,
+      units: weights.shape[1],
+      activation: relu ? 'relu' : 'linear',
+      use_bias: true,
+      ...(i === 0 ? { batch_input_shape: [null, weights.shape[0]], dtype: 'float32' } : {}),
+    },
+  }))
+  const model = {
+    format: 'layers-model',
+    generatedBy: '@ft/parm',
+    convertedBy: null,
+    modelTopology: {
+      class_name: 'Sequential',
+      config: { name: 'model', layers: config },
+      keras_version: 'tfjs-layers 4.22.0',
+      backend: 'tensor_flow.js',
+    },
+    weightsManifest: [
+      {
+        paths: ['weights.bin'],
+        weights: layers.flatMap(({ weights, bias }, i) => [
+          { name: `${name(i)}/kernel`, shape: weights.shape, dtype: 'float32' },
+          { name: `${name(i)}/bias`, shape: bias.shape, dtype: 'float32' },
+        ]),
+      },
+    ],
+  }
+  const bytes = Buffer.concat(
+    layers.flatMap(({ weights, bias }) =>
+      [weights, bias].map(({ data }) => Buffer.from(data.buffer, data.byteOffset, data.byteLength)),
+    ),
+  )
+  try {
+    await mkdir(folder, { recursive: true })
+    await writeFile(join(folder, 'weights.bin'), bytes)
+    await writeFile(join(folder, 'model.json'), JSON.stringify(model))
+    await writeFile(join(folder, 'ft-model.json'), `${JSON.stringify(manifest, null, 2)}\n`)
+  } catch (cause) {
+    throw new FtError('IO', `writeModelFolder: cannot write ${folder}`, { folder }, { cause })
+  }
+  return manifest
+}
+
+/**
+ * Reads a model folder and checks that its weights are those of its manifest.
+ *
+ * @throws FtError `IO`, `CORRUPT_DATA`, `VERSION_UNSUPPORTED`, `UNSUPPORTED` for other layers than dense ones,
+ * `FINGERPRINT_MISMATCH`
+ */
+export async function readModelFolder(folder: string): Promise<{ layers: DenseLayer[]; manifest: ModelManifest }> {
+  const manifest = parseManifest(await readJson(folder, 'ft-model.json'), folder)
+  const model = await readJson(folder, 'model.json')
+  const bytes = await read(folder, 'weights.bin')
+  const layers = layersOf(model, { bytes, folder })
+  const fingerprint = fingerprintOf(layers)
+  if (fingerprint !== manifest.fingerprint)
+    throw new FtError(
+      'FINGERPRINT_MISMATCH',
+      `readModelFolder: ${folder} must hold the model ${manifest.fingerprint}, got ${fingerprint}`,
+      {
+        folder,
+        expected: manifest.fingerprint,
+        got: fingerprint,
+      },
+    )
+  return { layers, manifest }
+}
+
+async function read(folder: string, file: string): Promise<Buffer> {
+  try {
+    return await readFile(join(folder, file))
+  } catch (cause) {
+    throw new FtError('IO', `readModelFolder: cannot read ${join(folder, file)}`, { folder, file }, { cause })
+  }
+}
+
+async function readJson(folder: string, file: string): Promise<unknown> {
+  const text = (await read(folder, file)).toString('utf8')
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new FtError(
+      'CORRUPT_DATA',
+      `readModelFolder: ${join(folder, file)} must be JSON`,
+      { folder, file },
+      { cause },
+    )
+  }
+}
+
+function parseManifest(json: unknown, folder: string): ModelManifest {
+  const parity = field(json, 'parity')
+  const bound =
+    parity === undefined ||
+    (typeof field(parity, 'baseFingerprint') === 'string' &&
+      typeof field(parity, 'code') === 'string' &&
+      Number.isSafeInteger(field(parity, 'k')))
+  if (field(json, 'schema') !== 'ft.model' || !bound || typeof field(json, 'fingerprint') !== 'string')
+    throw new FtError('CORRUPT_DATA', `readModelFolder: ${folder}/ft-model.json must be a manifest of this package`, {
+      folder,
+    })
+  if (field(json, 'version') !== 1)
+    throw new FtError('VERSION_UNSUPPORTED', `readModelFolder: ${folder}/ft-model.json must be of version 1`, {
+      folder,
+      version: field(json, 'version'),
+    })
+  return json as ModelManifest
+}
+
+function layersOf(model: unknown, { bytes, folder }: { bytes: Buffer; folder: string }): DenseLayer[] {
+  const listed = field(field(field(model, 'modelTopology'), 'config'), 'layers')
+  if (!Array.isArray(listed) || listed.length === 0)
+    throw new FtError('CORRUPT_DATA', `readModelFolder: ${folder}/model.json must list layers`, { folder })
+  const specs = field((field(model, 'weightsManifest') as unknown[] | undefined)?.[0], 'weights')
+  if (!Array.isArray(specs) || specs.length !== 2 * listed.length)
+    throw new FtError('CORRUPT_DATA', `readModelFolder: ${folder}/model.json must list a kernel and a bias a layer`, {
+      folder,
+    })
+  let at = 0
+  const take = (spec: unknown) => {
+    const shape = field(spec, 'shape')
+    if (
+      field(spec, 'dtype') !== 'float32' ||
+      !Array.isArray(shape) ||
+      !shape.every((length) => Number.isSafeInteger(length) && length > 0)
+    )
+      throw new FtError('CORRUPT_DATA', `readModelFolder: ${folder}/model.json must describe float32 weights`, {
+        folder,
+      })
+    const size = (shape as number[]).reduce((product, length) => product * length, 1)
+    if (at + 4 * size > bytes.length)
+      throw new FtError(
+        'CORRUPT_DATA',
+        `readModelFolder: ${folder}/weights.bin must have at least ${at + 4 * size} bytes, got ${bytes.length}`,
+        { folder },
+      )
+    const data = new Float32Array(new Uint8Array(bytes.subarray(at, at + 4 * size)).buffer)
+    at += 4 * size
+    return { data, shape: shape as number[], dtype: 'float32' as const }
+  }
+  const layers = listed.map((layer: unknown, i) => {
+    const activation = field(field(layer, 'config'), 'activation')
+    if (field(layer, 'class_name') !== 'Dense' || (activation !== 'relu' && activation !== 'linear'))
+      throw new FtError(
+        'UNSUPPORTED',
+        `readModelFolder: layer ${i} must be dense with ReLU or none; serve other models from a module of yours`,
+        { folder, layer: i },
+      )
+    return { weights: take(specs[2 * i]), bias: take(specs[2 * i + 1]), relu: activation === 'relu' }
+  })
+  assertLayers(layers, 'readModelFolder')
+  return layers
+}
+
+function field(value: unknown, key: string): unknown {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined
+}

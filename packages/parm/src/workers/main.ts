@@ -1,0 +1,39 @@
+// Entry of a worker process: serves one model over the Open Inference Protocol on a local socket, so that an embedded
+// worker is an instance like any other. Ends with its parent.
+import { isAbsolute } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { startOipServer } from '../oip/server.ts'
+import { openDenseModel } from './denseModel.ts'
+import type { ModelFactory, ServedModel, WorkerModel, WorkerOrder } from './served.ts'
+
+async function open(model: WorkerModel): Promise<ServedModel> {
+  if ('folder' in model) return openDenseModel(model.folder)
+  const specifier = isAbsolute(model.module) ? pathToFileURL(model.module).href : model.module
+  const { default: create } = (await import(specifier)) as { default: ModelFactory }
+  return create(model.options)
+}
+
+async function serve({ model, socketPath }: WorkerOrder): Promise<void> {
+  const served = await open(model)
+  await startOipServer(
+    {
+      name: 'ft-parm-worker',
+      version: '1',
+      ready: () => true,
+      metadata: (name) => ({ ...served.metadata, name }),
+      async infer(modelName, { request, context }) {
+        const outputs = await served.infer(request.inputs, { signal: context.signal })
+        return { modelName, outputs, ...(request.id === undefined ? {} : { id: request.id }) }
+      },
+    },
+    { socketPath, maxBodyBytes: 256 << 20 },
+  )
+  process.send?.({ ready: true })
+}
+
+process.once('disconnect', () => process.exit(0))
+serve(JSON.parse(process.argv[2] ?? '{}') as WorkerOrder).catch((error: unknown) => {
+  process.send?.({ failed: error instanceof Error ? error.message : String(error) }, undefined, undefined, () =>
+    process.exit(1),
+  )
+})

@@ -1,0 +1,21 @@
+// A worker module: y = 3 x for FP32 [b, 2], 'echo' semantics for BYTES when `options.bytes` is set; x = 666 crashes the
+// process, x = 555 is never answered.
+export default function create(options = {}) {
+  const form = options.bytes ? { datatype: 'BYTES', shape: [-1] } : { datatype: 'FP32', shape: [-1, 2] }
+  return {
+    metadata: {
+      platform: 'triple',
+      inputs: [{ name: 'x', ...form }],
+      outputs: [{ name: 'y', ...form }],
+      ...(options.properties ? { properties: options.properties } : {}),
+    },
+    infer: ([x]) => {
+      if (options.bytes) return [{ ...x, name: 'y' }]
+      const values = new Float32Array(new Uint8Array(x.bytes).buffer)
+      if (values[0] === 666) process.kill(process.pid, 'SIGKILL')
+      if (values[0] === 555) return new Promise(() => {})
+      if (options.garbage) return [{ name: 'y', datatype: 'FP32', shape: [1, 1], bytes: new Uint8Array(4) }]
+      return [{ ...x, name: 'y', bytes: new Uint8Array(values.map((value) => 3 * value).buffer) }]
+    },
+  }
+}
