@@ -132,18 +132,19 @@ export function createShard(options: ShardOptions): Shard {
 
   /** Tries what waited for a row or for room in a log. */
   function resume(): void {
-    const waitingPulls = pulls
-    pulls = []
-    for (const { worker, message } of waitingPulls) pull(worker, message)
     const waiting = pushes
     pushes = []
     for (const one of waiting) push(one)
+    const waitingPulls = pulls
+    pulls = []
+    for (const { worker, message } of waitingPulls) pull(worker, message)
     answer()
   }
 
   function pull(worker: number, message: MessageOf<'pull'>): void {
     const { rows, id } = message
-    if (!usable(rows)) {
+    // A worker reads what it wrote: its pull does not overtake its push.
+    if (!usable(rows) || pushes.some((waiting) => waiting.worker === worker)) {
       pulls.push({ worker, message })
       recovery.touch(Array.from(rows))
       return

@@ -111,7 +111,8 @@ export function scheduled(
       for (let round = 0; round < 100_000; round++) {
         while (self.deliver()) continue
         await self.turn()
-        if (shards.every((shard) => !shard.step(8)) && channels.every(({ messages }) => messages.length === 0)) return
+        const busy = shards.map((shard) => shard.step(8)).some(Boolean)
+        if (!busy && channels.every(({ messages }) => messages.length === 0)) return
       }
       throw new Error('the shards did not settle')
     },

@@ -1,0 +1,146 @@
+// Training and evaluation of a DLRM whose embeddings live in shards.
+import { FtError, assertInteger, throwIfAborted, type LongRunning, type SyncMatmulEngine } from '@ft/core'
+import { createRandom } from '@ft/core/random'
+import { auc, logLoss } from '@ft/core/statistics'
+import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { createDenseModel, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
+import { distinct, gather } from './dlrm/lookUp.ts'
+import { batchesOf, checkSamples, takeBatch, type Samples } from './dlrm/samples.ts'
+import type { OptimizerOptions } from './shard/optimizers.ts'
+import type { ShardStore } from './store.ts'
+import { trainStep, type StepState } from './trainStep.ts'
+
+export interface StepRecord {
+  readonly step: number
+  /** Mean log loss of the step's batch before its update. */
+  readonly loss: number
+}
+
+export interface TrainOptions extends LongRunning {
+  /** Where the embeddings live: its tables in the order of the data's categorical features. */
+  readonly store: ShardStore
+  /** Default 1. */
+  readonly epochs?: number
+  /** Samples a step; default 128. */
+  readonly batch?: number
+  /** Hidden widths of the bottom network; default [64]. */
+  readonly bottom?: readonly number[]
+  /** Hidden widths of the top network; default [64, 32]. */
+  readonly top?: readonly number[]
+  /** Of the dense network; default Adagrad with learning rate 0.01. */
+  readonly optimizer?: OptimizerOptions
+  /** Of initial weights and of the order of samples; default 0. */
+  readonly seed?: number
+  /** A matrix engine; default the WebAssembly engine on one thread, which the model keeps. */
+  readonly engine?: SyncMatmulEngine
+  /** A model to train on instead of a new one; `bottom`, `top` and `optimizer` are then its own. */
+  readonly model?: DenseModel
+  /** Called after every step. */
+  readonly onStep?: (record: StepRecord) => void
+}
+
+export interface Trained {
+  /** Weights by layer and their optimizer state; it computes with the engine it was made with. */
+  readonly model: DenseModel
+  readonly history: readonly StepRecord[]
+}
+
+/**
+ * Trains a DLRM: bottom network, one embedding a categorical feature, dot interaction, top network, log loss.
+ *
+ * Guarantees: with one trainer and synchronous acknowledgement the model has the same bits whether or not servers died
+ * meanwhile (at most r at once).
+ *
+ * @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT`, `ABORTED`, `UNRECOVERABLE`
+ */
+export async function train(data: Samples, options: TrainOptions): Promise<Trained> {
+  const { store, epochs = 1, batch = 128, seed = 0, signal, onProgress, onStep } = options
+  const { rows, features } = checkSamples(data, 'train')
+  checkTables(data, store, 'train')
+  assertInteger(epochs, { where: 'train', argument: 'epochs', min: 1 })
+  assertInteger(batch, { where: 'train', argument: 'batch', min: 1 })
+  const engine = options.engine ?? createWasmEngine({ threads: 1 })
+  const model = options.model ?? newModel(options, { engine, features, tables: data.categorical.length })
+  const state: StepState = { model, store, pushing: Promise.resolve() }
+  const history: StepRecord[] = []
+  const random = createRandom(seed)
+  const total = epochs * Math.ceil(rows / batch)
+  for (let epoch = 0; epoch < epochs; epoch++) {
+    for (const chosen of batchesOf(rows, { batch, random: random.stream('order', epoch) })) {
+      throwIfAborted(signal, 'train')
+      const loss = await trainStep(state, takeBatch(data, chosen, store.offsets))
+      const record = { step: history.length, loss }
+      history.push(record)
+      onStep?.(record)
+      onProgress?.({ phase: 'train', done: history.length, total, note: `loss ${loss.toFixed(4)}` })
+      await eventsTurn()
+    }
+  }
+  await state.pushing
+  return { model, history }
+}
+
+function newModel(o: TrainOptions, sizes: Pick<DenseModelOptions, 'engine' | 'features' | 'tables'>): DenseModel {
+  return createDenseModel({
+    ...sizes,
+    d: o.store.d,
+    ...(o.bottom ? { bottom: o.bottom } : {}),
+    ...(o.top ? { top: o.top } : {}),
+    optimizer: o.optimizer ?? { name: 'adagrad', learningRate: 0.01 },
+    seed: o.seed ?? 0,
+  })
+}
+
+export interface EvaluateOptions extends LongRunning {
+  readonly store: ShardStore
+  /** Samples a pull; default 2,048. */
+  readonly batch?: number
+}
+
+export interface Evaluation {
+  readonly auc: number
+  readonly logLoss: number
+  /** A sample's probability of label 1. */
+  readonly probabilities: Float32Array
+}
+
+/**
+ * Predicts and scores samples; changes nothing.
+ *
+ * @throws FtError as `train`
+ */
+export async function evaluate(model: DenseModel, data: Samples, options: EvaluateOptions): Promise<Evaluation> {
+  const { store, batch = 2048, signal, onProgress } = options
+  const { rows } = checkSamples(data, 'evaluate')
+  checkTables(data, store, 'evaluate')
+  const probabilities = new Float32Array(rows)
+  for (let start = 0; start < rows; start += batch) {
+    throwIfAborted(signal, 'evaluate')
+    const chosen = Uint32Array.from({ length: Math.min(batch, rows - start) }, (_, i) => start + i)
+    const { dense, ids } = takeBatch(data, chosen, store.offsets)
+    const found = distinct(ids)
+    const embeddings = gather(await store.pull(found.ids), found, store.d)
+    probabilities.set(model.predict({ dense, embeddings }), start)
+    onProgress?.({ phase: 'evaluate', done: start + chosen.length, total: rows })
+  }
+  const labels = Array.from(data.label)
+  return { auc: auc({ scores: probabilities, labels }), logLoss: logLoss({ probabilities, labels }), probabilities }
+}
+
+function checkTables(data: Samples, store: ShardStore, where: string): void {
+  const ends = [...store.offsets.slice(1), store.layout.rows]
+  const sizes = store.offsets.map((offset, t) => ends[t]! - offset)
+  const fits = sizes.length === data.categorical.length && data.categorical.every(({ size }, t) => size <= sizes[t]!)
+  if (fits) return
+  throw new FtError(
+    'SHAPE_MISMATCH',
+    `${where}: the store must have a table of at least [${data.categorical.map(({ size }) => size).join(', ')}] rows, got [${sizes.join(', ')}]; open it with the data's tables`,
+    { sizes },
+  )
+}
+
+/** Lets timers and sockets have their turn, in Node and in pages. */
+function eventsTurn(): Promise<void> {
+  const immediate = (globalThis as { setImmediate?: (run: () => void) => unknown }).setImmediate
+  return new Promise((resolve) => void (immediate === undefined ? setTimeout(resolve, 0) : immediate(resolve)))
+}

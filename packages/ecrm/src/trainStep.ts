@@ -1,0 +1,49 @@
+// One step of training a DLRM on erasure-coded shards: the package's main flow. Steps 1 to 6 are the trainer's; what a push
+// sets off at the shards (the optimizer, the difference, the parity) is in shard/shard.ts and shard/parityRows.ts.
+import type { DenseModel } from './dlrm/denseModel.ts'
+import { distinct, gather, scatterSum } from './dlrm/lookUp.ts'
+import type { Batch } from './dlrm/samples.ts'
+import type { ShardStore } from './store.ts'
+
+export interface StepState {
+  readonly model: DenseModel
+  readonly store: ShardStore
+  /** The push of the step before, still on its way. */
+  pushing: Promise<void>
+}
+
+/**
+ * Trains on one batch.
+ *
+ * The push is left on its way while the next step reads: a server applies a worker's messages in order, so the next pull
+ * sees it, and its way to the parity hides behind the next step's arithmetic.
+ *
+ * Source: ECRM (Liu et al. 2021), section "difference propagation"; DLRM (Naumov et al. 2019).
+ *
+ * @returns mean log loss of the batch before the update
+ */
+export async function trainStep(state: StepState, batch: Batch): Promise<number> {
+  const { model, store } = state
+
+  // 1. The batch's distinct rows, from the shards that hold them; a lost row is decoded when it is asked for.
+  const rows = distinct(batch.ids)
+  const values = await store.pull(rows.ids)
+
+  // 2. Forward: bottom network, dot interaction, top network.
+  // 3. Backward: gradients of the dense parameters and of every embedding.
+  const embeddings = gather(values, rows, store.d)
+  const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels)
+
+  // 4. The dense network is small and stays with the trainer.
+  model.update(gradients.parameters)
+
+  // 5. A row named by several samples gets the sum of their gradients.
+  const ofRows = scatterSum(gradients.embeddings, rows, store.d)
+
+  // 6. The shards apply the optimizer, and send the difference of row and state, bit by bit, to the parity's servers.
+  await state.pushing
+  state.pushing = store.push(rows.ids, ofRows)
+  // A failure is told by the next step, or by whoever awaits the last push.
+  state.pushing.catch(() => undefined)
+  return gradients.loss
+}

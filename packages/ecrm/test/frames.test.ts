@@ -1,0 +1,77 @@
+// Frames: every message comes back, in any pieces; a damaged frame is an error and never a message.
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import { isFtError } from '@ft/core'
+import { createFrameReader, encodeFrame, headerBytes } from '../src/network/codec.ts'
+import { schema, type Message, type MessageType } from '../src/shard/messages.ts'
+
+const word = fc.integer({ min: 0, max: 2 ** 32 - 1 })
+const anyMessage: fc.Arbitrary<Message> = fc.constantFrom(...(Object.keys(schema) as MessageType[])).chain((type) => {
+  const { numbers, arrays } = schema[type]
+  return fc.record({
+    type: fc.constant(type),
+    ...Object.fromEntries(numbers.map((name) => [name, word])),
+    ...Object.fromEntries(arrays.map((name) => [name, fc.uint32Array({ maxLength: 40 })])),
+  }) as unknown as fc.Arbitrary<Message>
+})
+const plain = (messages: readonly Message[]): unknown => JSON.parse(JSON.stringify(messages)) as unknown
+
+it('carries every message, whatever pieces the stream comes in', () => {
+  fc.assert(
+    fc.property(
+      fc.array(anyMessage, { maxLength: 6 }),
+      fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1 }),
+      (messages, cuts) => {
+        const stream = Buffer.concat(messages.map(encodeFrame))
+        const reader = createFrameReader()
+        const got: Message[] = []
+        for (let at = 0, i = 0; at < stream.length; i++) {
+          const end = at + cuts[i % cuts.length]!
+          got.push(...reader.read(stream.subarray(at, end)))
+          at = end
+        }
+        expect(plain(got)).toEqual(plain(messages))
+      },
+    ),
+    { seed: 1, numRuns: 300 },
+  )
+})
+
+it('gives no other message when a bit is flipped or the end is cut', () => {
+  fc.assert(
+    fc.property(anyMessage, fc.nat(), fc.boolean(), (message, where, cut) => {
+      const frame = encodeFrame(message).slice()
+      if (cut) {
+        expect(createFrameReader().read(frame.subarray(0, where % frame.length))).toEqual([])
+        return
+      }
+      const bit = where % (frame.length * 8)
+      frame[bit >> 3]! ^= 1 << (bit & 7)
+      try {
+        // A length made larger waits for more; everything else is found at once (CRC-32 finds every single flip).
+        expect(createFrameReader().read(frame)).toEqual([])
+      } catch (error) {
+        if (!isFtError(error, 'CORRUPT_DATA')) throw error
+      }
+    }),
+    { seed: 2, numRuns: 3_000 },
+  )
+})
+
+it('throws nothing but CORRUPT_DATA at random bytes', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: headerBytes, maxLength: 400 }), (bytes) => {
+      try {
+        expect(createFrameReader().read(bytes)).toEqual([])
+      } catch (error) {
+        if (!isFtError(error, 'CORRUPT_DATA')) throw error
+      }
+    }),
+    { seed: 3, numRuns: 3_000 },
+  )
+})
+
+it('refuses a body larger than allowed before it arrives', () => {
+  const frame = encodeFrame({ type: 'read', id: 1, stripes: new Uint32Array(100) })
+  expect(() => createFrameReader({ largest: 64 }).read(frame.subarray(0, headerBytes))).toThrow(/a body of/)
+})

@@ -1,0 +1,30 @@
+// Run by scripts/packed.mjs from a folder where the packed tarballs are installed, in both module forms.
+const ids = Array.from({ length: 1280 }, (_, i) => (i * 37) % 90)
+const data = { dense: new Float32Array(1280).fill(1), categorical: [{ size: 90, ids }], label: ids.map((id) => id % 2) }
+
+export const checks = {
+  'trains on shard processes and survives a kill': async (load, assert) => {
+    const { openShards, train } = await load('@ft/ecrm')
+    const store = await openShards({ tables: [{ rows: 90 }], d: 4, k: 2, r: 1 })
+    try {
+      const onStep = ({ step }) => step === 3 && store.kill(0)
+      const { history } = await train(data, { store, onStep })
+      assert.equal(history.length, 10)
+      assert.deepEqual(await store.recovered(), [])
+      assert.equal(store.replacements, 1)
+    } finally {
+      await store.close()
+    }
+  },
+  'rebuilds a unit of a code': async (load, assert) => {
+    const { createCode } = await load('@ft/ecrm')
+    const code = createCode({ k: 2, r: 1 })
+    const parity = Uint32Array.of(5 ^ 9)
+    assert.deepEqual(Array.from(code.reconstruct([undefined, Uint32Array.of(9), parity], 0)), [5])
+  },
+  'misuse is an FtError': async (load, assert) => {
+    const { openShards } = await load('@ft/ecrm')
+    const { isFtError } = await load('@ft/core')
+    await assert.rejects(openShards({ tables: [], d: 4 }), (error) => isFtError(error, 'INVALID_ARGUMENT'))
+  },
+}
