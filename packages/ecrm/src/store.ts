@@ -4,7 +4,7 @@ import { createClient } from './client.ts'
 import type { Layout } from './layout.ts'
 import type { Cluster, ClusterEvents } from './network/cluster.ts'
 import { startInMemory } from './network/memory.ts'
-import type { ProcessOptions } from './network/processes.ts'
+import type { ProcessOptions, startProcesses } from './network/processes.ts'
 import type { Message, MessageOf } from './shard/messages.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import { resolveSpec } from './shard/spec.ts'
@@ -130,8 +130,7 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
   const timing = processOptions(options)
 
   let replacements = 0
-  let cluster: Cluster | undefined
-  const client = createClient({ spec, send: (server, message) => cluster?.send(server, message) })
+  const client = createClient({ spec, send: (server, message) => cluster.send(server, message) })
   const events: ClusterEvents = {
     message: (server, message) => client.receive(server, message),
     renewed(server) {
@@ -140,7 +139,8 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
     },
     failed: (error) => client.fail(error),
   }
-  cluster = where === 'memory' ? startInMemory(spec, events, timing.sweep) : await openProcesses(spec, events, timing)
+  const cluster: Cluster =
+    where === 'memory' ? startInMemory(spec, events, timing.sweep) : await openProcesses(spec, events, timing)
 
   const report = async (): Promise<ServerReport[]> => {
     const question = { type: 'status', id: 0 } as const
@@ -207,11 +207,9 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
 }
 
 /** Processes need Node: loaded when asked for, so that a page can use shards in memory. */
-async function openProcesses(
-  ...args: Parameters<typeof import('./network/processes.ts').startProcesses>
-): Promise<Cluster> {
-  const { startProcesses } = await import('./network/processes.ts')
-  return startProcesses(...args)
+async function openProcesses(...args: Parameters<typeof startProcesses>): Promise<Cluster> {
+  const processes = await import('./network/processes.ts')
+  return processes.startProcesses(...args)
 }
 
 function processOptions({ sweep = {}, heartbeat = {}, spares = 1 }: ShardOptions): ProcessOptions {

@@ -40,9 +40,6 @@ it('learns the planted rule', async () => {
   expect(denseAlone).toBeLessThan(best - 0.1)
   expect(scores.auc).toBeGreaterThan(best - 0.05)
 })
-  expect(scores.auc).toBeGreaterThan(0.8)
-  expect(scores.auc).toBeGreaterThan(denseAlone + 0.05)
-})
 
 it.each([
   ['memory', 1, 'adagrad'],

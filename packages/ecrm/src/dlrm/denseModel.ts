@@ -5,7 +5,7 @@ import { createRandom } from '@ft/core/random'
 import type { OptimizerOptions } from '../shard/optimizers.ts'
 import { createDenseOptimizer } from './denseOptimizer.ts'
 import { interact, interactBackward, pairCount } from './interaction.ts'
-import { backward, createLayers, forward, type Layer } from './perceptron.ts'
+import { backward, createLayers, forward } from './perceptron.ts'
 
 export interface DenseModelOptions {
   readonly engine: SyncMatmulEngine
@@ -96,7 +96,7 @@ export function createDenseModel(options: DenseModelOptions): DenseModel {
       const up = backward(engine, above, { outputs: high, gradient, wantInput: true })
       const of = { z0: new Float32Array(z0.length), embeddings: new Float32Array(batch.embeddings.length) }
       interactBackward(sizes, { z0, embeddings: batch.embeddings, gradient: up.input! }, of)
-      const down = backward(engine, below as Layer[], { outputs: low, gradient: of.z0, wantInput: false })
+      const down = backward(engine, below, { outputs: low, gradient: of.z0, wantInput: false })
       return { loss, parameters: [...down.parameters, ...up.parameters], embeddings: of.embeddings }
     },
     update: (gradients) => optimizer.step(gradients),
