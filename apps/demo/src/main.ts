@@ -7,12 +7,13 @@ import { chooseStep } from './steps/choose.ts'
 import { flightsStep, loadFlights, type FlightsLoaded } from './steps/flights.ts'
 import { networkStep } from './steps/network.ts'
 import { protectStep } from './steps/protect.ts'
+import { shardsStep } from './steps/shards.ts'
 import { rankStep } from './steps/rank.ts'
 import { treesStep } from './steps/trees.ts'
 import { trainNetwork, type TrainedNetwork } from './trainNetwork.ts'
 import { verdictOf, type Claim, type Step, type StepContext } from './story.ts'
 
-const steps: readonly Step[] = [flightsStep, networkStep, chooseStep, protectStep, treesStep, rankStep]
+const steps: readonly Step[] = [flightsStep, shardsStep, networkStep, chooseStep, protectStep, treesStep, rankStep]
 
 interface Flags {
   readonly rows?: number

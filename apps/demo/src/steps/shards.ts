@@ -1,0 +1,175 @@
+// Step "shards": a DLRM of late arrivals on five shard processes, one of which is killed for real in mid-run.
+import type { Interval } from '@ft/core'
+import { aucDifference, aucInterval, logLossInterval } from '@ft/core/statistics'
+import { evaluate, openShards, train, type Samples, type ShardStore, type Snapshot, type Trained } from '@ft/ecrm'
+import type { FlightTask, Range } from '@ft/datasets'
+import { levelRates } from '../rates.ts'
+import { exactly, type Claim, type Step, type StepContext } from '../story.ts'
+
+const K = 4
+const WIDTH = 16
+const BATCH = 512
+
+interface Run {
+  readonly trained: Trained
+  readonly snapshot: Snapshot
+  readonly probabilities: Float32Array
+  /** Milliseconds between finished steps. */
+  readonly gaps: Float64Array
+  readonly lost: number
+  readonly replacements: number
+}
+
+export const shardsStep: Step = {
+  name: 'shards',
+  title: 'Train on five shard processes while one of them is killed',
+  async run({ options, output, flights }) {
+    const { task } = await flights()
+    const learn = samplesOf(task, task.split.train)
+    const test = samplesOf(task, task.split.test)
+    const epochs = options.quick ? 1 : 2
+    const steps = epochs * Math.ceil(learn.label.length / BATCH)
+    const killAt = Math.floor(steps * 0.4)
+    const go = (phase: string, r: 0 | 1, kill?: number) =>
+      runOnce({ learn, test, epochs, seed: options.seed, r, output, phase, ...(kill === undefined ? {} : { kill }) })
+    const bare = await go('without redundancy', 0)
+    const twin = await go('never failed', 1)
+    const killed = await go('one server killed', 1, killAt)
+
+    const labels = task.label.subarray(task.split.test.start, task.split.test.end)
+    const differing = different(twin, killed)
+    const longest = Math.max(...killed.gaps)
+    const usual = Math.max(...twin.gaps)
+    const perStep = (run: Run) => run.gaps.reduce((sum, gap) => sum + gap, 0) / run.gaps.length
+    const embeddings = learn.categorical.reduce((sum, { size }) => sum + size, 0)
+    output.text(
+      `${embeddings.toLocaleString('en-US')} embeddings of width ${WIDTH} with Adagrad, ${steps} steps of ${BATCH} flights; ` +
+        `server 2 got SIGKILL at step ${killAt}.`,
+    )
+    output.table(
+      [
+        { run: 'no redundancy (r = 0)', of: bare, differing: null },
+        { run: 'erasure-coded (k = 4, r = 1), never failed', of: twin, differing: null },
+        { run: 'the same, one server killed', of: killed, differing },
+      ],
+      [
+        { header: 'run', value: (row) => row.run },
+        { header: 'AUC', value: (row) => aucInterval({ scores: row.of.probabilities, labels }), digits: 4 },
+        {
+          header: 'log loss',
+          value: (row) => logLossInterval({ probabilities: row.of.probabilities, labels }),
+          digits: 4,
+        },
+        { header: 'a step', unit: 'ms', value: (row) => perStep(row.of), digits: 3 },
+        { header: 'longest gap', unit: 'ms', value: (row) => Math.max(...row.of.gaps), digits: 3 },
+        { header: 'servers replaced', value: (row) => row.of.replacements, format: 'plain' },
+        { header: 'rows lost', value: (row) => row.of.lost, format: 'plain' },
+        { header: 'numbers unlike the twin’s', value: (row) => row.differing, format: 'plain' },
+      ],
+    )
+    output.result({
+      step: 'shards',
+      steps,
+      killAt,
+      differing,
+      longestGapMs: longest,
+      usualGapMs: usual,
+      lost: killed.lost,
+    })
+    return claims({ task, labels, killed, differing, longest })
+  },
+}
+
+interface RunOptions {
+  readonly learn: Samples
+  readonly test: Samples
+  readonly epochs: number
+  readonly seed: number
+  readonly r: 0 | 1
+  readonly kill?: number
+  readonly phase: string
+  readonly output: StepContext['output']
+}
+
+async function runOnce({ learn, test, epochs, seed, r, kill, phase, output }: RunOptions): Promise<Run> {
+  const optimizer = { name: 'adagrad', learningRate: 0.03 } as const
+  const tables = learn.categorical.map(({ size }) => ({ rows: size }))
+  const store: ShardStore = await openShards({ tables, d: WIDTH, k: K, r, servers: K + 1, optimizer, seed })
+  try {
+    const finished: number[] = [performance.now()]
+    const trained = await train(learn, {
+      store,
+      epochs,
+      batch: BATCH,
+      optimizer,
+      seed,
+      onProgress: (progress) => output.onProgress({ ...progress, phase: `train, ${phase}` }),
+      onStep: ({ step }) => {
+        finished.push(performance.now())
+        if (step === kill) store.kill(2)
+      },
+    })
+    const lost = (await store.recovered()).length
+    const { probabilities } = await evaluate(trained.model, test, { store })
+    const snapshot = await store.snapshot()
+    const gaps = Float64Array.from(finished.slice(1), (at, i) => at - (finished[i] as number))
+    return { trained, snapshot, probabilities, gaps, lost, replacements: store.replacements }
+  } finally {
+    await store.close()
+  }
+}
+
+/** Bits that differ between two runs: dense parameters, embeddings, their optimizer state and versions. */
+function different(a: Run, b: Run): number {
+  const unlike = (x: ArrayLike<number>, y: ArrayLike<number>) => {
+    let count = Math.abs(x.length - y.length)
+    for (let i = 0; i < x.length; i++) if (!Object.is(x[i], y[i])) count++
+    return count
+  }
+  const dense = a.trained.model.parameters.reduce(
+    (sum, values, i) => sum + unlike(values, b.trained.model.parameters[i] ?? []),
+    0,
+  )
+  return dense + unlike(a.snapshot.words, b.snapshot.words) + unlike(a.snapshot.versions, b.snapshot.versions)
+}
+
+function samplesOf(task: FlightTask, { start, end }: Range): Samples {
+  const { data, shape, names } = task.numeric
+  const width = shape[1]
+  const dense = new Float32Array((end - start) * width)
+  for (let i = 0; i < dense.length; i++) {
+    const column = i % names.length
+    const value =
+      ((data[start * width + i] as number) - (task.scale.mean[column] as number)) /
+      (task.scale.deviation[column] as number)
+    dense[i] = Math.min(Math.max(value, -5), 5)
+  }
+  return {
+    dense,
+    categorical: task.categorical.map(({ size, ids }) => ({ size, ids: ids.subarray(start, end) })),
+    label: task.label.subarray(start, end),
+  }
+}
+
+interface Measured {
+  readonly task: FlightTask
+  readonly labels: Uint8Array
+  readonly killed: Run
+  readonly differing: number
+  readonly longest: number
+}
+
+function claims({ task, labels, killed, differing, longest }: Measured): Claim[] {
+  const byHour = levelRates(task, 'hourOfWeek').subarray(task.split.test.start, task.split.test.end)
+  const better: Interval = aucDifference({ first: killed.probabilities, second: byHour, labels })
+  return [
+    {
+      text: 'the killed run ends with the bits of the never-failed one (numbers that differ)',
+      measured: exactly(differing),
+      below: 0.5,
+    },
+    { text: 'no embedding row is lost', measured: exactly(killed.lost), below: 0.5 },
+    { text: 'the longest gap between two steps is under a second (ms)', measured: exactly(longest), below: 1000 },
+    { text: 'the DLRM beats the hour of the week (AUC difference)', measured: better, above: 0 },
+  ]
+}
