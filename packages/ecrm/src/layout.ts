@@ -41,6 +41,8 @@ export interface Layout extends Required<LayoutOptions> {
   localOf(place: Place): number
   /** The place of a server's data row. */
   dataPlace(server: number, local: number): Place
+  /** The stripe alone of a server's data row: for loops over many rows. */
+  dataStripe(server: number, local: number): number
   /** The place of a server's parity row. */
   parityPlace(server: number, local: number): Place
 }
@@ -108,6 +110,10 @@ export function createLayout(options: LayoutOptions): Layout {
     serverOf,
     localOf,
     dataPlace: (server, local) => place(server, local, dataStripes),
+    dataStripe(server, local) {
+      const own = dataStripes[server]!
+      return Math.floor(local / k) * servers + own[local % k]!
+    },
     parityPlace: (server, local) => place(server, local, parityStripes),
   }
 }

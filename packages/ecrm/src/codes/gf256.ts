@@ -37,17 +37,28 @@ export function productTable(factor: number): Uint8Array {
   return table
 }
 
+/** Parts of two arrays: `length` words of the first from `to`, of the second from `from`. */
+export interface Part {
+  to: number
+  from: number
+  length: number
+}
+
 /** `target ^= factor * words`, each byte of the packed words an element of the field. */
-export function addProduct(target: Uint32Array, words: Uint32Array, factor: number): void {
-  const length = words.length
+export function addProduct(
+  target: Uint32Array,
+  words: Uint32Array,
+  factor: number,
+  { to, from, length }: Part = { to: 0, from: 0, length: words.length },
+): void {
   if (factor === 1) {
-    for (let i = 0; i < length; i++) target[i]! ^= words[i]!
+    for (let i = 0; i < length; i++) target[to + i]! ^= words[from + i]!
     return
   }
   const table = productTable(factor)
   for (let i = 0; i < length; i++) {
-    const word = words[i]!
-    target[i]! ^=
+    const word = words[from + i]!
+    target[to + i]! ^=
       table[word & 255]! |
       (table[(word >>> 8) & 255]! << 8) |
       (table[(word >>> 16) & 255]! << 16) |

@@ -1,4 +1,5 @@
 // The parity side of a shard: differences are added once, in the order of each row's versions, or not at all.
+import { addProduct } from '../codes/gf256.ts'
 import { deltasOf } from './deltaLog.ts'
 import { deltaAt, headWords, type Delta, type MessageOf } from './messages.ts'
 import { decoding, live, lost, type Storage } from './storage.ts'
@@ -34,7 +35,7 @@ export function createParityRows(
   { server, tags, checkVersions }: { server: number; tags: Tags; checkVersions: boolean },
 ): ParityRows {
   const { spec, code, seen, parityState, parityRow } = storage
-  const { k, r, layout } = spec
+  const { k, r, layout, width } = spec
   const held = new Map<number, { readonly server: number; readonly delta: Delta }[]>()
   let kept: Kept[] = []
 
@@ -44,7 +45,8 @@ export function createParityRows(
     return position >= k && position < k + r ? position : -1
   }
 
-  function add(local: number, parity: number, delta: Delta): void {
+  /** Adds a difference to a living row when it is the next of its data row. */
+  function add(local: number, parity: number, delta: Delta, from = 0): void {
     const at = local * k + delta.position
     if (checkVersions) {
       if (delta.version <= seen[at]!) return
@@ -54,24 +56,30 @@ export function createParityRows(
         return
       }
     }
-    code!.accumulate(parityRow(local), delta.words, { parity, position: delta.position })
+    const part = { to: local * width, from, length: width }
+    addProduct(storage.parity, delta.words, code!.factor(parity, delta.position), part)
     seen[at] = delta.version
   }
 
   return {
     apply(from, batch) {
       const { heads, words, complete } = batch
-      for (let i = 0; i * headWords < heads.length; i++) {
-        const delta = deltaAt(heads, words, i)
-        const position = positionHere(delta.stripe)
+      tags.addHeads(from.server, heads)
+      const delta = { stripe: 0, position: 0, base: 0, version: 0, worker: 0, push: 0, words }
+      for (let i = 0, at = 0; at < heads.length; i++, at += headWords) {
+        const stripe = heads[at]!
+        const position = positionHere(stripe)
         if (position < 0) continue
-        tags.add(from.server, delta)
-        const local = layout.localOf({ stripe: delta.stripe, position })
-        if (parityState[local] === live) add(local, position - k, delta)
-        else if (parityState[local] === decoding) {
-          const list = held.get(delta.stripe)
-          const one = { server: from.server, delta }
-          if (list === undefined) held.set(delta.stripe, [one])
+        const local = layout.localOf({ stripe, position })
+        if (parityState[local] === live) {
+          delta.position = heads[at + 1]!
+          delta.base = heads[at + 2]!
+          delta.version = heads[at + 3]!
+          add(local, position - k, delta, i * width)
+        } else if (parityState[local] === decoding) {
+          const list = held.get(stripe)
+          const one = { server: from.server, delta: deltaAt(heads, words, i) }
+          if (list === undefined) held.set(stripe, [one])
           else list.push(one)
         }
       }

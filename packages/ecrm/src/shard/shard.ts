@@ -2,7 +2,7 @@
 // delivers messages and sends what it says, so that any order of events can be replayed.
 import { FtError } from '@ft/core'
 import { createDeltaLog, type Batch, type DeltaLog } from './deltaLog.ts'
-import { packDeltas, type Delta, type Message, type MessageOf, type Send } from './messages.ts'
+import { headWords, packDeltas, type Message, type MessageOf, type Send } from './messages.ts'
 import { createParityRows } from './parityRows.ts'
 import { createRecovery } from './recovery.ts'
 import type { ResolvedSpec } from './spec.ts'
@@ -38,6 +38,13 @@ export interface Shard {
 interface Push {
   readonly worker: number
   readonly message: MessageOf<'push'>
+}
+
+/** Differences for one peer. */
+interface Part {
+  readonly peer: number
+  readonly heads: Uint32Array
+  readonly words: Uint32Array
 }
 
 /** An answer that waits until every batch up to `batch` is at its parities. */
@@ -78,7 +85,7 @@ export function createShard(options: ShardOptions): Shard {
     checkVersions,
     repair(peer, deltas) {
       lastRepair = nextBatch
-      transmit([[peer, deltas]])
+      transmit([{ peer, ...packDeltas(deltas, width) }])
     },
     unanswered: (stripes) => [...logs.values()].flatMap((log) => log.find(stripes)),
     installed: resume,
@@ -97,18 +104,19 @@ export function createShard(options: ShardOptions): Shard {
   }
 
   /** Logs one batch a peer under one number and sends them. */
-  function transmit(parts: readonly (readonly [number, readonly Delta[]])[]): void {
+  function transmit(parts: readonly Part[]): void {
     const number = nextBatch++
     if (parts.length === 0) return
     outstanding.set(number, parts.length)
     const done = (): void => settle(number)
     const settled = complete()
-    for (const [peer, deltas] of parts) {
-      const batch: Batch = { number, ...packDeltas(deltas, width), done }
-      counts.deltaRows += deltas.length
-      counts.deltaBytes += batch.heads.byteLength + batch.words.byteLength
-      full = Math.max(full, logOf(peer).bytes)
-      send(peer, logOf(peer).append(batch, settled))
+    for (const { peer, heads, words: content } of parts) {
+      const batch: Batch = { number, heads, words: content, done }
+      counts.deltaRows += heads.length / headWords
+      counts.deltaBytes += heads.byteLength + content.byteLength
+      const log = logOf(peer)
+      send(peer, log.append(batch, settled))
+      full = Math.max(full, log.bytes)
     }
   }
 
@@ -188,30 +196,54 @@ export function createShard(options: ShardOptions): Shard {
 
   /** Updates rows and sends what changed: the old bits XOR the new ones, of values and optimizer state. */
   function apply({ worker, message: { id, rows } }: Push, gradients: Float32Array): void {
-    const parts = new Map<number, Delta[]>()
-    const first = !tags.knows(server, { worker, push: id })
-    counts.pushedRows += rows.length
+    const again = tags.knows(server, { worker, push: id })
+    const { servers } = layout
+    const heads = new Uint32Array(rows.length * headWords)
+    const deltas = new Uint32Array(r > 0 ? rows.length * width : 0)
+    /** Differences for each server's parity rows. */
+    const shares = new Uint32Array(servers)
+    let count = 0
     for (let i = 0; i < rows.length; i++) {
       const local = rows[i]!
-      const place = layout.dataPlace(server, local)
-      const tag = { ...place, worker, push: id }
-      if (!first && tags.has(server, tag)) continue
+      const stripe = layout.dataStripe(server, local)
+      const position = (((server - stripe) % servers) + servers) % servers
+      if (again && tags.has(server, { stripe, position, worker, push: id })) continue
       const at = local * width
-      const delta = r > 0 ? words.slice(at, at + width) : undefined
+      const to = count * width
+      if (r > 0) for (let j = 0; j < width; j++) deltas[to + j] = words[at + j]!
       spec.row.apply(floats, at, gradients, i * d, d)
+      if (r > 0) for (let j = 0; j < width; j++) deltas[to + j]! ^= words[at + j]!
       const base = versions[local]!++
-      if (delta === undefined) continue
-      for (let j = 0; j < width; j++) delta[j]! ^= words[at + j]!
-      const one: Delta = { ...tag, base, version: base + 1, words: delta }
+      const head = count++ * headWords
+      heads[head] = stripe
+      heads[head + 1] = position
+      heads[head + 2] = base
+      heads[head + 3] = base + 1
+      heads[head + 4] = worker
+      heads[head + 5] = id
+      for (let parity = k; parity < k + r; parity++) shares[(stripe + parity) % servers]!++
+    }
+    counts.pushedRows += count
+    const applied = heads.subarray(0, count * headWords)
+    tags.addHeads(server, applied)
+    if (r > 0) transmit(share(applied, deltas, shares))
+  }
+
+  /** Sorts differences by the servers of their parity rows. */
+  function share(heads: Uint32Array, deltas: Uint32Array, shares: Uint32Array): Part[] {
+    const parts = Array.from(shares, (count, peer) => {
+      return { peer, heads: new Uint32Array(count * headWords), words: new Uint32Array(count * width), at: 0 }
+    })
+    for (let i = 0; i * headWords < heads.length; i++) {
+      const stripe = heads[i * headWords]!
       for (let parity = k; parity < k + r; parity++) {
-        const peer = layout.serverOf({ stripe: place.stripe, position: parity })
-        const list = parts.get(peer)
-        if (list === undefined) parts.set(peer, [one])
-        else list.push(one)
+        const part = parts[(stripe + parity) % layout.servers]!
+        const [head, word] = [part.at * headWords, part.at++ * width]
+        for (let j = 0; j < headWords; j++) part.heads[head + j] = heads[i * headWords + j]!
+        for (let j = 0; j < width; j++) part.words[word + j] = deltas[i * width + j]!
       }
     }
-    for (let i = 0; i < rows.length; i++) tags.add(server, { ...layout.dataPlace(server, rows[i]!), worker, push: id })
-    transmit([...parts])
+    return parts.filter(({ at }) => at > 0)
   }
 
   /** A later life of a peer is heard of: what it missed is sent again, what was asked of the earlier one is asked again. */

@@ -1,5 +1,6 @@
 // Which rows contain a worker's latest push: remembered beside the rows and beside their parity, so that a push repeated
 // after a crash is applied to exactly those rows that lack it.
+import { headWords } from './messages.ts'
 
 /** One fact: the row at a place contains this push of this worker. */
 export interface Tag {
@@ -14,6 +15,8 @@ export const tagWords = 4
 export interface Tags {
   /** A later push of the worker to the same server replaces what is known of earlier ones: they were answered. */
   add(server: number, tag: Tag): void
+  /** Facts as heads of differences, all of one worker's push; the array is kept. Cost: none a row. */
+  addHeads(server: number, heads: Uint32Array): void
   has(server: number, tag: Tag): boolean
   /** Whether anything is known of this push. */
   knows(server: number, push: { readonly worker: number; readonly push: number }): boolean
@@ -21,39 +24,60 @@ export interface Tags {
   collect(stripes: ReadonlySet<number>, wanted: (stripe: number, position: number) => boolean): number[]
 }
 
+interface Known {
+  push: number
+  readonly at: Set<number>
+  /** Heads not yet entered in `at`: only a crash makes anyone ask. */
+  heads: Uint32Array[]
+}
+
 /** Positions are below 2^8 + 2 and stripes below 2^31: a place is an exact double. */
 const places = 512
 
 export function createTags(): Tags {
-  const known = new Map<number, { push: number; readonly at: Set<number> }>()
+  const known = new Map<number, Known>()
   const keyOf = (server: number, worker: number): number => server * 2 ** 20 + worker
-  const placeOf = ({ stripe, position }: Tag): number => stripe * places + position
+  const placeOf = (stripe: number, position: number): number => stripe * places + position
+
+  /** What is known of this push or, when it is later than that, nothing; undefined when it is earlier. */
+  function entryOf(key: number, push: number): Known | undefined {
+    let entry = known.get(key)
+    if (entry === undefined) known.set(key, (entry = { push, at: new Set(), heads: [] }))
+    if (push < entry.push) return undefined
+    if (push > entry.push) {
+      entry.push = push
+      entry.at.clear()
+      entry.heads = []
+    }
+    return entry
+  }
+
+  function placesOf(entry: Known): Set<number> {
+    for (const heads of entry.heads)
+      for (let i = 0; i < heads.length; i += headWords) entry.at.add(placeOf(heads[i]!, heads[i + 1]!))
+    entry.heads = []
+    return entry.at
+  }
+
   return {
-    add(server, tag) {
-      const entry = known.get(keyOf(server, tag.worker))
-      if (entry === undefined) {
-        known.set(keyOf(server, tag.worker), { push: tag.push, at: new Set([placeOf(tag)]) })
-        return
-      }
-      if (tag.push < entry.push) return
-      if (tag.push > entry.push) {
-        entry.push = tag.push
-        entry.at.clear()
-      }
-      entry.at.add(placeOf(tag))
+    add(server, { stripe, position, worker, push }) {
+      entryOf(keyOf(server, worker), push)?.at.add(placeOf(stripe, position))
     },
-    has(server, tag) {
-      const entry = known.get(keyOf(server, tag.worker))
-      return entry !== undefined && entry.push === tag.push && entry.at.has(placeOf(tag))
+    addHeads(server, heads) {
+      if (heads.length > 0) entryOf(keyOf(server, heads[4]!), heads[5]!)?.heads.push(heads)
+    },
+    has(server, { stripe, position, worker, push }) {
+      const entry = known.get(keyOf(server, worker))
+      return entry !== undefined && entry.push === push && placesOf(entry).has(placeOf(stripe, position))
     },
     knows: (server, { worker, push }) => known.get(keyOf(server, worker))?.push === push,
     collect(stripes, wanted) {
       const out: number[] = []
-      for (const [key, { push, at }] of known) {
-        for (const place of at) {
+      for (const [key, entry] of known) {
+        for (const place of placesOf(entry)) {
           const stripe = Math.floor(place / places)
-          if (stripes.has(stripe) && wanted(stripe, place % places))
-            out.push(stripe, place % places, key % 2 ** 20, push)
+          const position = place % places
+          if (stripes.has(stripe) && wanted(stripe, position)) out.push(stripe, position, key % 2 ** 20, entry.push)
         }
       }
       return out
