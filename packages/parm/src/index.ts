@@ -43,3 +43,11 @@ export { startWorker, type StartWorkerOptions, type WorkerProcess } from './work
 export { denseFromTorch, fingerprintOf, type DenseLayer } from './models/dense.ts'
 export { readModelFolder, writeModelFolder, type ModelManifest, type ParityBinding } from './models/folder.ts'
 export { createDenseRunner } from './workers/denseModel.ts'
+export {
+  trainParityModel,
+  type ParityTask,
+  type TrainParityOptions,
+  type TrainedParity,
+} from './training/trainParityModel.ts'
+export { evaluateCode, type Accuracy, type EvaluateOptions } from './training/evaluate.ts'
+export { preset, type TrainingSettings } from './training/presets.ts'

@@ -29,6 +29,8 @@ export interface Code {
   decode(got: ReadonlyMap<number, readonly NamedTensor[]>): Decoded
   /** 'base', or the name of the parity model that runs this unit. */
   modelFor(slot: number): string
+  /** What a parity unit's outputs should be: the queries' outputs times these, summed. Parity models are trained to it. */
+  parityWeights?(slot: number): readonly number[]
   /** The code for a group of fewer members, when the parity models were trained on those too. */
   shorten?(size: number): Code | undefined
 }

@@ -125,6 +125,7 @@ export function weightedCode({ name, k, rows, models, mix = weightedSum }: Parts
       })
       return { outputs, quality }
     },
+    parityWeights: (slot) => rows[slot - k] as readonly number[],
     modelFor: (slot) => (slot < k ? 'base' : (models[slot - k] as string)),
   }
 }

@@ -1,6 +1,6 @@
 // Multilayer perceptrons on the WebAssembly engine: how a worker runs a model saved by this package.
 import { FtError, type PreparedWeights, type Tensor } from '@ft/core'
-import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { createWasmEngine, type WasmEngine } from '@ft/tensor-core/wasm'
 import { readModelFolder } from '../models/folder.ts'
 import type { DenseLayer } from '../models/dense.ts'
 import { toNamedTensor, toWireTensor } from '../oip/message.ts'
@@ -44,8 +44,10 @@ export async function openDenseModel(folder: string): Promise<ServedModel> {
  *
  * Shapes: `[b, in]` float32 gives `[b, out]`. Cost: two flops a weight a row; the weights are kept prepared.
  */
-export function createDenseRunner(layers: readonly DenseLayer[]): (x: Tensor) => Tensor {
-  const engine = createWasmEngine({ threads: 1 })
+export function createDenseRunner(
+  layers: readonly DenseLayer[],
+  engine: WasmEngine = createWasmEngine({ threads: 1 }),
+): (x: Tensor) => Tensor {
   const prepared: PreparedWeights[] = layers.map(({ weights }) => engine.prepareSync(weights))
   return (x) =>
     layers.reduce(
