@@ -29,9 +29,15 @@ interface Member {
   readonly connection: Connection
   readonly port: number
   readonly incarnation: number
+  /** Heartbeats since its last word. */
   silent: number
+  /** Rows that it had not yet recovered when it last said so. */
+  missing: number
   dead: boolean
 }
+
+/** A server that is only silent gets this many times longer while its loss would be one too many. */
+const patience = 10
 
 /** A replacement that dies while it starts is replaced in its turn, this often. */
 const attempts = 5
@@ -54,24 +60,34 @@ export async function startProcesses(spec: ResolvedSpec, events: ClusterEvents, 
     return child
   }
 
+  /** Makes a process the server; resolves when it has its memory and answers. */
   async function enlist(server: number, lost: boolean): Promise<void> {
     const child = spares.shift() ?? startChild()
     const port = await child.port
-    if (closed) return
     const incarnation = ++lives[server]!
-    const connection = carryMessages(connect(port, '127.0.0.1'), {
-      message(message) {
-        member.silent = 0
-        if (!member.dead) events.message(server, message)
-      },
-      closed: () => died(server, member),
+    await new Promise<void>((resolve, reject) => {
+      const gone = (): void => {
+        reject(new FtError('IO', `openShards: the process of server ${server} ended while it started`, { server }))
+        if (members[server] === member) died(server, member)
+      }
+      const connection = carryMessages(connect(port, '127.0.0.1'), {
+        message(message) {
+          if (member.dead) return
+          members[server] = member
+          resolve()
+          member.silent = 0
+          if (message.type === 'pong') member.missing = message.missing
+          else events.message(server, message)
+        },
+        closed: gone,
+      })
+      const member: Member = { child, connection, port, incarnation, silent: 0, missing: Infinity, dead: false }
+      void child.ended.then(gone)
+      connection.send({ type: 'hello', node: control, incarnation: 1, port: 0, token })
+      connection.send({ type: 'start', server, incarnation, lost: lost ? 1 : 0, spec: words })
+      connection.send({ type: 'sweep', ...o.sweep })
+      connection.send({ type: 'ping' })
     })
-    const member: Member = { child, connection, port, incarnation, silent: 0, dead: false }
-    members[server] = member
-    void child.ended.then(() => died(server, member))
-    connection.send({ type: 'hello', node: control, incarnation: 1, port: 0, token })
-    connection.send({ type: 'start', server, incarnation, lost: lost ? 1 : 0, spec: words })
-    connection.send({ type: 'sweep', ...o.sweep })
   }
 
   function announce(): void {
@@ -125,9 +141,12 @@ export async function startProcesses(spec: ResolvedSpec, events: ClusterEvents, 
   }
 
   const heart = setInterval(() => {
+    // A slow server is not a dead one. Taking it for dead costs nothing while the code can bear it, and rows when not.
+    const degraded = members.filter((member) => member === undefined || member.dead || member.missing > 0).length
     members.forEach((member, server) => {
       if (member === undefined || member.dead) return
-      if (member.silent++ >= o.missed) died(server, member)
+      const others = degraded - (member.missing > 0 ? 1 : 0)
+      if (member.silent++ >= o.missed * (others >= r ? patience : 1)) died(server, member)
       else member.connection.send({ type: 'ping' })
     })
   }, o.heartbeat)
