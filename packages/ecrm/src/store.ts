@@ -39,7 +39,7 @@ export interface ShardOptions {
   readonly acknowledgement?: 'sync' | 'async'
   /** Most bytes of unacknowledged differences to a peer before pushes wait; default 64 MiB. */
   readonly logBytes?: number
-  /** Recovery in the background; default 256 rows a step with 1 ms between. */
+  /** Recovery in the background; default 1,024 rows a step with 5 ms between. */
   readonly sweep?: { readonly stripes?: number; readonly pause?: number }
   /** Failure detection; default a heartbeat every 100 ms, dead after 5 without an answer. */
   readonly heartbeat?: { readonly interval?: number; readonly missed?: number }
@@ -213,7 +213,7 @@ async function openProcesses(...args: Parameters<typeof startProcesses>): Promis
 }
 
 function processOptions({ sweep = {}, heartbeat = {}, spares = 1 }: ShardOptions): ProcessOptions {
-  const { stripes = 256, pause = 1 } = sweep
+  const { stripes = 1024, pause = 5 } = sweep
   const { interval = 100, missed = 5 } = heartbeat
   const where = 'openShards'
   assertInteger(stripes, { where, argument: 'sweep.stripes', min: 1, max: 1_000_000 })

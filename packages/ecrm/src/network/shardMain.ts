@@ -37,7 +37,7 @@ function serve(token: Uint32Array): void {
   let shard: Shard | undefined
   let self: Node = { node: -1, incarnation: 0 }
   let servers = 0
-  let sweep = { stripes: 256, pause: 1 }
+  let sweep = { stripes: 1024, pause: 5 }
   let timer: NodeJS.Timeout | undefined
   let early: { from: Node; message: Message }[] = []
 

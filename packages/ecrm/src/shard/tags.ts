@@ -73,12 +73,12 @@ export function createTags(): Tags {
     knows: (server, { worker, push }) => known.get(keyOf(server, worker))?.push === push,
     collect(stripes, wanted) {
       const out: number[] = []
-      for (const [key, entry] of known) {
-        for (const place of placesOf(entry)) {
-          const stripe = Math.floor(place / places)
-          const position = place % places
-          if (stripes.has(stripe) && wanted(stripe, position)) out.push(stripe, position, key % 2 ** 20, entry.push)
+      for (const [key, { push, at, heads }] of known) {
+        const take = (stripe: number, position: number): void => {
+          if (stripes.has(stripe) && wanted(stripe, position)) out.push(stripe, position, key % 2 ** 20, push)
         }
+        for (const place of at) take(Math.floor(place / places), place % places)
+        for (const list of heads) for (let i = 0; i < list.length; i += headWords) take(list[i]!, list[i + 1]!)
       }
       return out
     },
