@@ -104,8 +104,10 @@ export function keepRunning(open: OpenInstance, { pool, stopped }: { pool: Pool;
 /** Waits until an instance is ready and has its model. @throws FtError `IO` when it takes too long */
 export async function metadataWhenReady(
   { client, model, name }: Instance,
-  { timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal },
+  { timeoutMs, signal: stop }: { timeoutMs: number; signal: AbortSignal },
 ): Promise<ModelMetadata> {
+  // One of its own: many instances wait at once
+  const signal = AbortSignal.any([stop])
   const until = Date.now() + timeoutMs
   for (;;) {
     const ready = await client.ready(signal).catch(() => false)

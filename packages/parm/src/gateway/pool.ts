@@ -101,15 +101,15 @@ export function createPool({ instances, clock, probeEveryMs = 100 }: PoolOptions
     }
   }
 
-  /** The least busy instance, of a domain that the group does not use yet when there is one as free. */
+  /** The least busy instance, preferably of a domain that the group does not use yet. */
   function pick(placed: ReadonlySet<string>): Instance | undefined {
     let best: Instance | undefined
     let cost = Infinity
     for (const instance of instances) {
       if (instance.out || instance.outstanding >= instance.concurrency) continue
-      // Spreading a group comes first: one instance that falls silent must not take two of its members
-      const own =
-        (placed.has(instance.domain) ? 1 : 0) + instance.outstanding / instance.concurrency + instance.answered * 1e-12
+      // A group is spread over domains, so that one that falls silent takes no two of its members; it costs at most as
+      // much waiting as one unit. Ties go to the instance that has answered less
+      const own = instance.outstanding + (placed.has(instance.domain) ? 1 : 0) + instance.answered * 1e-12
       if (own < cost) [best, cost] = [instance, own]
     }
     return best
