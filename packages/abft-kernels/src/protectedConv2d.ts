@@ -52,7 +52,7 @@ export async function protectedConv2d(
     k: filter.k,
     norms: filter.norms,
     rounding,
-    calibration,
+    calibration: filter.falseAlarms > 0 ? undefined : calibration,
     falseAlarmProbability,
     expectedTotal: tapSums && groupTotals(tapSums, filter, geometryOf(x, filter, rest)),
   })
@@ -71,6 +71,7 @@ export async function protectedConv2d(
     rounding,
   })
   const report = await settle({ judgement, scheme, access, m: pixels, n: filter.n, onFault, where: 'conv2d' })
+  filter.falseAlarms += report.detections.filter((item) => item.outcome === 'false-alarm').length
   return { output: product.output, report, ...(product.nextChecksum ? { nextChecksum: product.nextChecksum } : {}) }
 }
 

@@ -66,7 +66,7 @@ export async function protectedMatmul(
     k,
     norms: weights.norms,
     rounding,
-    calibration,
+    calibration: weights.falseAlarms > 0 ? undefined : calibration,
     falseAlarmProbability,
     rowSquares: rounding.wide && !rest.bias && !rest.activation ? rowSquares(product.output, m) : undefined,
     expectedTotal:
@@ -80,6 +80,7 @@ export async function protectedMatmul(
   const again = { ...plain, ...lasting(faults) }
   const access = matmulRows({ engine, rounding, a, weights, output: product.output, options: again })
   const report = await settle({ judgement, scheme, access, m, n: weights.n, onFault, where: 'matmul' })
+  weights.falseAlarms += report.detections.filter((item) => item.outcome === 'false-alarm').length
   return { output: product.output, report, ...(product.nextChecksum ? { nextChecksum: product.nextChecksum } : {}) }
 }
 

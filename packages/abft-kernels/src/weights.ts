@@ -28,6 +28,11 @@ export interface ProtectedWeights {
   readonly k: number
   readonly n: number
   readonly norms: readonly WeightNorms[]
+  /**
+   * False alarms of statistical thresholds so far. After the first one this layer's data are not what the calibration was
+   * made for, and its checks fall back to the hard bound; set it to 0 to trust the calibration again.
+   */
+  falseAlarms: number
   release(): void
 }
 
@@ -66,7 +71,7 @@ export async function protectWeights(
   const n = columns / groups
   const norms = Array.from({ length: groups }, (_, group) => normsOf(tensor.data, { k, columns, first: group * n, n }))
   const prepared = await engine.prepare(tensor, { kind, groups })
-  return { tensor, prepared, kind, groups, k, n, norms, release: () => prepared.release() }
+  return { tensor, prepared, kind, groups, k, n, norms, falseAlarms: 0, release: () => prepared.release() }
 }
 
 function normsOf(

@@ -62,9 +62,14 @@ describe('clean products', () => {
       shape: [32, k],
       dtype: 'float32' as const,
     }
-    const { report, output } = await kernels.matmul(a, await kernels.prepare(b))
+    const weights = await kernels.prepare(b)
+    const { report, output } = await kernels.matmul(a, weights)
+    expect(report.detections.length).toBeGreaterThan(0)
     expect(report.detections.every((item) => item.outcome === 'false-alarm')).toBe(true)
     expect(report.status).toBe('clean')
+    // From then on the layer is judged by the hard bound, which rounding cannot exceed.
+    const next = await kernels.matmul(a, weights)
+    expect([next.report.threshold.kind, next.report.detections]).toEqual(['hard', []])
     expect(output.data).toEqual((await engine.matmul(a, b)).output.data)
   })
 })
