@@ -1,0 +1,3 @@
+import { documentationTests } from '../../../scripts/docs-tests.ts'
+
+documentationTests(import.meta.url)
