@@ -9,6 +9,9 @@ import { deviceName } from './support/device.ts'
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   abft: async () => (await import('./abft.ts')).abft,
   'abft-coverage': async () => (await import('./abftCoverage.ts')).abftCoverage,
+  gemm: async () => (await import('./gemm.ts')).gemm,
+  'parm-accuracy': async () => (await import('./parmAccuracy.ts')).parmAccuracy,
+  'parm-tail': async () => (await import('./parmTail.ts')).parmTail,
   dart: async () => (await import('./dart.ts')).dart,
 }
 
