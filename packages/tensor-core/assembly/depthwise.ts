@@ -138,6 +138,6 @@ function lanes(at: usize, count: i32): v128 {
 function finished(d: usize, x: v128, c: i32, count: i32): v128 {
   const flags = load<i32>(d, fieldFlags)
   if (flags & addBias) x = f32x4.add(x, lanes(<usize>load<u32>(d, fieldBias) + (<usize>c << 2), count))
-  if (flags & applyRelu) return f32x4.max(x, f32x4.splat(0))
+  if (flags & applyRelu) return f32x4.pmax(x, f32x4.splat(0))
   return flags & applyGelu ? gelu(x) : x
 }

@@ -34,7 +34,10 @@ import { panelAddress } from './pack-weights'
 import { rowPass } from './row-pass'
 import { checkTiles, foldRows } from './tile-check'
 import { narrowColumns, narrowPanel } from './narrow'
-import { panel } from './tile'
+import { pairedRows, panel, panelPair } from './tile'
+
+/** Rows that are packed and summed in one go. */
+const rowsAtOnce = 8
 
 /** Number of this thread: each thread has an instance of the module, and so its own copy of this variable. */
 let thread: i32 = -1
@@ -63,16 +66,24 @@ export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: 
   const rows = row1 - row0
   for (let step = 0; step < steps; step += blockSteps) {
     const own = min(blockSteps, steps - step)
-    packRows<T>(d, scratch, row0, row1, step, own)
-    if (panel0 == 0 && flags & (emitRowExpected | emitStatistics | emitColumnOfA))
-      rowPass<T>(d, scratch, block, row0, row1, step, own)
+    if (panel0 == 0 && flags & (emitRowExpected | emitStatistics | emitColumnOfA)) {
+      // A few rows at a time, so that they are in the first cache when they are read again.
+      for (let row = row0; row < row1; row += rowsAtOnce) {
+        const to = scratch + <usize>(row - row0) * rowStride
+        packRows<T>(d, to, row, min(row + rowsAtOnce, row1), step, own)
+        rowPass<T>(d, to, block, row, min(row + rowsAtOnce, row1), step, own)
+      }
+    } else packRows<T>(d, scratch, row0, row1, step, own)
     if (instrumented()) strikeOperands<T>(d, scratch, row0, row1, step, own)
     if (flags & emitTwoSided) foldRows<T>(scratch, rows, own, scratch + scratchFolds)
     const last = step + own == steps
     const panelsPerStrip = stripColumns / tileColumns<T>()
     for (let p = panel0; p < panel1; p += panelsPerStrip) {
       const end = min(p + panelsPerStrip, panel1)
-      for (let q = p; q < end; q++) multiplyPanel<T>(d, scratch, row0, rows, q, step, own, steps)
+      for (let q = p; q < end; q++) {
+        if (rows <= pairedRows<T>() && isPair<T>(d, q, end)) multiplyPair<T>(d, scratch, row0, rows, q++, step, own, steps)
+        else multiplyPanel<T>(d, scratch, row0, rows, q, step, own, steps)
+      }
       if (last && needsFinish(flags)) {
         const j0 = p * tileColumns<T>()
         const stride: usize = load<u32>(d, fieldCStride)
@@ -105,6 +116,27 @@ function multiplyPanel<T>(d: usize, scratch: usize, row0: i32, rows: i32, p: i32
   if (flags & (emitOneSided | emitTwoSided | emitReplica))
     checkTiles<T>(d, scratch, scratch + scratchFolds, b, row0, rows, p, step, own)
   if (edge && step + own == steps) copyColumns(to, toStride, c, stride, rows, valid)
+}
+
+/** Whether this panel and the next are whole, and no fault is to strike inside them. */
+// @ts-ignore: decorator
+@inline
+function isPair<T>(d: usize, p: i32, end: i32): bool {
+  if (instrumented() && load<i32>(d, fieldEventCount) > 0) return false
+  return p + 1 < end && (p + 2) * tileColumns<T>() <= load<i32>(d, fieldN)
+}
+
+// @ts-ignore: decorator
+@inline
+function multiplyPair<T>(d: usize, scratch: usize, row0: i32, rows: i32, p: i32, step: i32, own: i32, steps: i32): void {
+  const b = panelAddress<T>(load<u32>(d, fieldB), load<i32>(d, fieldPanels), steps, p, step)
+  const stride: usize = load<u32>(d, fieldCStride)
+  const c = <usize>load<u32>(d, fieldC) + <usize>row0 * stride + (<usize>(p * tileColumns<T>()) << 2)
+  panelPair<T>(scratch, b, own, c, stride, rows, step > 0)
+  if (!(load<i32>(d, fieldFlags) & (emitOneSided | emitTwoSided | emitReplica))) return
+  const next = b + (<usize>(own * tileColumns<T>()) << 2)
+  checkTiles<T>(d, scratch, scratch + scratchFolds, b, row0, rows, p, step, own)
+  checkTiles<T>(d, scratch, scratch + scratchFolds, next, row0, rows, p + 1, step, own)
 }
 
 // @ts-ignore: decorator

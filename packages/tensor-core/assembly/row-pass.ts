@@ -1,6 +1,6 @@
 // What checks need of A, taken while its packed rows are in cache: products with the row sums of B, sums, extrema.
 // Products and sums of float32 are float64: exact products, additions rounded to 2^-53.
-import { high, low, sumShift } from './arithmetic'
+import { high, low, sumLanes, sumShift } from './arithmetic'
 import {
   emitColumnOfA,
   emitRowExpected,
@@ -19,26 +19,19 @@ import {
 /** For packed rows [row0, row1), steps [step, step + steps) of A. */
 export function rowPass<T>(d: usize, a: usize, block: i32, row0: i32, row1: i32, step: i32, steps: i32): void {
   const flags = load<i32>(d, fieldFlags)
-  if (flags & emitRowExpected) {
-    const checksum: usize = load<u32>(d, fieldRowChecksum)
-    const expected: usize = load<u32>(d, fieldRowExpected)
-    if (isFloat<T>()) expectRows(a, checksum + (<usize>step << 3), expected, row0, row1, step, steps)
-    else expectIntegerRows(a, checksum + (<usize>step << 3), expected, row0, row1, step, integerCount(d, step, steps))
-  }
-  if (flags & emitStatistics) {
-    const sum: usize = load<u32>(d, fieldRowSum)
-    const min: usize = load<u32>(d, fieldRowMin)
-    const max: usize = load<u32>(d, fieldRowMax)
-    for (let row = row0; row < row1; row++) {
-      const from = a + <usize>(row - row0) * rowStride
-      if (isFloat<T>()) rowStatistics(from, steps, row, sum, min, max, step == 0)
-      else integerStatistics(from, integerCount(d, step, steps), row, sum, min, max, step == 0)
-    }
+  const checksum = <usize>load<u32>(d, fieldRowChecksum) + (<usize>step << 3)
+  if (isFloat<T>()) {
+    if (flags & emitStatistics) measureRows(d, a, checksum, row0, row1, steps, step == 0)
+    else if (flags & emitRowExpected) expectRows(a, checksum, load<u32>(d, fieldRowExpected), row0, row1, steps, step == 0)
+  } else {
+    const count = integerCount(d, step, steps)
+    if (flags & emitRowExpected) expectIntegerRows(a, checksum, load<u32>(d, fieldRowExpected), row0, row1, step, count)
+    if (flags & emitStatistics) measureIntegerRows(d, a, row0, row1, count, step == 0)
   }
   if (flags & emitColumnOfA) {
-    const to = <usize>load<u32>(d, fieldColumnOfA) + <usize>block * columnStride<T>(d)
-    if (isFloat<T>()) addColumns(a, row1 - row0, steps, to + (<usize>step << 3))
-    else addIntegerColumns(a, row1 - row0, integerCount(d, step, steps), to + (<usize>step << 3))
+    const to = <usize>load<u32>(d, fieldColumnOfA) + <usize>block * columnStride<T>(d) + (<usize>step << 3)
+    if (isFloat<T>()) addColumns(a, row1 - row0, steps, to)
+    else addIntegerColumns(a, row1 - row0, integerCount(d, step, steps), to)
   }
 }
 
@@ -57,9 +50,8 @@ function integerCount(d: usize, step: i32, steps: i32): i32 {
   return min(2 * steps, load<i32>(d, fieldK) - 2 * step)
 }
 
-/** Two rows at a time share the loads of the checksum. */
-function expectRows(a: usize, checksum: usize, expected: usize, row0: i32, row1: i32, step: i32, steps: i32): void {
-  const first = step == 0
+/** Two rows at a time share the loads of the checksum; each row's additions are the same as when it is alone. */
+function expectRows(a: usize, checksum: usize, expected: usize, row0: i32, row1: i32, steps: i32, first: bool): void {
   let row = row0
   for (; row + 2 <= row1; row += 2) {
     expectTwo(a, checksum, expected + (<usize>row << 3), steps, first)
@@ -68,6 +60,8 @@ function expectRows(a: usize, checksum: usize, expected: usize, row0: i32, row1:
   if (row < row1) expectOne(a, checksum, expected + (<usize>row << 3), steps, first)
 }
 
+// @ts-ignore: decorator
+@inline
 function expectTwo(a: usize, checksum: usize, expected: usize, steps: i32, first: bool): void {
   let s0 = f64x2.splat(0)
   let s1 = s0
@@ -85,11 +79,12 @@ function expectTwo(a: usize, checksum: usize, expected: usize, steps: i32, first
     t1 = f64x2.add(t1, f64x2.mul(high(y), b1))
     checksum += 32
   }
-  addExpected(expected, f64x2.add(s0, s1), first)
-  addExpected(expected + 8, f64x2.add(t0, t1), first)
+  addDouble(expected, sumPair(f64x2.add(s0, s1)), first)
+  addDouble(expected + 8, sumPair(f64x2.add(t0, t1)), first)
 }
 
-/** The same additions for one row, so that a row's sum does not depend on the rows beside it. */
+// @ts-ignore: decorator
+@inline
 function expectOne(a: usize, checksum: usize, expected: usize, steps: i32, first: bool): void {
   let s0 = f64x2.splat(0)
   let s1 = s0
@@ -100,14 +95,104 @@ function expectOne(a: usize, checksum: usize, expected: usize, steps: i32, first
     s1 = f64x2.add(s1, f64x2.mul(high(x), v128.load(checksum, 16)))
     checksum += 32
   }
-  addExpected(expected, f64x2.add(s0, s1), first)
+  addDouble(expected, sumPair(f64x2.add(s0, s1)), first)
 }
 
 // @ts-ignore: decorator
 @inline
-function addExpected(at: usize, pair: v128, first: bool): void {
-  const sum = f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1)
+function sumPair(pair: v128): f64 {
+  return f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1)
+}
+
+/** Adds to a sum in memory; the first block of k stores. */
+// @ts-ignore: decorator
+@inline
+function addDouble(at: usize, sum: f64, first: bool): void {
   store<f64>(at, first ? sum : load<f64>(at) + sum)
+}
+
+/**
+ * Products with the checksum, and in the same pass each row's sum (float32 within a block of k), least and greatest
+ * element. NaN shows in the sum; comparisons pass it over.
+ */
+function measureRows(d: usize, a: usize, checksum: usize, row0: i32, row1: i32, steps: i32, first: bool): void {
+  const wanted = load<i32>(d, fieldFlags) & emitRowExpected
+  const whole = <usize>(steps & ~3) << 2
+  for (let row = row0; row < row1; row++) {
+    let s0 = f64x2.splat(0)
+    let s1 = s0
+    let sum = f32x4.splat(0)
+    let least = f32x4.splat(Infinity)
+    let most = f32x4.splat(-Infinity)
+    let b = checksum
+    let p = a
+    for (; p + 32 <= a + whole; p += 32) {
+      const x = v128.load(p)
+      const y = v128.load(p, 16)
+      s0 = f64x2.add(s0, f64x2.mul(low(x), v128.load(b)))
+      s1 = f64x2.add(s1, f64x2.mul(high(x), v128.load(b, 16)))
+      s0 = f64x2.add(s0, f64x2.mul(low(y), v128.load(b, 32)))
+      s1 = f64x2.add(s1, f64x2.mul(high(y), v128.load(b, 48)))
+      sum = f32x4.add(f32x4.add(sum, x), y)
+      least = f32x4.pmin(f32x4.pmin(least, x), y)
+      most = f32x4.pmax(f32x4.pmax(most, x), y)
+      b += 64
+    }
+    if (p < a + whole) {
+      const x = v128.load(p)
+      s0 = f64x2.add(s0, f64x2.mul(low(x), v128.load(b)))
+      s1 = f64x2.add(s1, f64x2.mul(high(x), v128.load(b, 16)))
+      sum = f32x4.add(sum, x)
+      least = f32x4.pmin(least, x)
+      most = f32x4.pmax(most, x)
+      b += 32
+    }
+    if (steps & 3) {
+      // The last steps are filled with zeros, which are no elements: products and sums take them, extrema do not.
+      const x = v128.load(a + whole)
+      s0 = f64x2.add(s0, f64x2.mul(low(x), v128.load(b)))
+      s1 = f64x2.add(s1, f64x2.mul(high(x), v128.load(b, 16)))
+      sum = f32x4.add(sum, x)
+      for (let p = a + whole; p < a + (<usize>steps << 2); p += 4) {
+        const y = v128.load32_splat(p)
+        least = f32x4.pmin(least, y)
+        most = f32x4.pmax(most, y)
+      }
+    }
+    if (wanted)
+      addDouble(<usize>load<u32>(d, fieldRowExpected) + (<usize>row << 3), sumPair(f64x2.add(s0, s1)), first)
+    const at = <usize>row
+    addDouble(<usize>load<u32>(d, fieldRowSum) + (at << 3), sumLanes(sum), first)
+    storeLeast(<usize>load<u32>(d, fieldRowMin) + (at << 2), lanesLeast(least), first)
+    storeMost(<usize>load<u32>(d, fieldRowMax) + (at << 2), lanesMost(most), first)
+    a += rowStride
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function lanesLeast(x: v128): f32 {
+  const pairs = f32x4.pmin(x, v128.shuffle<i32>(x, x, 2, 3, 0, 1))
+  return f32x4.extract_lane(f32x4.pmin(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)), 0)
+}
+
+// @ts-ignore: decorator
+@inline
+function lanesMost(x: v128): f32 {
+  const pairs = f32x4.pmax(x, v128.shuffle<i32>(x, x, 2, 3, 0, 1))
+  return f32x4.extract_lane(f32x4.pmax(pairs, v128.shuffle<i32>(pairs, pairs, 1, 0, 3, 2)), 0)
+}
+
+// @ts-ignore: decorator
+@inline
+function storeLeast(at: usize, value: f32, first: bool): void {
+  if (first || value < load<f32>(at)) store<f32>(at, value)
+}
+
+// @ts-ignore: decorator
+@inline
+function storeMost(at: usize, value: f32, first: bool): void {
+  if (first || value > load<f32>(at)) store<f32>(at, value)
 }
 
 function expectIntegerRows(
@@ -128,65 +213,23 @@ function expectIntegerRows(
   }
 }
 
-/** NaN shows in the sum; extrema are of the other elements, as comparisons pass it over. */
-function rowStatistics(a: usize, steps: i32, row: i32, sum: usize, low0: usize, high0: usize, first: bool): void {
-  let s = f64x2.splat(0)
-  let least = f32x4.splat(Infinity)
-  let most = f32x4.splat(-Infinity)
-  let i = 0
-  for (; i + 4 <= steps; i += 4) {
-    const x = v128.load(a + (i << 2))
-    s = f64x2.add(f64x2.add(s, low(x)), high(x))
-    least = f32x4.pmin(least, x)
-    most = f32x4.pmax(most, x)
+function measureIntegerRows(d: usize, a: usize, row0: i32, row1: i32, count: i32, first: bool): void {
+  for (let row = row0; row < row1; row++) {
+    let total = 0
+    let least: i32 = i32.MAX_VALUE
+    let most: i32 = i32.MIN_VALUE
+    for (let i = 0; i < count; i++) {
+      const x: i32 = load<i16>(a + (i << 1))
+      total += x
+      least = min(least, x)
+      most = max(most, x)
+    }
+    const at = <usize>row
+    addDouble(<usize>load<u32>(d, fieldRowSum) + (at << 3), <f64>total, first)
+    storeLeast(<usize>load<u32>(d, fieldRowMin) + (at << 2), <f32>least, first)
+    storeMost(<usize>load<u32>(d, fieldRowMax) + (at << 2), <f32>most, first)
+    a += rowStride
   }
-  let total = f64x2.extract_lane(s, 0) + f64x2.extract_lane(s, 1)
-  let smallest = min(
-    min(f32x4.extract_lane(least, 0), f32x4.extract_lane(least, 1)),
-    min(f32x4.extract_lane(least, 2), f32x4.extract_lane(least, 3)),
-  )
-  let largest = max(
-    max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)),
-    max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)),
-  )
-  for (; i < steps; i++) {
-    const x = load<f32>(a + (i << 2))
-    total += <f64>x
-    if (x < smallest) smallest = x
-    if (x > largest) largest = x
-  }
-  storeStatistics(row, total, smallest, largest, sum, low0, high0, first)
-}
-
-function integerStatistics(a: usize, count: i32, row: i32, sum: usize, low0: usize, high0: usize, first: bool): void {
-  let total = 0
-  let smallest: i32 = i32.MAX_VALUE
-  let largest: i32 = i32.MIN_VALUE
-  for (let i = 0; i < count; i++) {
-    const x: i32 = load<i16>(a + (i << 1))
-    total += x
-    smallest = min(smallest, x)
-    largest = max(largest, x)
-  }
-  storeStatistics(row, <f64>total, <f32>smallest, <f32>largest, sum, low0, high0, first)
-}
-
-// @ts-ignore: decorator
-@inline
-function storeStatistics(
-  row: i32,
-  total: f64,
-  smallest: f32,
-  largest: f32,
-  sum: usize,
-  low0: usize,
-  high0: usize,
-  first: bool,
-): void {
-  const at = <usize>row
-  store<f64>(sum + (at << 3), first ? total : load<f64>(sum + (at << 3)) + total)
-  store<f32>(low0 + (at << 2), first ? smallest : min(load<f32>(low0 + (at << 2)), smallest))
-  store<f32>(high0 + (at << 2), first ? largest : max(load<f32>(high0 + (at << 2)), largest))
 }
 
 /** Adds packed rows to the column sums, which the caller has cleared. */

@@ -78,15 +78,40 @@ function addLanes<T>(at: usize, lanes: v128, first: bool): void {
   else store<i32>(at, first ? sumIntegers(lanes) : load<i32>(at) + sumIntegers(lanes))
 }
 
-/** Rows of A against the fold of B, two at a time; two accumulators a row hide the latency of additions. */
+/** Rows of A against the fold of B, three or two at a time; two accumulators a row hide the latency of additions. */
 // @ts-ignore: decorator
 @inline
 function oneSided<T>(a: usize, fold: usize, rows: i32, steps: i32): v128 {
   let x0 = i32x4.splat(0)
-  let x1 = i32x4.splat(0)
-  let y0 = i32x4.splat(0)
-  let y1 = i32x4.splat(0)
+  let x1 = x0
+  let y0 = x0
+  let y1 = x0
+  let z0 = x0
+  let z1 = x0
   const end = fold + (<usize>steps << 2)
+  if (tileRows<T>() == 6)
+    for (; rows >= 3; rows -= 3, a += 3 * rowStride) {
+      let p = a
+      let f = fold
+      for (; f + 32 <= end; f += 32) {
+        const f0 = v128.load(f)
+        const f1 = v128.load(f, 16)
+        x0 = madd<T>(v128.load(p), f0, x0)
+        x1 = madd<T>(v128.load(p, 16), f1, x1)
+        y0 = madd<T>(v128.load(p, rowStride), f0, y0)
+        y1 = madd<T>(v128.load(p, rowStride + 16), f1, y1)
+        z0 = madd<T>(v128.load(p, 2 * rowStride), f0, z0)
+        z1 = madd<T>(v128.load(p, 2 * rowStride + 16), f1, z1)
+        p += 32
+      }
+      for (; f < end; f += 16) {
+        const f0 = v128.load(f)
+        x0 = madd<T>(v128.load(p), f0, x0)
+        y0 = madd<T>(v128.load(p, rowStride), f0, y0)
+        z0 = madd<T>(v128.load(p, 2 * rowStride), f0, z0)
+        p += 16
+      }
+    }
   for (; rows >= 2; rows -= 2, a += 2 * rowStride) {
     let p = a
     let f = fold
@@ -113,7 +138,7 @@ function oneSided<T>(a: usize, fold: usize, rows: i32, steps: i32): v128 {
       p += 16
     }
   }
-  return add<T>(add<T>(x0, x1), add<T>(y0, y1))
+  return add<T>(add<T>(add<T>(x0, x1), add<T>(y0, y1)), add<T>(z0, z1))
 }
 
 // @ts-ignore: decorator

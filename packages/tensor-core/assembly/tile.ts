@@ -205,6 +205,67 @@ function relaxedTile<T>(rows: i32, a: usize, b: usize, steps: i32, c: usize, str
   }
 }
 
+/** Two panels at once for one or two rows, which alone would wait for each addition before the next. */
+// @ts-ignore: decorator
+@inline
+function relaxedPair<T>(rows: i32, a: usize, b: usize, steps: i32, c: usize, stride: usize, accumulate: bool): void {
+  const d = c + stride
+  let c0 = i32x4.splat(0)
+  let c1 = c0
+  let c2 = c0
+  let c3 = c0
+  let d0 = c0
+  let d1 = c0
+  let d2 = c0
+  let d3 = c0
+  const end = b + ((<usize>steps) << 5)
+  let next = end
+  while (b < end) {
+    const p = v128.load(b)
+    const q = v128.load(b, 16)
+    const r = v128.load(next)
+    const s = v128.load(next, 16)
+    const x = v128.load32_splat(a)
+    c0 = madd<T>(x, p, c0)
+    c1 = madd<T>(x, q, c1)
+    c2 = madd<T>(x, r, c2)
+    c3 = madd<T>(x, s, c3)
+    if (rows > 1) {
+      const y = v128.load32_splat(a, rowStride)
+      d0 = madd<T>(y, p, d0)
+      d1 = madd<T>(y, q, d1)
+      d2 = madd<T>(y, r, d2)
+      d3 = madd<T>(y, s, d3)
+    }
+    a += 4
+    b += 32
+    next += 32
+  }
+  finish<T>(c0, c, 0, accumulate)
+  finish<T>(c1, c, 16, accumulate)
+  finish<T>(c2, c, 32, accumulate)
+  finish<T>(c3, c, 48, accumulate)
+  if (rows > 1) {
+    finish<T>(d0, d, 0, accumulate)
+    finish<T>(d1, d, 16, accumulate)
+    finish<T>(d2, d, 32, accumulate)
+    finish<T>(d3, d, 48, accumulate)
+  }
+}
+
+/** Most rows for which two narrow panels are computed at once. */
+// @ts-ignore: decorator
+@inline
+export function pairedRows<T>(): i32 {
+  return tileColumns<T>() == 8 ? 2 : 0
+}
+
+/** Computes two neighbouring panels of C, for at most `pairedRows` rows. */
+export function panelPair<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32, accumulate: bool): void {
+  if (rows == 1) relaxedPair<T>(1, a, b, steps, c, stride, accumulate)
+  else relaxedPair<T>(2, a, b, steps, c, stride, accumulate)
+}
+
 /** The tiles of `rows` rows of C, one below the other, against one panel of B. */
 // @ts-ignore: decorator
 @inline

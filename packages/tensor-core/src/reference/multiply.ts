@@ -98,7 +98,7 @@ function finish(value: number, problem: Problem, channel: number): number {
 
 function activate(value: number, activation: Activation | undefined): number {
   if (activation === undefined) return value
-  return activation === 'relu' ? Math.max(0, value) : gelu(value)
+  return activation === 'relu' ? (value < 0 ? 0 : value) : gelu(value)
 }
 
 function biasIndex(problem: Problem, item: number, j: number): number {

@@ -58,8 +58,9 @@ interface Kept {
  * Guarantees: an element of a product has bits that depend on its row of A, its column of B and the engine's `build`
  * only: not on the number of threads, the other rows and columns, what is emitted, or whether weights were prepared.
  * float32 products are summed in blocks of 256 along k, each in the order of k, blocks in their order.
- * Check sums of float products are float64 sums of exact float64 products (`tileSums` and `replica` predict in float32
- * within a block).
+ * Check sums of float products: predicted sums are float64 sums of exact products (`tileSums` and `replica` predict in
+ * float32 within a block of k, from folds rounded to float32); sums over C add four neighbouring elements in float32, as
+ * if each element had rounded twice more, then go on in float64. Column sums are float64 throughout.
  * Tensors whose data lie in `engine.runtime.memory` are read and written in place.
  *
  * @throws `ENGINE_UNAVAILABLE` where the options ask for what this machine has not

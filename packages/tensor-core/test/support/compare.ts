@@ -34,10 +34,10 @@ export interface Magnitude {
 
 /**
  * Error of one element computed in float32: at most k + k / 256 + 1 roundings on sums of at most k products (Higham
- * 2002, section 3.1), and the reference's one rounding. |c| <= k * product.
+ * 2002, section 3.1), two more where sums over C start in float32, and the reference's one. |c| <= k * product.
  */
 export function elementBound({ k, product }: Magnitude): number {
-  return (k + k / 256 + 3) * u * Math.max(1, k) * product
+  return (k + k / 256 + 5) * u * Math.max(1, k) * product
 }
 
 /**
@@ -74,7 +74,8 @@ export function compareProducts(actual: Product, expected: Product, magnitude: M
     expect(distance(actual.nextChecksum?.data ?? [], expected.nextChecksum.data)).toBeLessThanOrEqual(bound)
   }
   if (expected.rowStatistics === undefined) return
-  expect(distance(actual.rowStatistics?.sum ?? [], expected.rowStatistics.sum)).toBeLessThanOrEqual(exact(k + 1))
+  // Statistics sum in float32 lanes of at most 64 steps, then in float64.
+  expect(distance(actual.rowStatistics?.sum ?? [], expected.rowStatistics.sum)).toBeLessThanOrEqual(64 * u * k)
   expect(distance(actual.rowStatistics?.min ?? [], expected.rowStatistics.min)).toBe(0)
   expect(distance(actual.rowStatistics?.max ?? [], expected.rowStatistics.max)).toBe(0)
 }
