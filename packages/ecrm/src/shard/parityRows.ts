@@ -45,26 +45,36 @@ export function createParityRows(
     return position >= k && position < k + r ? position : -1
   }
 
-  /** Adds a difference to a living row when it is the next of its data row. */
-  function add(local: number, parity: number, delta: Delta, from = 0): void {
+  /** Adds a difference to a living row when it is the next of its data row; whether the row contains it now. */
+  function add(local: number, parity: number, delta: Delta, from = 0): boolean {
     const at = local * k + delta.position
     if (checkVersions) {
-      if (delta.version <= seen[at]!) return
+      if (delta.version <= seen[at]!) return true
       if (delta.base !== seen[at]!) {
         // Something is missing between. The row cannot be used until it is encoded anew.
         storage.mark(parityState, local, lost)
-        return
+        return false
       }
     }
     const part = { to: local * width, from, length: width }
     addProduct(storage.parity, delta.words, code!.factor(parity, delta.position), part)
     seen[at] = delta.version
+    return true
+  }
+
+  /** A tag says that a row here contains a push: one that was dropped or is held back must not be told of. */
+  function tagContained(sender: number, heads: Uint32Array, contained: readonly number[]): void {
+    if (contained.length * headWords === heads.length) return tags.addHeads(sender, heads)
+    for (const at of contained) {
+      const [stripe, position, worker, push] = [heads[at]!, heads[at + 1]!, heads[at + 4]!, heads[at + 5]!]
+      tags.add(sender, { stripe, position, worker, push })
+    }
   }
 
   return {
     apply(from, batch) {
       const { heads, words, complete } = batch
-      tags.addHeads(from.server, heads)
+      const contained: number[] = []
       const delta = { stripe: 0, position: 0, base: 0, version: 0, worker: 0, push: 0, words }
       for (let i = 0, at = 0; at < heads.length; i++, at += headWords) {
         const stripe = heads[at]!
@@ -75,7 +85,7 @@ export function createParityRows(
           delta.position = heads[at + 1]!
           delta.base = heads[at + 2]!
           delta.version = heads[at + 3]!
-          add(local, position - k, delta, i * width)
+          if (add(local, position - k, delta, i * width)) contained.push(at)
         } else if (parityState[local] === decoding) {
           const list = held.get(stripe)
           const one = { server: from.server, delta: deltaAt(heads, words, i) }
@@ -83,6 +93,7 @@ export function createParityRows(
           else list.push(one)
         }
       }
+      tagContained(from.server, heads, contained)
       if (r < 2) return
       // An earlier life of the sender is settled when the later one has nothing left to recover.
       kept = kept.filter((old) => {
@@ -98,7 +109,11 @@ export function createParityRows(
       const waiting = held.get(stripe) ?? []
       held.delete(stripe)
       const parity = positionHere(stripe) - k
-      for (const { delta } of waiting) if (parityState[local] === live) add(local, parity, delta)
+      for (const { server: sender, delta } of waiting) {
+        const { position, worker, push } = delta
+        if (parityState[local] === live && add(local, parity, delta))
+          tags.add(sender, { stripe, position, worker, push })
+      }
     },
     giveUp(local, stripe) {
       storage.mark(parityState, local, lost)
