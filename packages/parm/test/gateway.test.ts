@@ -244,7 +244,7 @@ describe('faults', () => {
       const replies = await Promise.all(all)
       replies.forEach((reply, i) => expect(reply.outputs?.[0]?.data, JSON.stringify(reply)).toEqual([3 * i, 6 * i]))
       if (signal === 'SIGSTOP') {
-        expect(gateway.snapshot().instances[1]?.out).toBe(true)
+        await expect.poll(() => gateway.snapshot().instances[1]?.out, { timeout: 5000 }).toBe(true)
         process.kill(pidOf(gateway, 'base-1'), 'SIGCONT')
       }
       // Comes back: continued, or started again

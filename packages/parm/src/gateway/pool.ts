@@ -60,8 +60,14 @@ interface Waiting {
 
 /** Failed answers in a row after which an instance that can still be reached is left alone for a while. */
 const REFUSALS = 3
-/** A unit given up after this many average latencies makes its instance suspect. */
-const LATE = 3
+/**
+ * An instance goes on computing what nobody needs any more: the unit keeps its place at the instance until it answers, or
+ * until it is so many average latencies old, and no younger than this; then its connection is cut and the instance has to
+ * answer a probe. Freeing the place at once would
+ * send an instance more than it can do just when it is slow.
+ */
+const PATIENCE = 10
+const LEAST_PATIENCE_MS = 200
 const PROBE_TIMEOUT_MS = 1000
 
 export function createPool({ instances, clock, probeEveryMs = 100 }: PoolOptions): Pool {
@@ -121,11 +127,20 @@ export function createPool({ instances, clock, probeEveryMs = 100 }: PoolOptions
     waiting.attempts++
     job.placed.add(instance.domain)
     const started = clock.now()
+    const cut = new AbortController()
+    let cancelCut: (() => void) | undefined
+    const noLongerNeeded = () => {
+      waiting.reject(aborted(job.signal))
+      const patience = Math.max(LEAST_PATIENCE_MS, PATIENCE * instance.latencyMs)
+      cancelCut = clock.schedule(Math.max(0, patience - (clock.now() - started)), () => cut.abort())
+    }
+    if (job.signal.aborted) noLongerNeeded()
+    else job.signal.addEventListener('abort', noLongerNeeded, { once: true })
     try {
       const response = await instance.client.infer(instance.model, {
         request: { parameters: {}, inputs: job.inputs, binaryOutput: true },
         headers: job.headers,
-        signal: job.signal,
+        signal: cut.signal,
       })
       instance.failuresInRow = 0
       instance.answered++
@@ -134,8 +149,10 @@ export function createPool({ instances, clock, probeEveryMs = 100 }: PoolOptions
       waiting.unlisten()
       waiting.resolve(response)
     } catch (error) {
-      onFailure(instance, { waiting, error, ageMs: clock.now() - started })
+      onFailure(instance, { waiting, error, cut: cut.signal.aborted })
     } finally {
+      job.signal.removeEventListener('abort', noLongerNeeded)
+      cancelCut?.()
       instance.outstanding--
       pull()
     }
@@ -143,14 +160,13 @@ export function createPool({ instances, clock, probeEveryMs = 100 }: PoolOptions
 
   function onFailure(
     instance: Instance,
-    { waiting, error, ageMs }: { waiting: Waiting; error: unknown; ageMs: number },
+    { waiting, error, cut }: { waiting: Waiting; error: unknown; cut: boolean },
   ): void {
     const gaveUp = waiting.job.signal.aborted
     // The fault is the request's, not the instance's: no other instance would answer differently
     const refused = error instanceof OipError && error.status < 500
-    if (gaveUp) {
-      if (ageMs > LATE * instance.latencyMs) probe(instance, 0)
-    } else if (!refused) {
+    if (cut) probe(instance, 0)
+    else if (!refused) {
       instance.failed++
       instance.failuresInRow++
       if (isFtError(error, 'IO')) probe(instance, 0)
