@@ -14,6 +14,7 @@ export {
   carries,
   doubledTerms,
   droppedTerms,
+  indexFlips,
   randomValues,
   stuckBits,
   weightFlips,

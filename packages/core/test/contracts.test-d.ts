@@ -199,6 +199,7 @@ describe('faults', () => {
       | { readonly kind: 'accumulator'; readonly row: number; readonly column: number; readonly step: number }
       | { readonly kind: 'output'; readonly row: number; readonly column: number }
       | { readonly kind: 'checksum'; readonly side: 'actual' | 'expected'; readonly index: number }
+      | { readonly kind: 'index'; readonly position: number }
     >()
     expectTypeOf<FaultEffect>().toEqualTypeOf<
       | { readonly kind: 'flip'; readonly bits: readonly number[] }

@@ -61,7 +61,7 @@ function parseFault(value: unknown, path: string): Fault {
 
 function parseSite(value: unknown, path: string): FaultSite {
   const fields = new Fields(value, path)
-  const kind = fields.literal('kind', ['operand', 'packed-weight', 'accumulator', 'output', 'checksum'])
+  const kind = fields.literal('kind', ['operand', 'packed-weight', 'accumulator', 'output', 'checksum', 'index'])
   const index = (name: string) => fields.integer(name)
   const site = ((): FaultSite => {
     switch (kind) {
@@ -75,6 +75,8 @@ function parseSite(value: unknown, path: string): FaultSite {
         return { kind, row: index('row'), column: index('column') }
       case 'checksum':
         return { kind, side: fields.literal('side', ['actual', 'expected']), index: index('index') }
+      case 'index':
+        return { kind, position: index('position') }
     }
   })()
   fields.end()

@@ -6,7 +6,7 @@ import { fromBits } from '../formats/bits.ts'
 import type { Random } from '../random/types.ts'
 import type { Fault, FaultEffect } from '../types/faults.ts'
 import type { LinearLayer } from '../types/layers.ts'
-import { drawSite, siteDType, sitePopulation, type SiteKind } from './sites.ts'
+import { drawSite, extentOf, siteDType, sitePopulation, type SiteKind } from './sites.ts'
 
 /** A kind of physical event. */
 export interface FaultModel {
@@ -95,6 +95,36 @@ export function doubledTerms(): FaultModel {
 /** Flips bits of a packed weight, which stays wrong for every product until it is packed again. */
 export function weightFlips(options: { bits?: 1 | 2 | 3 | 4; adjacent?: boolean } = {}): FaultModel {
   return persistently(bitFlips({ ...options, site: 'packed-weight' }))
+}
+
+/**
+ * Flips bits of one id of an embedding look-up, so that the sum takes another row, or one that is not there.
+ *
+ * The layer is the bag as a product: `k` is the number of ids a bag sums, `m` the bags, so that a call reads `m k` ids
+ * (times `op.batch`).
+ *
+ * @param options.bits - different bits to flip; default 1
+ * @param options.width - low bits that can be struck; default 32, ids being int32
+ */
+export function indexFlips(options: { bits?: 1 | 2 | 3 | 4; width?: number } = {}): FaultModel {
+  const { bits = 1, width = 32 } = options
+  assertOneOf(bits, { where: 'indexFlips', argument: 'bits', values: [1, 2, 3, 4] })
+  assertInteger(width, { where: 'indexFlips', argument: 'width', min: bits, max: 32 })
+  const ids = (layer: LinearLayer): number => {
+    const { rows, steps } = extentOf(layer)
+    return rows * steps
+  }
+  return {
+    name: `flip-${bits}@index`,
+    population: ids,
+    draw: (layer, random) => [
+      {
+        layer: layer.id,
+        site: { kind: 'index', position: random.integer(0, ids(layer) - 1) },
+        effect: { kind: 'flip', bits: Array.from(random.sample(width, bits, { ascending: true })) },
+      },
+    ],
+  }
 }
 
 function singleSite(

@@ -10,7 +10,8 @@ import type { Fault, FaultSite } from '../types/faults.ts'
 import type { LinearLayer } from '../types/layers.ts'
 import type { DType } from '../types/tensor.ts'
 
-export type SiteKind = FaultSite['kind']
+/** Sites of a matrix product. Ids of embedding look-ups ('index') lie outside: `indexFlips` draws those. */
+export type SiteKind = Exclude<FaultSite['kind'], 'index'>
 
 const kinds: readonly SiteKind[] = ['operand', 'packed-weight', 'accumulator', 'output', 'checksum']
 
@@ -113,6 +114,8 @@ export function assertFaultFits(fault: Fault, options: { layer: LinearLayer; whe
   const { layer, where = 'assertFaultFits' } = options
   const { rows, columns, steps, operandSteps, weightSteps } = extentOf(layer)
   const { site, effect } = fault
+  if (site.kind === 'index')
+    throw invalidArgument({ where, argument: 'fault.site' }, 'a site of a matrix product (products read no ids)', 'index')
   const within = (name: string, value: number, size: number) =>
     assertInteger(value, { where, argument: `fault.site.${name}`, min: 0, max: size - 1 })
   if ('row' in site) within('row', site.row, rows)

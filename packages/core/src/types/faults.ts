@@ -12,6 +12,8 @@ export type FaultSite =
   | { readonly kind: 'output'; readonly row: number; readonly column: number }
   /** A register of the check itself: its index-th value, on the side that sums outputs or predicts them. */
   | { readonly kind: 'checksum'; readonly side: 'actual' | 'expected'; readonly index: number }
+  /** The position-th id of an embedding look-up's list, as read: the sum then takes another row, or one out of range. */
+  | { readonly kind: 'index'; readonly position: number }
 
 /** What the fault does to the value at its site. Bits count from 0, the least significant. */
 export type FaultEffect =

@@ -16,6 +16,7 @@ const site = fc.oneof(
     side: fc.constantFrom('actual' as const, 'expected' as const),
     index,
   }),
+  fc.record({ kind: fc.constant('index' as const), position: index }),
 )
 const effect = fc.oneof(
   fc.record({ kind: fc.constant('flip' as const), bits: fc.uniqueArray(bit, { minLength: 1, maxLength: 4 }) }),

@@ -7,6 +7,7 @@ import {
   doubledTerms,
   droppedTerms,
   extentOf,
+  indexFlips,
   randomValues,
   sampleFaults,
   stuckBits,
@@ -206,5 +207,29 @@ describe('sampleFaults', () => {
     const { faults } = sampleFaults([batched], { model: wholeRows(), count: 50, seed: 1 })
     const rows = new Set(faults.map(({ site }) => ('row' in site ? site.row : -1)))
     expect([...rows].sort((a, b) => a - b)).toEqual(Array.from({ length: extentOf(batched).rows }, (_, i) => i))
+  })
+})
+
+describe('flips of embedding ids', () => {
+  it('strike every position of the list alike, and each bit below the width', () => {
+    const bags = dense('bags', { m: 3, n: 16, k: 4 })
+    const model = indexFlips({ width: 5 })
+    expect(model.population(bags)).toBe(12)
+    const positions = new Set<number>()
+    const bits = new Set<number>()
+    for (let seed = 0; seed < 400; seed++) {
+      const [fault] = model.draw(bags, createRandom(seed))
+      if (fault?.site.kind !== 'index') throw new Error('expected an index')
+      positions.add(fault.site.position)
+      for (const bit of effectOf(fault, 'flip').bits) bits.add(bit)
+    }
+    // A position is missed by 400 draws with probability 12 (11/12)^400 < 1e-14.
+    expect([...positions].sort((a, b) => a - b)).toEqual(Array.from({ length: 12 }, (_, i) => i))
+    expect([...bits].sort()).toEqual([0, 1, 2, 3, 4])
+  })
+
+  it('are no faults of a matrix product', () => {
+    const [fault] = indexFlips().draw(layer, createRandom(1)) as [Fault]
+    expect(() => assertFaultFits(fault, { layer })).toThrow(/a site of a matrix product/)
   })
 })

@@ -112,9 +112,8 @@ function hit(values: Float64Array, at: number, effect: Fault['effect'], format: 
 /** Faults that strike this product: of a batch or of groups, those whose row, or weight step, lies in it. */
 function faultsOf(run: ReferenceRun, o: { item: number; weightItem: number; m: number; k: number }): readonly Fault[] {
   return run.faults.filter(({ site }) => {
-    if (site.kind === 'checksum') return false
     if (site.kind === 'packed-weight') return Math.floor(site.step / o.k) === o.weightItem
-    return Math.floor(site.row / o.m) === o.item
+    return 'row' in site && Math.floor(site.row / o.m) === o.item
   })
 }
 

@@ -28,11 +28,11 @@ export function encodeEvents(faults: readonly Fault[], context: FaultContext, it
   const { m } = context
   const own = faults.filter(
     ({ site }) =>
-      site.kind !== 'packed-weight' && site.kind !== 'checksum' && site.row >= item * m && site.row < (item + 1) * m,
+      'row' in site && site.row >= item * m && site.row < (item + 1) * m,
   )
   const bytes = new Uint8Array(own.length * eventBytes)
   own.forEach(({ site, effect }, i) => {
-    if (site.kind === 'packed-weight' || site.kind === 'checksum') return
+    if (!('row' in site)) return
     const view = new DataView(bytes.buffer, i * eventBytes)
     const kinds = { operand: siteOperand, accumulator: siteAccumulator, output: siteOutput }
     view.setInt32(eventSite, kinds[site.kind], true)
