@@ -112,7 +112,8 @@ function checksOf({ scheme, items, m, n, product }: Judged): number {
   return items * (scheme === 'global' ? 1 : scheme === 'row' ? m : scheme === 'column' ? n : m + n)
 }
 
-function thresholdsOf(input: Judged): Thresholds {
+/** The thresholds of every kind of check of a product. */
+export function thresholdsOf(input: Judged): Thresholds {
   const { product, k, n, m, norms, rounding, calibration } = input
   const figures = rowFigures(
     product.rowStatistics ?? { sum: new Float64Array(), min: new Float64Array(), max: new Float64Array() },

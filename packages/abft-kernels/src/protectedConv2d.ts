@@ -1,6 +1,8 @@
 // A convolution that checks itself: the checks of the implicit product, exact for any stride, padding, dilation and groups.
-import { FtError, type Conv2dOptions, type HWIO, type Pair, type TBLR, type Tensor } from '@ft/core'
+import { FtError, type Conv2dOptions, type Tensor } from '@ft/core'
+import { tapChecksum } from './activationChecksum.ts'
 import { emitFor, judge } from './checks.ts'
+import { convGeometry, type ConvGeometry } from './convGeometry.ts'
 import type { ProtectionContext, ProtectionOptions, Protected } from './protectedMatmul.ts'
 import { lasting, type RowAccess } from './recompute.ts'
 import { roundingOf } from './rounding.ts'
@@ -12,9 +14,6 @@ import type { ProtectedWeights } from './weights.ts'
  * more output channel (Hari 2020), which equals the row check.
  *
  * Shapes: x `[batch, height, width, channels]` (NHWC; or NCHW by `format`), filter `[h, w, channels / groups, out]`.
- *
- * @throws FtError `UNSUPPORTED` for scheme 'global', whose prediction needs the sums of the pixels that each tap sees:
- * use `chain`
  */
 export async function protectedConv2d(
   { engine, calibration }: ProtectionContext,
@@ -42,7 +41,8 @@ export async function protectedConv2d(
   const channels = filter.n * filter.groups
   const pixels = product.output.data.length / channels
   const rounding = roundingOf(engine.build, 'float32')
-  const tapSums = scheme === 'global' ? (activationChecksum ?? tapChecksum(x, geometryOf(x, filter, rest))) : undefined
+  const geometry = convGeometry(x, filter.tensor.shape, rest)
+  const tapSums = scheme === 'global' ? (activationChecksum ?? tapChecksum(x, geometry)) : undefined
   const judgement = judge({
     product,
     scheme,
@@ -54,7 +54,7 @@ export async function protectedConv2d(
     rounding,
     calibration: filter.falseAlarms > 0 ? undefined : calibration,
     falseAlarmProbability,
-    expectedTotal: tapSums && groupTotals(tapSums, filter, geometryOf(x, filter, rest)),
+    expectedTotal: tapSums && groupTotals(tapSums, filter, geometry),
   })
 
   const { faults, out: _out, ...plain } = rest
@@ -75,81 +75,11 @@ export async function protectedConv2d(
   return { output: product.output, report, ...(product.nextChecksum ? { nextChecksum: product.nextChecksum } : {}) }
 }
 
-interface Geometry {
-  readonly batch: number
-  readonly height: number
-  readonly width: number
-  readonly channels: number
-  readonly outHeight: number
-  readonly outWidth: number
-  readonly kernel: Pair
-  readonly stride: Pair
-  readonly pad: TBLR
-  readonly dilation: Pair
-  /** Value of x at an image, row, column, channel. */
-  at(image: number, y: number, x: number, channel: number): number
-}
-
-function geometryOf(x: Tensor, filter: ProtectedWeights, options: Conv2dOptions): Geometry {
-  const nchw = options.format === 'NCHW'
-  const [batch = 0, b = 0, c = 0, d = 0] = x.shape
-  const [height, width, channels] = nchw ? [c, d, b] : [b, c, d]
-  const [kh, kw] = filter.tensor.shape as unknown as HWIO
-  const { stride = [1, 1], pad = [0, 0, 0, 0], dilation = [1, 1] } = options
-  const size = (length: number, taps: number, axis: 0 | 1, padding: number) =>
-    Math.floor((length + padding - (taps - 1) * dilation[axis] - 1) / stride[axis]) + 1
-  return {
-    batch,
-    height,
-    width,
-    channels,
-    outHeight: size(height, kh, 0, pad[0] + pad[1]),
-    outWidth: size(width, kw, 1, pad[2] + pad[3]),
-    kernel: [kh, kw],
-    stride,
-    pad,
-    dilation,
-    at: (image, y, column, channel) =>
-      x.data[
-        nchw
-          ? ((image * channels + channel) * height + y) * width + column
-          : ((image * height + y) * width + column) * channels + channel
-      ] as number,
-  }
-}
-
-/**
- * Input checksum: for each tap and channel the sum of the pixels that tap sees, `[taps, channels]` in float64.
- *
- * Cost: one addition per element of the implicit matrix of one channel set; the previous layer's `nextChecksum` spares it.
- */
-function tapChecksum(_x: Tensor, g: Geometry): Float64Array {
-  const [kh, kw] = g.kernel
-  const sums = new Float64Array(kh * kw * g.channels)
-  for (let r = 0; r < kh; r++) {
-    for (let s = 0; s < kw; s++) {
-      const tap = (r * kw + s) * g.channels
-      for (let image = 0; image < g.batch; image++) {
-        for (let oy = 0; oy < g.outHeight; oy++) {
-          const y = oy * g.stride[0] - g.pad[0] + r * g.dilation[0]
-          if (y < 0 || y >= g.height) continue
-          for (let ox = 0; ox < g.outWidth; ox++) {
-            const x = ox * g.stride[1] - g.pad[2] + s * g.dilation[1]
-            if (x < 0 || x >= g.width) continue
-            for (let c = 0; c < g.channels; c++) sums[tap + c] = (sums[tap + c] as number) + g.at(image, y, x, c)
-          }
-        }
-      }
-    }
-  }
-  return sums
-}
-
 /** sum(Y) of each group: its taps' checksums times its weights' row sums. */
 function groupTotals(
   taps: Float64Array,
   filter: ProtectedWeights,
-  { kernel: [kh, kw], channels }: Geometry,
+  { kernel: [kh, kw], channels }: ConvGeometry,
 ): Float64Array {
   const perGroup = channels / filter.groups
   return Float64Array.from({ length: filter.groups }, (_, group) => {
@@ -177,7 +107,7 @@ interface PixelRows {
 }
 
 function pixelRows({ engine, x, filter, output, options, format, channels, rounding }: PixelRows): RowAccess {
-  const g = geometryOf(x, filter, options)
+  const g = convGeometry(x, filter.tensor.shape, options)
   const [kh, kw] = g.kernel
   const perGroup = g.channels / filter.groups
   const out = output.data as Float32Array
@@ -196,7 +126,9 @@ function pixelRows({ engine, x, filter, output, options, format, channels, round
         const y = oy * g.stride[0] - g.pad[0] + r * g.dilation[0]
         const column = ox * g.stride[1] - g.pad[2] + s * g.dilation[1]
         if (y < 0 || y >= g.height || column < 0 || column >= g.width) continue
-        for (let c = 0; c < g.channels; c++) values[(r * kw + s) * g.channels + c] = g.at(image, y, column, c)
+        const from = image * g.step.image + y * g.step.y + column * g.step.x
+        for (let c = 0; c < g.channels; c++)
+          values[(r * kw + s) * g.channels + c] = x.data[from + c * g.step.channel] as number
       }
     }
     return values

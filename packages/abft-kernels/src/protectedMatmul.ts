@@ -1,5 +1,6 @@
 // A matrix product that checks itself (Kosaian and Rashmi, SC'21, section 4; thresholds and correction are this package's).
 import { FtError, type MatmulEngine, type MatmulOptions, type ProtectionScheme, type Tensor } from '@ft/core'
+import { columnChecksum } from './activationChecksum.ts'
 import type { Calibration } from './calibrate.ts'
 import { emitFor, judge } from './checks.ts'
 import { lasting, rowTensor, type RowAccess } from './recompute.ts'
@@ -71,7 +72,7 @@ export async function protectedMatmul(
     rowSquares: rounding.wide && !rest.bias && !rest.activation ? rowSquares(product.output, m) : undefined,
     expectedTotal:
       scheme === 'global'
-        ? Float64Array.of(dot(activationChecksum ?? columnSums(a), weights.prepared.rowSums))
+        ? Float64Array.of(dot(activationChecksum ?? columnChecksum(a), weights.prepared.rowSums))
         : undefined,
   })
 
@@ -106,14 +107,6 @@ function rowSquares({ data }: Tensor, m: number): Float64Array {
     for (let j = row * n; j < (row + 1) * n; j++) sum += (data[j] as number) ** 2
     return sum
   })
-}
-
-/** e^T A in float64: what the previous layer's epilogue would have handed over. */
-function columnSums({ data, shape: [m = 0, k = 0] }: Tensor): Float64Array {
-  const sums = new Float64Array(k)
-  for (let row = 0; row < m; row++)
-    for (let step = 0; step < k; step++) sums[step] = (sums[step] as number) + (data[row * k + step] as number)
-  return sums
 }
 
 export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {

@@ -40,3 +40,9 @@ export function roundingOf(build: string, dtype: DType): Rounding {
 export function gamma(n: number, u: number): number {
   return n * u < 1 ? (n * u) / (1 - n * u) : Infinity
 }
+
+/** Rows and columns of the register tile that an engine build's tile sums speak of. */
+export function tileOf(build: string): readonly [number, number] {
+  const [, rows, columns] = /\/(\d+)x(\d+)x\d+$/.exec(build) ?? []
+  return rows === undefined ? [4, 8] : [Number(rows), Number(columns)]
+}

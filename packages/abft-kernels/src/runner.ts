@@ -1,0 +1,165 @@
+// Subpath /runner: layers of a network run and described on one engine, for whoever measures or chooses protection
+// without knowing this package (intensity-guide loads it by name).
+import {
+  assertOneOf,
+  FtError,
+  type Conv2dOptions,
+  type EngineName,
+  type LayerRunner,
+  type LinearLayer,
+  type MatmulEngine,
+  type ProtectionScheme,
+} from '@ft/core'
+import { createEngine } from '@ft/tensor-core'
+import { columnChecksum, tapChecksum } from './activationChecksum.ts'
+import type { Calibration } from './calibrate.ts'
+import { convGeometry } from './convGeometry.ts'
+import { createKernels, type Kernels } from './kernels.ts'
+import { layerOperands } from './runner/operands.ts'
+import { smallestDetectable } from './runner/smallestDetectable.ts'
+
+export interface RunnerOptions {
+  readonly engine: MatmulEngine
+  /** Thresholds fitted to the engine's build; without it hard bounds, which see less. */
+  readonly calibration?: Calibration
+  /** Chance of a first-stage alarm of a clean product. Default 1e-6. */
+  readonly falseAlarmProbability?: number
+  /** What the machine is called in plans. Default the engine's build. */
+  readonly device?: string
+}
+
+/** Every scheme of this package. */
+export const allSchemes: readonly ProtectionScheme[] = [
+  'none',
+  'global',
+  'row',
+  'column',
+  'row-column',
+  'thread-one-sided',
+  'thread-two-sided',
+  'replication',
+]
+
+/**
+ * Makes a runner on an engine.
+ *
+ * Layers run in float32 whatever float type they are served in; integer layers and batched products are not run
+ * (`schemes` is empty). `prepare(..., { chained: true })` measures a layer in the middle of a network: its input's
+ * checksum is there already, and it makes the next layer's.
+ *
+ * @throws FtError `FINGERPRINT_MISMATCH` for a calibration of another build
+ * @example
+ * ```ts
+ * import { createReferenceEngine } from '@ft/tensor-core/reference'
+ * import { createRunner } from '@ft/abft-kernels/runner'
+ * const runner = createRunner({ engine: createReferenceEngine() })
+ * const layer = { id: 'fc', m: 4, n: 8, k: 16, count: 1, dtype: 'float32', op: { kind: 'matmul', batch: 1 } } as const
+ * const { run, release } = await runner.prepare(layer, 'row', { seed: 1, chained: false })
+ * await run()
+ * release()
+ * runner.schemes(layer).includes('row') // => true
+ * ```
+ */
+export function createRunner(options: RunnerOptions): LayerRunner {
+  const { engine, calibration, falseAlarmProbability = 1e-6, device = engine.build } = options
+  const kernels = createKernels({ engine, ...(calibration && { calibration }) })
+  const context = { build: engine.build, calibration, falseAlarmProbability }
+  const schemes = (layer: LinearLayer): ProtectionScheme[] => (runs(layer) ? [...allSchemes] : [])
+  const assertRuns = (layer: LinearLayer, scheme: ProtectionScheme): void => {
+    assertOneOf(scheme, { where: 'runner', argument: 'scheme', values: allSchemes })
+    if (!runs(layer))
+      throw new FtError(
+        'UNSUPPORTED',
+        `runner: layer ${layer.id} (${layer.dtype}, batch ${layer.op.kind === 'matmul' ? layer.op.batch : 1}) is not run here`,
+        { layer: layer.id },
+      )
+  }
+  return {
+    device,
+    build: engine.build,
+    schemes,
+    async prepare(layer, scheme, { seed, chained }) {
+      assertRuns(layer, scheme)
+      return prepareLayer(kernels, layer, { scheme, seed, chained, falseAlarmProbability })
+    },
+    smallestDetectable(layer, scheme) {
+      assertRuns(layer, scheme)
+      return smallestDetectable(layer, scheme, context)
+    },
+  }
+}
+
+function runs({ dtype, op }: LinearLayer): boolean {
+  const floating = dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16' || dtype === 'float64'
+  return floating && (op.kind === 'conv2d' || op.batch === 1)
+}
+
+interface Wish {
+  readonly scheme: ProtectionScheme
+  readonly seed: number
+  readonly chained: boolean
+  readonly falseAlarmProbability: number
+}
+
+async function prepareLayer(
+  kernels: Kernels,
+  layer: LinearLayer,
+  { scheme, seed, chained, falseAlarmProbability }: Wish,
+): Promise<{ run(): Promise<void>; release(): void }> {
+  const { input, weights: tensor } = layerOperands(layer, seed)
+  const { op } = layer
+  const geometry: Conv2dOptions = op.kind === 'conv2d' ? { stride: op.stride, pad: op.pad, dilation: op.dilation } : {}
+  const weights = await kernels.prepare(tensor, {
+    kind: op.kind,
+    groups: op.kind === 'conv2d' ? op.groups : 1,
+  })
+  const chain = chained && scheme === 'global'
+  const options = {
+    scheme,
+    falseAlarmProbability,
+    ...(chain && {
+      activationChecksum:
+        op.kind === 'matmul' ? columnChecksum(input) : tapChecksum(input, convGeometry(input, tensor.shape, geometry)),
+      emit: { nextChecksum: { kind: 'matmul' as const } },
+    }),
+  }
+  return {
+    run:
+      op.kind === 'matmul'
+        ? async () => void (await kernels.matmul(input, weights, options))
+        : async () => void (await kernels.conv2d(input, weights, { ...options, ...geometry })),
+    release: () => weights.release(),
+  }
+}
+
+export interface LoadRunnerOptions {
+  /** Default 'auto': the fastest engine there is. */
+  readonly engine?: EngineName | 'auto'
+  /** Default 1: overheads are stated for one thread. */
+  readonly threads?: number
+  readonly device?: string
+  /** Calibrate first (about two seconds). Default true. */
+  readonly calibrate?: boolean
+  readonly seed?: number
+}
+
+/** A runner with an engine of its own. */
+export interface OwnedRunner extends LayerRunner {
+  dispose(): Promise<void>
+}
+
+/**
+ * The runner of a module loaded by name: makes an engine, calibrates it, and gives a runner that owns it.
+ *
+ * @throws FtError `ENGINE_UNAVAILABLE`
+ */
+export async function loadRunner(options: LoadRunnerOptions = {}): Promise<OwnedRunner> {
+  const { engine: name = 'auto', threads = 1, device, calibrate = true, seed = 1 } = options
+  const engine = await createEngine(name, { threads })
+  const plain = createKernels({ engine })
+  const { calibration } = calibrate ? await plain.calibrated({ seed, trials: 4 }) : plain
+  const runner = createRunner({ engine, ...(calibration && { calibration }), ...(device !== undefined && { device }) })
+  return { ...runner, dispose: () => engine.dispose() }
+}
+
+export default loadRunner

@@ -1,0 +1,98 @@
+// What a scheme can see of a layer before the layer has data: its thresholds for standard normal operands.
+import type { LinearLayer, ProtectionScheme } from '@ft/core'
+import { normalQuantile } from '@ft/core/statistics'
+import type { Calibration } from '../calibrate.ts'
+import { thresholdsOf } from '../checks.ts'
+import { roundingOf, tileOf } from '../rounding.ts'
+import type { WeightNorms } from '../weights.ts'
+
+export interface SensitivityContext {
+  readonly build: string
+  readonly calibration: Calibration | undefined
+  readonly falseAlarmProbability: number
+}
+
+/**
+ * Smallest error of one output that is surely found, as a share of the outputs' root mean square: twice the largest
+ * threshold that operands of independent standard normal numbers have.
+ *
+ * Every threshold is homogeneous in both operands, so the share holds for centred data of any scale.
+ */
+export function smallestDetectable(
+  layer: LinearLayer,
+  scheme: ProtectionScheme,
+  { build, calibration, falseAlarmProbability }: SensitivityContext,
+): number {
+  if (scheme === 'none') return Infinity
+  const groups = layer.op.kind === 'conv2d' ? layer.op.groups : 1
+  const { m, k } = layer
+  const n = layer.n / groups
+  const [tileRows, tileColumns] = tileOf(build)
+  const grid = [Math.ceil(m / tileRows), Math.ceil(n / tileColumns)] as const
+  const tiles = {
+    tileRows,
+    tileColumns,
+    grid,
+    actual: new Float64Array(grid[0] * grid[1]),
+    expected: new Float64Array(),
+  }
+  const largest = -normalQuantile(1 / (m * k + 1))
+  const row = (value: number) => new Float64Array(m).fill(value)
+  const thresholds = thresholdsOf({
+    product: {
+      output: { data: new Float32Array(), shape: [0], dtype: 'float32' },
+      rowStatistics: { sum: row(0), min: row(-largest), max: row(largest) },
+      ...(scheme.startsWith('thread') && { tileSums: tiles }),
+      ...(scheme === 'replication' && { replica: tiles }),
+    },
+    scheme,
+    items: 1,
+    m,
+    n,
+    k,
+    norms: [normalNorms(k, n)],
+    rounding: roundingOf(build, 'float32'),
+    calibration,
+    falseAlarmProbability: falseAlarmProbability / groups,
+    rowSquares: row(n * k),
+  })
+  return (2 * largestThreshold(scheme, thresholds, { m, n, tileRows, tileColumns })) / Math.sqrt(k)
+}
+
+function largestThreshold(
+  scheme: ProtectionScheme,
+  thresholds: ReturnType<typeof thresholdsOf>,
+  size: { m: number; n: number; tileRows: number; tileColumns: number },
+): number {
+  switch (scheme) {
+    case 'none':
+      return Infinity
+    case 'global':
+      return thresholds.total(0)
+    case 'row':
+      return thresholds.row(0, 0)
+    case 'column':
+      return thresholds.column(0, 0)
+    case 'row-column':
+      return Math.max(thresholds.row(0, 0), thresholds.column(0, 0))
+    case 'thread-one-sided':
+    case 'thread-two-sided':
+    case 'replication':
+      return thresholds.tile(0, [0, Math.min(size.m, size.tileRows)], [0, Math.min(size.n, size.tileColumns)])
+  }
+}
+
+/** Expected norms of a `[k, n]` matrix of standard normal numbers: E|x| is sqrt(2 / pi). */
+function normalNorms(k: number, n: number): WeightNorms {
+  const mean = Math.sqrt(2 / Math.PI)
+  const column = (value: number) => new Float64Array(n).fill(value)
+  return {
+    squares: k * n,
+    columnSumSquares: k * n,
+    absolute: mean * k * n,
+    largestRow: mean * n,
+    columnSquares: column(k),
+    columnSums: column(Math.sqrt(k)),
+    columnAbsolute: column(mean * k),
+  }
+}

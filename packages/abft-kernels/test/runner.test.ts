@@ -1,0 +1,122 @@
+// The runner: every scheme of every layer runs, and what it says it can see it does see.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { LinearLayer, MatmulEngine, ProtectionScheme } from '@ft/core'
+import { createRandom } from '@ft/core/random'
+import { createReferenceEngine } from '@ft/tensor-core/reference'
+import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { calibrate, createKernels, type Calibration } from '../src/index.ts'
+import loadRunner, { allSchemes, createRunner } from '../src/runner.ts'
+import { layerOperands } from '../src/runner/operands.ts'
+
+const dense: LinearLayer = {
+  id: 'dense',
+  m: 24,
+  n: 40,
+  k: 96,
+  count: 2,
+  dtype: 'float32',
+  op: { kind: 'matmul', batch: 1 },
+}
+const conv: LinearLayer = {
+  id: 'conv',
+  m: 2 * 4 * 3,
+  n: 12,
+  k: 3 * 3 * 4,
+  count: 1,
+  dtype: 'float16',
+  op: {
+    kind: 'conv2d',
+    x: [2, 8, 6, 8],
+    filter: [3, 3, 4, 12],
+    stride: [2, 2],
+    pad: [1, 1, 1, 1],
+    dilation: [1, 1],
+    groups: 2,
+  },
+}
+const wasm = createWasmEngine({ threads: 1, instrumented: true })
+let calibration: Calibration
+beforeAll(async () => {
+  calibration = await calibrate(wasm, { trials: 3, lengths: [64, 256] })
+})
+afterAll(() => wasm.dispose())
+const engines: [string, MatmulEngine][] = [
+  ['reference', createReferenceEngine()],
+  ['wasm', wasm],
+]
+
+describe.each(engines)('runner on %s', (_, engine) => {
+  const runner = createRunner({ engine, device: 'test machine' })
+
+  it.each(allSchemes)('%s: runs dense and convolution layers, chained and not', async (scheme) => {
+    expect([runner.device, runner.build]).toEqual(['test machine', engine.build])
+    for (const layer of [dense, conv]) {
+      expect(runner.schemes(layer)).toContain(scheme)
+      for (const chained of [false, true]) {
+        const prepared = await runner.prepare(layer, scheme, { seed: 3, chained })
+        await prepared.run()
+        await prepared.run()
+        prepared.release()
+        await expect(prepared.run()).rejects.toMatchObject(engine.name === 'wasm' ? { code: 'INVALID_ARGUMENT' } : {})
+      }
+    }
+  })
+
+  it('runs no integers and no batches, and says so', async () => {
+    for (const layer of [
+      { ...dense, dtype: 'int8' as const },
+      { ...dense, op: { kind: 'matmul' as const, batch: 3 } },
+    ]) {
+      expect(runner.schemes(layer)).toEqual([])
+      await expect(runner.prepare(layer, 'row', { seed: 1, chained: false })).rejects.toMatchObject({
+        code: 'UNSUPPORTED',
+      })
+    }
+  })
+})
+
+describe('smallestDetectable', () => {
+  const checked = allSchemes.filter((scheme) => scheme !== 'none')
+  const cases = [true, false].flatMap((fitted) => checked.map((scheme) => ({ scheme, fitted })))
+
+  it.each(cases)('$scheme, calibrated: $fitted: an error of that size is found in every place', async (item) => {
+    const { scheme, fitted } = item
+    const options = fitted ? { engine: wasm, calibration } : { engine: wasm }
+    const runner = createRunner(options)
+    const kernels = createKernels(options)
+    const { input, weights: tensor } = layerOperands(dense, 5)
+    const weights = await kernels.prepare(tensor)
+    // The promise is for data as they come in the mean; half as much again covers one sample of rows.
+    const size = 1.5 * runner.smallestDetectable(dense, scheme) * Math.sqrt(dense.k)
+    const random = createRandom(1).stream('places')
+    for (let trial = 0; trial < 40; trial++) {
+      const site = { kind: 'output', row: random.integer(0, 23), column: random.integer(0, 39) } as const
+      const fault = { site, effect: { kind: 'add', value: size } } as const
+      const { report } = await kernels.matmul(input, weights, { scheme, faults: [fault] })
+      expect(report.status).toBe('corrected')
+    }
+    const { report } = await kernels.matmul(input, weights, { scheme })
+    const said = report.threshold.smallestDetectable / Math.sqrt(dense.k)
+    const ratio = runner.smallestDetectable(dense, scheme) / said
+    expect(ratio).toBeGreaterThan(1 / 1.5)
+    expect(ratio).toBeLessThan(1.5)
+  })
+
+  it('is infinite without a check, the same for a layer of any float type', () => {
+    const runner = createRunner({ engine: wasm })
+    const served: ProtectionScheme = 'row'
+    expect(runner.smallestDetectable(dense, 'none')).toBe(Infinity)
+    expect(runner.smallestDetectable({ ...conv, dtype: 'float32' }, served)).toBe(
+      runner.smallestDetectable(conv, served),
+    )
+  })
+})
+
+it('loads by name with an engine of its own', async () => {
+  const runner = await loadRunner({ engine: 'wasm', calibrate: false })
+  const { run, release } = await runner.prepare(dense, 'row', { seed: 1, chained: false })
+  await run()
+  release()
+  expect(runner.build).toMatch(/^wasm\//)
+  await runner.dispose()
+})
