@@ -1,6 +1,6 @@
 // Installs the packed tarballs of every public package into an empty folder, as a user would, and runs each package's
 // test/packed.mjs there in both module forms. Such a file exports `checks`: { name: async (load) => void }, where
-// `load(specifier)` is `import` or `require`.
+// `load(specifier)` is `import` or `require`. Then bundles small programs there and checks their sizes (bundles.mjs).
 import { spawnSync } from 'node:child_process'
 import {
   copyFileSync,
@@ -14,6 +14,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { checkBundles } from './bundles.mjs'
 
 const scratch = mkdtempSync(join(tmpdir(), 'ft-user-'))
 let passed = 0
@@ -88,6 +89,9 @@ try {
       if (bad) console.error(result.stdout + result.stderr)
     }
   }
+  const bundles = await checkBundles(app)
+  passed += bundles.passed
+  failed += bundles.failed
 } catch (error) {
   failed++
   console.error(error instanceof Error ? error.message : error)

@@ -1,4 +1,5 @@
-// The same bits on every machine: pinned sequences, a second implementation, and the same digests in a browser.
+// The same bits on every machine: pinned sequences, a second implementation, and the same digests in a browser and on
+// the newer Node that FT_NODE names.
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -45,7 +46,31 @@ describe('sequences', () => {
 const browser = ['chromium', 'chromium-browser', 'google-chrome']
   .flatMap((name) => (process.env['PATH'] ?? '').split(delimiter).map((folder) => join(folder, name)))
   .find((path) => existsSync(path))
-const required = (process.env['FT_REQUIRE'] ?? '').split(',').includes('browser')
+const requires = (what: string) => (process.env['FT_REQUIRE'] ?? '').split(',').includes(what)
+const required = requires('browser')
+
+const newerNode = process.env['FT_NODE']
+
+describe('on a newer Node', () => {
+  it.skipIf(newerNode === undefined && !requires('node'))(
+    `all sequences are the same${newerNode === undefined ? ' (skipped: FT_NODE names none)' : ''}`,
+    async () => {
+      if (newerNode === undefined) throw new Error('FT_REQUIRE asks for a newer Node, and FT_NODE names none')
+      const folder = mkdtempSync(join(tmpdir(), 'ft-core-'))
+      try {
+        const script = join(folder, 'digests.cjs')
+        writeFileSync(script, await bundle(new URL('./support/print.ts', import.meta.url)))
+        const run = promisify(execFile)
+        const { stdout } = await run(newerNode, [script], { timeout: 50_000 })
+        expect(JSON.parse(stdout)).toEqual(pinned)
+        const version = (await run(newerNode, ['--version'])).stdout
+        expect(Number(/^v(\d+)/.exec(version)?.[1])).toBeGreaterThan(20)
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
+    },
+  )
+})
 
 describe('in a page', () => {
   it.skipIf(browser === undefined && !required)(
@@ -55,7 +80,10 @@ describe('in a page', () => {
       const folder = mkdtempSync(join(tmpdir(), 'ft-core-'))
       try {
         const page = join(folder, 'page.html')
-        writeFileSync(page, `<!doctype html><title>running</title><body><script>${await bundle()}</script></body>`)
+        writeFileSync(
+          page,
+          `<!doctype html><title>running</title><body><script>${await bundle(new URL('./support/page.ts', import.meta.url))}</script></body>`,
+        )
         const flags = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run']
         const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync']
         const profile = `--user-data-dir=${join(folder, 'profile')}`
@@ -77,9 +105,9 @@ describe('in a page', () => {
   )
 })
 
-/** The digests with everything they need, as one script that writes its result into the page. */
-async function bundle(): Promise<string> {
-  const entry = fileURLToPath(new URL('./support/page.ts', import.meta.url))
+/** An entry with everything it needs, as one script. */
+async function bundle(source: URL): Promise<string> {
+  const entry = fileURLToPath(source)
   const built = (await build({
     configFile: false,
     logLevel: 'error',
