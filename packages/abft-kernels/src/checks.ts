@@ -156,7 +156,9 @@ export function thresholdsOf(input: Judged): Thresholds {
   return {
     policy,
     row,
-    total: (item) => combine(item, [0, m]),
+    // Predictions from column sums of A add up m more terms in float64.
+    total: (item) =>
+      combine(item, [0, m]) + gamma(m, 2 ** -53) * absoluteTotal(figures, normsOf(item), [item * m, (item + 1) * m]),
     column: (item, j) => columnThreshold({ ...input, figures, kind, kappa, unit }, item, j),
     tile: (item, rows, columns) => {
       const share = (columns[1] - columns[0]) / n
@@ -168,6 +170,13 @@ export function thresholdsOf(input: Judged): Thresholds {
       )
     },
   }
+}
+
+/** Upper bound of sum |a| |b| over a product. */
+function absoluteTotal(figures: RowFigures, norms: WeightNorms, [first, last]: readonly [number, number]): number {
+  let total = 0
+  for (let i = first; i < last; i++) total += (figures.largest[i] as number) * norms.absolute
+  return total
 }
 
 /** What the float64 sums of both sides may differ by, whatever the kernel does. */

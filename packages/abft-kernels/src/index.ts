@@ -6,6 +6,8 @@ export {
   type Calibration,
   type CalibrationPoint,
 } from './calibrate.ts'
+export type { Chain, ChainLayer, ChainOptions, ChainResult } from './chain.ts'
+export { schemeCost, type CostOptions, type OperationCost, type SchemeCost } from './costs.ts'
 export { createKernels, type Kernels, type KernelsOptions } from './kernels.ts'
 export type { Protected, ProtectionOptions } from './protectedMatmul.ts'
 export type { Detection, Outcome, Region, Report, Threshold } from './report.ts'

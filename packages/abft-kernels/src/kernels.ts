@@ -2,6 +2,7 @@
 import type { Conv2dOptions, MatmulEngine, MatmulOptions, Tensor } from '@ft/core'
 import { FtError } from '@ft/core'
 import { calibrate, type CalibrateOptions, type Calibration } from './calibrate.ts'
+import { createChain, type Chain, type ChainLayer } from './chain.ts'
 import { protectedConv2d } from './protectedConv2d.ts'
 import { protectedMatmul, type Protected, type ProtectionOptions } from './protectedMatmul.ts'
 import { protectWeights, type ProtectedWeights, type ProtectOptions } from './weights.ts'
@@ -18,6 +19,8 @@ export interface Kernels {
   prepare(weights: Tensor, options?: ProtectOptions): Promise<ProtectedWeights>
   matmul(a: Tensor, weights: ProtectedWeights, options?: ProtectionOptions & MatmulOptions): Promise<Protected>
   conv2d(x: Tensor, filter: ProtectedWeights, options?: ProtectionOptions & Conv2dOptions): Promise<Protected>
+  /** Layers in sequence, each global check predicted from the layer before: see `createChain`. */
+  chain(layers: readonly ChainLayer[]): Chain
   /** The same kernels with thresholds calibrated for their engine. */
   calibrated(options?: CalibrateOptions): Promise<Kernels>
 }
@@ -53,6 +56,7 @@ export function createKernels({ engine, calibration }: KernelsOptions): Kernels 
     prepare: (weights, options) => protectWeights(engine, weights, options),
     matmul: (a, weights, options) => protectedMatmul(context, { a, weights }, options),
     conv2d: (x, filter, options) => protectedConv2d(context, { x, filter }, options),
+    chain: (layers) => createChain(context, layers),
     calibrated: async (options) => createKernels({ engine, calibration: await calibrate(engine, options) }),
   }
 }

@@ -18,6 +18,8 @@ export type Region =
 export type Outcome =
   /** The output was wrong; running the same kernel again gave the right bits. */
   | 'corrected'
+  /** The input had changed in memory since the previous layer of a chain made it; that layer ran again. */
+  | 'restored'
   /** The output was wrong and was left so (`onFault: 'report'`). */
   | 'reported'
   /** The output was right and the check itself had failed: a fault in its sums. Safe. */
@@ -62,5 +64,5 @@ export function statusOf(detections: readonly Detection[]): Report['status'] {
   const outcomes = new Set(detections.map((detection) => detection.outcome))
   if (outcomes.has('uncorrectable')) return 'uncorrectable'
   if (outcomes.has('reported') || outcomes.has('input')) return 'detected'
-  return outcomes.has('corrected') ? 'corrected' : 'clean'
+  return outcomes.has('corrected') || outcomes.has('restored') ? 'corrected' : 'clean'
 }

@@ -17,7 +17,15 @@ export interface SettleInput {
 }
 
 /** The gravest of several rows' outcomes stands for their region. */
-const gravity: readonly Outcome[] = ['false-alarm', 'check-fault', 'corrected', 'reported', 'input', 'uncorrectable']
+const gravity: readonly Outcome[] = [
+  'false-alarm',
+  'check-fault',
+  'restored',
+  'corrected',
+  'reported',
+  'input',
+  'uncorrectable',
+]
 
 export async function settle(input: SettleInput): Promise<Report> {
   const { judgement, scheme, access, m, n, onFault } = input
@@ -56,7 +64,8 @@ export async function settle(input: SettleInput): Promise<Report> {
 /** Rounding reaches a few times a statistical threshold on hostile data, never a hundred times. */
 const FAR = 100
 
-function faultDetected(where: string, report: Report): FtError {
+/** The error of a product that failed its checks; throw it. */
+export function faultDetected(where: string, report: Report): FtError {
   const [first] = report.detections.filter(
     (detection) => detection.outcome !== 'false-alarm' && detection.outcome !== 'check-fault',
   )

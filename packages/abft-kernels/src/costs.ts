@@ -1,0 +1,99 @@
+// What each scheme adds to a product, as formulas: multiply-adds, adds and bytes (SC'21, section 4; the reference engine's
+// counters prove them).
+import { assertInteger, type LinearLayer, type ProtectionScheme } from '@ft/core'
+
+export interface OperationCost {
+  readonly multiplyAdds: number
+  readonly adds: number
+  /** Read and written besides what the product itself reads and writes; sums are float64. */
+  readonly bytes: number
+}
+
+export interface SchemeCost extends OperationCost {
+  /** What data-dependent thresholds take besides: sum, minimum and maximum of each row of A, while it is packed. */
+  readonly statistics: OperationCost
+}
+
+export interface CostOptions {
+  /** Rows and columns of the engine's register tile. */
+  readonly tile: readonly [rows: number, columns: number]
+  /** Whether `global` has its input's checksum from the previous layer and makes the next one's. Default true. */
+  readonly chained?: boolean
+}
+
+/**
+ * Extra work of a scheme on one call of a layer, all its groups or batch items together.
+ *
+ * Per product C[m,n] = A[m,k] B[k,n], with tiles of r x c, R = ceil(m / r) and S = ceil(n / c) of them:
+ *
+ * | scheme | multiply-adds | adds |
+ * | --- | --- | --- |
+ * | global, chained | k | 2 m n |
+ * | global, unchained | k | m n + m k |
+ * | row | m k | m n |
+ * | column | k n | m n + m k |
+ * | row-column | m k + k n | 2 m n + m k |
+ * | thread-one-sided | m k S | m n + k R (n - S) |
+ * | thread-two-sided | k R S | m n + k R (n - S) + k S (m - R) |
+ * | replication | m n k | m n |
+ *
+ * Folds of B are counted for every tile, as a kernel without packing makes them; an engine that packs B makes them once.
+ */
+export function schemeCost(layer: LinearLayer, scheme: ProtectionScheme, options: CostOptions): SchemeCost {
+  const [rows, columns] = options.tile
+  for (const size of options.tile) assertInteger(size, { where: 'schemeCost', argument: 'options.tile', min: 1 })
+  const items = layer.op.kind === 'matmul' ? layer.op.batch : layer.op.groups
+  const { m, k } = layer
+  const n = layer.op.kind === 'matmul' ? layer.n : layer.n / items
+  const grid = { down: Math.ceil(m / rows), across: Math.ceil(n / columns) }
+  const one = perProduct(scheme, { m, n, k, ...grid, chained: options.chained ?? true })
+  const checked = scheme !== 'none'
+  return {
+    ...scaled(one, items),
+    statistics: scaled({ multiplyAdds: 0, adds: checked ? 3 * m * k : 0, bytes: checked ? 24 * m : 0 }, items),
+  }
+}
+
+interface Sizes {
+  readonly m: number
+  readonly n: number
+  readonly k: number
+  readonly down: number
+  readonly across: number
+  readonly chained: boolean
+}
+
+function perProduct(scheme: ProtectionScheme, { m, n, k, down, across, chained }: Sizes): OperationCost {
+  const tiles = down * across
+  const foldB = k * down * (n - across)
+  switch (scheme) {
+    case 'none':
+      return { multiplyAdds: 0, adds: 0, bytes: 0 }
+    case 'global':
+      // One total and one dot product; e^T A comes from the layer before, whose epilogue adds up its m n outputs.
+      return chained
+        ? { multiplyAdds: k, adds: 2 * m * n, bytes: 8 + 16 * k + 8 * n }
+        : { multiplyAdds: k, adds: m * n + m * k, bytes: 8 + 16 * k + 4 * m * k }
+    case 'row':
+      return { multiplyAdds: m * k, adds: m * n, bytes: 8 * (k + 2 * m) }
+    case 'column':
+      // e^T A is complete only when the product is: B is read once more.
+      return { multiplyAdds: k * n, adds: m * n + m * k, bytes: 8 * (k + 2 * n) + 4 * k * n }
+    case 'row-column':
+      return {
+        multiplyAdds: m * k + k * n,
+        adds: 2 * m * n + m * k,
+        bytes: 8 * (k + 2 * m) + 8 * (k + 2 * n) + 4 * k * n,
+      }
+    case 'thread-one-sided':
+      return { multiplyAdds: m * k * across, adds: m * n + foldB, bytes: 16 * tiles }
+    case 'thread-two-sided':
+      return { multiplyAdds: k * tiles, adds: m * n + foldB + k * across * (m - down), bytes: 16 * tiles }
+    case 'replication':
+      return { multiplyAdds: m * n * k, adds: m * n, bytes: 16 * tiles }
+  }
+}
+
+function scaled({ multiplyAdds, adds, bytes }: OperationCost, items: number): OperationCost {
+  return { multiplyAdds: items * multiplyAdds, adds: items * adds, bytes: items * bytes }
+}
