@@ -13,6 +13,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   'parm-accuracy': async () => (await import('./parmAccuracy.ts')).parmAccuracy,
   'parm-tail': async () => (await import('./parmTail.ts')).parmTail,
   dart: async () => (await import('./dart.ts')).dart,
+  flights: async () => (await import('./flights.ts')).flights,
 }
 
 interface Flags {
