@@ -1,3 +1,6 @@
 import { ftBuild } from '../../tsup.base.ts'
 
-export default ftBuild({ entries: { main: 'src/main.ts' }, options: { format: ['esm'], dts: false } })
+export default ftBuild({
+  entries: { main: 'src/main.ts', worker: 'src/serving/worker.ts' },
+  options: { format: ['esm'], dts: false },
+})

@@ -3,17 +3,28 @@ import { availableParallelism } from 'node:os'
 import process from 'node:process'
 import { Command, InvalidArgumentError } from 'commander'
 import { createOutput, formatDuration, terminalFromEnvironment } from '@ft/report'
+import { trainDlrm, type Dlrm } from './dlrm.ts'
 import { chooseStep } from './steps/choose.ts'
 import { flightsStep, loadFlights, type FlightsLoaded } from './steps/flights.ts'
 import { networkStep } from './steps/network.ts'
 import { protectStep } from './steps/protect.ts'
 import { shardsStep } from './steps/shards.ts'
 import { rankStep } from './steps/rank.ts'
+import { serveStep } from './steps/serve.ts'
 import { treesStep } from './steps/trees.ts'
 import { trainNetwork, type TrainedNetwork } from './trainNetwork.ts'
 import { verdictOf, type Claim, type Step, type StepContext } from './story.ts'
 
-const steps: readonly Step[] = [flightsStep, shardsStep, networkStep, chooseStep, protectStep, treesStep, rankStep]
+const steps: readonly Step[] = [
+  flightsStep,
+  shardsStep,
+  networkStep,
+  chooseStep,
+  protectStep,
+  serveStep,
+  treesStep,
+  rankStep,
+]
 
 interface Flags {
   readonly rows?: number
@@ -57,12 +68,15 @@ async function main(flags: Flags): Promise<number> {
   const options = { rows, seed, quick, threads: Math.min(2, availableParallelism()) }
   let loaded: Promise<FlightsLoaded> | undefined
   let trained: Promise<TrainedNetwork> | undefined
+  let dlrm: Promise<Dlrm> | undefined
   const flights = () => (loaded ??= loadFlights({ options, output }))
   const context: StepContext = {
     options,
     output,
     flights,
     network: () => (trained ??= flights().then(({ task }) => trainNetwork(task, { options, output }))),
+    dlrm: () => (dlrm ??= flights().then(({ task }) => trainDlrm(task, { options, output }))),
+    chart: () => undefined,
   }
   output.settings('@ft demo', { ...options, node: process.version })
   const begun = performance.now()

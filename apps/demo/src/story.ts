@@ -1,6 +1,8 @@
 // What a step of the demo gets and gives.
 import type { Interval } from '@ft/core'
 import type { Output } from '@ft/report'
+import type { ChartSpec } from '@ft/report/charts'
+import type { Dlrm } from './dlrm.ts'
 import type { FlightsLoaded } from './steps/flights.ts'
 import type { TrainedNetwork } from './trainNetwork.ts'
 
@@ -19,6 +21,10 @@ export interface StepContext {
   flights(): Promise<FlightsLoaded>
   /** The trained network, trained once. */
   network(): Promise<TrainedNetwork>
+  /** The DLRM on shard processes, trained once. */
+  dlrm(): Promise<Dlrm>
+  /** A picture for the report; a terminal does not show it. */
+  chart(spec: ChartSpec): void
 }
 
 export type Verdict = 'held' | 'undecided' | 'refuted'

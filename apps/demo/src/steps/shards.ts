@@ -1,39 +1,21 @@
 // Step "shards": a DLRM of late arrivals on five shard processes, one of which is killed for real in mid-run.
 import type { Interval } from '@ft/core'
 import { aucDifference, aucInterval, logLossInterval } from '@ft/core/statistics'
-import { evaluate, openShards, train, type Samples, type ShardStore, type Snapshot, type Trained } from '@ft/ecrm'
-import type { FlightTask, Range } from '@ft/datasets'
+import type { FlightTask } from '@ft/datasets'
+import { BATCH, runOnce, WIDTH, type Run } from '../dlrm.ts'
 import { levelRates } from '../rates.ts'
-import { exactly, type Claim, type Step, type StepContext } from '../story.ts'
-
-const K = 4
-const WIDTH = 16
-const BATCH = 512
-
-interface Run {
-  readonly trained: Trained
-  readonly snapshot: Snapshot
-  readonly probabilities: Float32Array
-  /** Milliseconds between finished steps. */
-  readonly gaps: Float64Array
-  readonly lost: number
-  readonly replacements: number
-}
+import { exactly, type Claim, type Step } from '../story.ts'
 
 export const shardsStep: Step = {
   name: 'shards',
   title: 'Train on five shard processes while one of them is killed',
-  async run({ options, output, flights }) {
+  async run({ options, output, flights, dlrm }) {
     const { task } = await flights()
-    const learn = samplesOf(task, task.split.train)
-    const test = samplesOf(task, task.split.test)
-    const epochs = options.quick ? 1 : 2
-    const steps = epochs * Math.ceil(learn.label.length / BATCH)
+    const { learn, test, epochs, steps, twin } = await dlrm()
     const killAt = Math.floor(steps * 0.4)
     const go = (phase: string, r: 0 | 1, kill?: number) =>
       runOnce({ learn, test, epochs, seed: options.seed, r, output, phase, ...(kill === undefined ? {} : { kill }) })
     const bare = await go('without redundancy', 0)
-    const twin = await go('never failed', 1)
     const killed = await go('one server killed', 1, killAt)
 
     const labels = task.label.subarray(task.split.test.start, task.split.test.end)
@@ -80,45 +62,6 @@ export const shardsStep: Step = {
   },
 }
 
-interface RunOptions {
-  readonly learn: Samples
-  readonly test: Samples
-  readonly epochs: number
-  readonly seed: number
-  readonly r: 0 | 1
-  readonly kill?: number
-  readonly phase: string
-  readonly output: StepContext['output']
-}
-
-async function runOnce({ learn, test, epochs, seed, r, kill, phase, output }: RunOptions): Promise<Run> {
-  const optimizer = { name: 'adagrad', learningRate: 0.03 } as const
-  const tables = learn.categorical.map(({ size }) => ({ rows: size }))
-  const store: ShardStore = await openShards({ tables, d: WIDTH, k: K, r, servers: K + 1, optimizer, seed })
-  try {
-    const finished: number[] = [performance.now()]
-    const trained = await train(learn, {
-      store,
-      epochs,
-      batch: BATCH,
-      optimizer,
-      seed,
-      onProgress: (progress) => output.onProgress({ ...progress, phase: `train, ${phase}` }),
-      onStep: ({ step }) => {
-        finished.push(performance.now())
-        if (step === kill) store.kill(2)
-      },
-    })
-    const lost = (await store.recovered()).length
-    const { probabilities } = await evaluate(trained.model, test, { store })
-    const snapshot = await store.snapshot()
-    const gaps = Float64Array.from(finished.slice(1), (at, i) => at - (finished[i] as number))
-    return { trained, snapshot, probabilities, gaps, lost, replacements: store.replacements }
-  } finally {
-    await store.close()
-  }
-}
-
 /** Bits that differ between two runs: dense parameters, embeddings, their optimizer state and versions. */
 function different(a: Run, b: Run): number {
   const unlike = (x: ArrayLike<number>, y: ArrayLike<number>) => {
@@ -131,24 +74,6 @@ function different(a: Run, b: Run): number {
     0,
   )
   return dense + unlike(a.snapshot.words, b.snapshot.words) + unlike(a.snapshot.versions, b.snapshot.versions)
-}
-
-function samplesOf(task: FlightTask, { start, end }: Range): Samples {
-  const { data, shape, names } = task.numeric
-  const width = shape[1]
-  const dense = new Float32Array((end - start) * width)
-  for (let i = 0; i < dense.length; i++) {
-    const column = i % names.length
-    const value =
-      ((data[start * width + i] as number) - (task.scale.mean[column] as number)) /
-      (task.scale.deviation[column] as number)
-    dense[i] = Math.min(Math.max(value, -5), 5)
-  }
-  return {
-    dense,
-    categorical: task.categorical.map(({ size, ids }) => ({ size, ids: ids.subarray(start, end) })),
-    label: task.label.subarray(start, end),
-  }
 }
 
 interface Measured {
