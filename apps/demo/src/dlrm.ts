@@ -8,6 +8,8 @@ import type { DemoOptions } from './story.ts'
 export const K = 4
 export const WIDTH = 16
 export const BATCH = 512
+const BOTTOM = [64]
+const TOP = [64, 32]
 
 export interface Run {
   readonly trained: Trained
@@ -63,6 +65,8 @@ export async function runOnce({ learn, test, epochs, seed, r, kill, phase, outpu
       store,
       epochs,
       batch: BATCH,
+      bottom: BOTTOM,
+      top: TOP,
       optimizer,
       seed,
       onProgress: (progress) => output.onProgress({ ...progress, phase: `train, ${phase}` }),
@@ -105,4 +109,16 @@ function samplesOf(task: FlightTask, { start, end }: Range): Samples {
     categorical: task.categorical.map(({ size, ids }) => ({ size, ids: ids.subarray(start, end) })),
     label: task.label.subarray(start, end),
   }
+}
+
+/** Inputs and outputs of the network's dense layers, in order. */
+export function denseShapes(task: FlightTask): { readonly id: string; readonly k: number; readonly n: number }[] {
+  const vectors = task.categorical.length + 1
+  const stack = (name: string, widths: readonly number[]) =>
+    widths.slice(1).map((n, i) => ({ id: `${name} ${i + 1}`, k: widths[i] as number, n }))
+  return [
+    ...stack('bottom', [task.numeric.names.length, ...BOTTOM, WIDTH]),
+    // The top network sees the bottom's output and the products of all pairs of vectors
+    ...stack('top', [WIDTH + (vectors * (vectors - 1)) / 2, ...TOP, 1]),
+  ]
 }

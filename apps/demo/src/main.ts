@@ -1,9 +1,10 @@
 // npm run demo: the steps in order, then one table of what they claim and what was measured here.
-import { availableParallelism } from 'node:os'
+import { availableParallelism, cpus } from 'node:os'
 import process from 'node:process'
 import { Command, InvalidArgumentError } from 'commander'
-import { createOutput, formatDuration, terminalFromEnvironment } from '@ft/report'
+import { createOutput, formatCount, formatDuration, terminalFromEnvironment } from '@ft/report'
 import { trainDlrm, type Dlrm } from './dlrm.ts'
+import { createRecorder } from './report.ts'
 import { chooseStep } from './steps/choose.ts'
 import { flightsStep, loadFlights, type FlightsLoaded } from './steps/flights.ts'
 import { networkStep } from './steps/network.ts'
@@ -13,7 +14,7 @@ import { rankStep } from './steps/rank.ts'
 import { serveStep } from './steps/serve.ts'
 import { treesStep } from './steps/trees.ts'
 import { trainNetwork, type TrainedNetwork } from './trainNetwork.ts'
-import { verdictOf, type Claim, type Step, type StepContext } from './story.ts'
+import { verdictOf, type Claim, type Step, type StepContext, type Verdict } from './story.ts'
 
 const steps: readonly Step[] = [
   flightsStep,
@@ -32,9 +33,13 @@ interface Flags {
   readonly quick: boolean
   readonly only?: string
   readonly json: boolean
+  readonly full: boolean
+  readonly html?: string
 }
 
 const DEFAULT_ROWS = 300_000
+/** More than there are: the task takes what there is. */
+const ALL_ROWS = 3_000_000
 const QUICK_ROWS = 100_000
 
 const program = new Command('demo')
@@ -42,8 +47,10 @@ const program = new Command('demo')
   .option('--rows <n>', `rows of the task; default ${DEFAULT_ROWS}, with --quick ${QUICK_ROWS}`, wholeNumber)
   .option('--seed <n>', 'seed of everything random', wholeNumber, 1)
   .option('--quick', 'smaller and shorter', false)
+  .option('--full', 'all three million flights; an hour', false)
   .option('--only <step>', `one step: ${steps.map((step) => step.name).join(', ')}`)
   .option('--json', 'one JSON object a line', false)
+  .option('--html <file>', 'write a report with pictures, one self-contained file')
   .addHelpText('after', '\nExamples:\n  npm run demo -- --quick\n  npm run demo -- --only trees --rows 1000000')
 
 process.exitCode = await main(program.parse().opts<Flags>())
@@ -58,13 +65,16 @@ async function main(flags: Flags): Promise<number> {
   const { json, seed, quick, only } = flags
   const chosen = only === undefined ? steps : steps.filter((step) => step.name === only)
   if (chosen.length === 0) program.error(`no step ${only ?? ''}; steps: ${steps.map((step) => step.name).join(', ')}`)
-  const output = createOutput({
-    stdout: process.stdout,
-    stderr: process.stderr,
-    json,
-    ...terminalFromEnvironment({ json }),
-  })
-  const rows = flags.rows ?? (quick ? QUICK_ROWS : DEFAULT_ROWS)
+  const recorder = createRecorder(
+    createOutput({
+      stdout: process.stdout,
+      stderr: process.stderr,
+      json,
+      ...terminalFromEnvironment({ json }),
+    }),
+  )
+  const { output } = recorder
+  const rows = flags.rows ?? (flags.full ? ALL_ROWS : quick ? QUICK_ROWS : DEFAULT_ROWS)
   const options = { rows, seed, quick, threads: Math.min(2, availableParallelism()) }
   let loaded: Promise<FlightsLoaded> | undefined
   let trained: Promise<TrainedNetwork> | undefined
@@ -76,7 +86,7 @@ async function main(flags: Flags): Promise<number> {
     flights,
     network: () => (trained ??= flights().then(({ task }) => trainNetwork(task, { options, output }))),
     dlrm: () => (dlrm ??= flights().then(({ task }) => trainDlrm(task, { options, output }))),
-    chart: () => undefined,
+    chart: recorder.chart,
   }
   output.settings('@ft demo', { ...options, node: process.version })
   const begun = performance.now()
@@ -85,6 +95,7 @@ async function main(flags: Flags): Promise<number> {
   for (const [index, step] of chosen.entries()) {
     const started = performance.now()
     output.text(`\n${index + 1}/${chosen.length}  ${step.title}\n`)
+    recorder.section(step.title)
     try {
       for (const claim of await step.run(context)) claims.push({ ...claim, step: step.name })
     } catch (error) {
@@ -95,22 +106,51 @@ async function main(flags: Flags): Promise<number> {
     output.note(`${step.name}: ${formatDuration(performance.now() - started)}`)
   }
   output.end()
-  closing(output, claims, `npm run demo -- --rows ${rows} --seed ${seed}${quick ? ' --quick' : ''}`)
+  const settings = `--rows ${rows} --seed ${seed}${quick ? ' --quick' : ''}`
+  recorder.section('What was claimed, and what was measured here')
+  const lead = closing(output, claims, { settings, chosen: only })
   output.note(`all: ${formatDuration(performance.now() - begun)}`)
+  if (flags.html !== undefined) {
+    await recorder.write(flags.html, {
+      title: 'Five systems on three million flights',
+      lead,
+      facts: factsOf(options),
+      footer: `Again: npm run demo -- ${settings} --html report.html`,
+    })
+    output.note(`report: ${flags.html}`)
+  }
   return broken > 0 || claims.some((claim) => verdictOf(claim) === 'refuted') ? 1 : 0
 }
 
-function closing(output: StepContext['output'], claims: readonly (Claim & { step: string })[], command: string): void {
+function factsOf({ rows, seed, threads }: StepContext['options']): { name: string; value: string | number }[] {
+  return [
+    { name: 'rows', value: formatCount(rows) },
+    { name: 'seed', value: seed },
+    { name: 'threads', value: threads },
+    { name: 'processor', value: cpus()[0]?.model ?? 'unknown' },
+    { name: 'Node', value: process.version },
+  ]
+}
+
+/** The table of verdicts; returns its sentence. */
+function closing(
+  output: StepContext['output'],
+  claims: readonly (Claim & { step: string })[],
+  { settings, chosen }: { settings: string; chosen: string | undefined },
+): string {
+  const again = (step: string) => `npm run demo -- ${settings} --only ${step}`
   output.text('\nWhat was claimed, and what was measured here\n')
   output.table(claims, [
     { header: 'step', value: (claim) => claim.step },
     { header: 'claim', value: (claim) => claim.text },
     { header: 'measured', value: (claim) => claim.measured },
     { header: 'verdict', value: verdictOf },
-    { header: 'again', value: (claim) => `--only ${claim.step}` },
   ])
-  for (const claim of claims)
-    output.result({ ...claim, verdict: verdictOf(claim), again: `${command} --only ${claim.step}` })
-  const held = claims.filter((claim) => verdictOf(claim) === 'held').length
-  output.conclusion(`${held} of ${claims.length} claims held.`, { repeat: command })
+  for (const claim of claims) output.result({ ...claim, verdict: verdictOf(claim), again: again(claim.step) })
+  const steps = [...new Set(claims.map(({ step }) => step))]
+  output.text(`Any step again, with its claims:\n${steps.map((step) => `  ${again(step)}`).join('\n')}`)
+  const count = (verdict: Verdict) => claims.filter((claim) => verdictOf(claim) === verdict).length
+  const sentence = `${count('held')} of ${claims.length} claims held, ${count('undecided')} undecided, ${count('refuted')} refuted.`
+  output.conclusion(sentence, { repeat: chosen === undefined ? `npm run demo -- ${settings}` : again(chosen) })
+  return sentence
 }

@@ -3,13 +3,14 @@ import type { Interval } from '@ft/core'
 import { aucDifference, aucInterval, logLossInterval } from '@ft/core/statistics'
 import type { FlightTask } from '@ft/datasets'
 import { BATCH, runOnce, WIDTH, type Run } from '../dlrm.ts'
+import type { ChartSpec } from '@ft/report/charts'
 import { levelRates } from '../rates.ts'
 import { exactly, type Claim, type Step } from '../story.ts'
 
 export const shardsStep: Step = {
   name: 'shards',
   title: 'Train on five shard processes while one of them is killed',
-  async run({ options, output, flights, dlrm }) {
+  async run({ options, output, flights, dlrm, chart }) {
     const { task } = await flights()
     const { learn, test, epochs, steps, twin } = await dlrm()
     const killAt = Math.floor(steps * 0.4)
@@ -49,6 +50,15 @@ export const shardsStep: Step = {
         { header: 'numbers unlike the twin’s', value: (row) => row.differing, format: 'plain' },
       ],
     )
+    chart(
+      lossCurves(
+        [
+          ['never failed', twin],
+          ['one server killed', killed],
+        ],
+        killAt,
+      ),
+    )
     output.result({
       step: 'shards',
       steps,
@@ -58,8 +68,28 @@ export const shardsStep: Step = {
       usualGapMs: usual,
       lost: killed.lost,
     })
-    return claims({ task, labels, killed, differing, longest })
+    return claims({ task, labels, killed, differing, pause: longest - usual })
   },
+}
+
+function lossCurves(runs: readonly (readonly [name: string, run: Run])[], killAt: number): ChartSpec {
+  return {
+    title: 'Loss while training',
+    subtitle: 'Mean of 20 steps; the two runs have the same bits, so their lines lie on each other',
+    x: { label: 'step' },
+    y: { label: 'log loss' },
+    marks: [{ axis: 'x', value: killAt, label: 'SIGKILL' }],
+    series: runs.map(([name, { trained }]) => ({ kind: 'line', name, points: smooth(trained.history, 20) })),
+  }
+}
+
+function smooth(history: Run['trained']['history'], width: number): { x: number; y: number }[] {
+  const points = []
+  for (let first = 0; first + width <= history.length; first += width) {
+    const part = history.slice(first, first + width)
+    points.push({ x: first + width / 2, y: part.reduce((sum, { loss }) => sum + loss, 0) / width })
+  }
+  return points
 }
 
 /** Bits that differ between two runs: dense parameters, embeddings, their optimizer state and versions. */
@@ -81,10 +111,11 @@ interface Measured {
   readonly labels: Uint8Array
   readonly killed: Run
   readonly differing: number
-  readonly longest: number
+  /** Milliseconds by which the longest gap exceeds the never-failed run's. */
+  readonly pause: number
 }
 
-function claims({ task, labels, killed, differing, longest }: Measured): Claim[] {
+function claims({ task, labels, killed, differing, pause }: Measured): Claim[] {
   const byHour = levelRates(task, 'hourOfWeek').subarray(task.split.test.start, task.split.test.end)
   const better: Interval = aucDifference({ first: killed.probabilities, second: byHour, labels })
   return [
@@ -94,7 +125,11 @@ function claims({ task, labels, killed, differing, longest }: Measured): Claim[]
       below: 0.5,
     },
     { text: 'no embedding row is lost', measured: exactly(killed.lost), below: 0.5 },
-    { text: 'the longest gap between two steps is under a second (ms)', measured: exactly(longest), below: 1000 },
+    {
+      text: 'the kill lengthens the longest gap between two steps by less than a second (ms)',
+      measured: exactly(pause),
+      below: 1000,
+    },
     { text: 'the DLRM beats the hour of the week (AUC difference)', measured: better, above: 0 },
   ]
 }

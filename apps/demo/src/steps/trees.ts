@@ -14,7 +14,7 @@ const VARIANTS: readonly { readonly name: string; readonly options: Partial<Trai
 export const treesStep: Step = {
   name: 'trees',
   title: 'Boosted trees, with and without dropout',
-  async run({ options, output, flights }) {
+  async run({ options, output, flights, chart }) {
     const { task } = await flights()
     const dense = denseFeatures(task)
     const part = (range: Range) => ({
@@ -25,7 +25,7 @@ export const treesStep: Step = {
     const labels = task.label.subarray(start, end)
     const results = []
     for (const { name, options: more } of VARIANTS) {
-      const { model, bestRound } = await train(
+      const { model, bestRound, history } = await train(
         { ...part(task.split.train), validation: part(task.split.validate) },
         {
           objective: 'logistic',
@@ -43,11 +43,24 @@ export const treesStep: Step = {
       results.push({
         name,
         bestRound,
+        history,
         probabilities,
         auc: aucInterval({ scores: probabilities, labels }),
         logLoss: logLossInterval({ probabilities, labels }),
       })
     }
+    chart({
+      title: 'Boosted trees, round by round',
+      x: { label: 'round' },
+      y: { label: 'validation log loss' },
+      series: results.map(({ name, history }) => ({
+        kind: 'line',
+        name,
+        points: history.flatMap(({ round, validation }) =>
+          validation === undefined ? [] : [{ x: round, y: validation }],
+        ),
+      })),
+    })
     output.table(results, [
       { header: 'model', value: (row) => row.name },
       { header: 'best round', value: (row) => row.bestRound, format: 'plain' },
