@@ -65,14 +65,13 @@ async function main(flags: Flags): Promise<number> {
   const { json, seed, quick, only } = flags
   const chosen = only === undefined ? steps : steps.filter((step) => step.name === only)
   if (chosen.length === 0) program.error(`no step ${only ?? ''}; steps: ${steps.map((step) => step.name).join(', ')}`)
-  const recorder = createRecorder(
-    createOutput({
-      stdout: process.stdout,
-      stderr: process.stderr,
-      json,
-      ...terminalFromEnvironment({ json }),
-    }),
-  )
+  const plain = createOutput({
+    stdout: process.stdout,
+    stderr: process.stderr,
+    json,
+    ...terminalFromEnvironment({ json }),
+  })
+  const recorder = createRecorder(plain)
   const { output } = recorder
   const rows = flags.rows ?? (flags.full ? ALL_ROWS : quick ? QUICK_ROWS : DEFAULT_ROWS)
   const options = { rows, seed, quick, threads: Math.min(2, availableParallelism()) }
@@ -94,7 +93,7 @@ async function main(flags: Flags): Promise<number> {
   let broken = 0
   for (const [index, step] of chosen.entries()) {
     const started = performance.now()
-    output.text(`\n${index + 1}/${chosen.length}  ${step.title}\n`)
+    plain.text(`\n${index + 1}/${chosen.length}  ${step.title}\n`)
     recorder.section(step.title)
     try {
       for (const claim of await step.run(context)) claims.push({ ...claim, step: step.name })
@@ -108,6 +107,7 @@ async function main(flags: Flags): Promise<number> {
   output.end()
   const settings = `--rows ${rows} --seed ${seed}${quick ? ' --quick' : ''}`
   recorder.section('What was claimed, and what was measured here')
+  plain.text('\nWhat was claimed, and what was measured here\n')
   const lead = closing(output, claims, { settings, chosen: only })
   output.note(`all: ${formatDuration(performance.now() - begun)}`)
   if (flags.html !== undefined) {
@@ -139,7 +139,6 @@ function closing(
   { settings, chosen }: { settings: string; chosen: string | undefined },
 ): string {
   const again = (step: string) => `npm run demo -- ${settings} --only ${step}`
-  output.text('\nWhat was claimed, and what was measured here\n')
   output.table(claims, [
     { header: 'step', value: (claim) => claim.step },
     { header: 'claim', value: (claim) => claim.text },

@@ -117,6 +117,6 @@ async function ask(client: OipClient, load: Load, { row, due }: { row: number; d
     row,
     latencyMs: performance.now() - due,
     quality: output ? String(answer.parameters?.['ft.quality'] ?? 'exact') : 'none',
-    logOdds: (output?.data[0] as number | undefined) ?? NaN,
+    logOdds: output?.data[0] ?? NaN,
   }
 }

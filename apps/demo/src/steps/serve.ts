@@ -35,7 +35,7 @@ export const serveStep: Step = {
   name: 'serve',
   title: 'Serve it while workers are late, die and stop',
   async run(context) {
-    const { options, output, flights, dlrm } = context
+    const { output, flights, dlrm } = context
     const { task } = await flights()
     const trained = await dlrm()
     const network = servedNetwork(trained)
@@ -49,7 +49,7 @@ export const serveStep: Step = {
         `${LATE.lateShare * 100} % of the responses leave ${LATE.lateMs.join(' to ')} ms late, one worker gets SIGKILL, one SIGSTOP for 0.4 s. ` +
         `Coded: groups of ${K}, ${M / K} workers run a parity model that was trained here in ${parity.seconds.toFixed(1)} s.`,
     )
-    const arms = await runArms(context, { trained, network, parity })
+    const arms = await runArms(context, { network, parity })
     showTails(context, arms)
     const byHour = levelRates(task, 'hourOfWeek').subarray(start, end)
     const agree = agreement(network.exact, rebuilt, Math.log(threshold / (1 - threshold)))
@@ -132,7 +132,7 @@ interface Arm extends Served {
 
 async function runArms(
   { options, output }: StepContext,
-  { trained, network, parity }: { trained: Dlrm; network: ServedNetwork; parity: Parity },
+  { network, parity }: { network: ServedNetwork; parity: Parity },
 ): Promise<Arm[]> {
   const folder = await mkdtemp(join(tmpdir(), 'ft-demo-'))
   try {
