@@ -24,16 +24,15 @@ export const schema = {
    * batch below it is at every parity, and the sender has no row left to recover.
    */
   deltas: { numbers: ['batch', 'complete'], arrays: ['heads', 'words'] },
-  /** Every batch up to this one is applied. */
-  acked: { numbers: ['batch'], arrays: [] },
+  /** Every batch up to this one is applied. `life`: the incarnation of the sender of the batches; a later one has others. */
+  acked: { numbers: ['batch', 'life'], arrays: [] },
   read: { numbers: ['id'], arrays: ['stripes'] },
   /**
    * Members of stripes as they are here. members: stripe, position, whether its words follow, version, then k versions
-   * seen (parity). deltaHeads and deltaWords: differences that some parity may not contain yet. tags: see `tags.ts`.
+   * seen (parity). deltaHeads and deltaWords: differences that some parity may not contain yet, all of batches below
+   * `batch` where they are the sender's own. tags: see `tags.ts`. `life`: the incarnation that asked.
    */
-  stripes: { numbers: ['id'], arrays: ['members', 'words', 'deltaHeads', 'deltaWords', 'tags'] },
-  /** A stripe has a row that could not be rebuilt: its parity must be made anew. */
-  forget: { numbers: [], arrays: ['stripes'] },
+  stripes: { numbers: ['id', 'life', 'batch'], arrays: ['members', 'words', 'deltaHeads', 'deltaWords', 'tags'] },
   snapshot: { numbers: ['id', 'first', 'count'], arrays: [] },
   /** Words and versions of data rows, and which of them were lost for good since the run began. */
   rowBits: { numbers: ['id'], arrays: ['words', 'versions', 'lost'] },
@@ -59,7 +58,10 @@ export type Send = (to: number, message: Message) => void
 /** Words of a difference's head: stripe, position, base version, new version, worker, the worker's push. */
 export const headWords = 6
 
-/** One difference of one data row: bits of version `base` XOR bits of version `version`. */
+/**
+ * One difference of one data row: bits of version `base` XOR bits of version `version`. One with `base` = `version` changes
+ * nothing: it demands that a parity row contain that version or be encoded anew.
+ */
 export interface Delta {
   readonly stripe: number
   readonly position: number
@@ -69,6 +71,9 @@ export interface Delta {
   readonly push: number
   readonly words: Uint32Array
 }
+
+/** The worker of a difference that no push made. */
+export const noWorker = 2 ** 20 - 1
 
 /** Difference `i` of a batch. */
 export function deltaAt(heads: Uint32Array, words: Uint32Array, i: number): Delta {

@@ -1,7 +1,8 @@
 // The parity side of a shard: differences are added once, in the order of each row's versions, or not at all.
 import { addProduct } from '../codes/gf256.ts'
 import { deltasOf } from './deltaLog.ts'
-import { deltaAt, headWords, type Delta, type MessageOf } from './messages.ts'
+import { deltaAt, headWords, packDeltas, type Delta, type MessageOf } from './messages.ts'
+import type { Remedy } from './remedies.ts'
 import { decoding, live, lost, type Storage } from './storage.ts'
 import type { Tags } from './tags.ts'
 
@@ -9,35 +10,52 @@ type Deltas = MessageOf<'deltas'>
 
 export interface ParityRows {
   /** Takes a batch of a data server. Rows being rebuilt hold theirs back; lost rows need none: they are encoded anew. */
-  apply(from: { server: number; incarnation: number }, batch: Deltas): void
-  /** Makes a rebuilt row live and adds what was held back. */
-  install(local: number, row: { stripe: number; words: Uint32Array; seen: ArrayLike<number> }): void
+  apply(from: Life, batch: Deltas): void
+  /** Makes a rebuilt row live and adds what was held back. `sent`: what it contains and another parity may lack. */
+  install(
+    local: number,
+    row: { stripe: number; words: Uint32Array; seen: ArrayLike<number>; sent: readonly Sent[] },
+  ): void
   /** The row is not rebuilt after all: what was held back for it is in the rows that it will be encoded from. */
   giveUp(local: number, stripe: number): void
   /** A server began a later life: what its earlier one said and no row contains yet must not be added any more. */
   renewed(server: number): void
-  /** Differences that another parity of these stripes may not contain yet. */
+  /** Differences that living rows of these stripes contain and another parity may not contain yet. */
   retained(stripes: ReadonlySet<number>): Delta[]
 }
 
-interface Kept {
+/** A life of a server. */
+export interface Life {
   readonly server: number
   readonly incarnation: number
-  readonly batch: Deltas
 }
 
-/**
- * @param checkVersions - false takes the remedy of hazards H3 and H7 out (every difference is added): for the test that
- * shows what it prevents
- */
+/** A difference with where it comes from: a life of a server and the number of its batch, or of a later one. */
+export interface Sent extends Life {
+  readonly batch: number
+  readonly delta: Delta
+}
+
+/** Differences of a batch that rows here contain. */
+interface Kept extends Life {
+  readonly batch: number
+  readonly heads: Uint32Array
+  readonly words: Uint32Array
+  /** Counts what is kept, to tell what came before a row was lost. */
+  readonly order: number
+}
+
 export function createParityRows(
   storage: Storage,
-  { server, tags, checkVersions }: { server: number; tags: Tags; checkVersions: boolean },
+  { server, tags, without }: { server: number; tags: Tags; without: Remedy | undefined },
 ): ParityRows {
   const { spec, code, seen, parityState, parityRow } = storage
   const { k, r, layout, width } = spec
-  const held = new Map<number, { readonly server: number; readonly delta: Delta }[]>()
+  const held = new Map<number, Sent[]>()
   let kept: Kept[] = []
+  let order = 0
+  /** For rows that were lost here while this server lived: what was kept before is of a row that is no more. */
+  const keptSince = new Map<number, number>()
 
   /** Where this server has a parity row of the stripe: its position, or -1. */
   const positionHere = (stripe: number): number => {
@@ -48,11 +66,14 @@ export function createParityRows(
   /** Adds a difference to a living row when it is the next of its data row; whether the row contains it now. */
   function add(local: number, parity: number, delta: Delta, from = 0): boolean {
     const at = local * k + delta.position
-    if (checkVersions) {
+    if (without !== 'versions') {
       if (delta.version <= seen[at]!) return true
       if (delta.base !== seen[at]!) {
-        // Something is missing between. The row cannot be used until it is encoded anew.
+        // Something is missing between. The row cannot be used until it is encoded anew, and nothing that was known of it:
+        // a data server that dies now may come back without what only this row contained.
         storage.mark(parityState, local, lost)
+        keptSince.set(local, order)
+        tags.drop(delta.stripe)
         return false
       }
     }
@@ -62,19 +83,31 @@ export function createParityRows(
     return true
   }
 
-  /** A tag says that a row here contains a push: one that was dropped or is held back must not be told of. */
-  function tagContained(sender: number, heads: Uint32Array, contained: readonly number[]): void {
-    if (contained.length * headWords === heads.length) return tags.addHeads(sender, heads)
-    for (const at of contained) {
-      const [stripe, position, worker, push] = [heads[at]!, heads[at + 1]!, heads[at + 4]!, heads[at + 5]!]
-      tags.add(sender, { stripe, position, worker, push })
-    }
+  /**
+   * What rows here contain is remembered: the pushes, so that they count once (tags), and for r = 2 the differences, so that
+   * another parity can be brought to the same version. What was dropped or is held back must not be told of.
+   */
+  function remember(from: Life & { batch: number }, { heads, words }: Pick<Deltas, 'heads' | 'words'>): void {
+    if (heads.length === 0) return
+    tags.addHeads(from.server, heads)
+    if (r < 2) return
+    const { server: sender, incarnation, batch } = from
+    kept.push({ server: sender, incarnation, batch, heads, words, order: ++order })
+  }
+
+  /** The server's earlier batches are at every parity; those of its earlier life when it has nothing left to recover. */
+  function release({ server: sender, incarnation }: Life, complete: number): void {
+    if (complete === 0) return
+    kept = kept.filter((old) => {
+      return old.server !== sender || (old.incarnation === incarnation && old.batch >= complete)
+    })
   }
 
   return {
     apply(from, batch) {
       const { heads, words, complete } = batch
       const contained: number[] = []
+      const source = { server: from.server, incarnation: from.incarnation, batch: batch.batch }
       const delta = { stripe: 0, position: 0, base: 0, version: 0, worker: 0, push: 0, words }
       for (let i = 0, at = 0; at < heads.length; i++, at += headWords) {
         const stripe = heads[at]!
@@ -82,38 +115,40 @@ export function createParityRows(
         if (position < 0) continue
         const local = layout.localOf({ stripe, position })
         if (parityState[local] === live) {
+          delta.stripe = stripe
           delta.position = heads[at + 1]!
           delta.base = heads[at + 2]!
           delta.version = heads[at + 3]!
-          if (add(local, position - k, delta, i * width)) contained.push(at)
-        } else if (parityState[local] === decoding) {
+          if (add(local, position - k, delta, i * width)) contained.push(i)
+        } else if (parityState[local] === decoding && without !== 'holding') {
           const list = held.get(stripe)
-          const one = { server: from.server, delta: deltaAt(heads, words, i) }
+          const one = { ...source, delta: deltaAt(heads, words, i) }
           if (list === undefined) held.set(stripe, [one])
           else list.push(one)
         }
       }
-      tagContained(from.server, heads, contained)
-      if (r < 2) return
-      // An earlier life of the sender is settled when the later one has nothing left to recover.
-      kept = kept.filter((old) => {
-        if (old.server !== from.server || complete === 0) return true
-        return old.incarnation === from.incarnation && old.batch.batch >= complete
-      })
-      kept.push({ ...from, batch })
+      release(from, complete)
+      const all = contained.length * headWords === heads.length
+      remember(
+        source,
+        all
+          ? batch
+          : packDeltas(
+              contained.map((i) => deltaAt(heads, words, i)),
+              width,
+            ),
+      )
     },
-    install(local, { stripe, words, seen: versions }) {
+    install(local, { stripe, words, seen: versions, sent }) {
       parityRow(local).set(words)
       for (let i = 0; i < k; i++) seen[local * k + i] = versions[i]!
       storage.mark(parityState, local, live)
       const waiting = held.get(stripe) ?? []
       held.delete(stripe)
       const parity = positionHere(stripe) - k
-      for (const { server: sender, delta } of waiting) {
-        const { position, worker, push } = delta
-        if (parityState[local] === live && add(local, parity, delta))
-          tags.add(sender, { stripe, position, worker, push })
-      }
+      if (r > 1) for (const one of sent) remember(one, packDeltas([one.delta], width))
+      for (const one of waiting)
+        if (parityState[local] === live && add(local, parity, one.delta)) remember(one, packDeltas([one.delta], width))
     },
     giveUp(local, stripe) {
       storage.mark(parityState, local, lost)
@@ -125,6 +160,12 @@ export function createParityRows(
         if (left.length < list.length) held.set(stripe, left)
       }
     },
-    retained: (stripes) => kept.flatMap(({ batch }) => deltasOf(batch.heads, batch.words, stripes)),
+    retained: (stripes) =>
+      kept.flatMap((one) =>
+        deltasOf(one.heads, one.words, stripes).filter(({ stripe }) => {
+          const local = layout.localOf({ stripe, position: positionHere(stripe) })
+          return parityState[local] === live && one.order > (keptSince.get(local) ?? 0)
+        }),
+      ),
   }
 }

@@ -122,7 +122,7 @@ function chain(deltas: readonly Delta[], position: number, { from, to }: { from:
   const steps: Delta[] = []
   let at = from
   while (at < to) {
-    const step = deltas.find((delta) => delta.position === position && delta.base === at)
+    const step = deltas.find((delta) => delta.position === position && delta.base === at && delta.version > at)
     if (step === undefined || step.version > to) break
     steps.push(step)
     at = step.version

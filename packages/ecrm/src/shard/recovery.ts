@@ -1,6 +1,6 @@
 // Rows that a replaced server must get back: on the first touch of a row, and in the background stripe by stripe.
-import { headWords, packDeltas, deltaAt, type Delta, type MessageOf, type Send } from './messages.ts'
-import type { ParityRows } from './parityRows.ts'
+import { headWords, noWorker, packDeltas, deltaAt, type Delta, type MessageOf, type Send } from './messages.ts'
+import type { Life, ParityRows, Sent } from './parityRows.ts'
 import { rebuild, type Member, type Rebuilt } from './rebuild.ts'
 import { decoding, initialWords, live, lost, type Storage } from './storage.ts'
 import { unpackTags, type Tag, type Tags } from './tags.ts'
@@ -16,6 +16,8 @@ export interface RecoveryHost {
   repair(parityServer: number, deltas: readonly Delta[]): void
   /** Differences of own rows not yet answered. */
   unanswered(stripes: ReadonlySet<number>): Delta[]
+  /** The number of the next batch of differences. */
+  nextBatch(): number
   /** Some row became live. */
   installed(): void
 }
@@ -28,11 +30,9 @@ export interface Recovery {
   /** Starts decoding up to `stripes` more rows when no earlier step is still running; whether rows are missing. */
   step(stripes: number): boolean
   /** Answers a peer's question for members of stripes. */
-  answer(from: number, message: MessageOf<'read'>): void
+  answer(from: Life, message: MessageOf<'read'>): void
   /** Takes a peer's answer. */
-  heard(from: number, message: MessageOf<'stripes'>): void
-  /** Parity rows of these stripes must be encoded anew. */
-  forget(stripes: ArrayLike<number>): void
+  heard(from: Life, message: MessageOf<'stripes'>): void
   /** Asks again: peers have changed. */
   restart(): void
 }
@@ -45,6 +45,8 @@ interface Job {
   readonly awaited: Set<number>
   members: Member[]
   deltas: Delta[]
+  /** Those of the data servers' own, for a parity row that is encoded. */
+  sent: Sent[]
   tags: Tag[]
 }
 
@@ -66,7 +68,8 @@ export function createRecovery(host: RecoveryHost): Recovery {
     const local = layout.localOf({ stripe, position })
     if (jobs.has(stripe) || stateOf(position)[local] !== lost) return undefined
     storage.mark(stateOf(position), local, decoding)
-    const job = { stripe, position, background, read: 0, awaited: new Set<number>(), members: [], deltas: [], tags: [] }
+    const heard = { members: [], deltas: [], sent: [], tags: [] }
+    const job = { stripe, position, background, read: 0, awaited: new Set<number>(), ...heard }
     jobs.set(stripe, job)
     return job
   }
@@ -77,7 +80,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
     const id = ++reads
     const questions = new Map<number, number[]>()
     for (const job of some) {
-      Object.assign(job, { read: id, members: [], deltas: [], tags: [] })
+      Object.assign(job, { read: id, members: [], deltas: [], sent: [], tags: [] })
       job.awaited.clear()
       for (let position = 0; position < k + r; position++) {
         if (position === job.position) continue
@@ -101,7 +104,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
     if (position >= k) {
       if (out.kind === 'row') {
         for (const tag of job.tags) tags.add(layout.serverOf(tag), tag)
-        parityRows.install(local, { stripe, words: out.words, seen: out.seen })
+        parityRows.install(local, { stripe, words: out.words, seen: out.seen, sent: job.sent })
       } else parityRows.giveUp(local, stripe)
       return out.kind
     }
@@ -110,25 +113,30 @@ export function createRecovery(host: RecoveryHost): Recovery {
     storage.versions[local] = out.version
     if (out.kind === 'row') {
       storage.dataRow(local).set(out.words)
-      for (const tag of job.tags) if (tag.position === position) tags.add(server, tag)
+      for (const tag of job.tags) tags.add(server, tag)
       for (const { parity, delta } of out.lacking) host.repair(layout.serverOf({ stripe, position: parity }), [delta])
-      discard(stripe, out.stale)
+      demand({ stripe, position, version: out.version }, out.stale)
     } else {
       storage.dataRow(local).set(initialWords(spec, { stripe, position }))
       const id = layout.idOf({ stripe, position })
       if (id >= 0) unrecoverable.push(id)
-      discard(
-        stripe,
-        Array.from({ length: r }, (_, parity) => k + parity),
-      )
+      const all = Array.from({ length: r }, (_, parity) => k + parity)
+      demand({ stripe, position, version: out.version }, all)
     }
     return out.kind
   }
 
-  /** Has parity rows encoded anew. */
-  function discard(stripe: number, positions: readonly number[]): void {
-    for (const position of positions)
-      send(layout.serverOf({ stripe, position }), { type: 'forget', stripes: Uint32Array.of(stripe) })
+  /**
+   * Has parity rows encoded anew that do not contain this version of a row. It is said as a difference, so that it is
+   * repeated until it is answered, and no push that came with the version is answered before.
+   */
+  function demand(row: { stripe: number; position: number; version: number }, parities: readonly number[]): void {
+    const { stripe, position, version } = row
+    const words = new Uint32Array(width)
+    for (const parity of parities) {
+      const delta = { stripe, position, base: version, version, worker: noWorker, push: 0, words }
+      host.repair(layout.serverOf({ stripe, position: parity }), [delta])
+    }
   }
 
   return {
@@ -177,9 +185,11 @@ export function createRecovery(host: RecoveryHost): Recovery {
       }
       const deltas = [...host.unanswered(wanted), ...parityRows.retained(wanted)]
       const packed = packDeltas(deltas, width)
-      send(from, {
+      send(from.server, {
         type: 'stripes',
         id,
+        life: from.incarnation,
+        batch: host.nextBatch(),
         members: Uint32Array.from(members),
         words: concatenate(rows, width),
         deltaHeads: packed.heads,
@@ -195,7 +205,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
         const [stripe, position, usable, version] = message.members.subarray(at, at + 4)
         const words = usable === 1 ? message.words.subarray(row * width, ++row * width) : undefined
         const job = jobs.get(stripe!)
-        if (job === undefined || job.read !== message.id || !job.awaited.delete(from)) continue
+        if (job === undefined || job.read !== message.id || !job.awaited.delete(from.server)) continue
         job.members.push({
           position: position!,
           words,
@@ -207,25 +217,22 @@ export function createRecovery(host: RecoveryHost): Recovery {
       for (let i = 0; i * headWords < message.deltaHeads.length; i++) {
         const delta = deltaAt(message.deltaHeads, message.deltaWords, i)
         const job = jobs.get(delta.stripe)
-        if (job?.read === message.id) job.deltas.push(delta)
+        if (job?.read !== message.id) continue
+        job.deltas.push(delta)
+        // What a row is encoded from may not be at the other parity yet: a death of both that sent it and that lack it
+        // leaves nobody else who knows.
+        if (job.position >= k && layout.serverOf(delta) === from.server)
+          job.sent.push({ ...from, batch: message.batch - 1, delta })
       }
       for (const tag of unpackTags(message.tags)) {
         const job = jobs.get(tag.stripe)
-        if (job?.read === message.id) job.tags.push(tag)
+        if (job?.read !== message.id) continue
+        // Of a data row that is encoded only its own server says what was read of it; of one that is decoded the parities.
+        if (job.position >= k ? layout.serverOf(tag) === from.server : tag.position === job.position) job.tags.push(tag)
       }
       const again = ready.filter((job) => finish(job) === 'again')
       ask(again)
       if (again.length < ready.length) host.installed()
-    },
-    forget(stripes) {
-      for (const stripe of Array.from(stripes)) {
-        const position = positionHere(stripe)
-        const local = layout.localOf({ stripe, position })
-        if (position < k || position >= k + r) continue
-        if (parityState[local] === live) storage.mark(parityState, local, lost)
-        const job = jobs.get(stripe)
-        if (job !== undefined) ask([job])
-      }
     },
     restart: () => ask([...jobs.values()]),
   }

@@ -5,6 +5,7 @@ import { createDeltaLog, type Batch, type DeltaLog } from './deltaLog.ts'
 import { headWords, packDeltas, type Message, type MessageOf, type Send } from './messages.ts'
 import { createParityRows } from './parityRows.ts'
 import { createRecovery } from './recovery.ts'
+import type { Remedy } from './remedies.ts'
 import type { ResolvedSpec } from './spec.ts'
 import { createStorage, live, type Storage } from './storage.ts'
 import { createTags } from './tags.ts'
@@ -17,8 +18,8 @@ export interface ShardOptions {
   /** A replacement: every row is lost and comes back from the others. */
   readonly lost: boolean
   readonly send: Send
-  /** False takes the version checks out: only for the test that shows what they prevent. */
-  readonly checkVersions?: boolean
+  /** Takes a remedy out: only for the tests that show what it prevents. */
+  readonly without?: Remedy
 }
 
 export interface Shard {
@@ -55,12 +56,12 @@ interface Answer {
 }
 
 export function createShard(options: ShardOptions): Shard {
-  const { spec, server, send, checkVersions = true } = options
+  const { spec, server, send, without } = options
   const { layout, k, r, d, width } = spec
   const storage = createStorage(spec, server, options.lost)
   const { words, floats, versions, dataState } = storage
   const tags = createTags()
-  const parityRows = createParityRows(storage, { server, tags, checkVersions })
+  const parityRows = createParityRows(storage, { server, tags, without })
   const logs = new Map<number, DeltaLog>()
   const incarnations = new Uint32Array(layout.servers)
   incarnations[server] = options.incarnation
@@ -82,11 +83,12 @@ export function createShard(options: ShardOptions): Shard {
     parityRows,
     tags,
     send,
-    checkVersions,
+    checkVersions: without !== 'versions',
     repair(peer, deltas) {
       lastRepair = nextBatch
       transmit([{ peer, ...packDeltas(deltas, width) }])
     },
+    nextBatch: () => nextBatch,
     unanswered: (stripes) => [...logs.values()].flatMap((log) => log.find(stripes)),
     installed: resume,
   })
@@ -196,7 +198,7 @@ export function createShard(options: ShardOptions): Shard {
 
   /** Updates rows and sends what changed: the old bits XOR the new ones, of values and optimizer state. */
   function apply({ worker, message: { id, rows } }: Push, gradients: Float32Array): void {
-    const again = tags.knows(server, { worker, push: id })
+    const again = without !== 'tags' && tags.knows(server, { worker, push: id })
     const { servers } = layout
     const heads = new Uint32Array(rows.length * headWords)
     const deltas = new Uint32Array(r > 0 ? rows.length * width : 0)
@@ -273,21 +275,20 @@ export function createShard(options: ShardOptions): Shard {
         return
       case 'deltas':
         parityRows.apply({ server: node, incarnation }, message)
-        send(node, { type: 'acked', batch: message.batch })
+        send(node, { type: 'acked', batch: message.batch, life: incarnation })
         return
       case 'acked':
+        // Numbers begin anew with every life: what was said to an earlier one must not settle what this one sent.
+        if (message.life !== options.incarnation) return
         logs.get(node)?.acknowledge(message.batch)
         if (pushes.length > 0) resume()
         else answer()
         return
       case 'read':
-        recovery.answer(node, message)
+        recovery.answer({ server: node, incarnation }, message)
         return
       case 'stripes':
-        recovery.heard(node, message)
-        return
-      case 'forget':
-        recovery.forget(message.stripes)
+        if (message.life === options.incarnation) recovery.heard({ server: node, incarnation }, message)
         return
       case 'members':
         message.incarnations.forEach((one, peer) => {

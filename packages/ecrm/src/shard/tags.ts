@@ -18,6 +18,8 @@ export interface Tags {
   /** Facts as heads of differences, all of one worker's push; the array is kept. Cost: none a row. */
   addHeads(server: number, heads: Uint32Array): void
   has(server: number, tag: Tag): boolean
+  /** Forgets what is known of a stripe: its row here is of no use any more. */
+  drop(stripe: number): void
   /** Whether anything is known of this push. */
   knows(server: number, push: { readonly worker: number; readonly push: number }): boolean
   /** Facts about places in these stripes that `wanted` accepts, as words: stripe, position, worker, push. */
@@ -69,6 +71,12 @@ export function createTags(): Tags {
     has(server, { stripe, position, worker, push }) {
       const entry = known.get(keyOf(server, worker))
       return entry !== undefined && entry.push === push && placesOf(entry).has(placeOf(stripe, position))
+    },
+    drop(stripe) {
+      for (const entry of known.values()) {
+        const at = placesOf(entry)
+        for (const place of at) if (Math.floor(place / places) === stripe) at.delete(place)
+      }
     },
     knows: (server, { worker, push }) => known.get(keyOf(server, worker))?.push === push,
     collect(stripes, wanted) {

@@ -2,71 +2,10 @@
 // run every row must have bits that it would have without crashes, every parity row must be its stripe's.
 import { describe, expect, it } from 'vitest'
 import type { ShardSpec } from '../../src/shard/spec.ts'
-import { writeInitialRow } from '../../src/shard/initialRows.ts'
-import { brokenStripes, rowsById, scheduled, type Scheduled } from '../support/scheduled.ts'
-
-/** Each row's bits after every number of its updates: gradients depend on id and count alone, so order does not matter. */
-function twin({ spec }: Scheduled): (id: number, updates: number) => Uint32Array {
-  return (id, updates) => {
-    const row = new Float32Array(spec.width)
-    writeInitialRow(spec, id, row)
-    for (let step = 0; step < updates; step++) spec.row.apply(row, 0, gradient(spec.d, id), 0, spec.d)
-    return new Uint32Array(row.buffer)
-  }
-}
-
-const gradient = (d: number, id: number): Float32Array =>
-  Float32Array.from({ length: d }, (_, j) => Math.fround(Math.sin(id * 7 + j)))
+import { runSchedule, type Run } from '../support/runSchedule.ts'
 
 /** The long form: `pnpm run test:crash`. */
 const schedules = process.env['MODE'] === 'crash' ? 4_000 : 60
-
-interface Run {
-  readonly rounds?: number
-  /** Servers that may be down or recovering at once. */
-  readonly atOnce?: number
-  readonly crashRate?: number
-  readonly checkVersions?: boolean
-  readonly workers?: number
-}
-
-/** Runs a schedule; how many rows are wrong, and how often each should have been updated. */
-async function run(partial: Partial<ShardSpec>, seed: number, o: Run = {}) {
-  const { rounds = 12, atOnce = 1, crashRate = 0.03, workers = 2 } = o
-  const net = scheduled(partial, { seed, workers, checkVersions: o.checkVersions ?? true })
-  const { random, spec } = net
-  const pushed = new Array<number>(spec.layout.rows).fill(0)
-  let crashes = 0
-  const left = new Array<number>(workers).fill(rounds)
-  const work = net.clients.map(async (client, w) => {
-    while (left[w]!-- > 0) {
-      const ids = random.sample(spec.layout.rows, random.integer(1, 5))
-      for (const id of ids) pushed[id]!++
-      const gradients = new Float32Array(ids.length * spec.d)
-      ids.forEach((id, i) => gradients.set(gradient(spec.d, id), i * spec.d))
-      await client.pull(ids)
-      await client.push(ids, gradients)
-    }
-  })
-  let finished = false
-  const all = Promise.all(work).then(() => (finished = true))
-  for (let event = 0; !finished && event < 200_000; event++) {
-    const missing = net.shards.filter((shard) => shard.storage.missing > 0).length
-    if (missing < atOnce && random.bernoulli(crashRate)) {
-      net.crash(random.integer(0, spec.layout.servers - 1))
-      crashes++
-    }
-    if (random.bernoulli(0.1)) net.step(2)
-    if (!net.deliver() || random.bernoulli(0.2)) await net.turn()
-  }
-  await all
-  await net.settle()
-  const expected = twin(net)
-  const rows = rowsById(net)
-  const wrong = rows.filter(({ words }, id) => expected(id, pushed[id]!).some((word, i) => word !== words[i])).length
-  const unrecoverable = net.shards.reduce((sum, shard) => sum + shard.unrecoverable.length, 0)
-  return { wrong, broken: brokenStripes(net).length, crashes, unrecoverable }
-}
 
 const cases: [string, Partial<ShardSpec>, Run][] = [
   ['k 2, r 1, n < N', {}, {}],
@@ -89,7 +28,7 @@ describe.each(cases)('%s', (_, spec, how) => {
     async () => {
       let crashes = 0
       for (let seed = 0; seed < schedules; seed++) {
-        const out = await run(spec, seed, how)
+        const out = await runSchedule(spec, seed, how)
         expect({ seed, ...out }).toEqual({ seed, wrong: 0, broken: 0, crashes: out.crashes, unrecoverable: 0 })
         crashes += out.crashes
       }
@@ -100,6 +39,6 @@ describe.each(cases)('%s', (_, spec, how) => {
 
 it('the same schedules give wrong rows when versions are not checked', async () => {
   let wrong = 0
-  for (let seed = 0; seed < 60; seed++) wrong += (await run({}, seed, { checkVersions: false })).wrong
+  for (let seed = 0; seed < 60; seed++) wrong += (await runSchedule({}, seed, { without: 'versions' })).wrong
   expect(wrong).toBeGreaterThan(0)
 })

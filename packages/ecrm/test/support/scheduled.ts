@@ -3,6 +3,7 @@
 import { createRandom, type Random } from '@ft/core/random'
 import { createClient, type Client } from '../../src/client.ts'
 import type { Message } from '../../src/shard/messages.ts'
+import type { Remedy } from '../../src/shard/remedies.ts'
 import { createShard, type Shard } from '../../src/shard/shard.ts'
 import { resolveSpec, type ResolvedSpec, type ShardSpec } from '../../src/shard/spec.ts'
 
@@ -43,7 +44,7 @@ export const defaultSpec: ShardSpec = {
 
 export function scheduled(
   partial: Partial<ShardSpec>,
-  { seed, workers = 1, checkVersions = true }: { seed: number; workers?: number; checkVersions?: boolean },
+  { seed, workers = 1, without }: { seed: number; workers?: number; without?: Remedy | undefined },
 ): Scheduled {
   const spec = resolveSpec({ ...defaultSpec, ...partial })
   const random = createRandom(seed).stream('schedule')
@@ -64,7 +65,7 @@ export function scheduled(
   const start = (server: number, lost: boolean): Shard => {
     const from = { node: server, incarnation: incarnations[server]! }
     const send = (to: number, message: Message): void => enqueue(from, to, message)
-    return createShard({ spec, server, incarnation: from.incarnation, lost, send, checkVersions })
+    return createShard({ spec, server, incarnation: from.incarnation, lost, send, ...(without ? { without } : {}) })
   }
   const shards = Array.from({ length: servers }, (_, server) => start(server, false))
   const clients = Array.from({ length: workers }, (_, w) => {
