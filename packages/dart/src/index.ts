@@ -8,6 +8,7 @@ export {
   type DropoutOptions,
   type DropoutPreset,
   type Normalization,
+  type RoundEvent,
   type TrainOptions,
 } from './options.ts'
 export { ndcg, type EmptyQuery } from './ndcg.ts'

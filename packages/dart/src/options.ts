@@ -3,6 +3,7 @@ import { FtError, type LongRunning } from '@ft/core'
 import type { CustomObjective, ObjectiveName } from './objectives/objective.ts'
 import type { CustomMetric, MetricName } from './metrics.ts'
 import type { EmptyQuery } from './ndcg.ts'
+import type { Tree } from './tree.ts'
 
 /** How the weights of a round are settled; `eta` is the learning rate, k the number of dropped trees. */
 export type Normalization =
@@ -97,6 +98,22 @@ export interface TrainOptions extends LongRunning {
   readonly threads?: number
   /** Most memory for remembered leaf numbers, in bytes; above it trees are followed again, with equal results. Default 1 GiB. */
   readonly leafCacheBytes?: number
+  /** Called after every round: for live pictures and custom logs. What it throws ends training. */
+  readonly onRound?: (round: RoundEvent) => void
+}
+
+/** What a round did. The arrays are training's own: read them, and copy what should last. */
+export interface RoundEvent {
+  /** Counted from 1. */
+  readonly round: number
+  /** The new trees, one an output. */
+  readonly trees: readonly Tree[]
+  /** Numbers of the trees that were dropped while it was fitted. */
+  readonly dropped: readonly number[]
+  /** Weight of every tree so far. */
+  readonly weights: Float64Array
+  readonly train?: number
+  readonly validation?: number
 }
 
 export interface ResolvedOptions {

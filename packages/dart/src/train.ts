@@ -256,13 +256,23 @@ async function boost(
     const report = boostRound(booster)
     const value = validation && judge(validation.board, validation)
     const trained = options.trackTraining ? judge(booster.training, rows) : undefined
-    history.push({
-      round,
+    const judged = {
       ...(trained === undefined ? {} : { train: trained }),
       ...(value === undefined ? {} : { validation: value }),
+    }
+    history.push({
+      round,
+      ...judged,
       dropped: report.dropped.length,
       weight: report.added,
       leaves: report.leaves,
+    })
+    options.onRound?.({
+      round,
+      ...judged,
+      trees: booster.trees.slice(-booster.objective.outputs),
+      dropped: report.dropped,
+      weights: booster.treeWeights,
     })
     if (
       best &&

@@ -159,3 +159,28 @@ describe('weights of a trained model', () => {
     expect(model.weights.every((weight) => weight > 0)).toBe(true)
   })
 })
+
+describe('onRound', () => {
+  it('tells every round: its tree, which trees were dropped, the weights after it', async () => {
+    const seen: { round: number; dropped: number[]; weights: number[]; tree: unknown }[] = []
+    const { model, history } = await train(small, {
+      objective: 'squared',
+      rounds: 12,
+      dropout: { dropRate: 0.3 },
+      maxDepth: 2,
+      onRound: ({ round, trees, dropped, weights }) =>
+        seen.push({ round, tree: trees[0], dropped: [...dropped], weights: [...weights] }),
+    })
+    expect(seen.map(({ round }) => round)).toEqual(history.map(({ round }) => round))
+    expect(seen.map(({ dropped }) => dropped.length)).toEqual(history.map(({ dropped }) => dropped))
+    expect(seen.map(({ tree }) => tree)).toEqual(model.trees)
+    expect(seen.at(-1)?.weights).toEqual([...model.weights])
+    seen.slice(1).forEach(({ dropped, weights }, i) => {
+      // Exactly the dropped trees changed their weight
+      const before = seen[i]?.weights ?? []
+      expect(before.flatMap((weight, tree) => (weight === weights[tree] ? [] : [tree]))).toEqual(
+        [...dropped].sort((a, b) => a - b),
+      )
+    })
+  })
+})

@@ -1,5 +1,4 @@
 // Time as an object, so that the policies that serve requests also run on a virtual clock in tests and simulations.
-import { performance } from 'node:perf_hooks'
 
 /** Milliseconds since some fixed moment, and calls at later moments. */
 export interface Clock {

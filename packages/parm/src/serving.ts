@@ -1,0 +1,17 @@
+// Subpath /serving: codes, groups and policies over a clock, without processes and sockets: for pages, simulations and
+// transports of one's own.
+export { type NamedTensor, type Quality } from './named.ts'
+export { unitId, type Code, type Decoded } from './codes/code.ts'
+export { sum, weighted, type SumOptions, type WeightedOptions } from './codes/weighted.ts'
+export { concat, type ConcatCode, type ConcatOptions, type ImageForm } from './codes/concat.ts'
+export { replication } from './codes/replication.ts'
+export { systemClock, virtualClock, type Clock, type VirtualClock } from './serving/clock.ts'
+export { deadlineOnly, firstWins, hold, type HoldOptions, type Policy } from './serving/policy.ts'
+export { type Answer, type Dispatch, type Task } from './serving/group.ts'
+export {
+  createCoordinator,
+  type Coordinator,
+  type CoordinatorEvent,
+  type CoordinatorOptions,
+  type Submission,
+} from './serving/serveGroup.ts'
