@@ -125,10 +125,15 @@ function main() {
       return turbo([command], ...args)
     case 'docs':
       install()
-      return turbo(['build'], ...quiet) || pnpm('exec', 'typedoc')
+      return turbo(['generate'], ...quiet) || script('docs')
     case 'release':
       install()
-      return turbo(['build'], ...quiet) || pnpm('exec', 'changeset', 'publish')
+      // What would be published, and as what; with --publish it is. `pnpm changeset version` comes first.
+      return (
+        turbo(['build'], ...quiet) ||
+        pnpm('exec', 'node', 'scripts/publishable.mjs') ||
+        (args.includes('--publish') ? pnpm('exec', 'changeset', 'publish') : pnpm('exec', 'changeset', 'status'))
+      )
     default:
       fail('usage: npm run demo | test | check | bench -- NAME | build | docs | release')
   }
