@@ -77,13 +77,13 @@ export function createPool({ instances, clock, probeEveryMs = 100 }: PoolOptions
 
   function run(job: Job): Promise<InferResponse> {
     return new Promise((resolve, reject) => {
-      if (job.signal.aborted) return reject(aborted(job.signal))
+      if (job.signal.aborted) return reject(notNeeded)
       // Exactly this unit leaves the queue, whatever its place
       const leave = () => {
         const at = queue.indexOf(waiting)
         if (at < 0) return
         queue.splice(at, 1)
-        reject(aborted(job.signal))
+        reject(notNeeded)
       }
       job.signal.addEventListener('abort', leave, { once: true })
       const waiting: Waiting = {
@@ -130,7 +130,7 @@ export function createPool({ instances, clock, probeEveryMs = 100 }: PoolOptions
     const cut = new AbortController()
     let cancelCut: (() => void) | undefined
     const noLongerNeeded = () => {
-      waiting.reject(aborted(job.signal))
+      waiting.reject(notNeeded)
       const patience = Math.max(LEAST_PATIENCE_MS, PATIENCE * instance.latencyMs)
       cancelCut = clock.schedule(Math.max(0, patience - (clock.now() - started)), () => cut.abort())
     }
@@ -224,6 +224,5 @@ export function createPool({ instances, clock, probeEveryMs = 100 }: PoolOptions
   }
 }
 
-function aborted(signal: AbortSignal): FtError {
-  return new FtError('ABORTED', 'gateway: no longer needed', {}, { cause: signal.reason })
-}
+// One for all: nobody reads it, and a stack costs more than a unit's way through the queue
+const notNeeded = new FtError('ABORTED', 'gateway: no longer needed', {})

@@ -1,11 +1,11 @@
 // A client of any Open Inference Protocol server, over TCP or a local socket. Connections are kept and shared.
 import { FtError } from '@ft/core'
-import { Pool } from 'undici'
 import { OipError } from './error.ts'
 import type { InferRequest, InferResponse } from './message.ts'
 import { parseResponse } from './parse.ts'
 import type { ModelMetadata } from './server.ts'
 import { writeRequest } from './serialise.ts'
+import { localTransport, remoteTransport } from './transport.ts'
 
 export interface OipClientOptions {
   /** Most connections. Default 64. */
@@ -37,37 +37,28 @@ export function createOipClient(address: string, options: OipClientOptions = {})
   const local = address.startsWith('/') || address.startsWith('\\\\')
   const url = local ? new URL('http://localhost') : parseAddress(address)
   const base = url.pathname.replace(/\/$/, '')
-  const pool = new Pool(url.origin, {
-    connections,
-    pipelining: 1,
-    bodyTimeout: 0,
-    headersTimeout: 0,
-    maxResponseSize: maxBodyBytes,
-    ...(local ? { socketPath: address } : {}),
-  })
+  const transport = local
+    ? localTransport(address, { connections, maxBodyBytes })
+    : remoteTransport(url.origin, { connections, maxBodyBytes })
   let binary = options.binary
 
   async function call(o: {
     path: string
-    body?: Uint8Array
+    body?: readonly Uint8Array[]
     headers?: Record<string, string>
     signal?: AbortSignal | undefined
   }) {
+    const { path, body = [], headers = {}, signal } = o
     try {
-      const response = await pool.request({
-        path: `${base}${o.path}`,
-        method: o.body ? 'POST' : 'GET',
-        ...(o.body ? { body: o.body } : {}),
-        ...(o.headers ? { headers: o.headers } : {}),
-        signal: o.signal ?? null,
+      return await transport.send({
+        path: base + path,
+        method: body.length > 0 ? 'POST' : 'GET',
+        headers,
+        body,
+        signal,
       })
-      return {
-        status: response.statusCode,
-        headers: response.headers,
-        bytes: new Uint8Array(await response.body.arrayBuffer()),
-      }
     } catch (cause) {
-      if (o.signal?.aborted) throw new FtError('ABORTED', 'oip client: aborted by its signal', {}, { cause })
+      if (signal?.aborted) throw new FtError('ABORTED', 'oip client: aborted by its signal', {}, { cause })
       throw new FtError('IO', `oip client: ${address} cannot be reached`, { address }, { cause })
     }
   }
@@ -96,8 +87,8 @@ export function createOipClient(address: string, options: OipClientOptions = {})
       binary ??= await speaksBinary(signal)
       const written = writeRequest(request, { binary })
       const response = await call({
-        path: `/v2/models/${encodeURIComponent(model)}/infer`,
-        body: written.bytes,
+        path: inferPath(model),
+        body: written.parts,
         headers: {
           ...headers,
           'content-type': written.headerLength === undefined ? 'application/json' : 'application/octet-stream',
@@ -108,12 +99,8 @@ export function createOipClient(address: string, options: OipClientOptions = {})
         signal,
       })
       if (response.status !== 200) throw new OipError(response.status, errorText(response.bytes))
-      const headerLength = response.headers['inference-header-content-length']
       try {
-        return parseResponse({
-          bytes: response.bytes,
-          headerLength: Array.isArray(headerLength) ? headerLength.join() : headerLength,
-        })
+        return parseResponse(response)
       } catch (cause) {
         throw new FtError(
           'CORRUPT_DATA',
@@ -130,9 +117,11 @@ export function createOipClient(address: string, options: OipClientOptions = {})
       const { status, json } = await readJson(`/v2/models/${encodeURIComponent(model)}`, signal)
       return status === 200 ? (json as unknown as ModelMetadata) : undefined
     },
-    close: () => pool.destroy(),
+    close: () => transport.close(),
   }
 }
+
+const inferPath = (model: string) => `/v2/models/${encodeURIComponent(model)}/infer`
 
 function parseAddress(address: string): URL {
   if (/^https?:\/\//.test(address) && URL.canParse(address)) return new URL(address)

@@ -12,6 +12,7 @@ export interface Body {
 }
 
 const MAX_AXES = 16
+const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /** @throws OipError 400 with what is wrong and where */
 export function parseRequest(body: Body): InferRequest {
@@ -63,7 +64,7 @@ function split({ bytes, headerLength }: Body): { json: Record<string, unknown>; 
   }
   let json: unknown
   try {
-    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(0, length)))
+    json = JSON.parse(utf8.decode(bytes.subarray(0, length)))
   } catch (cause) {
     throw new OipError(400, 'the body must start with a JSON header', { cause })
   }

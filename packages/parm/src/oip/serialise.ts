@@ -2,9 +2,10 @@
 import { jsonFromBytes } from './json-data.ts'
 import type { InferRequest, InferResponse, WireTensor } from './message.ts'
 
-/** A body and, when tensors follow it as bytes, the length of its JSON header. */
+/** A body in parts, sent in order, and, when tensors follow it as bytes, the length of its JSON header. */
 export interface Written {
-  readonly bytes: Uint8Array
+  readonly parts: readonly Uint8Array[]
+  readonly length: number
   readonly headerLength?: number
 }
 
@@ -50,6 +51,8 @@ function write(
   const rest = JSON.stringify(head)
   const text = `${rest.slice(0, -1)}${rest === '{}' ? '' : ','}${JSON.stringify(key)}:[${entries.join(',')}]}`
   const header = Buffer.from(text, 'utf8')
-  if (following.length === 0) return { bytes: header }
-  return { bytes: Buffer.concat([header, ...following]), headerLength: header.length }
+  if (following.length === 0) return { parts: [header], length: header.length }
+  let length = header.length
+  for (const bytes of following) length += bytes.length
+  return { parts: [header, ...following], length, headerLength: header.length }
 }

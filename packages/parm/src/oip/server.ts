@@ -157,10 +157,11 @@ async function infer(
   const outputs = selectOutputs(answer, parsed)
   const written = writeResponse({ ...answer, outputs }, { binary: wantsBinary(parsed) })
   const type = written.headerLength === undefined ? 'application/json' : 'application/octet-stream'
-  const headers: Record<string, string | number> = { 'Content-Type': type, 'Content-Length': written.bytes.length }
+  const headers: Record<string, string | number> = { 'Content-Type': type, 'Content-Length': written.length }
   if (written.headerLength !== undefined) headers['Inference-Header-Content-Length'] = written.headerLength
   response.writeHead(200, headers)
-  response.end(written.bytes)
+  // One piece, one write
+  response.end(written.parts.length === 1 ? written.parts[0] : Buffer.concat(written.parts, written.length))
 }
 
 function selectOutputs(answer: InferResponse, { outputs }: InferRequest): InferResponse['outputs'] {
@@ -173,21 +174,22 @@ function selectOutputs(answer: InferResponse, { outputs }: InferRequest): InferR
 }
 
 /** @throws OipError 413 as soon as the body is known to be too long */
-async function readBody(request: IncomingMessage, maxBodyBytes: number): Promise<Uint8Array> {
-  const tooLong = () => new OipError(413, `the body must be at most ${maxBodyBytes} bytes`)
-  if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) throw tooLong()
-  const chunks: Buffer[] = []
-  let length = 0
-  try {
-    for await (const chunk of request as AsyncIterable<Buffer>) {
+function readBody(request: IncomingMessage, maxBodyBytes: number): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const tooLong = () => reject(new OipError(413, `the body must be at most ${maxBodyBytes} bytes`))
+    if (Number(request.headers['content-length'] ?? 0) > maxBodyBytes) return tooLong()
+    const chunks: Buffer[] = []
+    let length = 0
+    const take = (chunk: Buffer) => {
       length += chunk.length
-      if (length > maxBodyBytes) throw tooLong()
-      chunks.push(chunk)
+      if (length <= maxBodyBytes) return void chunks.push(chunk)
+      request.off('data', take)
+      tooLong()
     }
-  } catch (cause) {
-    throw cause instanceof OipError ? cause : new OipError(400, 'the body was cut off', { cause })
-  }
-  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)
+    request.on('data', take)
+    request.once('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks, length)))
+    request.once('error', (cause) => reject(new OipError(400, 'the body was cut off', { cause })))
+  })
 }
 
 /** Tracing and x- headers; not those of the connection. */

@@ -308,10 +308,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const { group } = query
     const needed = group.members.some((other) => !other.answered)
     if (!needed && group.closed) {
-      for (const member of group.members) member.work.abort()
-      for (const work of group.extra) work.abort()
+      for (const member of group.members) member.work.abort(notNeeded)
+      for (const work of group.extra) work.abort(notNeeded)
       forget(group)
-    } else if (group.decoded) query.work.abort()
+    } else if (group.decoded) query.work.abort(notNeeded)
   }
 
   function forget(group: Group): void {
@@ -342,6 +342,9 @@ function abortedBy(signal: AbortSignal | undefined): FtError {
 }
 
 const replica = replication({ k: 1, copies: 2 })
+
+// One for all: an abort without a reason of its own makes a DOMException with its stack each time
+const notNeeded = new FtError('ABORTED', 'serveGroup: no longer needed', {})
 
 /** A group of one without extra units. */
 const unprotected: Code = {

@@ -21,6 +21,8 @@ export interface TrainParityOptions extends LongRunning, Partial<TrainingSetting
   readonly patience?: number
   /** Share of groups trained short, for a code whose `shorten` gives codes. Default 0. */
   readonly shortGroups?: number
+  /** 'cosine' lets the learning rate fall to zero over the epochs (default), 'constant' keeps it as the published runs do. */
+  readonly schedule?: 'cosine' | 'constant'
   /** A loaded TensorFlow.js with its backend set. Default: loaded here, on WebAssembly. */
   readonly tf?: typeof TensorFlow
 }
@@ -92,13 +94,18 @@ export async function trainParityModel(task: ParityTask, options: TrainParityOpt
       return { layers, accuracy }
     }
     let best = { ...judge(), epoch: 0 }
+    const stepsPerEpoch = Math.max(1, Math.floor(data.units.length / code.k / settings.groupsPerBatch))
+    const rateAt = (epochs: number) =>
+      options.schedule === 'constant'
+        ? settings.learningRate
+        : (settings.learningRate * (1 + Math.cos((Math.PI * epochs) / settings.epochs))) / 2
     const history: TrainedParity['history'][number][] = []
     for (let epoch = 1; epoch <= settings.epochs; epoch++) {
       let loss = 0
       let steps = 0
       for (const batch of batchesOf(data, { code, settings, random: random.stream('epoch', epoch) })) {
         throwIfAborted(options.signal, 'trainParityModel')
-        loss += student.step(batch)
+        loss += student.step(batch, rateAt(epoch - 1 + steps / stepsPerEpoch))
         steps++
         // Gives timers and signals their turn
         if (steps % 50 === 0) await new Promise((resolve) => setImmediate(resolve))
@@ -171,7 +178,7 @@ function* batchesOf(
 
 interface Student {
   /** One Adam step; the loss before it. */
-  step(batch: Batch): number
+  step(batch: Batch, learningRate: number): number
   /** A copy of the weights. */
   layers(): DenseLayer[]
   dispose(): void
@@ -203,7 +210,9 @@ function createStudent(
       return o.base[i]?.relu ? sum.relu() : sum
     }, x)
   return {
-    step({ inputs, targets, groups }) {
+    step({ inputs, targets, groups }, rate) {
+      // The optimizer reads its rate at every step, but has no public way to change it
+      ;(optimizer as unknown as { learningRate: number }).learningRate = rate
       return tf.tidy(() => {
         const x = tf.tensor2d(inputs, [groups, width])
         const y = tf.tensor2d(targets, [groups, classes])

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { OipError, type InferRequest, type WireTensor } from '../../src/index.ts'
 import { datatypes, type Datatype } from '../../src/oip/datatypes.ts'
 import { parseRequest, parseResponse } from '../../src/oip/parse.ts'
-import { writeRequest, writeResponse } from '../../src/oip/serialise.ts'
+import { writeRequest, writeResponse, type Written } from '../../src/oip/serialise.ts'
 
 const shape = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 3 })
 const bytesElements = (texts: readonly string[]) =>
@@ -50,6 +50,7 @@ const tensor = (finite: boolean) =>
       .map((data) => make(Uint8Array.from(data)))
   })
 
+const joined = ({ parts, headerLength }: Written) => ({ bytes: Buffer.concat(parts), headerLength })
 const bits = (tensors: readonly WireTensor[]) => tensors.map((t) => ({ ...t, bytes: [...t.bytes] }))
 
 describe('round trips', () => {
@@ -58,7 +59,7 @@ describe('round trips', () => {
       fc.property(fc.array(tensor(false), { minLength: 1, maxLength: 3 }), fc.string(), (list, id) => {
         const inputs = list.map((t, i) => ({ ...t, name: `t${i}` }))
         const request: InferRequest = { id, parameters: { 'ft.allowDegraded': false }, inputs, binaryOutput: false }
-        const { bytes, headerLength } = writeRequest(request)
+        const { bytes, headerLength } = joined(writeRequest(request))
         const read = parseRequest({ bytes, headerLength: String(headerLength) })
         expect(bits(read.inputs)).toEqual(bits(inputs))
         expect([read.id, read.binaryOutput, read.parameters['ft.allowDegraded']]).toEqual([id, true, false])
@@ -70,7 +71,7 @@ describe('round trips', () => {
     fc.assert(
       fc.property(fc.array(tensor(true), { minLength: 1, maxLength: 3 }), (list) => {
         const outputs = list.map((t, i) => ({ ...t, name: `t${i}` }))
-        const { bytes, headerLength } = writeResponse({ modelName: 'm', outputs }, { binary: () => false })
+        const { bytes, headerLength } = joined(writeResponse({ modelName: 'm', outputs }, { binary: () => false }))
         expect(headerLength).toBeUndefined()
         expect(bits(parseResponse({ bytes }).outputs)).toEqual(bits(outputs))
       }),
@@ -93,14 +94,16 @@ describe('round trips', () => {
 })
 
 describe('damage', () => {
-  const good = writeRequest({
-    parameters: {},
-    inputs: [
-      { name: 'a', datatype: 'FP32', shape: [2, 2], bytes: new Uint8Array(16) },
-      { name: 'b', datatype: 'BYTES', shape: [2], bytes: bytesElements(['one', 'two']) },
-    ],
-    binaryOutput: true,
-  })
+  const good = joined(
+    writeRequest({
+      parameters: {},
+      inputs: [
+        { name: 'a', datatype: 'FP32', shape: [2, 2], bytes: new Uint8Array(16) },
+        { name: 'b', datatype: 'BYTES', shape: [2], bytes: bytesElements(['one', 'two']) },
+      ],
+      binaryOutput: true,
+    }),
+  )
 
   it('gives a refusal with status 400 or an undamaged reading, whatever bytes change', () => {
     fc.assert(

@@ -1,0 +1,291 @@
+// How a client's bytes reach a server: by undici to any HTTP server, or by a lean HTTP/1.1 of our own to a worker's local
+// socket, where both ends are this package and every microsecond is the gateway's.
+import { connect, type Socket } from 'node:net'
+import { Pool } from 'undici'
+import { FtError } from '@ft/core'
+
+export interface HttpCall {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Sent in order. Empty for GET. */
+  readonly body: readonly Uint8Array[]
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  /** Value of Inference-Header-Content-Length, when the answer has one. */
+  readonly headerLength: string | undefined
+  readonly bytes: Uint8Array
+}
+
+export interface Transport {
+  /** Rejects with whatever went wrong: the caller knows the address. */
+  send(call: HttpCall): Promise<HttpAnswer>
+  close(): Promise<void>
+}
+
+export interface TransportOptions {
+  readonly connections: number
+  readonly maxBodyBytes: number
+}
+
+/** To 'http://host:port' or 'https://host:port'. */
+export function remoteTransport(origin: string, { connections, maxBodyBytes }: TransportOptions): Transport {
+  const pool = new Pool(origin, {
+    connections,
+    pipelining: 1,
+    bodyTimeout: 0,
+    headersTimeout: 0,
+    maxResponseSize: maxBodyBytes,
+  })
+  return {
+    async send({ method, path, headers, body, signal }) {
+      const response = await pool.request({
+        path,
+        method,
+        headers,
+        ...(body.length === 0 ? {} : { body: body.length === 1 ? (body[0] as Uint8Array) : Buffer.concat(body) }),
+        signal: signal ?? null,
+      })
+      const headerLength = response.headers['inference-header-content-length']
+      return {
+        status: response.statusCode,
+        headerLength: Array.isArray(headerLength) ? headerLength.join() : headerLength,
+        bytes: new Uint8Array(await response.body.arrayBuffer()),
+      }
+    },
+    close: () => pool.destroy(),
+  }
+}
+
+interface Exchange {
+  readonly bytes: Buffer
+  readonly resolve: (answer: HttpAnswer) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Longest head of an answer. */
+const MAX_HEAD = 16 << 10
+
+/**
+ * To a local socket whose server answers every request with a Content-Length, as `startOipServer` does.
+ *
+ * Guarantees: an answer belongs to the request before it on its connection; a connection on which anything else happened
+ * is destroyed, never used again.
+ * Cost: one write and one read a request.
+ */
+export function localTransport(socketPath: string, { connections, maxBodyBytes }: TransportOptions): Transport {
+  const idle: Connection[] = []
+  const open = new Set<Connection>()
+  const waiting: ((connection: Connection) => void)[] = []
+  let closed = false
+
+  function release(connection: Connection): void {
+    const next = waiting.shift()
+    if (next) next(connection)
+    else idle.push(connection)
+  }
+
+  function lost(connection: Connection): void {
+    open.delete(connection)
+    const at = idle.indexOf(connection)
+    if (at >= 0) idle.splice(at, 1)
+    // Somebody may have waited for the place that it held
+    const next = closed ? undefined : waiting.shift()
+    if (next) next(openOne())
+  }
+
+  function openOne(): Connection {
+    const connection = createConnection(socketPath, { maxBodyBytes, release, lost })
+    open.add(connection)
+    return connection
+  }
+
+  function acquire(use: (connection: Connection) => void): void {
+    const connection = idle.pop()
+    if (connection) use(connection)
+    else if (open.size < connections) use(openOne())
+    else waiting.push(use)
+  }
+
+  return {
+    send(call) {
+      return new Promise((resolve, reject) => {
+        const { signal } = call
+        if (closed) return reject(new FtError('ABORTED', 'oip client: closed', {}))
+        if (signal?.aborted) return reject(signal.reason)
+        acquire((connection) => {
+          // Given up while it waited for a connection
+          if (signal?.aborted) {
+            release(connection)
+            return reject(signal.reason)
+          }
+          if (!signal) return connection.exchange({ bytes: written(call), resolve, reject })
+          const cut = () => connection.destroy(signal.reason)
+          signal.addEventListener('abort', cut, { once: true })
+          connection.exchange({
+            bytes: written(call),
+            resolve(answer) {
+              signal.removeEventListener('abort', cut)
+              resolve(answer)
+            },
+            reject(error) {
+              signal.removeEventListener('abort', cut)
+              reject(error)
+            },
+          })
+        })
+      })
+    },
+    close() {
+      closed = true
+      for (const connection of open) connection.destroy(new FtError('ABORTED', 'oip client: closed', {}))
+      return Promise.resolve()
+    },
+  }
+}
+
+interface Connection {
+  exchange(exchange: Exchange): void
+  destroy(reason: unknown): void
+}
+
+function createConnection(
+  socketPath: string,
+  o: { maxBodyBytes: number; release(connection: Connection): void; lost(connection: Connection): void },
+): Connection {
+  const socket: Socket = connect(socketPath)
+  let current: Exchange | undefined
+  const reader = createAnswerReader(o.maxBodyBytes)
+  let reason: unknown
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      // An answer that nobody asked for ends the connection
+      const answer = current ? reader.push(chunk) : unasked()
+      if (!answer) return
+      const { resolve } = current as Exchange
+      current = undefined
+      o.release(connection)
+      resolve(answer)
+    } catch (error) {
+      connection.destroy(error)
+    }
+  })
+  socket.on('error', (error) => (reason ??= error))
+  socket.on('end', () => socket.destroy())
+  socket.on('close', () => {
+    o.lost(connection)
+    current?.reject(reason ?? new Error('the connection was closed'))
+    current = undefined
+  })
+  const connection: Connection = {
+    exchange(exchange) {
+      current = exchange
+      socket.write(exchange.bytes)
+    },
+    destroy(why) {
+      reason ??= why
+      socket.destroy()
+    },
+  }
+  return connection
+}
+
+function unasked(): never {
+  throw new FtError('CORRUPT_DATA', 'oip client: an answer without a request', {})
+}
+
+/** Request line, headers and body in one piece, so that they leave in one write. */
+function written({ method, path, headers, body }: HttpCall): Buffer {
+  let length = 0
+  for (const part of body) length += part.length
+  let head = `${method} ${path} HTTP/1.1\r\nhost: localhost\r\n`
+  // Values come from node's own parser or from this package: no line ends in them
+  for (const name in headers) head += `${name}: ${headers[name]}\r\n`
+  head += method === 'POST' ? `content-length: ${length}\r\n\r\n` : '\r\n'
+  const bytes = Buffer.allocUnsafe(head.length + length)
+  bytes.write(head, 0, 'latin1')
+  let at = head.length
+  for (const part of body) {
+    bytes.set(part, at)
+    at += part.length
+  }
+  return bytes
+}
+
+/**
+ * Reads answers off a stream of chunks: `push` gives the answer that a chunk completes.
+ *
+ * @throws FtError `CORRUPT_DATA` for anything but a status line, headers with one Content-Length, and so many bytes
+ */
+export function createAnswerReader(maxBodyBytes: number): { push(chunk: Buffer): HttpAnswer | undefined } {
+  let pending: Buffer | undefined
+  let head: { status: number; headerLength: string | undefined; length: number } | undefined
+  let body: Buffer | undefined
+  let filled = 0
+
+  function take(chunk: Buffer): HttpAnswer | undefined {
+    if (!head || !body) return undefined
+    if (filled + chunk.length > body.length) throw corrupt('more bytes than its Content-Length')
+    body.set(chunk, filled)
+    filled += chunk.length
+    return filled === body.length ? finish(body) : undefined
+  }
+
+  function finish(bytes: Buffer): HttpAnswer {
+    const { status, headerLength } = head as NonNullable<typeof head>
+    head = undefined
+    body = undefined
+    filled = 0
+    return { status, headerLength, bytes }
+  }
+
+  return {
+    push(chunk) {
+      if (head) return take(chunk)
+      const bytes = pending ? Buffer.concat([pending, chunk]) : chunk
+      const end = bytes.indexOf('\r\n\r\n')
+      if (end < 0) {
+        if (bytes.length > MAX_HEAD) throw corrupt('a head that is too long')
+        pending = bytes
+        return undefined
+      }
+      pending = undefined
+      head = parseHead(bytes.toString('latin1', 0, end), maxBodyBytes)
+      const rest = bytes.subarray(end + 4)
+      if (rest.length === head.length) return finish(rest)
+      body = Buffer.allocUnsafe(head.length)
+      return take(rest)
+    },
+  }
+}
+
+function parseHead(text: string, maxBodyBytes: number) {
+  const status = /^HTTP\/1\.1 ([2-5]\d\d)(?: |\r|$)/.exec(text)?.[1]
+  if (status === undefined) throw corrupt('no status line')
+  let length: number | undefined
+  let headerLength: string | undefined
+  for (let at = text.indexOf('\r\n'); at >= 0;) {
+    const start = at + 2
+    at = text.indexOf('\r\n', start)
+    const line = at < 0 ? text.slice(start) : text.slice(start, at)
+    const colon = line.indexOf(':')
+    if (colon < 1) throw corrupt('a header without a name')
+    const name = line.slice(0, colon).toLowerCase()
+    if (name === 'content-length') {
+      const value = line.slice(colon + 1).trim()
+      if (length !== undefined || !/^\d{1,15}$/.test(value)) throw corrupt('no single Content-Length')
+      length = Number(value)
+    } else if (name === 'inference-header-content-length') headerLength = line.slice(colon + 1).trim()
+    else if (name === 'transfer-encoding') throw corrupt('a transfer encoding')
+  }
+  if (length === undefined) throw corrupt('no Content-Length')
+  if (length > maxBodyBytes) throw corrupt(`a body of ${length} bytes, more than ${maxBodyBytes}`)
+  return { status: Number(status), headerLength, length }
+}
+
+function corrupt(what: string): FtError {
+  return new FtError('CORRUPT_DATA', `oip client: an answer must be HTTP/1.1 with a Content-Length, got ${what}`, {})
+}
