@@ -5,7 +5,10 @@ import type { NamedTensor, Quality } from '../named.ts'
 import { OipError } from '../oip/error.ts'
 import { toNamedTensor, toWireTensor, type InferRequest, type InferResponse } from '../oip/message.ts'
 import { startOipServer, type InferContext, type ModelMetadata, type OipServerOptions } from '../oip/server.ts'
-import { systemClock } from '../serving/clock.ts'
+import { Cancellation } from '../serving/cancellation.ts'
+import { systemClock, type Clock } from '../serving/clock.ts'
+import { utilisationGuard } from '../serving/guard.ts'
+import { shadowCheck, type ShadowCounts } from '../serving/shadow.ts'
 import type { Answer, Task } from '../serving/group.ts'
 import type { Policy } from '../serving/policy.ts'
 import { createCoordinator, type Coordinator, type CoordinatorEvent } from '../serving/serveGroup.ts'
@@ -31,12 +34,25 @@ export interface GatewayOptions extends OipServerOptions {
   readonly queueLimit?: number
   /** Outputs for a row that no answer was found for by its deadline. Absent: such a request gets 504. */
   readonly defaultOutputs?: readonly NamedTensor[]
+  /**
+   * Utilisation of the base instances above which no parities, replicas or hedges are sent: they would make late queries
+   * later. Default 0.9; `false` for no guard.
+   */
+  readonly guard?: { readonly limit?: number; readonly windowMs?: number } | false
+  /** Compares this share of reconstructions with the outputs that come later. Default 0. */
+  readonly shadowShare?: number
+  /** Of the shadow check's choice. Default 0. */
+  readonly seed?: number
   /** Milliseconds that instances may take to become ready. Default 30,000. */
   readonly startTimeoutMs?: number
 }
 
 export interface GatewaySnapshot {
   readonly counts: Readonly<Partial<Record<CoordinatorEvent, number>>>
+  /** Reconstructions compared with the model's own outputs. */
+  readonly shadow: ShadowCounts
+  /** Share of the base instances' places in use, averaged. */
+  readonly utilisation: number
   readonly openQueries: number
   readonly openGroups: number
   readonly queued: number
@@ -75,6 +91,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { model, code, policy, deadlineMs = 1000, maxGroupWaitMs, queueLimit = 1000, startTimeoutMs = 30_000 } = options
   assertInteger(queueLimit, { where: 'createGateway', argument: 'queueLimit', min: 1 })
   const clock = systemClock()
+  const guard = utilisationGuard({ limit: 0.9, ...(options.guard === false ? {} : options.guard), clock })
+  const shadow = shadowCheck({ share: options.shadowShare ?? 0, seed: options.seed ?? 0 })
   const stopping = new AbortController()
   const opened: OpenInstance[] = []
   const pools = new Map<string, Pool>()
@@ -89,7 +107,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       const own = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
       opened.push(...own)
       for (const result of started) if (result.status === 'rejected') throw result.reason
-      pools.set(pool, createPool({ instances: own.map(({ instance }) => instance), clock }))
+      pools.set(
+        pool,
+        createPool({
+          instances: own.map(({ instance }) => instance),
+          clock,
+          ...(pool === 'base' ? { onUtilisation: guard.sample } : {}),
+        }),
+      )
     }
     const metadata = await checkInstances({ pools, code, timeoutMs: startTimeoutMs, signal: stopping.signal })
     const base = pools.get('base') as Pool
@@ -104,6 +129,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       policy,
       clock,
       deadlineMs,
+      ...(options.guard === false ? {} : { guard }),
+      shadow,
       defer: (work) => void setImmediate(work),
       count: (event) => {
         counts[event] = (counts[event] ?? 0) + 1
@@ -115,6 +142,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       metadata,
       coordinator,
       base,
+      clock,
       deadlineMs,
       queueLimit,
       stopping: stopping.signal,
@@ -124,6 +152,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       url: server.url,
       snapshot: () => ({
         counts: { ...counts },
+        shadow: shadow.counts(),
+        utilisation: guard.utilisation(),
         openQueries: coordinator.open().queries,
         openGroups: coordinator.open().groups,
         queued: [...pools.values()].reduce((sum, pool) => sum + pool.queued(), 0),
@@ -186,10 +216,10 @@ async function endAll(pools: ReadonlyMap<string, Pool>, opened: readonly OpenIns
 
 async function runTask(
   pools: ReadonlyMap<string, Pool>,
-  { model, inputs, signal, placed }: Task,
+  { model, inputs, headers, work, placed }: Task,
 ): Promise<NamedTensor[]> {
   const pool = pools.get(model) as Pool
-  const { outputs } = await pool.run({ inputs: inputs.map(toWireTensor), headers: {}, signal, placed })
+  const { outputs } = await pool.run({ inputs: inputs.map(toWireTensor), headers, work, placed })
   return outputs.map((output) => {
     const tensor = toNamedTensor(output)
     if (!tensor)
@@ -207,13 +237,15 @@ interface FrontOptions {
   readonly metadata: ModelMetadata
   readonly coordinator: Coordinator
   readonly base: Pool
+  readonly clock: Clock
   readonly deadlineMs: number
   readonly queueLimit: number
   readonly stopping: AbortSignal
 }
 
 /** What clients see. */
-function createFront({ options, metadata, coordinator, base, deadlineMs, queueLimit, stopping }: FrontOptions) {
+function createFront(front: FrontOptions) {
+  const { options, metadata, coordinator, base, clock, deadlineMs, queueLimit, stopping } = front
   const { model, defaultOutputs } = options
   const codedOutputs = metadata.outputs.every(
     ({ datatype }) => !['BYTES', 'INT64', 'UINT64', 'FP16', 'BF16', 'BOOL'].includes(datatype),
@@ -231,7 +263,7 @@ function createFront({ options, metadata, coordinator, base, deadlineMs, queueLi
     const hints = readHints(request, deadlineMs)
     if (!rows) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
     const answers = await Promise.all(
-      rows.map((inputs) => coordinator.submit({ inputs, ...hints, signal: context.signal })),
+      rows.map((inputs) => coordinator.submit({ inputs, ...hints, headers: context.headers, signal: context.signal })),
     )
     return respond(request, { answers, allowDegraded: hints.allowDegraded })
   }
@@ -264,10 +296,16 @@ function createFront({ options, metadata, coordinator, base, deadlineMs, queueLi
     request: InferRequest,
     o: { context: InferContext; deadlineMs: number },
   ): Promise<InferResponse> {
-    const timeout = AbortSignal.timeout(Math.ceil(o.deadlineMs))
-    const signal = AbortSignal.any([timeout, o.context.signal])
+    const work = new Cancellation()
+    let late = false
+    const cancelTimer = clock.schedule(o.deadlineMs, () => {
+      late = true
+      work.cancel()
+    })
+    const gone = () => work.cancel()
+    o.context.signal.addEventListener('abort', gone, { once: true })
     try {
-      const response = await base.run({ inputs: request.inputs, headers: o.context.headers, signal, placed: new Set() })
+      const response = await base.run({ inputs: request.inputs, headers: o.context.headers, work, placed: new Set() })
       return {
         ...response,
         modelName: model,
@@ -275,8 +313,11 @@ function createFront({ options, metadata, coordinator, base, deadlineMs, queueLi
         parameters: { ...response.parameters, 'ft.quality': 'exact' },
       }
     } catch (error) {
-      if (timeout.aborted) throw new OipError(504, 'no answer by the deadline', { cause: error })
+      if (late) throw new OipError(504, 'no answer by the deadline', { cause: error })
       throw error
+    } finally {
+      cancelTimer()
+      o.context.signal.removeEventListener('abort', gone)
     }
   }
 

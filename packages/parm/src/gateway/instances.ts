@@ -61,6 +61,9 @@ export async function openInstance(
     answered: 0,
     failed: 0,
     latencyMs: 0,
+    judged: 0,
+    pauses: 0,
+    answeredAtMs: 0,
   }
   return { instance, spec, process }
 }

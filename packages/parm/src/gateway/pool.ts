@@ -1,10 +1,12 @@
 // The instances of one model: a shared queue from which the least busy healthy instance takes the next unit (the paper's
-// single queue), and what happens to an instance that fails or falls silent.
+// single queue).
 import { FtError, isFtError } from '@ft/core'
 import type { OipClient } from '../oip/client.ts'
 import { OipError } from '../oip/error.ts'
 import type { InferResponse, WireTensor } from '../oip/message.ts'
+import { notNeeded, type Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
+import { createHealth } from './health.ts'
 
 /** One instance behind the gateway. Units in progress never exceed `concurrency`. */
 export interface Instance {
@@ -20,23 +22,31 @@ export interface Instance {
   failuresInRow: number
   answered: number
   failed: number
-  /** Moving average of the latency, weight 1/16. */
+  /** Average of about the last 16 latencies since it came into use. */
   latencyMs: number
+  /** Answers since it came into use. */
+  judged: number
+  /** Pauses for slowness in a row. */
+  pauses: number
+  /** When it last answered. */
+  answeredAtMs: number
 }
 
 export interface Job {
   readonly inputs: readonly WireTensor[]
   readonly headers: Readonly<Record<string, string>>
-  readonly signal: AbortSignal
+  readonly work: Pick<Cancellation, 'cancelled' | 'onCancel'>
   /** Domains to avoid while there are others; the chosen one is added. */
   readonly placed: Set<string>
 }
 
 export interface Pool {
   readonly instances: readonly Instance[]
-  /** Runs a unit; once more on another instance when the first fails. */
+  /** Runs a unit; once more on another instance when the first fails or falls silent. */
   run(job: Job): Promise<InferResponse>
   queued(): number
+  /** Share of the places of instances in use that are taken, waiting units included. */
+  utilisation(): number
   /** Puts an instance back to use after it was replaced. */
   restore(instance: Instance): void
   /** Fails what is queued and stops probing. */
@@ -48,6 +58,8 @@ export interface PoolOptions {
   readonly clock: Clock
   /** Milliseconds between probes of an instance that is out. Default 100. */
   readonly probeEveryMs?: number
+  /** Shows the utilisation after each change. */
+  readonly onUtilisation?: (utilisation: number) => void
 }
 
 interface Waiting {
@@ -55,67 +67,79 @@ interface Waiting {
   readonly resolve: (response: InferResponse) => void
   readonly reject: (error: unknown) => void
   attempts: number
-  readonly unlisten: () => void
+  settled: boolean
+  stopListening: () => void
 }
 
-/** Failed answers in a row after which an instance that can still be reached is left alone for a while. */
-const REFUSALS = 3
+/** A unit at an instance. */
+interface Running {
+  readonly waiting: Waiting
+  readonly started: number
+  cut: ((reason: unknown) => void) | undefined
+}
+
 /**
- * An instance goes on computing what nobody needs any more: the unit keeps its place at the instance until it answers, or
- * until it is so many average latencies old, and no younger than this; then its connection is cut and the instance has to
- * answer a probe. Freeing the place at once would
- * send an instance more than it can do just when it is slow.
+ * An instance goes on computing what nobody needs any more: the unit keeps its place at the instance until it answers.
+ * Freeing the place at once would send an instance more than it can do just when it is slow. An instance that has
+ * answered nothing for so many average latencies, and no less than this, must answer a probe or loses its units.
  */
 const PATIENCE = 10
 const LEAST_PATIENCE_MS = 200
-const PROBE_TIMEOUT_MS = 1000
 
-export function createPool({ instances, clock, probeEveryMs = 100 }: PoolOptions): Pool {
+const silence = new FtError('IO', 'gateway: the instance has fallen silent', {})
+
+export function createPool({ instances, clock, probeEveryMs = 100, onUtilisation }: PoolOptions): Pool {
   const queue: Waiting[] = []
-  const timers = new Set<() => void>()
+  const running = new Map<Instance, Set<Running>>(instances.map((instance) => [instance, new Set()]))
   let closed = false
+  let turn = 0
+  const health = createHealth({ instances, clock, probeEveryMs, onBack: pull, onSilent: cutAll })
 
   function run(job: Job): Promise<InferResponse> {
     return new Promise((resolve, reject) => {
-      if (job.signal.aborted) return reject(notNeeded)
-      // Exactly this unit leaves the queue, whatever its place
-      const leave = () => {
+      if (job.work.cancelled) return reject(notNeeded)
+      const waiting: Waiting = { job, resolve, reject, attempts: 0, settled: false, stopListening: () => undefined }
+      waiting.stopListening = job.work.onCancel(() => {
+        // Exactly this unit leaves the queue, whatever its place; at an instance it keeps its place
         const at = queue.indexOf(waiting)
-        if (at < 0) return
-        queue.splice(at, 1)
+        if (at >= 0) queue.splice(at, 1)
+        settle(waiting)
         reject(notNeeded)
-      }
-      job.signal.addEventListener('abort', leave, { once: true })
-      const waiting: Waiting = {
-        job,
-        resolve,
-        reject,
-        attempts: 0,
-        unlisten: () => job.signal.removeEventListener('abort', leave),
-      }
+      })
       queue.push(waiting)
       pull()
     })
+  }
+
+  function settle(waiting: Waiting): boolean {
+    if (waiting.settled) return false
+    waiting.settled = true
+    waiting.stopListening()
+    return true
   }
 
   /** Gives units from the head of the queue to instances as long as one is free. */
   function pull(): void {
     while (queue.length > 0) {
       const instance = pick((queue[0] as Waiting).job.placed)
-      if (!instance) return
+      if (!instance) break
       void work(instance, queue.shift() as Waiting)
     }
+    onUtilisation?.(utilisation())
   }
 
   /** The least busy instance, preferably of a domain that the group does not use yet. */
   function pick(placed: ReadonlySet<string>): Instance | undefined {
     let best: Instance | undefined
     let cost = Infinity
-    for (const instance of instances) {
+    turn++
+    for (let i = 0; i < instances.length; i++) {
+      // Ties go round
+      const instance = instances[(i + turn) % instances.length] as Instance
       if (instance.out || instance.outstanding >= instance.concurrency) continue
       // A group is spread over domains, so that one that falls silent takes no two of its members; it costs at most as
-      // much waiting as one unit. Ties go to the instance that has answered less
-      const own = instance.outstanding + (placed.has(instance.domain) ? 1 : 0) + instance.answered * 1e-12
+      // much waiting as one unit
+      const own = instance.outstanding + (placed.has(instance.domain) ? 1 : 0)
       if (own < cost) [best, cost] = [instance, own]
     }
     return best
@@ -126,103 +150,78 @@ export function createPool({ instances, clock, probeEveryMs = 100 }: PoolOptions
     instance.outstanding++
     waiting.attempts++
     job.placed.add(instance.domain)
-    const started = clock.now()
-    const cut = new AbortController()
-    let cancelCut: (() => void) | undefined
-    const noLongerNeeded = () => {
-      waiting.reject(notNeeded)
-      const patience = Math.max(LEAST_PATIENCE_MS, PATIENCE * instance.latencyMs)
-      cancelCut = clock.schedule(Math.max(0, patience - (clock.now() - started)), () => cut.abort())
-    }
-    if (job.signal.aborted) noLongerNeeded()
-    else job.signal.addEventListener('abort', noLongerNeeded, { once: true })
+    const own: Running = { waiting, started: clock.now(), cut: undefined }
+    const all = running.get(instance) as Set<Running>
+    all.add(own)
+    const stopWatching = watch(instance, own.started)
     try {
       const response = await instance.client.infer(instance.model, {
         request: { parameters: {}, inputs: job.inputs, binaryOutput: true },
         headers: job.headers,
-        signal: cut.signal,
+        started: (cut) => (own.cut = cut),
       })
-      instance.failuresInRow = 0
-      instance.answered++
-      const latency = clock.now() - started
-      instance.latencyMs = instance.latencyMs === 0 ? latency : instance.latencyMs + (latency - instance.latencyMs) / 16
-      waiting.unlisten()
-      waiting.resolve(response)
+      instance.answeredAtMs = clock.now()
+      health.answered(instance, instance.answeredAtMs - own.started)
+      if (settle(waiting)) waiting.resolve(response)
     } catch (error) {
-      onFailure(instance, { waiting, error, cut: cut.signal.aborted })
+      onFailure(instance, { waiting, error })
     } finally {
-      job.signal.removeEventListener('abort', noLongerNeeded)
-      cancelCut?.()
+      stopWatching()
+      all.delete(own)
       instance.outstanding--
       pull()
     }
   }
 
-  function onFailure(
-    instance: Instance,
-    { waiting, error, cut }: { waiting: Waiting; error: unknown; cut: boolean },
-  ): void {
-    const gaveUp = waiting.job.signal.aborted
+  /** Notices an instance that answers nothing from a unit's start on. */
+  function watch(instance: Instance, started: number): () => void {
+    // Before the first answer nobody knows how long it takes
+    if (instance.judged === 0) return () => undefined
+    const patience = Math.max(LEAST_PATIENCE_MS, PATIENCE * instance.latencyMs)
+    return clock.schedule(patience, () => {
+      if (instance.answeredAtMs < started) health.probe(instance, 0)
+    })
+  }
+
+  function cutAll(instance: Instance): void {
+    for (const { cut } of running.get(instance) ?? []) cut?.(silence)
+  }
+
+  function onFailure(instance: Instance, { waiting, error }: { waiting: Waiting; error: unknown }): void {
     // The fault is the request's, not the instance's: no other instance would answer differently
     const refused = error instanceof OipError && error.status < 500
-    if (cut) probe(instance, 0)
-    else if (!refused) {
-      instance.failed++
-      instance.failuresInRow++
-      if (isFtError(error, 'IO')) probe(instance, 0)
-      else if (instance.failuresInRow >= REFUSALS) probe(instance, 1000)
-    }
-    if (gaveUp || refused || closed || waiting.attempts > 1 || instances.length < 2) {
-      waiting.unlisten()
+    if (!refused) health.failed(instance, { unreachable: isFtError(error, 'IO') })
+    if (waiting.settled) return
+    if (refused || closed || waiting.attempts > 1 || instances.length < 2) {
+      settle(waiting)
       waiting.reject(error)
     } else queue.unshift(waiting)
   }
 
-  /** Takes an instance out of use until it answers a health request. */
-  function probe(instance: Instance, delayMs: number): void {
-    if (instance.out || closed) return
-    instance.out = true
-    const attempt = async () => {
-      const timeout = new AbortController()
-      const cancel = clock.schedule(PROBE_TIMEOUT_MS, () => timeout.abort())
-      const ready = await instance.client.ready(timeout.signal).catch(() => false)
-      cancel()
-      if (ready) restore(instance)
-      else if (instance.out) later(probeEveryMs, () => void attempt())
+  function utilisation(): number {
+    let places = 0
+    let taken = queue.length
+    for (const { out, concurrency, outstanding } of instances) {
+      if (out) continue
+      places += concurrency
+      taken += outstanding
     }
-    later(delayMs, () => void attempt())
-  }
-
-  function later(delayMs: number, callback: () => void): void {
-    if (closed) return
-    const cancel = clock.schedule(delayMs, () => {
-      timers.delete(cancel)
-      callback()
-    })
-    timers.add(cancel)
-  }
-
-  function restore(instance: Instance): void {
-    instance.out = false
-    instance.failuresInRow = 0
-    pull()
+    return places === 0 ? 1 : taken / places
   }
 
   return {
     instances,
     run,
+    utilisation,
     queued: () => queue.length,
-    restore,
+    restore: (instance) => health.restore(instance),
     close() {
       closed = true
-      for (const cancel of timers) cancel()
-      for (const { reject, unlisten } of queue.splice(0)) {
-        unlisten()
-        reject(new FtError('ABORTED', 'gateway: closing', {}))
+      health.close()
+      for (const waiting of queue.splice(0)) {
+        settle(waiting)
+        waiting.reject(new FtError('ABORTED', 'gateway: closing', {}))
       }
     },
   }
 }
-
-// One for all: nobody reads it, and a stack costs more than a unit's way through the queue
-const notNeeded = new FtError('ABORTED', 'gateway: no longer needed', {})

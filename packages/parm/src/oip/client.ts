@@ -19,7 +19,13 @@ export interface OipClientOptions {
 export interface OipClient {
   infer(
     model: string,
-    call: { request: InferRequest; headers?: Readonly<Record<string, string>>; signal?: AbortSignal },
+    call: {
+      request: InferRequest
+      headers?: Readonly<Record<string, string>>
+      signal?: AbortSignal
+      /** Hands over how to cut the call off, cheaper than a signal for one call. */
+      started?: (cut: (reason: unknown) => void) => void
+    },
   ): Promise<InferResponse>
   ready(signal?: AbortSignal): Promise<boolean>
   /** undefined when the server does not have the model. */
@@ -47,8 +53,9 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     body?: readonly Uint8Array[]
     headers?: Record<string, string>
     signal?: AbortSignal | undefined
+    started?: ((cut: (reason: unknown) => void) => void) | undefined
   }) {
-    const { path, body = [], headers = {}, signal } = o
+    const { path, body = [], headers = {}, signal, started } = o
     try {
       return await transport.send({
         path: base + path,
@@ -56,6 +63,7 @@ export function createOipClient(address: string, options: OipClientOptions = {})
         headers,
         body,
         signal,
+        started,
       })
     } catch (cause) {
       if (signal?.aborted) throw new FtError('ABORTED', 'oip client: aborted by its signal', {}, { cause })
@@ -83,7 +91,7 @@ export function createOipClient(address: string, options: OipClientOptions = {})
   }
 
   return {
-    async infer(model, { request, headers = {}, signal }) {
+    async infer(model, { request, headers = {}, signal, started }) {
       binary ??= await speaksBinary(signal)
       const written = writeRequest(request, { binary })
       const response = await call({
@@ -97,6 +105,7 @@ export function createOipClient(address: string, options: OipClientOptions = {})
             : { 'inference-header-content-length': String(written.headerLength) }),
         },
         signal,
+        started,
       })
       if (response.status !== 200) throw new OipError(response.status, errorText(response.bytes))
       try {

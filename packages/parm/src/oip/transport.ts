@@ -11,6 +11,8 @@ export interface HttpCall {
   /** Sent in order. Empty for GET. */
   readonly body: readonly Uint8Array[]
   readonly signal?: AbortSignal | undefined
+  /** Hands over how to cut the call off. */
+  readonly started?: ((cut: (reason: unknown) => void) => void) | undefined
 }
 
 export interface HttpAnswer {
@@ -41,13 +43,15 @@ export function remoteTransport(origin: string, { connections, maxBodyBytes }: T
     maxResponseSize: maxBodyBytes,
   })
   return {
-    async send({ method, path, headers, body, signal }) {
+    async send({ method, path, headers, body, signal, started }) {
+      const cutter = started ? new AbortController() : undefined
+      if (cutter) started?.((reason) => cutter.abort(reason))
       const response = await pool.request({
         path,
         method,
         headers,
         ...(body.length === 0 ? {} : { body: body.length === 1 ? (body[0] as Uint8Array) : Buffer.concat(body) }),
-        signal: signal ?? null,
+        signal: signal && cutter ? AbortSignal.any([signal, cutter.signal]) : (signal ?? cutter?.signal ?? null),
       })
       const headerLength = response.headers['inference-header-content-length']
       return {
@@ -62,8 +66,23 @@ export function remoteTransport(origin: string, { connections, maxBodyBytes }: T
 
 interface Exchange {
   readonly bytes: Buffer
-  readonly resolve: (answer: HttpAnswer) => void
-  readonly reject: (error: unknown) => void
+  resolve: (answer: HttpAnswer) => void
+  reject: (error: unknown) => void
+}
+
+/** Cuts an exchange off on abort, for as long as it lasts. */
+function listen(signal: AbortSignal, { exchange, cut }: { exchange: Exchange; cut: (reason: unknown) => void }): void {
+  const aborted = () => cut(signal.reason)
+  const { resolve, reject } = exchange
+  signal.addEventListener('abort', aborted, { once: true })
+  exchange.resolve = (answer) => {
+    signal.removeEventListener('abort', aborted)
+    resolve(answer)
+  }
+  exchange.reject = (error) => {
+    signal.removeEventListener('abort', aborted)
+    reject(error)
+  }
 }
 
 /** Longest head of an answer. */
@@ -122,20 +141,11 @@ export function localTransport(socketPath: string, { connections, maxBodyBytes }
             release(connection)
             return reject(signal.reason)
           }
-          if (!signal) return connection.exchange({ bytes: written(call), resolve, reject })
-          const cut = () => connection.destroy(signal.reason)
-          signal.addEventListener('abort', cut, { once: true })
-          connection.exchange({
-            bytes: written(call),
-            resolve(answer) {
-              signal.removeEventListener('abort', cut)
-              resolve(answer)
-            },
-            reject(error) {
-              signal.removeEventListener('abort', cut)
-              reject(error)
-            },
-          })
+          const exchange: Exchange = { bytes: written(call), resolve, reject }
+          const cut = (reason: unknown) => connection.cut(exchange, reason)
+          call.started?.(cut)
+          if (signal) listen(signal, { exchange, cut })
+          connection.exchange(exchange)
         })
       })
     },
@@ -149,6 +159,8 @@ export function localTransport(socketPath: string, { connections, maxBodyBytes }
 
 interface Connection {
   exchange(exchange: Exchange): void
+  /** Destroys the connection while it serves this exchange. */
+  cut(exchange: Exchange, reason: unknown): void
   destroy(reason: unknown): void
 }
 
@@ -184,6 +196,9 @@ function createConnection(
     exchange(exchange) {
       current = exchange
       socket.write(exchange.bytes)
+    },
+    cut(exchange, why) {
+      if (current === exchange) connection.destroy(why)
     },
     destroy(why) {
       reason ??= why

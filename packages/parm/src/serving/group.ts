@@ -1,6 +1,7 @@
 // The state of open queries and coding groups. Plain records; what happens to them is in serveGroup.ts.
 import type { Code } from '../codes/code.ts'
 import type { NamedTensor, Quality } from '../named.ts'
+import type { Cancellation } from './cancellation.ts'
 
 /** What a query gets. `outputs` is absent when the deadline passed and no reconstruction could be used. */
 export interface Answer {
@@ -16,18 +17,22 @@ export interface Answer {
 export interface Task {
   /** Dense id: `group * n + slot`. */
   readonly id: number
+  /** Whether it is the hedge of a unit that is already on its way under the same id. */
+  readonly hedge: boolean
   /** 'base' or a parity model's name. */
   readonly model: string
   readonly inputs: readonly NamedTensor[]
   /** When nobody needs the outputs any more, by the clock. */
   readonly dueMs: number
-  /** Aborted when nobody needs the outputs any more. */
-  readonly signal: AbortSignal
+  /** What the query brought for its instance, such as `traceparent`; none for parities. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Says when nobody needs the outputs any more; `work.signal` is an AbortSignal of it. */
+  readonly work: Pick<Cancellation, 'cancelled' | 'onCancel' | 'signal'>
   /** Instances that other units of the group were given to: choose another where there is one, and add it. */
   readonly placed: Set<string>
 }
 
-/** Runs tasks. Exactly one of the two callbacks is called, once, unless the signal was aborted. */
+/** Runs tasks. Exactly one of the two callbacks is called, once, unless the work was cancelled. */
 export type Dispatch = (
   task: Task,
   settle: { done(outputs: readonly NamedTensor[]): void; failed(error: unknown): void },
@@ -35,19 +40,24 @@ export type Dispatch = (
 
 export interface Query {
   readonly inputs: readonly NamedTensor[]
+  readonly headers: Readonly<Record<string, string>>
   readonly allowDegraded: boolean
   readonly arrivedMs: number
   readonly deadlineMs: number
   readonly decodeAfterMs: number
   readonly answer: (answer: Answer) => void
-  /** Aborts its own unit. */
-  readonly work: AbortController
+  /** Cancels its own unit. */
+  readonly work: Cancellation
+  /** Cancels its hedge, when one was sent. */
+  hedge: Cancellation | undefined
   group: Group
   slot: number
   answered: boolean
   cancelTimers: (() => void)[]
   /** Its own unit failed: no longer any use in waiting for it. */
   failed: boolean
+  /** The reconstruction that answered it, while it waits to be compared with its own output. */
+  shadow: readonly NamedTensor[] | undefined
 }
 
 export interface Group {
@@ -58,9 +68,11 @@ export interface Group {
   /** Outputs that arrived, by unit. */
   readonly got: Map<number, readonly NamedTensor[]>
   /** Works of parity units and replicas. */
-  readonly extra: AbortController[]
+  readonly extra: Cancellation[]
   readonly placed: Set<string>
   closed: boolean
+  /** Whether the guard refused its extra units. */
+  guarded: boolean
   /** Decoded once, when first possible and needed. */
   decoded: ReturnType<Code['decode']> | undefined
   cancelWait: (() => void) | undefined

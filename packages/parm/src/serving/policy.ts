@@ -1,13 +1,14 @@
-// When a reconstruction may answer a query whose own output is not there yet. Policies hold no timers: they say from which
-// age on, and learn from the latencies they are shown.
-import { assertInteger, assertNumber } from '@ft/core'
-import { quantile } from '@ft/core/statistics'
+// When a query whose own output is not there yet gets a second copy, and when a reconstruction may answer it. Policies
+// hold no timers: they say from which age on, and learn from the latencies they are shown.
+import { measuredDelay, type DelayOptions } from './delay.ts'
 
-/** Decides when reconstructions are used. */
+/** Decides when redundancy is used. Ages are milliseconds since the query's arrival; each is asked once a query, then. */
 export interface Policy {
   readonly name: string
-  /** Age in milliseconds from which a query may be answered by a reconstruction. Asked once a query, at its arrival. */
+  /** Age from which a query may be answered by a reconstruction. */
   decodeAfterMs(query: { readonly deadlineMs: number }): number
+  /** Age at which a copy of the query goes to another instance. Absent: never. */
+  hedgeAfterMs?(query: { readonly deadlineMs: number }): number
   /** Shows the latency of a query's own output, or its age when it was given up (its latency is then at least that). */
   observe(latencyMs: number): void
 }
@@ -22,19 +23,6 @@ export function deadlineOnly(): Policy {
   return { name: 'deadlineOnly', decodeAfterMs: ({ deadlineMs }) => deadlineMs, observe: () => undefined }
 }
 
-export type HoldOptions =
-  | { readonly afterMs: number }
-  | {
-      /** Hold for this quantile of the latencies seen, such as 0.99. */
-      readonly quantile: number
-      /** Until `warmUp` latencies were seen. Default 0: the first queries race. */
-      readonly initialMs?: number
-      /** Latencies that count: the most recent ones. Default 1000. */
-      readonly window?: number
-      /** Default 100. */
-      readonly warmUp?: number
-    }
-
 /**
  * Holds reconstructions back until a query is late: fixed milliseconds, or a measured quantile of recent latencies.
  *
@@ -42,30 +30,39 @@ export type HoldOptions =
  * age, which leaves every quantile below that age unchanged. Outputs later than the deadline are seen this way.
  * Differs: the prototype races; about a quarter of its answers are then reconstructions when nothing is slow.
  */
-export function hold(options: HoldOptions): Policy {
-  if ('afterMs' in options) {
-    const { afterMs } = options
-    assertNumber(afterMs, { where: 'hold', argument: 'afterMs', min: 0 })
-    return { name: `hold(${afterMs} ms)`, decodeAfterMs: () => afterMs, observe: () => undefined }
-  }
-  const { quantile: level, initialMs = 0, window = 1000, warmUp = 100 } = options
-  assertNumber(level, { where: 'hold', argument: 'quantile', min: 0.5, max: 1 })
-  assertNumber(initialMs, { where: 'hold', argument: 'initialMs', min: 0 })
-  assertInteger(window, { where: 'hold', argument: 'window', min: 10, max: 1_000_000 })
-  assertInteger(warmUp, { where: 'hold', argument: 'warmUp', min: 10, max: window })
-  const seen = new Float64Array(window)
-  // Sorting a thousand numbers costs 50 us: not at every query
-  const refreshEvery = Math.max(1, Math.floor(warmUp / 4))
-  let count = 0
-  let current = initialMs
+export function hold(options: DelayOptions): Policy {
+  const delay = measuredDelay(options, 'hold')
+  return { name: `hold(${delay.text})`, decodeAfterMs: delay.current, observe: delay.observe }
+}
+
+/**
+ * Sends a copy of a late query to another instance; the first output answers, always exact. Needs no code.
+ *
+ * Cost: about 1 - q more queries with `quantile: q`.
+ *
+ * @see J. Dean, L. A. Barroso: The Tail at Scale, CACM 2013
+ */
+export function hedge(options: DelayOptions): Policy {
+  const delay = measuredDelay(options, 'hedge')
   return {
-    name: `hold(q${level})`,
-    decodeAfterMs: () => current,
+    name: `hedge(${delay.text})`,
+    hedgeAfterMs: delay.current,
+    decodeAfterMs: ({ deadlineMs }) => deadlineMs,
+    observe: delay.observe,
+  }
+}
+
+/** First a copy, then a reconstruction: exact answers where a copy is fast enough, a bounded tail where it is not. */
+export function hedgeThenDecode(options: { readonly hedge: DelayOptions; readonly decode: DelayOptions }): Policy {
+  const first = measuredDelay(options.hedge, 'hedgeThenDecode')
+  const second = measuredDelay(options.decode, 'hedgeThenDecode')
+  return {
+    name: `hedgeThenDecode(${first.text}, ${second.text})`,
+    hedgeAfterMs: first.current,
+    decodeAfterMs: () => Math.max(first.current(), second.current()),
     observe(latencyMs) {
-      seen[count % window] = latencyMs
-      count++
-      if (count >= warmUp && count % refreshEvery === 0)
-        current = quantile(seen.subarray(0, Math.min(count, window)), level)
+      first.observe(latencyMs)
+      second.observe(latencyMs)
     },
   }
 }

@@ -5,8 +5,11 @@ import { FtError, assertInteger, assertNumber } from '@ft/core'
 import { unitId, type Code } from '../codes/code.ts'
 import { replication } from '../codes/replication.ts'
 import type { NamedTensor } from '../named.ts'
+import { Cancellation } from './cancellation.ts'
 import type { Clock } from './clock.ts'
-import type { Answer, Dispatch, Group, Query } from './group.ts'
+import type { UtilisationGuard } from './guard.ts'
+import type { ShadowCheck } from './shadow.ts'
+import type { Answer, Dispatch, Group, Query, Task } from './group.ts'
 import type { Policy } from './policy.ts'
 
 export interface CoordinatorOptions {
@@ -21,7 +24,11 @@ export interface CoordinatorOptions {
   readonly maxGroupWaitMs?: number
   /** Runs work that no answer waits for, such as encoding. Default: at once. */
   readonly defer?: (work: () => void) => void
-  /** Counts what happens; see `Counters`. */
+  /** Stops extra units while the base instances are too busy. Default: never. */
+  readonly guard?: Pick<UtilisationGuard, 'allows'>
+  /** Compares a share of reconstructions with the outputs that come later. Default: none. */
+  readonly shadow?: ShadowCheck
+  /** Counts what happens. */
   readonly count?: (event: CoordinatorEvent) => void
 }
 
@@ -36,10 +43,14 @@ export type CoordinatorEvent =
   | 'group-short'
   | 'parity'
   | 'replica'
+  | 'hedge'
+  | 'guarded'
   | 'decode-failed'
 
 export interface Submission {
   readonly inputs: readonly NamedTensor[]
+  /** Travel with the query to its instances. */
+  readonly headers?: Readonly<Record<string, string>>
   readonly deadlineMs?: number
   /** Whether a reconstruction may answer. Default true. */
   readonly allowDegraded?: boolean
@@ -73,6 +84,8 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     deadlineMs = 1000,
     maxGroupWaitMs = 50,
     defer = (work) => work(),
+    guard,
+    shadow,
     count = () => undefined,
   } = options
   assertNumber(deadlineMs, { where: 'createCoordinator', argument: 'deadlineMs', min: 1 })
@@ -88,14 +101,17 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     return new Promise((resolve, reject) => {
       if (submission.signal?.aborted) return reject(abortedBy(submission.signal))
       const query = join(submission, resolve)
-      const cancel = () => {
-        if (query.answered) return
-        finish(query)
-        count('cancelled')
-        reject(abortedBy(submission.signal))
+      const { signal } = submission
+      if (signal) {
+        const cancel = () => {
+          if (query.answered) return
+          finish(query)
+          count('cancelled')
+          reject(abortedBy(signal))
+        }
+        signal.addEventListener('abort', cancel, { once: true })
+        query.cancelTimers.push(() => signal.removeEventListener('abort', cancel))
       }
-      submission.signal?.addEventListener('abort', cancel, { once: true })
-      query.cancelTimers.push(() => submission.signal?.removeEventListener('abort', cancel))
       runOwnUnit(query)
       if (query.group.code.k === query.group.members.length) closeFull(query.group)
     })
@@ -108,21 +124,26 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const group = (code ? forming.get(key) : undefined) ?? openGroup(key)
     const query: Query = {
       inputs: submission.inputs,
+      headers: submission.headers ?? none,
       allowDegraded: submission.allowDegraded ?? true,
       arrivedMs: clock.now(),
       deadlineMs: own,
       decodeAfterMs: Math.min(own, policy.decodeAfterMs({ deadlineMs: own })),
       answer,
-      work: new AbortController(),
+      work: new Cancellation(),
+      hedge: undefined,
       group,
       slot: group.members.length,
       answered: false,
       cancelTimers: [],
       failed: false,
+      shadow: undefined,
     }
     group.members.push(query)
     queries.add(query)
     query.cancelTimers.push(clock.schedule(own, () => expire(query)))
+    const hedgeAfterMs = policy.hedgeAfterMs?.({ deadlineMs: own }) ?? own
+    if (hedgeAfterMs < own) query.cancelTimers.push(clock.schedule(hedgeAfterMs, () => sendHedge(query)))
     count('query')
     return query
   }
@@ -144,6 +165,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       extra: [],
       placed: new Set(),
       closed: false,
+      guarded: false,
       decoded: undefined,
       cancelWait: undefined,
     }
@@ -153,28 +175,50 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 
   /** Step 2: the query itself goes to an instance at once; coding is never in its way. */
   function runOwnUnit(query: Query): void {
+    dispatch(ownTask(query, query.work), {
+      done(outputs) {
+        if (!query.answered) policy.observe(clock.now() - query.arrivedMs)
+        if (query.shadow) shadow?.compare({ reconstructed: query.shadow, own: outputs })
+        arrived(query.group, query.slot, outputs)
+      },
+      failed() {
+        count('unit-failed')
+        query.failed = true
+        consider(query)
+        // Where nothing else is on its way to answer it, a second attempt is no luxury that the guard may refuse
+        if (!query.answered && (policy.hedgeAfterMs || query.group.guarded)) repeat(query)
+      },
+    })
+  }
+
+  function ownTask(query: Query, work: Cancellation): Task {
     const { group, slot } = query
-    dispatch(
-      {
-        id: unitId(code ?? unprotected, { group: group.number, slot }),
-        model: 'base',
-        inputs: query.inputs,
-        dueMs: query.arrivedMs + query.deadlineMs,
-        signal: query.work.signal,
-        placed: group.placed,
-      },
-      {
-        done: (outputs) => {
-          if (!query.answered) policy.observe(clock.now() - query.arrivedMs)
-          arrived(query.group, query.slot, outputs)
-        },
-        failed: () => {
-          count('unit-failed')
-          query.failed = true
-          consider(query)
-        },
-      },
-    )
+    return {
+      id: unitId(code ?? unprotected, { group: group.number, slot }),
+      hedge: work !== query.work,
+      model: 'base',
+      inputs: query.inputs,
+      headers: query.headers,
+      dueMs: query.arrivedMs + query.deadlineMs,
+      work,
+      placed: group.placed,
+    }
+  }
+
+  /** Step 2, for a query that is late under a policy that hedges: a copy goes to another instance. */
+  function sendHedge(query: Query): void {
+    if (guard?.allows() === false) return count('guarded')
+    repeat(query)
+  }
+
+  function repeat(query: Query): void {
+    if (query.answered || query.hedge) return
+    query.hedge = new Cancellation()
+    count('hedge')
+    dispatch(ownTask(query, query.hedge), {
+      done: (outputs) => arrived(query.group, query.slot, outputs),
+      failed: () => count('unit-failed'),
+    })
   }
 
   /** Step 3: k queries are together; the parities are encoded off their path and sent to the parity models. */
@@ -188,6 +232,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   function closeShort(group: Group): void {
     leaveForming(group)
     count('group-short')
+    if (guard?.allows() === false) return refuse(group)
     const shorter = group.code.shorten?.(group.members.length)
     if (shorter) {
       // Parity units take the places after the members present; outputs of members keep theirs
@@ -196,6 +241,14 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     }
     for (const query of group.members) if (!query.answered) splitOff(query)
     forget(group)
+  }
+
+  /** The guard is closed: the members have their own outputs only. */
+  function refuse(group: Group): void {
+    if (group.members.every((query) => query.answered)) return forget(group)
+    group.guarded = true
+    count('guarded')
+    for (const query of group.members) if (query.failed) repeat(query)
   }
 
   /** Gives a query a group of its own in which a second copy of it runs. */
@@ -219,6 +272,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const waiting = group.members.filter((query) => !query.answered)
     // Everybody was answered while the encoder waited its turn: a parity would be of no use
     if (waiting.length === 0) return forget(group)
+    if (guard?.allows() === false) return refuse(group)
     let units: NamedTensor[][]
     try {
       units = group.code.encode(group.members.map((query) => query.inputs))
@@ -230,16 +284,18 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const dueMs = Math.max(...waiting.map((query) => query.arrivedMs + query.deadlineMs))
     for (let slot = group.code.k; slot < group.code.n; slot++) {
       const model = group.code.modelFor(slot)
-      const work = new AbortController()
+      const work = new Cancellation()
       group.extra.push(work)
       count(model === 'base' ? 'replica' : 'parity')
       dispatch(
         {
           id: unitId(code ?? unprotected, { group: group.number, slot }),
+          hedge: false,
           model,
           inputs: units[slot] as NamedTensor[],
+          headers: none,
           dueMs,
-          signal: work.signal,
+          work,
           placed: group.placed,
         },
         { done: (outputs) => arrived(group, slot, outputs), failed: () => count('unit-failed') },
@@ -252,7 +308,11 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     if (!groups.has(group) || group.got.has(slot)) return
     group.got.set(slot, outputs)
     const own = group.members[slot]
-    if (own && !own.answered) complete(own, 'exact', outputs)
+    if (own && !own.answered) {
+      complete(own, 'exact', outputs)
+      own.work.cancel()
+      own.hedge?.cancel()
+    }
     for (const query of group.members) if (!query.answered) consider(query)
   }
 
@@ -280,7 +340,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const quality = group.decoded.quality[query.slot] ?? 'reconstructed'
     if (quality === 'reconstructed' && !query.allowDegraded) return
     policy.observe(clock.now() - query.arrivedMs)
-    complete(query, quality, group.decoded.outputs[query.slot])
+    const outputs = group.decoded.outputs[query.slot]
+    if (quality === 'reconstructed' && outputs && shadow?.wants()) query.shadow = outputs
+    complete(query, quality, outputs)
   }
 
   /** Step 6: the deadline. A reconstruction that the policy held back is better than none. */
@@ -308,10 +370,16 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const { group } = query
     const needed = group.members.some((other) => !other.answered)
     if (!needed && group.closed) {
-      for (const member of group.members) member.work.abort(notNeeded)
-      for (const work of group.extra) work.abort(notNeeded)
+      for (const member of group.members) endWork(member)
+      for (const work of group.extra) work.cancel()
       forget(group)
-    } else if (group.decoded) query.work.abort(notNeeded)
+    } else if (group.decoded) endWork(query)
+  }
+
+  function endWork(query: Query): void {
+    query.hedge?.cancel()
+    // An output that is awaited to judge a reconstruction goes on
+    if (!query.shadow) query.work.cancel()
   }
 
   function forget(group: Group): void {
@@ -341,10 +409,8 @@ function abortedBy(signal: AbortSignal | undefined): FtError {
   return new FtError('ABORTED', 'submit: aborted by its signal', {}, { cause: signal?.reason })
 }
 
+const none: Readonly<Record<string, string>> = {}
 const replica = replication({ k: 1, copies: 2 })
-
-// One for all: an abort without a reason of its own makes a DOMException with its stack each time
-const notNeeded = new FtError('ABORTED', 'serveGroup: no longer needed', {})
 
 /** A group of one without extra units. */
 const unprotected: Code = {

@@ -9,7 +9,11 @@ import {
   createCoordinator,
   deadlineOnly,
   firstWins,
+  hedge,
+  hedgeThenDecode,
   hold,
+  shadowCheck,
+  utilisationGuard,
   replication,
   sum,
   virtualClock,
@@ -39,6 +43,8 @@ const policies: Record<string, () => Policy> = {
   hold: () => hold({ afterMs: 20 }),
   'hold q': () => hold({ quantile: 0.9, warmUp: 10, window: 20 }),
   deadlineOnly: () => deadlineOnly(),
+  hedge: () => hedge({ afterMs: 15 }),
+  'hedge then decode': () => hedgeThenDecode({ hedge: { afterMs: 10 }, decode: { afterMs: 30 } }),
 }
 
 /** What an instance does with one unit. */
@@ -63,16 +69,21 @@ const schedule = fc.record({
   ),
   fates: fc.array(fate, { minLength: 1, maxLength: 60 }),
   encodeMs: fc.integer({ min: 0, max: 5 }),
+  /** Utilisation that the guard is shown from the start: above its limit it refuses all extra units. */
+  utilisation: fc.constantFrom(0, 0, 2),
+  shadowShare: fc.constantFrom(0, 1),
 })
 
 it('answers every query once, by its deadline, with its own answer', async () => {
   await fc.assert(
     fc.asyncProperty(schedule, async (plan) => {
       const clock = virtualClock()
-      const ids = new Set<number>()
+      const ids = new Set<string>()
       let unit = 0
       let ended = 0
       const code = codes[plan.code]?.()
+      const guard = utilisationGuard({ clock, windowMs: 5 })
+      guard.sample(plan.utilisation)
       const coordinator = createCoordinator({
         ...(code ? { code } : {}),
         policy: (policies[plan.policy] as () => Policy)(),
@@ -81,14 +92,18 @@ it('answers every query once, by its deadline, with its own answer', async () =>
           if (['exact', 'reconstructed', 'default', 'cancelled'].includes(event)) ended++
         },
         maxGroupWaitMs: 25,
+        guard,
+        shadow: shadowCheck({ share: plan.shadowShare, seed: 1 }),
         defer: (work) => void clock.schedule(plan.encodeMs, work),
         dispatch: (task, { done, failed }) => {
-          expect(ids.has(task.id)).toBe(false)
-          ids.add(task.id)
+          // A unit once, and its hedge once
+          const id = task.hedge ? `${task.id} again` : String(task.id)
+          expect(ids.has(id)).toBe(false)
+          ids.add(id)
           const { kind, ms } = plan.fates[unit++ % plan.fates.length] ?? { kind: 'silent', ms: 0 }
           if (kind === 'silent') return
           clock.schedule(ms, () => {
-            if (task.signal.aborted) return
+            if (task.work.cancelled) return
             if (kind === 'fail') return failed(new Error('instance failed'))
             done(model(task.inputs))
             if (kind === 'twice') done(model(task.inputs))
@@ -177,7 +192,7 @@ function manual(options: { code: Code; policy: Policy; maxGroupWaitMs?: number }
         id: task.id,
         model: task.model,
         data: Array.from(task.inputs[0]?.data ?? []),
-        signal: task.signal,
+        signal: task.work.signal,
         answer: () => done(model(task.inputs)),
         fail: () => failed(new Error('gone')),
         garble: () => done([]),
