@@ -6,7 +6,10 @@ export { sum, weighted, type SumOptions, type WeightedOptions } from './codes/we
 export { concat, type ConcatCode, type ConcatOptions, type ImageForm } from './codes/concat.ts'
 export { replication } from './codes/replication.ts'
 export { systemClock, virtualClock, type Clock, type VirtualClock } from './serving/clock.ts'
-export { deadlineOnly, firstWins, hold, type HoldOptions, type Policy } from './serving/policy.ts'
+export { deadlineOnly, firstWins, hedge, hedgeThenDecode, hold, type Policy } from './serving/policy.ts'
+export { type DelayOptions } from './serving/delay.ts'
+export { utilisationGuard, type UtilisationGuard, type UtilisationGuardOptions } from './serving/guard.ts'
+export { shadowCheck, type ShadowCheck, type ShadowCounts } from './serving/shadow.ts'
 export { type Answer, type Dispatch, type Task } from './serving/group.ts'
 export {
   createCoordinator,

@@ -26,8 +26,10 @@ export interface Task {
   readonly dueMs: number
   /** What the query brought for its instance, such as `traceparent`; none for parities. */
   readonly headers: Readonly<Record<string, string>>
-  /** Says when nobody needs the outputs any more; `work.signal` is an AbortSignal of it. */
-  readonly work: Pick<Cancellation, 'cancelled' | 'onCancel' | 'signal'>
+  /** Says when nobody needs the outputs any more. */
+  readonly work: Pick<Cancellation, 'cancelled' | 'onCancel'>
+  /** The same as a signal, made when it is asked for. */
+  readonly signal: AbortSignal
   /** Instances that other units of the group were given to: choose another where there is one, and add it. */
   readonly placed: Set<string>
 }

@@ -201,6 +201,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       headers: query.headers,
       dueMs: query.arrivedMs + query.deadlineMs,
       work,
+      get signal() {
+        return work.signal
+      },
       placed: group.placed,
     }
   }
@@ -296,6 +299,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
           headers: none,
           dueMs,
           work,
+          get signal() {
+            return work.signal
+          },
           placed: group.placed,
         },
         { done: (outputs) => arrived(group, slot, outputs), failed: () => count('unit-failed') },

@@ -192,7 +192,7 @@ function manual(options: { code: Code; policy: Policy; maxGroupWaitMs?: number }
         id: task.id,
         model: task.model,
         data: Array.from(task.inputs[0]?.data ?? []),
-        signal: task.work.signal,
+        signal: task.signal,
         answer: () => done(model(task.inputs)),
         fail: () => failed(new Error('gone')),
         garble: () => done([]),
