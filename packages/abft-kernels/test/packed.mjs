@@ -18,4 +18,24 @@ export const checks = {
     assert.deepEqual(output.data, clean.output.data)
     await engine.dispose()
   },
+  'runs layers by shape for whoever measures': async (load, assert) => {
+    const { default: loadRunner } = await load('@ft/abft-kernels/runner')
+    const runner = await loadRunner({ engine: 'wasm', calibrate: false })
+    const layer = { id: 'fc', m: 4, n: 8, k: 16, count: 1, dtype: 'float32', op: { kind: 'matmul', batch: 1 } }
+    const { run, release } = await runner.prepare(layer, 'global', { seed: 1, chained: true })
+    await run()
+    release()
+    assert.ok(runner.smallestDetectable(layer, 'row') > 0)
+    await runner.dispose()
+  },
+  'writes checks into an ONNX model': async (load, assert) => {
+    const { protectOnnx } = await load('@ft/abft-kernels/onnx')
+    const { graphBuilder, serializeModel, parseModel } = await load('@ft/onnx')
+    const b = graphBuilder({ name: 'net' })
+    const w = b.initializer('w', { dtype: 'float32', shape: [8, 4], data: values(32, 5) })
+    b.output(b.node('MatMul', [b.input('x', 'float32', [2, 8]), w], { outputs: ['y'] }), 'float32')
+    const made = protectOnnx(serializeModel(b.build()), { scheme: 'row' })
+    assert.deepEqual(made.unprotected, [])
+    assert.equal(parseModel(made.bytes).graph.output.length, 2)
+  },
 }

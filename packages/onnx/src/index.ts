@@ -22,6 +22,7 @@ export {
   parseModel,
   serializeModel,
   serializeWithExternalData,
+  setMetadata,
   tensorsOf,
   type OnnxModel,
   type ParseOptions,

@@ -149,6 +149,12 @@ export function serializeWithExternalData(
   return { model: serializeModel(copy), external }
 }
 
+/** Writes an entry of the model's metadata, in place of one of the same key. */
+export function setMetadata(model: ModelProto, { key, value }: { key: string; value: string }): void {
+  const others = model.metadataProps.filter((entry) => entry.key !== key)
+  model.metadataProps = [...others, create(StringStringEntryProtoSchema, { key, value })]
+}
+
 /** A deep copy that shares no node with the original. */
 export function cloneModel<T extends ModelProto>(model: T): T {
   return clone(ModelProtoSchema, model) as T
