@@ -1,28 +1,75 @@
 // Binning: float32 values to bytes by binary search over a feature's upper edges.
 
+/** Rows whose cells of one column are binned together: their features stay in the first-level cache. */
+const BLOCK: u32 = 64
+const NUMERIC: u32 = 0xffffffff
+
 /**
- * out[row * stride] = bin of values[row * step] for rows start..end: 0 for NaN, else 1 + the number of edges below the
- * value. `edges` holds `count` ascending float32 edges; a value equal to an edge belongs below it. `step` in elements.
+ * Bins rows start..end of a row-major matrix. `kinds` holds three words a column: address and number of its ascending
+ * float32 edges, and its number of category levels, NUMERIC for none. A cell becomes 0 for NaN; else 1 + the number of edges
+ * below it, a value equal to an edge belonging below it; or 1 + the category's code, 255 for one that was never seen.
  */
-export function binColumn(values: usize, step: u32, start: u32, end: u32, edges: usize, count: u32, out: usize, stride: u32): void {
-  for (let row = start; row < end; row++) {
-    const x = load<f32>(values + ((<usize>row * <usize>step) << 2))
-    let bin: u32 = 0
-    if (x == x) {
-      let base = edges
-      let length = count
-      // Branchless search: after it, base points behind the last edge below x.
-      while (length > 1) {
-        const half = length >> 1
-        base = load<f32>(base + ((<usize>half - 1) << 2)) < x ? base + ((<usize>half) << 2) : base
-        length -= half
+export function binRows(values: usize, columns: u32, start: u32, end: u32, kinds: usize, out: usize, stride: u32): void {
+  const step = (<usize>columns) << 2
+  for (let first = start; first < end; first += BLOCK) {
+    const last = min(first + BLOCK, end)
+    for (let column: usize = 0; column < <usize>columns; column++) {
+      const edges = <usize>load<u32>(kinds + column * 12)
+      const count = load<u32>(kinds + column * 12, 4)
+      const levels = load<u32>(kinds + column * 12, 8)
+      let x = values + <usize>first * step + (column << 2)
+      let o = out + <usize>first * <usize>stride + column
+      let row = first
+      if (levels != NUMERIC) {
+        for (; row < last; row++, x += step, o += stride) store<u8>(o, categoryBin(load<f32>(x), levels))
+        continue
       }
-      let below = <u32>((base - edges) >> 2)
-      if (length == 1 && load<f32>(base) < x) below++
-      bin = below + 1
+      for (; row + 4 <= last; row += 4, x += 4 * step, o += 4 * stride) {
+        four(load<f32>(x), load<f32>(x + step), load<f32>(x + 2 * step), load<f32>(x + 3 * step), edges, count, o, stride)
+      }
+      for (; row < last; row++, x += step, o += stride) {
+        const value = load<f32>(x)
+        four(value, value, value, value, edges, count, o, 0)
+      }
     }
-    store<u8>(out + <usize>row * <usize>stride, <u8>bin)
   }
+}
+
+@inline
+function categoryBin(x: f32, levels: u32): u8 {
+  if (x != x) return 0
+  return x >= 0 && x < <f32>levels ? <u8>(<u32>x + 1) : 255
+}
+
+/** Four branchless searches side by side: each waits for its loads, and the others fill the time. */
+@inline
+function four(a: f32, b: f32, c: f32, d: f32, edges: usize, count: u32, out: usize, stride: u32): void {
+  let pa = edges
+  let pb = edges
+  let pc = edges
+  let pd = edges
+  let length = <usize>count
+  // After it, each points behind the last edge below its value, but for the last comparison.
+  while (length > 1) {
+    const half = length >> 1
+    const probe = (half << 2) - 4
+    const skip = half << 2
+    pa = load<f32>(pa + probe) < a ? pa + skip : pa
+    pb = load<f32>(pb + probe) < b ? pb + skip : pb
+    pc = load<f32>(pc + probe) < c ? pc + skip : pc
+    pd = load<f32>(pd + probe) < d ? pd + skip : pd
+    length -= half
+  }
+  store<u8>(out, binAt(pa, a, edges, count))
+  store<u8>(out + <usize>stride, binAt(pb, b, edges, count))
+  store<u8>(out + 2 * <usize>stride, binAt(pc, c, edges, count))
+  store<u8>(out + 3 * <usize>stride, binAt(pd, d, edges, count))
+}
+
+@inline
+function binAt(place: usize, x: f32, edges: usize, count: u32): u8 {
+  const below = <u32>((place - edges) >> 2) + (count > 0 ? <u32>(load<f32>(place) < x) : 0)
+  return x == x ? <u8>(below + 1) : 0
 }
 
 /** Bits as an unsigned integer that sorts like the float: negatives reversed below positives. */
@@ -33,11 +80,12 @@ function sortable(bits: u32): u32 {
 
 /**
  * Copies the values of one column that are not NaN and sorts them ascending: radix sort, three digits of 11 bits.
- * `a` and `b` hold `rows` words each, `counts` 3 * 2048 words, zeroed. `step` in elements. Returns how many there are; they
- * end up, as float32, in `b`.
+ * `a` and `b` hold `rows` words each, `counts` 3 * 2048 words. `step` in elements. They end up, as float32, in `b`, and how
+ * many there are at `out`.
  */
-export function sortColumn(values: usize, step: u32, rows: u32, a: usize, b: usize, counts: usize): u32 {
+export function sortColumn(values: usize, step: u32, rows: u32, a: usize, b: usize, counts: usize, out: usize): void {
   let n: u32 = 0
+  memory.fill(counts, 0, 3 * 8192)
   for (let row: u32 = 0; row < rows; row++) {
     const at = values + ((<usize>row * <usize>step) << 2)
     const x = load<f32>(at)
@@ -60,7 +108,7 @@ export function sortColumn(values: usize, step: u32, rows: u32, a: usize, b: usi
     const key = load<u32>(b + (i << 2))
     store<u32>(b + (i << 2), key & 0x80000000 ? key ^ 0x80000000 : ~key)
   }
-  return n
+  store<u32>(out, n)
 }
 
 @inline

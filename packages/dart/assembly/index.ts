@@ -1,22 +1,20 @@
 export {
   histogram,
   countRows,
-  add64,
-  subtract64,
-  subtract32,
+  countUp,
   partition,
   partitionSet,
-  assignLeaf8,
-  assignLeaf16,
+  moveRows,
+  assignLeaves,
   gather8,
   gather16,
   axpy,
   routeRows,
-  leafSums,
+  sumRuns,
   magnitudes,
   quantize,
 } from './trees'
-export { bestSplits, bestSplitsPlain } from './split'
+export { searchNodes } from './split'
 export { logistic, squared } from './gradients'
-export { binColumn, sortColumn } from './binning'
+export { binRows, sortColumn } from './binning'
 export { predictComplete, predictCompleteMissing, hasMissing, leafOf } from './predict'

@@ -8,8 +8,9 @@
 /** Bytes of one feature's histogram: 256 bins of 8 bytes. */
 const FEATURE_BYTES: usize = 2048
 
-/** Histogram of a node's rows: hist[feature][bin] += gh, for rows[start..end) with gh in node order. */
+/** Histogram of a node's rows: hist[feature][bin] = sum of gh, for rows[start..end) with gh in node order. */
 export function histogram(rows: usize, gh: usize, start: u32, end: u32, bins: usize, stride: u32, features: u32, hist: usize): void {
+  memory.fill(hist, 0, (<usize>features) << 11)
   const whole = features & ~3
   for (let i = start; i < end; i++) {
     const sum = load<u64>(gh + ((<usize>i) << 3))
@@ -40,6 +41,7 @@ export function histogram(rows: usize, gh: usize, start: u32, end: u32, bins: us
 
 /** Rows in each bin: counts[feature][bin], 256 32-bit counts a feature. */
 export function countRows(rows: usize, start: u32, end: u32, bins: usize, stride: u32, features: u32, counts: usize): void {
+  memory.fill(counts, 0, (<usize>features) << 10)
   for (let i = start; i < end; i++) {
     const cell = bins + <usize>load<u32>(rows + ((<usize>i) << 2)) * <usize>stride
     for (let f: u32 = 0; f < features; f++) {
@@ -49,24 +51,15 @@ export function countRows(rows: usize, start: u32, end: u32, bins: usize, stride
   }
 }
 
-/** a += b over 64-bit (histograms) integers, `bytes` a multiple of 16. */
-export function add64(a: usize, b: usize, bytes: u32): void {
-  for (let i: usize = 0; i < bytes; i += 16) v128.store(a + i, i64x2.add(v128.load(a + i), v128.load(b + i)))
-}
-
-/** out = a - b, where out may be a: the larger sibling's histogram. */
-export function subtract64(out: usize, a: usize, b: usize, bytes: u32): void {
-  for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, i64x2.sub(v128.load(a + i), v128.load(b + i)))
-}
-
-/** out = a - b over 32-bit counts. */
-export function subtract32(out: usize, a: usize, b: usize, bytes: u32): void {
-  for (let i: usize = 0; i < bytes; i += 16) v128.store(out + i, i32x4.sub(v128.load(a + i), v128.load(b + i)))
+/** rows[i] = i. */
+export function countUp(rows: usize, start: u32, end: u32): void {
+  for (let i = start; i < end; i++) store<u32>(rows + ((<usize>i) << 2), i)
 }
 
 /**
- * Stable partition of rows[start..end) and their gh: rows that go left stay in place from `start`, the others move to
- * `spareRows`, `spareGh`. Returns how many go left. A row goes left when its bin is in [1, split], or 0 and `missingLeft`.
+ * Stable partition of rows[start..end) and their gh: rows that go left stay in place from `start`, the others move to the
+ * spare lists from `start` on. Stores how many go left at `out`. A row goes left when its bin is in [1, split], or 0 and
+ * `missingLeft`.
  */
 export function partition(
   rows: usize,
@@ -80,11 +73,12 @@ export function partition(
   missingLeft: u32,
   spareRows: usize,
   spareGh: usize,
-): u32 {
+  out: usize,
+): void {
   let left = rows + ((<usize>start) << 2)
   let leftGh = gh + ((<usize>start) << 3)
-  let right = spareRows
-  let rightGh = spareGh
+  let right = spareRows + ((<usize>start) << 2)
+  let rightGh = spareGh + ((<usize>start) << 3)
   const column = bins + feature
   // Bins are compared as bin - 1 in unsigned arithmetic, so that 0 is the largest: right unless missingLeft shifts it.
   const shift: u32 = missingLeft ? 0 : 1
@@ -102,12 +96,10 @@ export function partition(
     right += (goes ^ 1) << 2
     rightGh += (goes ^ 1) << 3
   }
-  return <u32>((left - rows) >> 2) - start
+  store<u32>(out, <u32>((left - rows) >> 2) - start)
 }
 
-/**
- * Like `partition`, for a categorical split: a row goes left when the bit of its bin is set in the 256-bit set at `set`.
- */
+/** Like `partition`, for a categorical split: a row goes left when the bit of its bin is set in the 256-bit set at `set`. */
 export function partitionSet(
   rows: usize,
   gh: usize,
@@ -119,11 +111,12 @@ export function partitionSet(
   set: usize,
   spareRows: usize,
   spareGh: usize,
-): u32 {
+  out: usize,
+): void {
   let left = rows + ((<usize>start) << 2)
   let leftGh = gh + ((<usize>start) << 3)
-  let right = spareRows
-  let rightGh = spareGh
+  let right = spareRows + ((<usize>start) << 2)
+  let rightGh = spareGh + ((<usize>start) << 3)
   const column = bins + feature
   for (let i = start; i < end; i++) {
     const row = load<u32>(rows + ((<usize>i) << 2))
@@ -139,16 +132,40 @@ export function partitionSet(
     right += (goes ^ 1) << 2
     rightGh += (goes ^ 1) << 3
   }
-  return <u32>((left - rows) >> 2) - start
+  store<u32>(out, <u32>((left - rows) >> 2) - start)
 }
 
-/** ids[row] = leaf for rows[start..end). */
-export function assignLeaf8(rows: usize, start: u32, end: u32, ids: usize, leaf: u32): void {
-  for (let i = start; i < end; i++) store<u8>(ids + <usize>load<u32>(rows + ((<usize>i) << 2)), <u8>leaf)
+/** Copies `count` rows and their gh to position `to`, from position `from` of other lists or of the same. */
+export function moveRows(rows: usize, gh: usize, to: u32, fromRows: usize, fromGh: usize, from: u32, count: u32): void {
+  memory.copy(rows + ((<usize>to) << 2), fromRows + ((<usize>from) << 2), (<usize>count) << 2)
+  memory.copy(gh + ((<usize>to) << 3), fromGh + ((<usize>from) << 3), (<usize>count) << 3)
 }
 
-export function assignLeaf16(rows: usize, start: u32, end: u32, ids: usize, leaf: u32): void {
-  for (let i = start; i < end; i++) store<u16>(ids + ((<usize>load<u32>(rows + ((<usize>i) << 2))) << 1), <u16>leaf)
+/** First position in rows[start..end), which ascends, that holds `row` or more. */
+@inline
+function lowerBound(rows: usize, start: u32, end: u32, row: u32): u32 {
+  while (start < end) {
+    const middle = (start + end) >> 1
+    if (load<u32>(rows + ((<usize>middle) << 2)) < row) start = middle + 1
+    else end = middle
+  }
+  return start
+}
+
+/**
+ * ids[row] = leaf for the rows first..last of all leaves. `leaves` holds `count` pairs of 32-bit positions, start and end of
+ * each leaf's rows. Threads take ranges of rows, not of leaves, so that they never write to one cache line.
+ */
+export function assignLeaves(rows: usize, leaves: usize, count: u32, first: u32, last: u32, ids: usize, wide: u32): void {
+  for (let leaf: u32 = 0; leaf < count; leaf++) {
+    const end = load<u32>(leaves + ((<usize>leaf) << 3), 4)
+    for (let i = lowerBound(rows, load<u32>(leaves + ((<usize>leaf) << 3)), end, first); i < end; i++) {
+      const row = load<u32>(rows + ((<usize>i) << 2))
+      if (row >= last) break
+      if (wide) store<u16>(ids + ((<usize>row) << 1), <u16>leaf)
+      else store<u8>(ids + <usize>row, <u8>leaf)
+    }
+  }
 }
 
 /** scores[i] += values[ids[i]]: a tree's contribution from its leaf ids. */
@@ -203,29 +220,41 @@ export function routeRows(bins: usize, stride: u32, start: u32, end: u32, nodes:
   }
 }
 
-/** Sums of gradient and hessian (float64 pairs) over rows[start..end), in order, into out[0], out[1]. */
-export function leafSums(rows: usize, start: u32, end: u32, gradients: usize, hessians: usize, out: usize): void {
-  let g: f64 = 0
-  let h: f64 = 0
-  for (let i = start; i < end; i++) {
-    const row = (<usize>load<u32>(rows + ((<usize>i) << 2))) << 3
-    g += load<f64>(gradients + row)
-    h += load<f64>(hessians + row)
+/**
+ * Sums of gradient and hessian (float64 pairs) of runs first..last, each in order: `runs` holds pairs of 32-bit positions in
+ * `rows`, `out` gets two doubles a run. Runs are cut without regard to threads, so that sums do not depend on their number.
+ */
+export function sumRuns(rows: usize, runs: usize, first: u32, last: u32, gradients: usize, hessians: usize, out: usize): void {
+  for (let run = <usize>first; run < <usize>last; run++) {
+    const end = load<u32>(runs + (run << 3), 4)
+    let g: f64 = 0
+    let h: f64 = 0
+    for (let i = load<u32>(runs + (run << 3)); i < end; i++) {
+      const row = (<usize>load<u32>(rows + ((<usize>i) << 2))) << 3
+      g += load<f64>(gradients + row)
+      h += load<f64>(hessians + row)
+    }
+    store<f64>(out + (run << 4), g)
+    store<f64>(out + (run << 4), h, 8)
   }
-  store<f64>(out, g)
-  store<f64>(out, h, 8)
 }
 
-/** Totals that choose the scales: sum of |gradient| and of hessian over rows start..end, into out[0], out[1]. */
-export function magnitudes(gradients: usize, hessians: usize, start: u32, end: u32, out: usize): void {
-  let g: f64 = 0
-  let h: f64 = 0
-  for (let i = <usize>start; i < <usize>end; i++) {
-    g += abs(load<f64>(gradients + (i << 3)))
-    h += load<f64>(hessians + (i << 3))
+/** Rows of a block of `magnitudes`. */
+const BLOCK: u32 = 16384
+
+/** Totals that choose the scales: sums of |gradient| and of hessian of blocks first..last of 16,384 rows, two doubles each. */
+export function magnitudes(gradients: usize, hessians: usize, rows: u32, first: u32, last: u32, out: usize): void {
+  for (let block = first; block < last; block++) {
+    const end = <usize>min(rows, (block + 1) * BLOCK)
+    let g: f64 = 0
+    let h: f64 = 0
+    for (let i = <usize>(block * BLOCK); i < end; i++) {
+      g += abs(load<f64>(gradients + (i << 3)))
+      h += load<f64>(hessians + (i << 3))
+    }
+    store<f64>(out + ((<usize>block) << 4), g)
+    store<f64>(out + ((<usize>block) << 4), h, 8)
   }
-  store<f64>(out, g)
-  store<f64>(out, h, 8)
 }
 
 /** gh[i] = packed(gradient * scaleG, hessian * scaleH) of row rows[i]. */

@@ -1,11 +1,15 @@
 // Histogram bins: at most 254 ranges of values a feature and one for missing values, so that a cell is one byte.
 import type { Arena, Block } from './arena.ts'
 import { forRange } from './arena.ts'
-import type { FloatMatrix } from './data.ts'
+import type { FloatMatrix } from './data/schema.ts'
 
-/** Upper edges of each feature's bins, ascending float32. A value x is in bin 1 + #{edges < x}; bin 0 is missing. */
+/**
+ * Upper edges of each feature's bins, ascending float32: a value x is in bin 1 + #{edges < x}, and bin 0 is missing. A
+ * categorical feature has levels instead, and its code c is in bin c + 1; a code that was never seen in bin 255.
+ */
 export interface BinEdges {
   readonly edges: readonly Float32Array[]
+  readonly levels: readonly (number | undefined)[]
 }
 
 /** Binned rows in the kernels' memory. */
@@ -29,21 +33,52 @@ const SAMPLE = 200_000
  */
 export function findEdges(arena: Arena, matrix: FloatMatrix, options: { maxBins: number }): BinEdges {
   const { values, rows, columns } = matrix
+  const { threads } = arena.runtime
   // Evenly spread rows: the same on every machine, without a random draw.
   const taken = Math.min(rows, SAMPLE)
-  const row = (i: number) => (taken === rows ? i : Math.floor((i * rows) / taken))
   const staged = arena.floats(taken * columns)
-  const view = staged.view()
-  for (let i = 0; i < taken; i++) view.set(values.subarray(row(i) * columns, (row(i) + 1) * columns), i * columns)
-  const [a, b, counts] = [arena.integers(taken), arena.floats(taken), arena.integers(3 * 2048)]
-  const edges = Array.from({ length: columns }, (_, column) => {
-    counts.view().fill(0)
-    const sort = arena.kernels['sortColumn'] as (...args: number[]) => number
-    const present = sort(staged.address + 4 * column, columns, taken, a.address, b.address, counts.address)
-    return edgesOf(b.view().subarray(0, present), options.maxBins)
-  })
-  for (const block of [staged, a, b, counts]) arena.free(block)
-  return { edges }
+  spread(values, staged.view(), { rows, columns, taken })
+  // Each thread sorts a column of its own at a time.
+  const own = Array.from({ length: threads }, () => ({
+    a: arena.integers(taken),
+    b: arena.floats(taken),
+    counts: arena.integers(3 * 2048),
+  }))
+  const present = arena.integers(threads)
+  const edges = Array<Float32Array>(columns).fill(new Float32Array(0))
+  const numeric = edges.flatMap((_, column) => (matrix.levels[column] ? [] : [column]))
+  for (let first = 0; first < numeric.length; first += threads) {
+    const batch = numeric.slice(first, first + threads)
+    arena.runtime.fork(
+      arena.module,
+      'sortColumn',
+      batch.map((column, t) => {
+        const { a, b, counts } = own[t] as (typeof own)[number]
+        const places = [a.address, b.address, counts.address, present.address + 4 * t]
+        return [staged.address + 4 * column, columns, taken, ...places]
+      }),
+    )
+    batch.forEach((column, t) => {
+      edges[column] = edgesOf(own[t]?.b.view().subarray(0, present.view()[t]) as Float32Array, options.maxBins)
+    })
+  }
+  for (const block of [staged, present, ...own.flatMap(({ a, b, counts }) => [a, b, counts])]) arena.free(block)
+  return { edges, levels: matrix.levels.map((levels) => levels?.length) }
+}
+
+function spread(
+  values: Float32Array,
+  to: Float32Array,
+  { rows, columns, taken }: { rows: number; columns: number; taken: number },
+): void {
+  if (taken === rows) {
+    to.set(values)
+    return
+  }
+  for (let i = 0; i < taken; i++) {
+    const from = Math.floor((i * rows) / taken) * columns
+    for (let column = 0; column < columns; column++) to[i * columns + column] = values[from + column] as number
+  }
 }
 
 /** First position after `start` with another value. */
@@ -92,34 +127,37 @@ function between(low: number, high: number): number {
 }
 
 /** Bins a matrix by given edges. */
-export function binRows(arena: Arena, matrix: FloatMatrix, { edges }: BinEdges): BinnedRows {
+export function binRows(arena: Arena, matrix: FloatMatrix, { edges, levels }: BinEdges): BinnedRows {
   const { values, rows, columns } = matrix
   const stride = Math.ceil(columns / 4) * 4
   const bins = arena.bytes(rows * stride)
   const staged = arena.floats(Math.min(rows, STAGE) * columns)
-  const table = arena.floats(Math.max(1, ...edges.map((edge) => edge.length)) * columns)
-  const width = table.length / columns
-  edges.forEach((edge, column) => table.view().set(edge, column * width))
+  const table = arena.floats(edges.reduce((sum, edge) => sum + edge.length, 0))
+  const kinds = arena.integers(3 * columns)
+  let at = 0
+  edges.forEach((edge, column) => {
+    table.view().set(edge, at)
+    kinds.view().set([table.address + 4 * at, edge.length, levels[column] ?? NUMERIC], 3 * column)
+    at += edge.length
+  })
   for (let first = 0; first < rows; first += STAGE) {
     const count = Math.min(STAGE, rows - first)
     staged.view().set(values.subarray(first * columns, (first + count) * columns))
-    edges.forEach((edge, column) => {
-      forRange(arena, 'binColumn', { count }, (start, end) => [
-        staged.address + 4 * column,
-        columns,
-        start,
-        end,
-        table.address + 4 * column * width,
-        edge.length,
-        bins.address + first * stride + column,
-        stride,
-      ])
-    })
+    forRange(arena, 'binRows', { count, least: 1024 }, (start, end) => [
+      staged.address,
+      columns,
+      start,
+      end,
+      kinds.address,
+      bins.address + first * stride,
+      stride,
+    ])
   }
-  arena.free(staged)
-  arena.free(table)
+  for (const block of [staged, table, kinds]) arena.free(block)
   return { rows, columns, stride, bins }
 }
 
-/** Rows copied into the kernels' memory at a time. */
-const STAGE = 65_536
+/** Rows copied into the kernels' memory at a time: small enough to be still in the second-level cache when binned. */
+const STAGE = 8192
+/** In place of a number of levels. */
+const NUMERIC = 0xffffffff

@@ -3,7 +3,8 @@
 import type { Random } from '@ft/core/random'
 import { forRange, type Arena, type Block } from './arena.ts'
 import { chooseDropped, normalize } from './dropout.ts'
-import { binnedTree, fillFromPartition, allocateLeafIds, routeAll, type LeafIds } from './grow/leafIds.ts'
+import { binnedTree, allocateLeafIds, routeAll, type LeafIds } from './grow/leafIds.ts'
+import { assignLeaves } from './grow/leaves.ts'
 import { growTree, type GrownTree } from './grow/growTree.ts'
 import { packGradients, sampleColumns, sampleRows } from './grow/sample.ts'
 import type { Workspace } from './grow/workspace.ts'
@@ -30,7 +31,7 @@ export interface Booster {
   readonly trees: Tree[]
   treeWeights: Float64Array
   /** Streams of their own: a change of sampling never changes the drops. */
-  readonly random: { readonly drops: Random; readonly rows: Random; readonly columns: Random; readonly nodes: Random }
+  readonly random: { drops: Random; rows: Random; columns: Random; nodes: Random }
 }
 
 export interface RoundReport {
@@ -141,7 +142,7 @@ function growOne(booster: Booster, output: number): Grown {
   const leafValue = objective.leafValue ? residualLeaf(booster, output) : undefined
   const tree = growTree({ space, options, count, units, gradients, hessians, columns, random: random.nodes, leafValue })
   const ids = allocateLeafIds(arena, training.data.rows, tree.tree.value.length)
-  if (count === training.data.rows) fillFromPartition(arena, space.rows, tree, ids)
+  if (count === training.data.rows) assignLeaves(space, tree.leaves, ids)
   else routeAll(arena, training.data, binnedTree(tree), ids)
   return { tree, ids }
 }

@@ -8,6 +8,8 @@ export interface Model {
   readonly outputs: number
   readonly baseScores: Float64Array
   readonly featureNames: readonly string[]
+  /** Levels of each categorical feature, code by code; undefined for numbers. */
+  readonly featureLevels: readonly (readonly string[] | undefined)[]
   /** `outputs` trees a round, in order. */
   readonly trees: readonly Tree[]
   /** Final weight of each tree, learning rate and normalisation included. */

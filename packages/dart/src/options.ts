@@ -3,6 +3,7 @@ import { FtError, type LongRunning } from '@ft/core'
 import type { CustomObjective, ObjectiveName } from './objectives/objective.ts'
 import type { CustomMetric, MetricName } from './metrics.ts'
 import type { EmptyQuery } from './ndcg.ts'
+import type { Model } from './model.ts'
 import type { Tree } from './tree.ts'
 
 /** How the weights of a round are settled; `eta` is the learning rate, k the number of dropped trees. */
@@ -71,6 +72,22 @@ export interface TrainOptions extends LongRunning {
   readonly nodeColumnFraction?: number
   /** A feature's direction by name or index: 1 increasing, -1 decreasing. */
   readonly monotone?: Readonly<Record<string, 1 | -1>>
+  /** Sets of features that may meet on one path, by name or index; a feature of no set meets none. Default: all may. */
+  readonly interactions?: readonly (readonly (string | number)[])[]
+  /** Added to a category's hessians when categories are sorted: rare ones move to the middle. Default 10. */
+  readonly categorySmooth?: number
+  /** L2 added where a split takes a set out of more than four categories. Default 10. */
+  readonly categoryL2?: number
+  /** Most categories that such a split sends left. Default 32. */
+  readonly mostCategories?: number
+  /** A model to go on from: its trees come first, may be dropped and are weighted anew. */
+  readonly continueFrom?: Model
+  /** A checkpoint of a run with the same data and options: goes on as if it had not ended, bit for bit. */
+  readonly resume?: Uint8Array
+  /** Rounds between calls of `onCheckpoint`. Default 10. */
+  readonly checkpointEvery?: number
+  /** Gets the state of the run; `resume` takes it. About 8 bytes a row and output, and the trees. */
+  readonly onCheckpoint?: (state: Uint8Array) => void | Promise<void>
   /** Classes of 'softmax'. Default: one more than the largest label. */
   readonly classes?: number
   /** The quantile of objective 'quantile'. Default 0.5. */
@@ -132,6 +149,10 @@ export interface ResolvedOptions {
   readonly rowFraction: number
   readonly columnFraction: number
   readonly nodeColumnFraction: number
+  readonly categorySmooth: number
+  readonly categoryL2: number
+  readonly mostCategories: number
+  readonly checkpointEvery: number
   readonly seed: number
   readonly threads: number
   readonly leafCacheBytes: number
@@ -206,6 +227,10 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     rowFraction: fraction('rowFraction'),
     columnFraction: fraction('columnFraction'),
     nodeColumnFraction: fraction('nodeColumnFraction'),
+    categorySmooth: check('categorySmooth', options.categorySmooth ?? 10, 0, 1e12),
+    categoryL2: check('categoryL2', options.categoryL2 ?? 10, 0, 1e12),
+    mostCategories: check('mostCategories', options.mostCategories ?? 32, 1, 254, true),
+    checkpointEvery: check('checkpointEvery', options.checkpointEvery ?? 10, 1, 1_000_000, true),
     seed,
     threads: check('threads', options.threads ?? 1, 1, 64, true),
     leafCacheBytes: check('leafCacheBytes', options.leafCacheBytes ?? 2 ** 30, 0, 2 ** 32),

@@ -1,8 +1,10 @@
 // Prediction: sums of weighted leaves in tree order, in float64, the same bits for one row and for a million.
 import { FtError } from '@ft/core'
 import { createWasmRuntime } from '@ft/tensor-core/wasm'
+import { generalTree } from './generalTree.ts'
 import { createArena, type Arena, type Block } from './arena.ts'
-import { toFloatMatrix, type Features, type FloatMatrix } from './data.ts'
+import { toFloatMatrix, type Features } from './data/matrix.ts'
+import type { FloatMatrix } from './data/schema.ts'
 import { roundsOf, type Model } from './model.ts'
 import { createObjective } from './objectives/index.ts'
 import type { ObjectiveName } from './objectives/objective.ts'
@@ -30,22 +32,30 @@ export interface PredictOptions {
  */
 export function predict(model: Model, features: Features, options: PredictOptions = {}): Float64Array {
   const { output = 'answer' } = options
-  const matrix = toFloatMatrix(features, { where: 'predict', names: model.featureNames })
-  if (matrix.columns !== model.featureNames.length) {
-    throw new FtError(
-      'SHAPE_MISMATCH',
-      `predict: the model takes ${model.featureNames.length} columns, got ${matrix.columns}`,
-      {
-        expected: model.featureNames.length,
-        got: matrix.columns,
-      },
-    )
-  }
+  const matrix = featuresOf(model, features, 'predict')
   const trees = firstTrees(model, options.rounds)
   if (output === 'leaf') return leaves(model, matrix, trees)
   const scores = matrix.rows < SMALL ? sumRows(model, matrix, trees) : sumKernels(model, matrix, trees)
   if (output === 'answer') answer(model, scores)
   return scores
+}
+
+/**
+ * Features in the model's columns.
+ *
+ * @throws FtError `SHAPE_MISMATCH` when they do not fit
+ */
+export function featuresOf(model: Model, features: Features, where: string): FloatMatrix {
+  const { featureNames: names, featureLevels: levels } = model
+  const isTable = Array.isArray(features) || !('data' in features)
+  if (!isTable) {
+    const columns = 'shape' in features ? (features.shape[1] ?? 0) : features.columns
+    if (columns !== names.length) {
+      const message = `${where}: the model takes ${names.length} columns, got ${columns}`
+      throw new FtError('SHAPE_MISMATCH', message, { expected: names.length, got: columns })
+    }
+  }
+  return toFloatMatrix(features, { where, schema: { names, levels } })
 }
 
 /** Rows below which WebAssembly does not pay. */
@@ -168,18 +178,18 @@ interface Rows {
 /** Lays a tree out for its kernel and returns what runs it over a range of rows. */
 function treeRunner(arena: Arena, tree: Tree, weight: number): (rows: Rows) => void {
   const depth = depthOf(tree)
-  if (depth <= DEEPEST_COMPLETE) {
+  if (depth <= DEEPEST_COMPLETE && tree.sets.length === 0) {
     const { nodes, leaves: values } = completeTree(arena, tree, depth, weight)
     return ({ values: x, columns, start, end, missing, sums, outputs }) => {
       const kernel = arena.kernels[missing ? 'predictCompleteMissing' : 'predictComplete']
       kernel?.(x, columns, start, end, nodes.address, depth, values.address, sums, outputs)
     }
   }
-  const nodes = generalTree(arena, tree)
+  const { nodes, sets } = generalTree(arena, tree)
   const ids = arena.integers(BLOCK)
   const table = tree.value.map((value) => value * weight)
   return ({ values: x, columns, start, end, sums, outputs }) => {
-    arena.kernels['leafOf']?.(x, columns, start, end, nodes.address, 0, ids.address)
+    arena.kernels['leafOf']?.(x, columns, start, end, nodes.address, sets.address, ids.address)
     const found = ids.view()
     const out = new Float64Array(arena.runtime.memory.buffer, sums, (end - 1) * outputs + 1)
     for (let row = start; row < end; row++)
@@ -212,18 +222,4 @@ function completeTree(
   }
   place(0, tree.feature.length === 0 ? ~0 : 0)
   return { nodes, leaves: leafBlock }
-}
-
-function generalTree(arena: Arena, tree: Tree): Block<Uint8Array> {
-  const nodes = arena.bytes(tree.feature.length * 20)
-  const view = new DataView(arena.runtime.memory.buffer, nodes.address, nodes.length)
-  for (let node = 0; node < tree.feature.length; node++) {
-    const at = node * 20
-    view.setFloat32(at, tree.threshold[node] as number, true)
-    view.setUint16(at + 4, tree.feature[node] as number, true)
-    view.setUint16(at + 6, tree.missingLeft[node] as number, true)
-    view.setInt32(at + 8, tree.left[node] as number, true)
-    view.setInt32(at + 12, tree.right[node] as number, true)
-  }
-  return nodes
 }

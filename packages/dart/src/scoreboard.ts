@@ -7,7 +7,8 @@ import { addTree, allocateLeafIds, routeAll, type BinnedTree, type LeafIds } fro
 /** A tree in training: its leaf values and how to follow it on bins. */
 export interface TrainingTree {
   readonly values: Float64Array
-  readonly binned: BinnedTree
+  /** Absent for a tree of another run: its leaf numbers are given, and always remembered. */
+  readonly binned?: BinnedTree
   /** Which output it adds to. */
   readonly output: number
 }
@@ -47,13 +48,13 @@ export function createScoreboard(arena: Arena, data: BinnedRows, options: Scoreb
   const idsOf = (index: number): LeafIds => {
     const { tree, ids } = trees[index] as (typeof trees)[number]
     if (ids) return ids
-    const wide = tree.binned.leaves > 256
+    const wide = tree.values.length > 256
     if (spare?.wide !== wide) {
       if (spare) arena.free(spare.block)
-      spare = allocateLeafIds(arena, data.rows, tree.binned.leaves)
+      spare = allocateLeafIds(arena, data.rows, tree.values.length)
     }
     const followed = spare
-    routeAll(arena, data, tree.binned, followed)
+    routeAll(arena, data, tree.binned as BinnedTree, followed)
     return followed
   }
 
@@ -64,13 +65,13 @@ export function createScoreboard(arena: Arena, data: BinnedRows, options: Scoreb
       return cached
     },
     add(tree, given) {
-      const bytes = data.rows * (tree.binned.leaves > 256 ? 2 : 1)
-      const keep = cached + bytes <= options.cacheBytes
+      const bytes = data.rows * (tree.values.length > 256 ? 2 : 1)
+      const keep = !tree.binned || cached + bytes <= options.cacheBytes
       let ids = given
       if (keep) {
         if (ids === undefined) {
-          ids = allocateLeafIds(arena, data.rows, tree.binned.leaves)
-          routeAll(arena, data, tree.binned, ids)
+          ids = allocateLeafIds(arena, data.rows, tree.values.length)
+          routeAll(arena, data, tree.binned as BinnedTree, ids)
         }
         cached += bytes
       } else if (ids) {

@@ -1,31 +1,18 @@
 // Training: binning once, then rounds until the last or until the validation metric stops improving.
 import { FtError, throwIfAborted } from '@ft/core'
-import { createRandom } from '@ft/core/random'
 import { createWasmRuntime } from '@ft/tensor-core/wasm'
-import { createArena, type Arena, type Block } from './arena.ts'
-import { binRows, findEdges, type BinnedRows } from './binning.ts'
-import { boostRound, type Booster } from './boostRound.ts'
-import { toGroups } from './objectives/lambdarank.ts'
-import { toColumn, toFloatMatrix, type Features, type FloatMatrix } from './data.ts'
-import { createWorkspace } from './grow/workspace.ts'
+import { createArena } from './arena.ts'
+import { boostRound } from './boostRound.ts'
+import { fingerprintOf, restoreCheckpoint, saveCheckpoint } from './checkpoint.ts'
+import type { Schema } from './data/schema.ts'
+import { saveModel } from './exchange/modelBytes.ts'
 import { metricOf, type Metric } from './metrics.ts'
 import type { Model } from './model.ts'
 import { resolveObjective } from './objectives/index.ts'
-import type { Objective } from './objectives/objective.ts'
 import { resolveOptions, type ResolvedOptions, type TrainOptions } from './options.ts'
-import { createScoreboard, type Scoreboard } from './scoreboard.ts'
-
-/** Rows with their labels. */
-export interface LabelledData {
-  readonly features: Features
-  readonly label: ArrayLike<number>
-  /** Rows of each query, for ranking; queries stand together. */
-  readonly group?: ArrayLike<number>
-  /** Default 1 a row. */
-  readonly weight?: ArrayLike<number>
-  /** Starting score of each row and output, row-major; default the base score. */
-  readonly initialScore?: ArrayLike<number>
-}
+import { readData, type LabelledData } from './readData.ts'
+import type { Scoreboard } from './scoreboard.ts'
+import { createSetUp, type Part, type SetUp, type SetUpInput } from './setUp.ts'
 
 export interface TrainInput extends LabelledData {
   /** Judged after each round; early stopping looks at it. */
@@ -74,8 +61,9 @@ export async function train(input: TrainInput, options: TrainOptions): Promise<T
   const resolved = resolveOptions(options)
   const ranking = options.objective === 'lambdarank'
   const data = readData(input, { where: 'train', ranking })
-  const validation =
-    input.validation && readData(input.validation, { where: 'train: validation', ranking, names: data.matrix.names })
+  const { names, levels } = data.matrix
+  const schema = { names, levels }
+  const validation = input.validation && readData(input.validation, { where: 'train: validation', ranking, schema })
   if (resolved.earlyStopping > 0 && !validation) {
     throw new FtError(
       'INVALID_ARGUMENT',
@@ -87,171 +75,70 @@ export async function train(input: TrainInput, options: TrainOptions): Promise<T
   const runtime = createWasmRuntime({ threads: resolved.threads, relaxed: false })
   try {
     if (resolved.threads > 1) await runtime.ready()
-    const setUp = createBooster(createArena(runtime), { options, resolved, objective, data, validation })
-    return await boost(setUp, { options, resolved, metric, names: data.matrix.names })
+    const setUp = createSetUp(createArena(runtime), { options, resolved, objective, data, validation })
+    const fingerprint =
+      options.resume || options.onCheckpoint ? runFingerprint({ options, resolved, data, validation }) : 0
+    return await boost(setUp, { options, resolved, metric, schema, fingerprint })
   } finally {
     await runtime.dispose()
   }
 }
 
-interface ReadData {
-  readonly matrix: FloatMatrix
-  readonly label: Float64Array
-  readonly weight: Float64Array | undefined
-  readonly group: Int32Array | undefined
-  readonly initialScore: ArrayLike<number> | undefined
-}
-
-function readData(data: LabelledData, given: { where: string; ranking: boolean; names?: readonly string[] }): ReadData {
-  const { where, ranking, names } = given
-  const matrix = toFloatMatrix(data.features, { where: `${where}: features`, ...(names ? { names } : {}) })
-  const { rows, columns } = matrix
-  if (rows === 0 || columns === 0)
-    throw new FtError('INVALID_ARGUMENT', `${where}: needs at least one row and one column, got ${rows} x ${columns}`)
-  if (columns > 65_535)
-    throw new FtError('UNSUPPORTED', `${where}: at most 65,535 columns, got ${columns}`, { columns })
-  if (names && names.length !== columns) {
-    throw new FtError('SHAPE_MISMATCH', `${where}: expected ${names.length} columns as in training, got ${columns}`, {
-      columns,
-    })
+/** Of what shapes a run: threads, callbacks and the number of rounds do not. */
+function runFingerprint(given: Pick<SetUpInput, 'options' | 'resolved' | 'data' | 'validation'>): number {
+  const { options, resolved, data, validation } = given
+  const { objective, monotone, interactions, classes, alpha, delta, truncation, sigma, normalizeLambdas } = options
+  const { baseScore, continueFrom } = options
+  const shape = {
+    ...{ ...resolved, threads: 0, rounds: 0, leafCacheBytes: 0, checkpointEvery: 0, earlyStopping: 0 },
+    objective: typeof objective === 'string' ? objective : objective.name,
+    ...{ monotone, interactions, classes, alpha, delta, truncation, sigma, normalizeLambdas, baseScore },
+    names: data.matrix.names,
+    levels: data.matrix.levels,
   }
-  const label = toColumn(data.label, { rows, where: `${where}: label` })
-  const weight = data.weight && toColumn(data.weight, { rows, where: `${where}: weight` })
-  const negative = weight?.findIndex((value) => value < 0) ?? -1
-  if (negative >= 0)
-    throw new FtError(
-      'INVALID_ARGUMENT',
-      `${where}: weight of row ${negative} is ${weight?.[negative]}; weights must not be negative`,
-    )
-  const group = ranking || data.group ? toGroups(data.group, { rows, where }) : undefined
-  return { matrix, label, weight, group, initialScore: data.initialScore }
+  const parts = [data, ...(validation ? [validation] : [])].flatMap(({ matrix, label, weight, group }) => [
+    matrix.values,
+    label,
+    ...(weight ? [weight] : []),
+    ...(group ? [group] : []),
+  ])
+  return fingerprintOf([JSON.stringify(shape), ...parts, ...(continueFrom ? [saveModel(continueFrom)] : [])])
 }
 
-/** What a metric needs of a set besides its scores. */
-interface Part {
-  readonly labels: Float64Array
-  readonly weights: Float64Array | undefined
-  readonly groups: Int32Array | undefined
+/** The best round so far: its weights, and the validation scores it had. */
+export interface BestRound {
+  /** 0: before the first new round. */
+  readonly round: number
+  readonly value: number
+  readonly weights: Float64Array
+  readonly scores: Float64Array
 }
 
-const partOf = ({ label, weight, group }: ReadData): Part => ({ labels: label, weights: weight, groups: group })
-
-interface SetUp {
-  readonly booster: Booster
-  readonly baseScores: Float64Array
-  readonly train: Part
-  readonly validation: (Part & { readonly board: Scoreboard }) | undefined
+interface Run {
+  readonly options: TrainOptions
+  readonly resolved: ResolvedOptions
+  readonly metric: Metric
+  readonly schema: Schema
+  readonly fingerprint: number
 }
 
-function createBooster(
-  arena: Arena,
-  given: {
-    options: TrainOptions
-    resolved: ResolvedOptions
-    objective: Objective
-    data: ReadData
-    validation: ReadData | undefined
-  },
-): SetUp {
-  const { options, resolved, objective, data, validation } = given
-  const edges = findEdges(arena, data.matrix, { maxBins: resolved.maxBins })
-  const binned = binRows(arena, data.matrix, edges)
-  const baseScores =
-    options.baseScore === undefined
-      ? objective.baseScores(data.label, data.weight)
-      : new Float64Array(objective.outputs).fill(options.baseScore)
-  const board = (part: ReadData, rows: BinnedRows) =>
-    createScoreboard(arena, rows, {
-      base: startScores(part, objective.outputs, baseScores),
-      cacheBytes: resolved.leafCacheBytes,
-    })
-  const validationBoard = validation && board(validation, binRows(arena, validation.matrix, edges))
-  const perOutput = (): Block<Float64Array>[] =>
-    Array.from({ length: objective.outputs }, () => arena.doubles(binned.rows))
-  const column = (values: Float64Array): Block<Float64Array> => {
-    const block = arena.doubles(values.length)
-    block.view().set(values)
-    return block
-  }
-  const random = createRandom(resolved.seed)
-  const drops = resolved.dropout ? createRandom(resolved.dropout.dropSeed) : random
-  const booster: Booster = {
-    arena,
-    options: resolved,
-    objective,
-    space: createWorkspace(arena, binned, edges, {
-      countRows: resolved.minRows > 1,
-      monotone: monotoneOf(options, data.matrix),
-    }),
-    training: board(data, binned),
-    validation: validationBoard ? [validationBoard] : [],
-    labels: column(data.label),
-    weights: data.weight && column(data.weight),
-    gradients: perOutput(),
-    hessians: perOutput(),
-    removed: resolved.dropout ? perOutput() : [],
-    trees: [],
-    treeWeights: new Float64Array(0),
-    random: {
-      drops: drops.stream('dart drops'),
-      rows: random.stream('dart rows'),
-      columns: random.stream('dart columns'),
-      nodes: random.stream('dart node columns'),
-    },
-  }
-  return {
-    booster,
-    baseScores,
-    train: partOf(data),
-    validation: validationBoard && { board: validationBoard, ...partOf(validation) },
-  }
-}
-
-function startScores({ matrix, initialScore }: ReadData, outputs: number, base: Float64Array): Float64Array[] {
-  if (!initialScore) return Array.from(base, (score) => new Float64Array(matrix.rows).fill(score))
-  const all = toColumn(initialScore, { rows: matrix.rows * outputs, where: 'train: initialScore' })
-  return Array.from({ length: outputs }, (_, output) =>
-    Float64Array.from({ length: matrix.rows }, (_, row) => all[row * outputs + output] as number),
-  )
-}
-
-function monotoneOf({ monotone }: TrainOptions, { names }: FloatMatrix): Int8Array | undefined {
-  if (!monotone) return undefined
-  const directions = new Int8Array(names.length)
-  for (const [key, direction] of Object.entries(monotone)) {
-    const column = names.includes(key) ? names.indexOf(key) : Number(key)
-    if (!Number.isInteger(column) || column < 0 || column >= names.length) {
-      throw new FtError(
-        'INVALID_ARGUMENT',
-        `train: monotone: no feature ${key}; features are ${names.slice(0, 10).join(', ')}`,
-        { feature: key },
-      )
-    }
-    directions[column] = direction
-  }
-  return directions
-}
-
-async function boost(
-  { booster, baseScores, train: rows, validation }: SetUp,
-  {
-    options,
-    resolved,
-    metric,
-    names,
-  }: { options: TrainOptions; resolved: ResolvedOptions; metric: Metric; names: readonly string[] },
-): Promise<Trained> {
-  const history: RoundRecord[] = []
+async function boost(setUp: SetUp, run: Run): Promise<Trained> {
+  const { booster, train: rows, validation } = setUp
+  const { options, resolved, metric } = run
   const judge = (board: Scoreboard, part: Part) =>
     metric.compute({ scores: board.scores.map((block) => block.view()), ...part })
-  let best = validation && {
+  const before = booster.trees.length
+  let best: BestRound | undefined = validation && {
     round: 0,
     value: judge(validation.board, validation),
-    weights: new Float64Array(0),
+    weights: booster.treeWeights.slice(),
     scores: scoresOf(validation.board),
   }
+  let history: RoundRecord[] = []
+  if (options.resume) ({ history, best } = restoreCheckpoint(setUp, options.resume, run.fingerprint))
 
-  for (let round = 1; round <= resolved.rounds; round++) {
+  for (let round = history.length + 1; round <= resolved.rounds; round++) {
+    if (best && resolved.earlyStopping > 0 && round - 1 - best.round >= resolved.earlyStopping) break
     throwIfAborted(options.signal, 'train')
     const report = boostRound(booster)
     const value = validation && judge(validation.board, validation)
@@ -274,12 +161,7 @@ async function boost(
       dropped: report.dropped,
       weights: booster.treeWeights,
     })
-    if (
-      best &&
-      validation &&
-      value !== undefined &&
-      (metric.better === 'lower' ? value < best.value : value > best.value)
-    ) {
+    if (best && validation && value !== undefined && isBetter(metric, value, best.value)) {
       // Early stopping done right: later rounds re-weight these trees, so the weights themselves are kept.
       best = { round, value, weights: booster.treeWeights.slice(), scores: scoresOf(validation.board) }
     }
@@ -288,19 +170,34 @@ async function boost(
       const note = shown === undefined ? {} : { note: `${metric.name} ${shown.toPrecision(5)}` }
       options.onProgress({ phase: 'boosting', done: round, total: resolved.rounds, ...note })
     }
-    if (best && resolved.earlyStopping > 0 && round - best.round >= resolved.earlyStopping) break
+    if (options.onCheckpoint && round % resolved.checkpointEvery === 0) {
+      await options.onCheckpoint(saveCheckpoint(setUp, { history, best }, run.fingerprint))
+    }
     if (round % YIELD_EVERY === 0) await pause()
   }
-  const bestRound = best ? best.round : history.length
-  const kept = bestRound * booster.objective.outputs
+  return trainedOf(setUp, run, { history, best, before })
+}
+
+function isBetter({ better }: Metric, value: number, than: number): boolean {
+  return better === 'lower' ? value < than : value > than
+}
+
+function trainedOf(
+  { booster, baseScores }: SetUp,
+  { metric, schema }: Run,
+  { history, best, before }: { history: RoundRecord[]; best: BestRound | undefined; before: number },
+): Trained {
+  const { name, parameters, outputs } = booster.objective
+  const bestRound = before / outputs + (best ? best.round : history.length)
   return {
     model: {
-      objective: booster.objective.name,
-      parameters: booster.objective.parameters,
-      outputs: booster.objective.outputs,
+      objective: name,
+      parameters,
+      outputs,
       baseScores,
-      featureNames: names,
-      trees: booster.trees.slice(0, kept),
+      featureNames: schema.names,
+      featureLevels: schema.levels,
+      trees: booster.trees.slice(0, bestRound * outputs),
       weights: best ? best.weights : booster.treeWeights,
     },
     history,

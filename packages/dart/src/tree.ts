@@ -1,8 +1,9 @@
 // A regression tree as plain arrays: what models hold, importers make and predictors run.
 
 /**
- * A tree of `nodes` inner nodes and `leaves` leaves. Children are node indices, or ~leaf. A value goes left when
- * x <= threshold; a missing one where `missingLeft` says. A tree without inner nodes has one leaf.
+ * A tree of `nodes` inner nodes and `leaves` leaves. Children are node indices, larger than their parent's, or ~leaf. A value
+ * goes left when x <= threshold, or, at a categorical node, when its code is in the node's set; a missing one where
+ * `missingLeft` says. A tree without inner nodes has one leaf.
  */
 export interface Tree {
   readonly feature: Uint16Array
@@ -17,6 +18,22 @@ export interface Tree {
   /** Sum of hessians at each inner node, and at each leaf. */
   readonly nodeCover: Float64Array
   readonly leafCover: Float64Array
+  /** Number of the node's set of categories that go left, -1 for a node with a threshold. */
+  readonly setAt: Int32Array
+  /** The sets, eight words of 32 bits each; codes from 255 on are in no set. */
+  readonly sets: Uint32Array
+}
+
+/** Words of a set of category codes. */
+export const SET_WORDS = 8
+
+/** A tree from its arrays; without sets where none are given. */
+export function createTree(parts: Omit<Tree, 'setAt' | 'sets'> & Partial<Pick<Tree, 'setAt' | 'sets'>>): Tree {
+  return {
+    ...parts,
+    setAt: parts.setAt ?? new Int32Array(parts.feature.length).fill(-1),
+    sets: parts.sets ?? new Uint32Array(0),
+  }
 }
 
 /** Depth of a tree: steps to its deepest leaf. */
@@ -31,14 +48,28 @@ export function depthOf(tree: Tree): number {
   return below[0] ?? 0
 }
 
+/** Whether a category's code stands in a set. */
+export function inSet(sets: Uint32Array, set: number, code: number): boolean {
+  // The largest code of a set is 254; 255 is what was never seen.
+  if (!(code >= 0 && code < 255)) return false
+  const whole = Math.trunc(code)
+  return (((sets[set * SET_WORDS + (whole >> 5)] as number) >>> (whole & 31)) & 1) === 1
+}
+
+/** Whether value `x`, float32 or NaN, goes left at an inner node. */
+export function goesLeft(tree: Tree, node: number, x: number): boolean {
+  if (x !== x) return tree.missingLeft[node] === 1
+  const set = tree.setAt[node] as number
+  return set >= 0 ? inSet(tree.sets, set, x) : x <= (tree.threshold[node] as number)
+}
+
 /** Leaf of one row; `at(feature)` gives its values. */
 export function leafOfRow(tree: Tree, at: (feature: number) => number): number {
   if (tree.feature.length === 0) return 0
   let node = 0
   while (node >= 0) {
     const x = Math.fround(at(tree.feature[node] as number))
-    const left = x === x ? x <= (tree.threshold[node] as number) : tree.missingLeft[node] === 1
-    node = (left ? tree.left[node] : tree.right[node]) as number
+    node = (goesLeft(tree, node, x) ? tree.left[node] : tree.right[node]) as number
   }
   return ~node
 }

@@ -7,14 +7,18 @@ export interface Histogram {
   readonly counts: Block<Uint8Array> | undefined
 }
 
-/** Fewest rows a thread takes: below it starting a second thread costs more than it saves. */
-const LEAST_ROWS = 8192
+/** A histogram of which some threads' shares are not added yet: the search adds them, feature by feature. */
+export interface BuiltHistogram extends Histogram {
+  readonly parts: number
+}
 
-export function buildHistogram(space: Workspace, start: number, end: number): Histogram {
-  const { arena, data, histograms, counts } = space
+/** Fewest rows a thread takes: below it waking a second thread costs more than it saves. */
+const LEAST_ROWS = 2048
+
+export function buildHistogram(space: Workspace, start: number, end: number): BuiltHistogram {
+  const { arena, data, histograms, counts, partials } = space
+  const built = { sums: histograms.take(), counts: counts?.take() }
   const parts = ranges(arena.runtime, end - start, LEAST_ROWS)
-  const partial = parts.map(() => histograms.take())
-  for (const block of partial) block.view().fill(0)
   arena.runtime.fork(
     arena.module,
     'histogram',
@@ -26,38 +30,26 @@ export function buildHistogram(space: Workspace, start: number, end: number): Hi
       data.bins.address,
       data.stride,
       data.columns,
-      partial[part]?.address ?? 0,
+      part === 0 ? built.sums.address : partials.sums + (part - 1) * histograms.bytes,
     ]),
   )
-  const [sums, ...rest] = partial as [Block<Uint8Array>, ...Block<Uint8Array>[]]
-  for (const block of rest) {
-    // Integer sums: the order of adding does not show.
-    arena.kernels['add64']?.(sums.address, block.address, histograms.bytes)
-    histograms.give(block)
+  if (counts && built.counts) {
+    const first = built.counts.address
+    arena.runtime.fork(
+      arena.module,
+      'countRows',
+      parts.map(([from, to], part) => [
+        space.rows.address,
+        start + from,
+        start + to,
+        data.bins.address,
+        data.stride,
+        data.columns,
+        part === 0 ? first : partials.counts + (part - 1) * counts.bytes,
+      ]),
+    )
   }
-  if (!counts) return { sums, counts: undefined }
-  const counted = counts.take()
-  counted.view().fill(0)
-  arena.kernels['countRows']?.(
-    space.rows.address,
-    start,
-    end,
-    data.bins.address,
-    data.stride,
-    data.columns,
-    counted.address,
-  )
-  return { sums, counts: counted }
-}
-
-/** Turns the parent's histogram into that of the child that was not built. */
-export function subtractHistogram(space: Workspace, parent: Histogram, child: Histogram): Histogram {
-  const { arena, histograms, counts } = space
-  arena.kernels['subtract64']?.(parent.sums.address, parent.sums.address, child.sums.address, histograms.bytes)
-  if (counts && parent.counts && child.counts) {
-    arena.kernels['subtract32']?.(parent.counts.address, parent.counts.address, child.counts.address, counts.bytes)
-  }
-  return parent
+  return { ...built, parts: parts.length - 1 }
 }
 
 export function giveBack(space: Workspace, histogram: Histogram): void {

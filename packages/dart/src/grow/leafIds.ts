@@ -2,6 +2,9 @@
 import type { Arena, Block } from '../arena.ts'
 import { forRange } from '../arena.ts'
 import type { BinnedRows } from '../binning.ts'
+import type { FloatMatrix } from '../data/schema.ts'
+import { generalTree } from '../generalTree.ts'
+import { SET_WORDS, type Tree } from '../tree.ts'
 import type { GrownTree } from './growTree.ts'
 
 /** Leaf of each row under one tree: one byte a row, two where the tree has more than 256 leaves. */
@@ -15,19 +18,13 @@ export function allocateLeafIds(arena: Arena, rows: number, leaves: number): Lea
   return { wide, block: arena.bytes(rows * (wide ? 2 : 1)) }
 }
 
-/** From the grower's final partition: only rows that the tree was grown on. */
-export function fillFromPartition(arena: Arena, rows: Block<Uint32Array>, grown: GrownTree, ids: LeafIds): void {
-  const assign = arena.kernels[ids.wide ? 'assignLeaf16' : 'assignLeaf8']
-  grown.leaves.forEach(({ start, end }, leaf) => assign?.(rows.address, start, end, ids.block.address, leaf))
-}
-
-/** A tree as the routing kernel reads it: 16 bytes an inner node. */
+/** A tree as the routing kernel reads it: 16 bytes an inner node, then its sets of bins. */
 export interface BinnedTree {
   readonly nodes: Uint8Array
-  readonly leaves: number
+  readonly sets: Uint32Array
 }
 
-export function binnedTree({ tree, bins }: GrownTree): BinnedTree {
+export function binnedTree({ tree, bins, binSets }: Pick<GrownTree, 'tree' | 'bins' | 'binSets'>): BinnedTree {
   const count = tree.feature.length
   const nodes = new Uint8Array(count * 16)
   const view = new DataView(nodes.buffer)
@@ -35,12 +32,17 @@ export function binnedTree({ tree, bins }: GrownTree): BinnedTree {
     const at = node * 16
     view.setUint16(at, tree.feature[node] as number, true)
     view.setUint8(at + 2, bins[node] as number)
-    view.setUint8(at + 3, tree.missingLeft[node] as number)
+    const set = tree.setAt[node] as number
+    view.setUint8(at + 3, (tree.missingLeft[node] as number) | (set >= 0 ? CATEGORICAL : 0))
+    view.setUint32(at + 12, Math.max(set, 0) * 4 * SET_WORDS, true)
     view.setInt32(at + 4, tree.left[node] as number, true)
     view.setInt32(at + 8, tree.right[node] as number, true)
   }
-  return { nodes, leaves: tree.value.length }
+  return { nodes, sets: binSets }
 }
+
+/** Flag of a node that splits by a set. */
+const CATEGORICAL = 2
 
 /** Follows a tree for all rows of a binned matrix. */
 export function routeAll(arena: Arena, data: BinnedRows, tree: BinnedTree, ids: LeafIds): void {
@@ -50,17 +52,20 @@ export function routeAll(arena: Arena, data: BinnedRows, tree: BinnedTree, ids: 
   }
   const nodes = arena.bytes(tree.nodes.length)
   nodes.view().set(tree.nodes)
+  const sets = arena.integers(tree.sets.length)
+  sets.view().set(tree.sets)
   forRange(arena, 'routeRows', { count: data.rows }, (start, end) => [
     data.bins.address,
     data.stride,
     start,
     end,
     nodes.address,
-    0,
+    sets.address,
     ids.block.address,
     Number(ids.wide),
   ])
   arena.free(nodes)
+  arena.free(sets)
 }
 
 /** scores += factor * value[leaf of row]. */
@@ -84,4 +89,37 @@ export function addTree(
     scores.address,
   ])
   arena.free(table)
+}
+
+/** Rows copied into the kernels' memory at a time. */
+const STAGE = 8192
+
+/** Leaf numbers of a tree that knows thresholds only, from the features themselves. */
+export function leafIdsOf(arena: Arena, tree: Tree, { values, rows, columns }: FloatMatrix): LeafIds {
+  const ids = allocateLeafIds(arena, rows, tree.value.length)
+  if (tree.feature.length === 0) {
+    ids.block.view().fill(0)
+    return ids
+  }
+  const { nodes, sets } = generalTree(arena, tree)
+  const staged = arena.floats(Math.min(rows, STAGE) * columns)
+  const found = arena.integers(Math.min(rows, STAGE))
+  for (let first = 0; first < rows; first += STAGE) {
+    const count = Math.min(STAGE, rows - first)
+    staged.view().set(values.subarray(first * columns, (first + count) * columns))
+    forRange(arena, 'leafOf', { count }, (start, end) => [
+      staged.address,
+      columns,
+      start,
+      end,
+      nodes.address,
+      sets.address,
+      found.address + 4 * start,
+    ])
+    const bytes = ids.block.view()
+    const to = ids.wide ? new Uint16Array(bytes.buffer, bytes.byteOffset, rows) : bytes
+    to.set(found.view().subarray(0, count), first)
+  }
+  for (const block of [nodes, sets, staged, found]) arena.free(block)
+  return ids
 }

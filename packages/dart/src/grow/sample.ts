@@ -7,13 +7,12 @@ import type { Workspace } from './workspace.ts'
 /** Writes the tree's rows, ascending, into the workspace; returns how many they are. */
 export function sampleRows(space: Workspace, fraction: number, random: Random): number {
   const { rows } = space.data
-  const list = space.rows.view()
   if (fraction === 1) {
-    for (let row = 0; row < rows; row++) list[row] = row
+    forRange(space.arena, 'countUp', { count: rows, least: 65_536 }, (start, end) => [space.rows.address, start, end])
     return rows
   }
   const count = Math.max(1, Math.round(rows * fraction))
-  list.set(random.sample(rows, count, { ascending: true }))
+  space.rows.view().set(random.sample(rows, count, { ascending: true }))
   return count
 }
 
@@ -35,10 +34,8 @@ export function packGradients(
   gradients: Block<Float64Array>,
   hessians: Block<Float64Array>,
 ): Units {
-  const { arena, sums, rows, gh, data } = space
-  // One thread and one order: the scales must not depend on the number of threads. All rows bound any sample of them.
-  arena.kernels['magnitudes']?.(gradients.address, hessians.address, 0, data.rows, sums.address)
-  const [gradient = 0, hessian = 0] = sums.view()
+  const { arena, rows, gh, data } = space
+  const { gradient, hessian } = magnitudes(space, gradients, hessians)
   // Rounding adds at most 1/2 a row; 31 bits for the signed half, 32 for the other.
   const scaleG = powerBelow((2 ** 31 - 1 - data.rows / 2) / gradient)
   const scaleH = powerBelow((2 ** 32 - 1 - data.rows / 2) / hessian)
@@ -53,6 +50,36 @@ export function packGradients(
     gh.address,
   ])
   return { gradient: 1 / scaleG, hessian: 1 / scaleH }
+}
+
+const BLOCK = 16_384
+
+/**
+ * Sums of |gradient| and hessian over all rows, which bound those over any sample of them. Summed in blocks of a fixed size:
+ * the scales must not depend on the number of threads.
+ */
+function magnitudes(
+  { arena, data, runs }: Workspace,
+  gradients: Block<Float64Array>,
+  hessians: Block<Float64Array>,
+): Units {
+  const blocks = Math.ceil(data.rows / BLOCK)
+  const { sums } = runs(blocks)
+  forRange(arena, 'magnitudes', { count: blocks, least: 2 }, (first, last) => [
+    gradients.address,
+    hessians.address,
+    data.rows,
+    first,
+    last,
+    sums.address,
+  ])
+  const found = sums.view()
+  let [gradient, hessian] = [0, 0]
+  for (let block = 0; block < blocks; block++) {
+    gradient += found[2 * block] as number
+    hessian += found[2 * block + 1] as number
+  }
+  return { gradient, hessian }
 }
 
 /** Largest power of two not above x, within reason. */

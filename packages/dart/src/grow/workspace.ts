@@ -11,19 +11,40 @@ export interface Workspace {
   readonly gh: Block<BigInt64Array>
   readonly spareRows: Block<Uint32Array>
   readonly spareGh: Block<BigInt64Array>
-  /** Bins of each feature, missing included, and whether it may split here; as the kernels read them. */
+  /** Bins of each feature, missing included, as the kernels read them. */
   readonly binsOf: Block<Uint32Array>
-  readonly allowed: Block<Uint8Array>
+  /** One byte a feature that is split by sets of categories; absent when there is none. */
+  readonly categorical: Block<Uint8Array> | undefined
   readonly monotone: Block<Uint8Array> | undefined
-  readonly splits: Block<Float64Array>
-  readonly sums: Block<Float64Array>
+  /** Features that may be used together, as sets of columns; absent when all may. */
+  readonly interactions: readonly ReadonlySet<number>[] | undefined
+  /** What a search reads and writes for each of two siblings. */
+  readonly search: readonly [SearchSlot, SearchSlot]
+  readonly records: Block<Float64Array>
   readonly histograms: HistogramPool
   /** Row counts a bin are kept only where `minRows` asks for them. */
   readonly counts: HistogramPool | undefined
+  /** One histogram for each thread but the first, behind each other. */
+  readonly partials: { readonly sums: number; readonly counts: number }
+  /** Some memory of each thread's own: 4 KiB for the search, 4 bytes for results. */
+  readonly scratch: Block<Uint8Array>
+  readonly results: Block<Uint32Array>
+  /** A 256-bit set, for partitions by category. */
+  readonly set: Block<Uint32Array>
+  /** Memory for at least so many pairs of positions and of sums; contents are lost. */
+  runs(count: number): { readonly pairs: Block<Uint32Array>; readonly sums: Block<Float64Array> }
 }
 
-/** Doubles of one feature's best split: gain, bin, missing left, gradient, hessian and rows of the left side. */
-export const SPLIT_FIELDS = 6
+export interface SearchSlot {
+  readonly allowed: Block<Uint8Array>
+  readonly splits: Block<Float64Array>
+}
+
+/** Doubles of one feature's best split: gain, bin, missing left, gradient, hessian and rows of the left side, set of bins. */
+export const SPLIT_FIELDS = 10
+/** Doubles of a record of the search. */
+export const RECORD_FIELDS = 9
+export const SCRATCH_BYTES = 4096
 
 /** Histograms handed out and taken back. */
 export interface HistogramPool {
@@ -45,28 +66,55 @@ export interface WorkspaceOptions {
   readonly countRows: boolean
   /** Directions of features: 1, -1 or 0. */
   readonly monotone?: Int8Array | undefined
+  readonly interactions?: readonly ReadonlySet<number>[] | undefined
 }
 
 export function createWorkspace(arena: Arena, data: BinnedRows, edges: BinEdges, options: WorkspaceOptions): Workspace {
-  const binsOf = arena.integers(data.columns)
-  // Bins 1 .. edges + 1 hold values, bin 0 the missing.
-  edges.edges.forEach((edge, column) => (binsOf.view()[column] = edge.length + 2))
-  const monotone = options.monotone && arena.bytes(data.columns)
-  monotone?.view().set(new Uint8Array((options.monotone as Int8Array).buffer))
+  const { threads } = arena.runtime
+  const { columns, rows } = data
+  const binsOf = arena.integers(columns)
+  // Bins 1 .. edges + 1 hold values, or 1 .. levels categories; bin 0 the missing.
+  edges.edges.forEach((edge, column) => (binsOf.view()[column] = (edges.levels[column] ?? edge.length + 1) + 1))
+  const signed = (values: Int8Array | undefined) => {
+    const block = values && arena.bytes(columns)
+    block?.view().set(new Uint8Array((values as Int8Array).buffer))
+    return block
+  }
+  const isCategorical = Int8Array.from(edges.levels, (levels) => Number(levels !== undefined))
+  const slot = (): SearchSlot => ({ allowed: arena.bytes(columns), splits: arena.doubles(columns * SPLIT_FIELDS) })
+  let pairs = arena.integers(512)
+  let sums = arena.doubles(512)
   return {
     arena,
     data,
     edges,
-    rows: arena.integers(data.rows),
-    gh: arena.longs(data.rows),
-    spareRows: arena.integers(data.rows),
-    spareGh: arena.longs(data.rows),
+    rows: arena.integers(rows),
+    gh: arena.longs(rows),
+    spareRows: arena.integers(rows),
+    spareGh: arena.longs(rows),
     binsOf,
-    allowed: arena.bytes(data.columns),
-    monotone,
-    splits: arena.doubles(data.columns * SPLIT_FIELDS),
-    sums: arena.doubles(2),
-    histograms: histogramPool(arena, data.columns * 2048),
-    counts: options.countRows ? histogramPool(arena, data.columns * 1024) : undefined,
+    categorical: isCategorical.includes(1) ? signed(isCategorical) : undefined,
+    monotone: signed(options.monotone),
+    interactions: options.interactions,
+    search: [slot(), slot()],
+    records: arena.doubles(2 * RECORD_FIELDS),
+    histograms: histogramPool(arena, columns * 2048),
+    counts: options.countRows ? histogramPool(arena, columns * 1024) : undefined,
+    partials: {
+      sums: threads > 1 ? arena.bytes((threads - 1) * columns * 2048).address : 0,
+      counts: threads > 1 && options.countRows ? arena.bytes((threads - 1) * columns * 1024).address : 0,
+    },
+    scratch: arena.bytes(threads * SCRATCH_BYTES),
+    results: arena.integers(threads),
+    set: arena.integers(8),
+    runs(count) {
+      if (pairs.length < 2 * count) {
+        arena.free(pairs)
+        arena.free(sums)
+        pairs = arena.integers(4 * count)
+        sums = arena.doubles(4 * count)
+      }
+      return { pairs, sums }
+    },
   }
 }

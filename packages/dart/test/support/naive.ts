@@ -120,7 +120,7 @@ export function recompute(
         let node = tree.feature.length === 0 ? -1 : 0
         while (node >= 0) {
           const x = row[tree.feature[node] as number] as number
-          const left = Number.isNaN(x) ? tree.missingLeft[node] === 1 : x <= (tree.threshold[node] as number)
+          const left = goesLeftPlainly(tree, node, x)
           node = (left ? tree.left[node] : tree.right[node]) as number
         }
         score += (model.weights[t] as number) * (tree.value[~node] as number)
@@ -129,4 +129,11 @@ export function recompute(
     }
   })
   return out
+}
+
+function goesLeftPlainly(tree: Tree, node: number, x: number): boolean {
+  if (Number.isNaN(x)) return tree.missingLeft[node] === 1
+  const set = tree.setAt[node] as number
+  if (set < 0) return x <= (tree.threshold[node] as number)
+  return x < 255 && (((tree.sets[8 * set + Math.floor(x / 32)] as number) >> (x % 32)) & 1) === 1
 }
