@@ -4,6 +4,7 @@ import type { ReferenceEngine, ReferenceOptions } from './reference/engine.ts'
 import { relaxedSimdSupported, sharedMemorySupported, simdSupported } from './runtime/features.ts'
 import { processors } from './runtime/threads.ts'
 import type { WasmEngine, WasmEngineOptions } from './wasm/engine.ts'
+import type { WebgpuEngine, WebgpuEngineOptions } from './webgpu/engine.ts'
 
 export interface EngineDescription {
   readonly name: EngineName
@@ -29,19 +30,20 @@ const missing = 'this version of @ft/tensor-core does not have it yet'
  */
 export function createEngine(name: 'reference', options?: ReferenceOptions): Promise<ReferenceEngine>
 export function createEngine(name: 'wasm', options?: WasmEngineOptions): Promise<WasmEngine>
-export function createEngine(name: 'webgpu' | 'gpujs'): Promise<MatmulEngine>
+export function createEngine(name: 'webgpu', options?: WebgpuEngineOptions): Promise<WebgpuEngine>
+export function createEngine(name: 'gpujs'): Promise<MatmulEngine>
 export function createEngine(name: EngineName | 'auto', options?: WasmEngineOptions): Promise<MatmulEngine>
 export async function createEngine(
   name: EngineName | 'auto',
-  options: ReferenceOptions & WasmEngineOptions = {},
+  options: ReferenceOptions | WasmEngineOptions | WebgpuEngineOptions = {},
 ): Promise<MatmulEngine> {
   assertOneOf(name, { where: 'createEngine', argument: 'name', values: names })
   switch (name) {
     case 'auto':
-      return createEngine(simdSupported() ? 'wasm' : 'reference', options)
+      return createEngine(simdSupported() ? 'wasm' : 'reference', options as WasmEngineOptions)
     case 'reference': {
       const { createReferenceEngine } = await import('./reference/engine.ts')
-      return createReferenceEngine(options)
+      return createReferenceEngine(options as ReferenceOptions)
     }
     case 'wasm': {
       const { createWasmEngine } = await import('./wasm/engine.ts')
@@ -49,7 +51,10 @@ export async function createEngine(
       await engine.ready()
       return engine
     }
-    case 'webgpu':
+    case 'webgpu': {
+      const { createWebgpuEngine } = await import('./webgpu/engine.ts')
+      return createWebgpuEngine(options as WebgpuEngineOptions)
+    }
     case 'gpujs':
       throw new FtError('ENGINE_UNAVAILABLE', `createEngine: no '${name}' engine: ${missing}; use 'wasm'`, { name })
   }
@@ -57,9 +62,10 @@ export async function createEngine(
 
 /** Lists every engine: what it would be on this machine, or why it is not there. */
 export async function describeEngines(): Promise<EngineDescription[]> {
+  const { describeWebgpu } = await import('./webgpu/device.ts')
   return [
     { name: 'wasm', ...describeWasm() },
-    { name: 'webgpu', available: false, detail: missing },
+    { name: 'webgpu', ...(await describeWebgpu()) },
     { name: 'gpujs', available: false, detail: missing },
     { name: 'reference', available: true, detail: 'plain TypeScript, float64 accumulation, one thread; for tests' },
   ]

@@ -2,3 +2,4 @@
 export { createEngine, describeEngines, type EngineDescription } from './engines.ts'
 export type { ReferenceEngine, ReferenceOptions } from './reference/engine.ts'
 export type { WasmEngine, WasmEngineOptions } from './wasm/engine.ts'
+export type { WebgpuEngine, WebgpuEngineOptions } from './webgpu/engine.ts'

@@ -1,14 +1,6 @@
 // A fault list as the instrumented kernels and the packed weights take it.
-import type { Fault, FaultEffect, WasmRuntime } from '@ft/core'
+import type { Fault, WasmRuntime } from '@ft/core'
 import {
-  effectAdd,
-  effectAnd,
-  effectCarry,
-  effectDoubleTerm,
-  effectDropTerm,
-  effectOr,
-  effectSet,
-  effectXor,
   eventBytes,
   eventColumn,
   eventEffect,
@@ -20,16 +12,14 @@ import {
   siteOperand,
   siteOutput,
 } from '../../assembly/fields.ts'
-import { formatAt, patternOf, strike, type FaultContext, type ValueFormat } from '../problem/faults.ts'
+import { encodeEffect } from '../problem/effects.ts'
+import { formatAt, strike, type FaultContext } from '../problem/faults.ts'
 import { packedAddress, type PackedWeights } from './weights.ts'
 
 /** The faults that strike inside product `item`, as the kernel's events. */
 export function encodeEvents(faults: readonly Fault[], context: FaultContext, item: number): Uint8Array {
   const { m } = context
-  const own = faults.filter(
-    ({ site }) =>
-      'row' in site && site.row >= item * m && site.row < (item + 1) * m,
-  )
+  const own = faults.filter(({ site }) => 'row' in site && site.row >= item * m && site.row < (item + 1) * m)
   const bytes = new Uint8Array(own.length * eventBytes)
   own.forEach(({ site, effect }, i) => {
     if (!('row' in site)) return
@@ -44,25 +34,6 @@ export function encodeEvents(faults: readonly Fault[], context: FaultContext, it
     view.setUint32(eventOperand, operand, true)
   })
   return bytes
-}
-
-function encodeEffect(effect: FaultEffect, format: ValueFormat): [code: number, operand: number] {
-  switch (effect.kind) {
-    case 'flip':
-      return [effectXor, effect.bits.reduce((mask, bit) => mask ^ (1 << bit), 0) >>> 0]
-    case 'stuck':
-      return effect.at === 1 ? [effectOr, (1 << effect.bit) >>> 0] : [effectAnd, ~(1 << effect.bit) >>> 0]
-    case 'carry':
-      return [effectCarry, (effect.sign * 2 ** effect.bit) >>> 0]
-    case 'set':
-      return [effectSet, Number(patternOf(effect.value, format))]
-    case 'add':
-      return [effectAdd, Number(patternOf(effect.value, format === 'float32' ? 'float32' : 'int32'))]
-    case 'drop-term':
-      return [effectDropTerm, 0]
-    case 'double-term':
-      return [effectDoubleTerm, 0]
-  }
 }
 
 /** Strikes packed weights and returns what undoes it: the faults last for one product. */

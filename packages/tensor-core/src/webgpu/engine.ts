@@ -1,0 +1,239 @@
+// The WebGPU engine: products on the device of this process, in Node through the package `webgpu`, in pages through
+// `navigator.gpu`.
+import {
+  FtError,
+  assertOneOf,
+  type Conv2dOptions,
+  type HWIO,
+  type MatmulEngine,
+  type MatmulOptions,
+  type PrepareOptions,
+  type PreparedWeights,
+  type Product,
+  type Tensor,
+} from '@ft/core'
+import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
+import { assertFaults, type FaultContext } from '../problem/faults.ts'
+import { resolveMatmul } from '../problem/matmul.ts'
+import { createWeightsRegistry } from '../problem/weights.ts'
+import { Buffers, type BufferUse } from './buffers.ts'
+import { openDevice } from './device.ts'
+import { assertNotLost, runProduct } from './run.ts'
+import type { Storage } from './shader/variant.ts'
+import { conv2dTask, matmulTask, type Task } from './task.ts'
+import { assertTile, chooseTile, tiles, type Tile } from './tile.ts'
+import {
+  decodeSums,
+  encodeSums,
+  filterLayout,
+  freeWeights,
+  matrixLayout,
+  placeSums,
+  placeWeights,
+  rowSumsOf,
+  storedValues,
+  using,
+  type DeviceWeights,
+  type WeightLayout,
+} from './weights.ts'
+
+export interface WebgpuEngineOptions {
+  /** How float32 operands are kept on the device; 'float16' needs the feature shader-f16. Default 'float32'. */
+  readonly storage?: 'float32' | 'float16'
+  /** Load the kernels that accept fault lists; products without faults have the same bits. Default false. */
+  readonly instrumented?: boolean
+  /** The tile of every product; default: chosen by the product's size. */
+  readonly tile?: Tile
+  /** Called after each product with its time on the device; needs the feature timestamp-query, else never called. */
+  readonly onTime?: (nanoseconds: number) => void
+}
+
+export interface WebgpuEngine extends MatmulEngine {
+  readonly name: 'webgpu'
+  readonly adapter: {
+    readonly name: string
+    /** Whether the adapter computes on the processor: slow, for tests. */
+    readonly software: boolean
+    /** Of those that the engine uses: 'shader-f16', 'timestamp-query'. */
+    readonly features: ReadonlySet<string>
+  }
+  /** Device buffers of this engine, in use or waiting to be used again. */
+  readonly buffers: BufferUse
+}
+
+/**
+ * Creates the WebGPU engine on the device of this process.
+ *
+ * Guarantees: an element of a product is one float32 chain of fused multiply-adds in the order of k, so its bits depend
+ * on its row of A, its column of B and `build` only. Sums over C are exact but for about 2^-44 on drivers that keep
+ * IEEE additions; predicted row and column sums round like float32 chains of 8 to 16 steps, predicted tile sums like
+ * chains of as many steps times the tile's elements that meet in one accumulator.
+ * Operands are copied before the call returns: they may be changed while the product runs.
+ *
+ * @throws `ENGINE_UNAVAILABLE` with the reason where there is no device, or not the feature that an option needs
+ * @example
+ * ```ts no-run
+ * const engine = await createWebgpuEngine()
+ * const a = { data: Float32Array.of(1, 2, 3, 4), shape: [2, 2], dtype: 'float32' } as const
+ * const { output, rowSums } = await engine.matmul(a, a, { emit: { rowSums: true } })
+ * Array.from(output.data) // => [7, 10, 15, 22]
+ * Array.from(rowSums?.actual ?? []) // => [17, 37]
+ * await engine.dispose()
+ * ```
+ */
+export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Promise<WebgpuEngine> {
+  const where = 'createWebgpuEngine'
+  const { storage = 'float32', instrumented = false, tile, onTime } = options
+  assertOneOf(storage, { where, argument: 'options.storage', values: ['float32', 'float16'] })
+  if (tile !== undefined) assertTile(tile, { where, argument: 'options.tile' })
+  const gpu = await openDevice()
+  const { device, name, software, features } = gpu
+  if (storage === 'float16' && !features.has('shader-f16'))
+    throw new FtError('ENGINE_UNAVAILABLE', `${where}: ${name} has no shader-f16; use storage 'float32'`, { name })
+  const build = `webgpu/${storage}/${name}`
+  const buffers = new Buffers(device)
+  const underWay = new Set<Promise<Product>>()
+  const registry = createWeightsRegistry<DeviceWeights>(build, (weights) => freeWeights(buffers, weights))
+
+  /** Weights on the device; with their row sums where they are kept or a product asks for them. */
+  function place(
+    weights: Tensor,
+    o: { where: string; layout: WeightLayout; batched: boolean; integer: boolean; filter?: HWIO; sums: boolean },
+  ): { placed: DeviceWeights; sums: Float64Array } {
+    const stored: Storage = o.integer ? 'int8' : storage
+    const placed = placeWeights(device, buffers, { ...o, data: weights.data, storage: stored })
+    if (!o.sums) return { placed, sums: new Float64Array() }
+    try {
+      const words = encodeSums(rowSumsOf(storedValues(weights.data, stored), o.layout), o.integer)
+      placed.checksum = placeSums(device, buffers, { sums: words, where: o.where })
+      return { placed, sums: decodeSums(words) }
+    } catch (error) {
+      freeWeights(buffers, placed)
+      throw error
+    }
+  }
+
+  async function prepare(weights: Tensor, o: PrepareOptions = {}): Promise<PreparedWeights> {
+    registry.assertOpen('prepare')
+    assertNotLost(gpu, 'prepare')
+    const { kind = 'matmul', groups = 1, transposeB = false } = o
+    assertOneOf(kind, { where: 'prepare', argument: 'options.kind', values: ['matmul', 'conv2d', 'matmul-int8'] })
+    const shared = { where: 'prepare', integer: kind === 'matmul-int8', sums: true }
+    const filter = kind === 'conv2d' ? assertFilter(weights, groups, 'prepare') : undefined
+    const { placed, sums } =
+      filter === undefined
+        ? place(weights, { ...shared, ...matrices(weights, { integer: shared.integer, transposeB }) })
+        : place(weights, { ...shared, layout: filterLayout(filter, groups), batched: false, filter })
+    return registry.add(placed, {
+      kind,
+      k: placed.k,
+      n: placed.n,
+      groups: filter === undefined ? 1 : groups,
+      bytes: placed.b.bytes + (placed.checksum?.bytes ?? 0),
+      rowSums: sums,
+      batched: placed.batched,
+    })
+  }
+
+  function matrices(
+    weights: Tensor,
+    o: { integer: boolean; transposeB: boolean },
+  ): { layout: WeightLayout; batched: boolean } {
+    const layout = matrixLayout(weights, { where: o.integer ? 'matmulInt8' : 'matmul', transposeB: o.transposeB })
+    return { layout, batched: layout.batched }
+  }
+
+  async function run(task: Task, weights: DeviceWeights, faults: MatmulOptions['faults'] = []): Promise<Product> {
+    const { problem, where: at } = task
+    const { count, m, n, k, integer } = problem
+    if (faults.length > 0 && !instrumented)
+      throw new FtError('UNSUPPORTED', `${at}: \`options.faults\` need an engine created with { instrumented: true }`)
+    const operand = problem.kind === 'matmul' && integer ? (problem.a.dtype as 'int8' | 'uint8') : 'float32'
+    const sums = integer ? 'int32' : 'float64'
+    const context: FaultContext = { where: at, integer, count, m, n, k, ownWeights: weights.count > 1, operand, sums }
+    assertFaults(faults, context)
+    const product = using(buffers, weights, () =>
+      runProduct({
+        gpu,
+        buffers,
+        task,
+        weights,
+        storage: integer ? (operand as 'int8' | 'uint8') : storage,
+        tile: tile ?? chooseTile(problem, tiles.medium),
+        instrumented,
+        faults,
+        context,
+        onTime,
+      }),
+    )
+    underWay.add(product)
+    try {
+      return await product
+    } finally {
+      underWay.delete(product)
+    }
+  }
+
+  async function matrixProduct(
+    at: 'matmul' | 'matmulInt8',
+    operands: { a: Tensor; weights: Tensor | PreparedWeights },
+    o: MatmulOptions,
+  ): Promise<Product> {
+    const { a, weights } = operands
+    const integer = at === 'matmulInt8'
+    const known = registry.find(weights, { where: at, kind: integer ? 'matmul-int8' : 'matmul' })
+    const transposeB = o.transposeB ?? false
+    const plain = known === undefined ? matrices(weights as Tensor, { integer, transposeB }) : undefined
+    const { layout, batched } = plain ?? {
+      layout: known?.value as WeightLayout,
+      batched: known?.facts.batched ?? false,
+    }
+    const problem = resolveMatmul({ where: at, a, weights: { ...layout, count: batched ? layout.count : 0 } }, o)
+    const task = matmulTask(problem)
+    if (plain === undefined) return run(task, known?.value as DeviceWeights, o.faults)
+    return passing(place(weights as Tensor, { where: at, ...plain, integer, sums: o.emit?.rowSums === true }), (w) =>
+      run(task, w, o.faults),
+    )
+  }
+
+  async function conv2d(x: Tensor, filter: Tensor | PreparedWeights, o: Conv2dOptions = {}): Promise<Product> {
+    const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d' })
+    const groups = known?.facts.groups ?? o.groups ?? 1
+    const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
+    const task = conv2dTask(resolveConv2d({ x, filter: shape, groups }, o))
+    if (known !== undefined) return run(task, known.value, o.faults)
+    const layout = filterLayout(shape, groups)
+    const shared = { where: 'conv2d', layout, batched: false, integer: false, sums: o.emit?.rowSums === true }
+    return passing(place(filter as Tensor, shared), (w) => run(task, w, o.faults))
+  }
+
+  /** Weights for one product. */
+  async function passing(
+    { placed }: { placed: DeviceWeights },
+    use: (weights: DeviceWeights) => Promise<Product>,
+  ): Promise<Product> {
+    try {
+      return await use(placed)
+    } finally {
+      freeWeights(buffers, placed)
+    }
+  }
+
+  return {
+    name: 'webgpu',
+    build,
+    adapter: { name, software, features },
+    get buffers() {
+      return buffers.use
+    },
+    prepare,
+    matmul: async (a, weights, o = {}) => matrixProduct('matmul', { a, weights }, o),
+    matmulInt8: async (a, weights, o = {}) => matrixProduct('matmulInt8', { a, weights }, o),
+    conv2d,
+    async dispose() {
+      registry.close()
+      await Promise.allSettled(underWay)
+      buffers.close()
+    },
+  }
+}

@@ -1,0 +1,73 @@
+// WGSL: sums of check values, and reductions over a workgroup.
+//
+// A float32 sum is a pair, the rounded sum and what rounding lost (Knuth's TwoSum): on drivers that keep IEEE additions
+// a sum of thousands of elements is exact to about 2^-44 of their magnitudes. Integer sums wrap around and are exact.
+import { invocations, type Tile } from '../tile.ts'
+
+export function declareSums(integer: boolean): string {
+  return `${integer ? integerSums : pairSums}
+fn sumsTotal(x: Sums) -> Sum {
+  return sumAdd(sumAdd(sumsLane(x, 0u), sumsLane(x, 1u)), sumAdd(sumsLane(x, 2u), sumsLane(x, 3u)));
+}
+`
+}
+
+const integerSums = `
+alias Sum = i32;
+fn sumOf(x: i32) -> Sum { return x; }
+fn sumAdd(x: Sum, y: Sum) -> Sum { return x + y; }
+fn sumScaled(x: i32, y: Sum, sum: Sum) -> Sum { return sum + x * y; }
+fn storeSum(first: u32, index: u32, x: Sum) { out[first + index] = x; }
+alias Sums = vec4<i32>;
+fn sumsAdd(x: Sums, y: vec4<i32>) -> Sums { return x + y; }
+fn sumsLane(x: Sums, lane: u32) -> Sum { return x[lane]; }
+`
+
+const pairSums = `
+alias Sum = vec2<f32>;
+fn sumOf(x: f32) -> Sum { return Sum(x, 0.0); }
+fn sumAdd(x: Sum, y: Sum) -> Sum {
+  let s = x.x + y.x;
+  let t = s - x.x;
+  return Sum(s, x.y + y.y + ((x.x - (s - t)) + (y.x - t)));
+}
+// sum + x y, in plain float32: for the few steps of one stage.
+fn sumScaled(x: f32, y: Sum, sum: Sum) -> Sum { return Sum(fma(x, y.x, sum.x), fma(x, y.y, sum.y)); }
+fn storeSum(first: u32, index: u32, x: Sum) {
+  out[first + 2u * index] = x.x;
+  out[first + 2u * index + 1u] = x.y;
+}
+// Four sums side by side.
+struct Sums { high: vec4<f32>, low: vec4<f32> }
+fn sumsAdd(x: Sums, y: vec4<f32>) -> Sums {
+  let s = x.high + y;
+  let t = s - x.high;
+  return Sums(s, x.low + ((x.high - (s - t)) + (y - t)));
+}
+fn sumsLane(x: Sums, lane: u32) -> Sum { return Sum(x.high[lane], x.low[lane]); }
+`
+
+/** Adds one sum of each invocation over the workgroup's rows or columns, in a fixed tree. All invocations must call. */
+export function declareReductions(tile: Tile): string {
+  return `
+var<workgroup> lanes: array<Sum, ${invocations(tile)}>;
+${reduction('addAcross', tile.across, 'ty * ACROSS + tx', 'tx', 1)}
+${reduction('addDown', tile.down, 'ty * ACROSS + tx', 'ty', tile.across)}
+`
+}
+
+function reduction(name: string, size: number, own: string, index: string, stride: number): string {
+  return `
+fn ${name}(x: Sum, tx: u32, ty: u32) -> Sum {
+  let own = ${own};
+  lanes[own] = x;
+  for (var half = ${size / 2}u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (${index} < half) { lanes[own] = sumAdd(lanes[own], lanes[own + half * ${stride}u]); }
+  }
+  workgroupBarrier();
+  let total = lanes[own - ${index} * ${stride}u];
+  workgroupBarrier();
+  return total;
+}`
+}

@@ -1,0 +1,177 @@
+// Checks: misuse rejects with clear errors, and the engine goes on working; buffers neither leak nor pile up.
+import { isFtError, type Emit, type Fault } from '@ft/core'
+import { createReferenceEngine } from '../../src/reference.ts'
+import { createWebgpuEngine } from '../../src/webgpu.ts'
+import { Buffers } from '../../src/webgpu/buffers.ts'
+import { openDevice } from '../../src/webgpu/device.ts'
+import { floats, integers } from '../support/cases.ts'
+import { assert, codeOf, sameBits } from './compare.ts'
+import { emits, engineOf, smallTile, type Check } from './suite.ts'
+
+const [a, b] = [floats([4, 6], 1), floats([6, 5], 2)]
+const [x, filter] = [floats([1, 5, 5, 3], 3), floats([3, 3, 3, 4], 4)]
+
+/** Options of wrong types, as callers without a type checker pass them. */
+const loose = (value: unknown): never => value as never
+
+async function refuses(
+  cases: readonly (readonly [name: string, code: string, run: () => Promise<unknown>])[],
+): Promise<void> {
+  const engine = await engineOf()
+  for (const [name, code, run] of cases) {
+    const got = await codeOf(run)
+    assert(got === code, () => `${name}: ${got}, not ${code}`)
+  }
+  assert((await engine.matmul(a, b)).output.shape.join() === '4,5', () => 'the engine does not go on')
+}
+
+const checks: Check[] = [
+  {
+    name: 'operands and options that do not fit are refused, by name',
+    async run() {
+      const e = await engineOf()
+      const int8 = integers([4, 6], 'int8', 1)
+      await refuses([
+        ['inner sizes', 'SHAPE_MISMATCH', () => e.matmul(a, floats([5, 5], 1))],
+        ['inner sizes, transposed', 'SHAPE_MISMATCH', () => e.matmul(a, b, { transposeA: true })],
+        ['batches', 'SHAPE_MISMATCH', () => e.matmul(floats([2, 4, 6], 1), floats([3, 6, 5], 1))],
+        ['a vector', 'SHAPE_MISMATCH', () => e.matmul(floats([6], 1), b)],
+        ['a shape with NaN', 'INVALID_ARGUMENT', () => e.matmul({ ...a, shape: [Number.NaN, 6] }, b)],
+        ['int8 for float32', 'INVALID_ARGUMENT', () => e.matmul(int8, b)],
+        ['float32 for int8', 'INVALID_ARGUMENT', () => e.matmulInt8(a, integers([6, 5], 'int8', 1))],
+        ['no tensor', 'INVALID_ARGUMENT', () => e.matmul(loose(null), b)],
+        ['no weights', 'INVALID_ARGUMENT', () => e.matmul(a, loose(undefined))],
+        ['bias', 'SHAPE_MISMATCH', () => e.matmul(a, b, { bias: floats([4], 1) })],
+        ['output', 'SHAPE_MISMATCH', () => e.matmul(a, b, { out: floats([5, 4], 1) })],
+        ['activation', 'INVALID_ARGUMENT', () => e.matmul(a, b, { activation: loose('tanh') })],
+        [
+          'GELU of integers',
+          'UNSUPPORTED',
+          () => e.matmulInt8(int8, integers([6, 5], 'int8', 1), { activation: 'gelu' }),
+        ],
+        ['kind of tile sums', 'INVALID_ARGUMENT', () => e.matmul(a, b, { emit: { tileSums: loose('three-sided') } })],
+        ['NaN as flag', 'INVALID_ARGUMENT', () => e.matmul(a, b, { emit: { rowSums: loose(Number.NaN) } })],
+        ['channels', 'SHAPE_MISMATCH', () => e.conv2d(floats([1, 5, 5, 4], 1), filter)],
+        ['stride 0', 'INVALID_ARGUMENT', () => e.conv2d(x, filter, { stride: [0, 1] })],
+        ['groups NaN', 'INVALID_ARGUMENT', () => e.conv2d(x, filter, { groups: Number.NaN })],
+        ['kind of weights', 'INVALID_ARGUMENT', () => e.prepare(b, { kind: loose('dense') })],
+        ['storage', 'INVALID_ARGUMENT', () => createWebgpuEngine({ storage: loose('bfloat16') })],
+        ['a tile of 3 columns', 'INVALID_ARGUMENT', () => createWebgpuEngine({ tile: { ...smallTile, columns: 3 } })],
+        ['a tile too large', 'INVALID_ARGUMENT', () => createWebgpuEngine({ tile: { ...smallTile, across: 128 } })],
+      ])
+    },
+  },
+  {
+    name: 'weights that were released, are for something else, or of another engine, and faults outside the product',
+    async run() {
+      const e = await engineOf({ tile: smallTile, instrumented: true })
+      const prepared = await e.prepare(b)
+      const strangers = [createReferenceEngine().prepareSync(b), await (await engineOf()).prepare(b)]
+      const fault = (site: Fault['site'], effect: Fault['effect']) => () =>
+        e.matmul(a, b, { faults: [{ site, effect }] })
+      const set = { kind: 'set', value: 0 } as const
+      await refuses([
+        ['for a convolution', 'INVALID_ARGUMENT', () => e.conv2d(x, prepared)],
+        ...strangers.map((w) => [`of ${w.build}`, 'INVALID_ARGUMENT', () => e.matmul(a, w)] as const),
+        ['row', 'INVALID_ARGUMENT', fault({ kind: 'operand', row: 4, step: 0 }, set)],
+        ['column', 'INVALID_ARGUMENT', fault({ kind: 'output', row: 0, column: Number.NaN }, set)],
+        ['bit', 'INVALID_ARGUMENT', fault({ kind: 'output', row: 0, column: 0 }, { kind: 'flip', bits: [32] })],
+        ['check sum', 'INVALID_ARGUMENT', fault({ kind: 'checksum', side: 'actual', index: 0 }, set)],
+      ])
+      prepared.release()
+      prepared.release()
+      assert((await codeOf(() => e.matmul(a, prepared))) === 'INVALID_ARGUMENT', () => 'released weights are taken')
+    },
+  },
+  {
+    name: 'after 2,000 products of changing shapes there are as many buffers as after the first hundred',
+    async run() {
+      const engine = await createWebgpuEngine({ tile: smallTile })
+      const operands = [1, 7, 16, 33].map((m) => [floats([m, 20], m), floats([20, 2 * m], m + 1)] as const)
+      const int8 = [integers([9, 20], 'int8', 1), integers([20, 5], 'int8', 2)] as const
+      const wanted: (Emit | undefined)[] = [undefined, emits.all, emits.rows]
+      const round = async (i: number): Promise<void> => {
+        const [left, right] = operands[i % 4] as (typeof operands)[number]
+        const emit = wanted[(i >> 2) % 3]
+        const o = emit === undefined ? {} : { emit }
+        if (i % 5 === 0) await engine.matmulInt8(...int8)
+        else if (i % 5 === 1) await engine.conv2d(x, filter)
+        else if (i % 5 === 2) {
+          const weights = await engine.prepare(right)
+          await engine.matmul(left, weights, o)
+          weights.release()
+        } else if (i % 50 === 3) await codeOf(() => engine.matmul(left, left))
+        else await engine.matmul(left, right, o)
+      }
+      for (let i = 0; i < 120; i++) await round(i)
+      const { live, bytes } = engine.buffers
+      for (let i = 120; i < 2_000; i++) await round(i)
+      assert(engine.buffers.live === live, () => `${engine.buffers.live} buffers, ${live} before`)
+      assert(engine.buffers.bytes === bytes, () => `${engine.buffers.bytes} bytes, ${bytes} before`)
+      await engine.dispose()
+      assert(engine.buffers.live === 0 && engine.buffers.bytes === 0, () => 'buffers outlive the engine')
+    },
+  },
+  {
+    name: 'disposing waits for products under way, and refuses those after it',
+    async run() {
+      const engine = await createWebgpuEngine({ tile: smallTile })
+      const weights = await engine.prepare(b)
+      const clean = (await engine.matmul(a, b)).output
+      const last = engine.matmul(a, weights)
+      await engine.dispose()
+      sameBits((await last).output, clean)
+      assert((await codeOf(() => engine.matmul(a, b))) === 'INVALID_ARGUMENT', () => 'a disposed engine computes')
+      assert((await codeOf(() => engine.prepare(b))) === 'INVALID_ARGUMENT', () => 'a disposed engine prepares')
+      await engine.dispose()
+    },
+  },
+  {
+    name: 'more than a buffer holds is refused before anything is allocated',
+    async run() {
+      const { device } = await openDevice()
+      const buffers = new Buffers(device)
+      const bytes = device.limits.maxStorageBufferBindingSize + 1
+      const storage = 0x80
+      const got = await codeOf(async () => buffers.take(bytes, storage, { where: 'matmul', what: 'the operands' }))
+      assert(got === 'UNSUPPORTED' && buffers.use.live === 0, () => `${got}, ${buffers.use.live} buffers`)
+    },
+  },
+  {
+    // The last check: it takes the device from every engine of the suite.
+    name: 'a lost device is a clear error, now and later, and another engine gets another device',
+    async run() {
+      const engine = await engineOf()
+      const weights = await engine.prepare(b)
+      const clean = (await engine.matmul(a, b)).output
+      const { device } = await openDevice()
+      const under = engine.matmul(a, weights)
+      device.destroy()
+      const errors: unknown[] = []
+      for (const run of [
+        () => under,
+        () => engine.matmul(a, b),
+        () => engine.prepare(b),
+        () => engine.matmul(a, weights),
+      ])
+        await run().then(
+          () => errors.push(undefined),
+          (error: unknown) => errors.push(error),
+        )
+      // The product under way may have been done; those after it are refused.
+      for (const [i, error] of errors.entries())
+        assert(
+          isFtError(error, 'ENGINE_UNAVAILABLE') || (i === 0 && error === undefined),
+          () => `${i}: ${String(error)}`,
+        )
+      assert(String(errors[1]).includes('lost'), () => String(errors[1]))
+      weights.release()
+      await engine.dispose()
+      const another = await createWebgpuEngine({ tile: smallTile })
+      sameBits((await another.matmul(a, b)).output, clean)
+      await another.dispose()
+    },
+  },
+]
+
+export default checks
