@@ -1,5 +1,4 @@
 // The two arithmetics of a product: T is f32 (a step is one float32) or i32 (a step is a pair of int16 values).
-import { relaxedColumns, relaxedRows, strictColumns, strictRows } from './fields'
 
 /** c + x * b: fused where SIMD is relaxed, rounded twice where it is strict. */
 // @ts-ignore: decorator
@@ -17,19 +16,6 @@ export function madd<T>(x: v128, b: v128, c: v128): v128 {
 export function add<T>(a: v128, b: v128): v128 {
   if (isFloat<T>()) return f32x4.add(a, b)
   return i32x4.add(a, b)
-}
-
-/** Rows and columns of a register tile. */
-// @ts-ignore: decorator
-@inline
-export function tileRows<T>(): i32 {
-  return isFloat<T>() && ASC_FEATURE_RELAXED_SIMD ? relaxedRows : strictRows
-}
-
-// @ts-ignore: decorator
-@inline
-export function tileColumns<T>(): i32 {
-  return isFloat<T>() && ASC_FEATURE_RELAXED_SIMD ? relaxedColumns : strictColumns
 }
 
 /** log2 of the bytes of a check sum: float64 for float products, int32 (wrapping) for integers. */

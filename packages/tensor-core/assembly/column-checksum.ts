@@ -1,6 +1,6 @@
 // The predicted side of column checks: (e^T A) B, from the column sums of A, read once more from packed weights.
-import { high, low, sumShift, tileColumns } from './arithmetic'
-import { blockSteps } from './fields'
+import { high, low, sumShift } from './arithmetic'
+import { blockSteps, panelColumns } from './fields'
 import { panelAddress } from './pack-weights'
 
 /** Columns of panels [panel0, panel1): `sums` is [k] (and zeros up to whole steps), `to` is [panels * columns]. */
@@ -14,14 +14,14 @@ export function expectColumns<T>(
   panel1: i32,
 ): void {
   for (let panel = panel0; panel < panel1; panel++) {
-    const out = to + (<usize>(panel * tileColumns<T>()) << sumShift<T>())
-    memory.fill(out, 0, <usize>tileColumns<T>() << sumShift<T>())
+    const out = to + (<usize>(panel * panelColumns) << sumShift<T>())
+    memory.fill(out, 0, <usize>panelColumns << sumShift<T>())
     for (let block = 0; block < steps; block += blockSteps) {
       const own = min(blockSteps, steps - block)
       const from = panelAddress<T>(b, panels, steps, panel, block)
       const own8 = sums + (<usize>block << 3)
       if (isFloat<T>())
-        for (let j: usize = 0; j < <usize>tileColumns<T>(); j += 8) addFloats<T>(out + (j << 3), from + (j << 2), own8, own)
+        for (let j: usize = 0; j < <usize>panelColumns; j += 8) addFloats<T>(out + (j << 3), from + (j << 2), own8, own)
       else addPairs<T>(out, from, own8, own)
     }
   }
@@ -44,7 +44,7 @@ function addFloats<T>(out: usize, from: usize, sums: usize, steps: i32): void {
     s1 = f64x2.add(s1, f64x2.mul(x, high(p)))
     s2 = f64x2.add(s2, f64x2.mul(x, low(q)))
     s3 = f64x2.add(s3, f64x2.mul(x, high(q)))
-    from += tileColumns<T>() << 2
+    from += panelColumns << 2
   }
   v128.store(out, s0)
   v128.store(out, s1, 16)
@@ -58,13 +58,13 @@ function addPairs<T>(out: usize, from: usize, sums: usize, steps: i32): void {
   for (let s = 0; s < steps; s++) {
     const first = load<i32>(sums)
     const second = load<i32>(sums, 4)
-    for (let j = 0; j < tileColumns<T>(); j++) {
+    for (let j = 0; j < panelColumns; j++) {
       const at = out + (j << 2)
       const b0: i32 = load<i16>(from + (j << 2))
       const b1: i32 = load<i16>(from + (j << 2) + 2)
       store<i32>(at, load<i32>(at) + first * b0 + second * b1)
     }
     sums += 8
-    from += tileColumns<T>() << 2
+    from += panelColumns << 2
   }
 }

@@ -1,7 +1,7 @@
 // Faults inside the kernel, in the instrumented build only: single values struck where the descriptor's events say.
 // The product's other bits stay as they are: a stopped accumulation goes on with the same additions.
-import { tileColumns } from './arithmetic'
 import {
+  aInt8,
   effectAdd,
   effectAnd,
   effectCarry,
@@ -10,7 +10,6 @@ import {
   effectOr,
   effectSet,
   effectXor,
-  aInt8,
   eventBytes,
   eventColumn,
   eventEffect,
@@ -21,6 +20,7 @@ import {
   fieldAKind,
   fieldEventCount,
   fieldEvents,
+  panelColumns,
   rowStride,
   scratchTiles,
   siteAccumulator,
@@ -72,14 +72,14 @@ export function strikeAccumulators<T>(
     if (!rowIsHit<T>(d, row, panel, step, steps)) continue
     const from = a + <usize>(row - row0) * rowStride
     const tile = scratch + scratchTiles
-    memory.fill(tile, 0, tileColumns<T>() << 2)
+    memory.fill(tile, 0, panelColumns << 2)
     for (let s = 0; s < steps; s++) {
-      memory.copy(tile + 256, tile, tileColumns<T>() << 2)
-      resumePanel<T>(from + (<usize>s << 2), b + (<usize>(s * tileColumns<T>()) << 2), 1, tile, 64, 1)
+      memory.copy(tile + 256, tile, panelColumns << 2)
+      resumePanel<T>(from + (<usize>s << 2), b + (<usize>(s * panelColumns) << 2), 1, tile, 64, 1)
       strikeStep<T>(d, tile, from, b, row, panel, step, s)
     }
     const to = c + <usize>(row - row0) * stride
-    for (let j = 0; j < tileColumns<T>(); j++) {
+    for (let j = 0; j < panelColumns; j++) {
       const at = <usize>j << 2
       if (isFloat<T>()) store<f32>(to + at, before ? load<f32>(before + (<usize>(row - row0) << 6) + at) + load<f32>(tile + at) : load<f32>(tile + at))
       else store<i32>(to + at, before ? load<i32>(before + (<usize>(row - row0) << 6) + at) + load<i32>(tile + at) : load<i32>(tile + at))
@@ -108,20 +108,20 @@ function strikeStep<T>(d: usize, tile: usize, a: usize, b: usize, row: i32, pane
     if (load<i32>(event, eventSite) != siteAccumulator || !within<T>(event, row, 1, panel)) continue
     const element = load<i32>(event, eventStep)
     if (element / elementsPerStep<T>() != step + s) continue
-    const column = <usize>(load<i32>(event, eventColumn) - panel * tileColumns<T>()) << 2
+    const column = <usize>(load<i32>(event, eventColumn) - panel * panelColumns) << 2
     const effect = load<i32>(event, eventEffect)
     if (effect != effectDropTerm && effect != effectDoubleTerm) strike<T>(event, tile + column)
     else if (isFloat<T>()) {
       if (effect == effectDropTerm) store<f32>(tile + column, load<f32>(tile + 256 + column))
       else {
-        memory.copy(tile + 512, tile, tileColumns<T>() << 2)
-        resumePanel<T>(a + (<usize>s << 2), b + (<usize>(s * tileColumns<T>()) << 2), 1, tile + 512, 64, 1)
+        memory.copy(tile + 512, tile, panelColumns << 2)
+        resumePanel<T>(a + (<usize>s << 2), b + (<usize>(s * panelColumns) << 2), 1, tile + 512, 64, 1)
         store<f32>(tile + column, load<f32>(tile + 512 + column))
       }
     } else {
       const half = <usize>(element & 1) << 1
       const x: i32 = load<i16>(a + (<usize>s << 2) + half)
-      const y: i32 = load<i16>(b + (<usize>(s * tileColumns<T>()) << 2) + column + half)
+      const y: i32 = load<i16>(b + (<usize>(s * panelColumns) << 2) + column + half)
       store<i32>(tile + column, load<i32>(tile + column) + (effect == effectDropTerm ? -x * y : x * y))
     }
   }
@@ -131,13 +131,13 @@ function strikeStep<T>(d: usize, tile: usize, a: usize, b: usize, row: i32, pane
 @inline
 function within<T>(event: usize, row0: i32, rows: i32, panel: i32): bool {
   const row = load<i32>(event, eventRow)
-  return row >= row0 && row < row0 + rows && load<i32>(event, eventColumn) / tileColumns<T>() == panel
+  return row >= row0 && row < row0 + rows && load<i32>(event, eventColumn) / panelColumns == panel
 }
 
 // @ts-ignore: decorator
 @inline
 function elementAddress<T>(event: usize, c: usize, stride: usize, row0: i32, panel: i32): usize {
-  const column = load<i32>(event, eventColumn) - panel * tileColumns<T>()
+  const column = load<i32>(event, eventColumn) - panel * panelColumns
   return c + <usize>(load<i32>(event, eventRow) - row0) * stride + (<usize>column << 2)
 }
 

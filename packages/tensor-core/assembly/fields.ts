@@ -7,19 +7,21 @@ export const blockSteps = 256
 export const rowStride = blockSteps * 4 + 64
 /** Most rows of a packed block of A: a multiple of every tile's rows. */
 export const blockRows = 132
-/** Columns whose row sums are added up together: a multiple of every tile's columns. */
+/** Columns whose row sums are added up together: whole panels. */
 export const stripColumns = 128
 
-/** Register tiles: strict SIMD and integers; relaxed SIMD, whose fused operation needs no register for the product. */
-export const strictRows = 2
-export const strictColumns = 16
-export const relaxedRows = 6
-export const relaxedColumns = 8
+/** Columns of a panel of B: what every step of k holds side by side. */
+export const panelColumns = 16
+/**
+ * Rows that tile sums speak of, with a panel's columns: three register tiles of 2x16 in strict SIMD and of integers, two
+ * of 6x8 in relaxed SIMD, whose fused operation needs no register for the product.
+ */
+export const tileRows = 6
 
 /** Scratch of a thread: packed rows of A, folds of its tiles, a strip of C for the last columns, tiles of C. */
 export const scratchFolds = blockRows * rowStride
-export const scratchStrip = scratchFolds + (blockRows / strictRows) * rowStride
-export const scratchTiles = scratchStrip + blockRows * strictColumns * 4
+export const scratchStrip = scratchFolds + (blockRows / tileRows) * rowStride
+export const scratchTiles = scratchStrip + blockRows * panelColumns * 4
 export const scratchSaved = scratchTiles + 3 * 256
 export const scratchBytes = scratchSaved + blockRows * 64
 

@@ -1,6 +1,6 @@
 // What follows the last block of k, strip by strip of columns while C is in cache: check sums over C, then bias and
 // activation, then sums for the next layer.
-import { add, addElementTo, addVectorTo, high, low, sumIntegers, sumShift, tileColumns, tileRows } from './arithmetic'
+import { add, addElementTo, addVectorTo, high, low, sumIntegers, sumShift } from './arithmetic'
 import {
   addBias,
   applyGelu,
@@ -21,7 +21,9 @@ import {
   fieldPanels,
   fieldRowActual,
   fieldTileActual,
+  panelColumns,
   stripColumns,
+  tileRows,
 } from './fields'
 import { gelu } from './gelu'
 
@@ -70,7 +72,7 @@ export function finishStrip<T>(d: usize, c: usize, stride: usize, block: i32, ro
 // @ts-ignore: decorator
 @inline
 function columnOffset<T>(d: usize, index: i32, j0: i32): usize {
-  return (<usize>index * load<u32>(d, fieldPanels) * tileColumns<T>() + <usize>j0) << sumShift<T>()
+  return (<usize>index * load<u32>(d, fieldPanels) * panelColumns + <usize>j0) << sumShift<T>()
 }
 
 function storeRowSums<T>(to: usize, c: usize, stride: usize, rows: i32, columns: i32): void {
@@ -146,12 +148,12 @@ function sumWords(c: usize, columns: i32): i32 {
 
 function storeTileSums<T>(d: usize, c: usize, stride: usize, row0: i32, rows: i32, j0: i32, columns: i32): void {
   const across = load<i32>(d, fieldPanels)
-  for (let row = 0; row < rows; row += tileRows<T>()) {
-    const own = min(tileRows<T>(), rows - row)
-    const first = ((row0 + row) / tileRows<T>()) * across + j0 / tileColumns<T>()
+  for (let row = 0; row < rows; row += tileRows) {
+    const own = min(tileRows, rows - row)
+    const first = ((row0 + row) / tileRows) * across + j0 / panelColumns
     let to = <usize>load<u32>(d, fieldTileActual) + (<usize>first << sumShift<T>())
-    for (let j = 0; j < columns; j += tileColumns<T>()) {
-      storeTileSum<T>(to, c + <usize>row * stride + (j << 2), stride, own, min(tileColumns<T>(), columns - j))
+    for (let j = 0; j < columns; j += panelColumns) {
+      storeTileSum<T>(to, c + <usize>row * stride + (j << 2), stride, own, min(panelColumns, columns - j))
       to += 1 << sumShift<T>()
     }
   }
@@ -160,7 +162,7 @@ function storeTileSums<T>(d: usize, c: usize, stride: usize, row0: i32, rows: i3
 // @ts-ignore: decorator
 @inline
 function storeTileSum<T>(to: usize, c: usize, stride: usize, rows: i32, columns: i32): void {
-  if (columns < tileColumns<T>()) {
+  if (columns < panelColumns) {
     storeSum<T>(to, c, columns)
     for (let r = 1; r < rows; r++)
       for (let j = 0; j < columns; j++) addElementTo<T>(to, c + <usize>r * stride + (j << 2))
@@ -170,7 +172,7 @@ function storeTileSum<T>(to: usize, c: usize, stride: usize, rows: i32, columns:
     let s0 = f64x2.splat(0)
     let s1 = s0
     for (let r = 0; r < rows; r++, c += stride) {
-      const x = tileColumns<T>() == 16 ? addFour(c) : f32x4.add(v128.load(c), v128.load(c, 16))
+      const x = addFour(c)
       s0 = f64x2.add(s0, low(x))
       s1 = f64x2.add(s1, high(x))
     }
@@ -180,7 +182,7 @@ function storeTileSum<T>(to: usize, c: usize, stride: usize, rows: i32, columns:
   }
   let lanes = i32x4.splat(0)
   for (let r = 0; r < rows; r++, c += stride)
-    for (let j = 0; j < tileColumns<T>(); j += 4) lanes = add<T>(lanes, v128.load(c + (j << 2)))
+    for (let j = 0; j < panelColumns; j += 4) lanes = add<T>(lanes, v128.load(c + (j << 2)))
   store<i32>(to, sumIntegers(lanes))
 }
 

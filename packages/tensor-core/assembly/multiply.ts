@@ -1,6 +1,5 @@
 // The product: blocks of rows of A and of k are packed once and multiplied with every panel of B; what checks need is
 // taken on the way. `T` is f32, or i32 for int8 operands.
-import { tileColumns } from './arithmetic'
 import {
   blockSteps,
   emitColumnOfA,
@@ -19,6 +18,7 @@ import {
   fieldScratch,
   fieldSteps,
   fieldThreads,
+  panelColumns,
   rowStride,
   scratchBytes,
   scratchFolds,
@@ -34,7 +34,7 @@ import { panelAddress } from './pack-weights'
 import { rowPass } from './row-pass'
 import { checkTiles, foldRows } from './tile-check'
 import { narrowColumns, narrowPanel } from './narrow'
-import { pairedRows, panel, panelPair } from './tile'
+import { panel } from './tile'
 
 /** Rows that are packed and summed in one go. */
 const rowsAtOnce = 8
@@ -77,18 +77,15 @@ export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: 
     if (instrumented()) strikeOperands<T>(d, scratch, row0, row1, step, own)
     if (flags & emitTwoSided) foldRows<T>(scratch, rows, own, scratch + scratchFolds)
     const last = step + own == steps
-    const panelsPerStrip = stripColumns / tileColumns<T>()
+    const panelsPerStrip = stripColumns / panelColumns
     for (let p = panel0; p < panel1; p += panelsPerStrip) {
       const end = min(p + panelsPerStrip, panel1)
-      for (let q = p; q < end; q++) {
-        if (rows <= pairedRows<T>() && isPair<T>(d, q, end)) multiplyPair<T>(d, scratch, row0, rows, q++, step, own, steps)
-        else multiplyPanel<T>(d, scratch, row0, rows, q, step, own, steps)
-      }
+      for (let q = p; q < end; q++) multiplyPanel<T>(d, scratch, row0, rows, q, step, own, steps)
       if (last && needsFinish(flags)) {
-        const j0 = p * tileColumns<T>()
+        const j0 = p * panelColumns
         const stride: usize = load<u32>(d, fieldCStride)
         const c = <usize>load<u32>(d, fieldC) + <usize>row0 * stride + (<usize>j0 << 2)
-        finishStrip<T>(d, c, stride, block, row0, rows, j0, min(end * tileColumns<T>(), load<i32>(d, fieldN)))
+        finishStrip<T>(d, c, stride, block, row0, rows, j0, min(end * panelColumns, load<i32>(d, fieldN)))
       }
     }
   }
@@ -99,13 +96,13 @@ export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: 
 function multiplyPanel<T>(d: usize, scratch: usize, row0: i32, rows: i32, p: i32, step: i32, own: i32, steps: i32): void {
   const flags = load<i32>(d, fieldFlags)
   const b = panelAddress<T>(load<u32>(d, fieldB), load<i32>(d, fieldPanels), steps, p, step)
-  const valid = load<i32>(d, fieldN) - p * tileColumns<T>()
+  const valid = load<i32>(d, fieldN) - p * panelColumns
   // The last panel may have columns that C has not: its tiles are computed in a strip, and copied when they are done.
-  const edge = valid < tileColumns<T>()
+  const edge = valid < panelColumns
   const toStride: usize = load<u32>(d, fieldCStride)
-  const to = <usize>load<u32>(d, fieldC) + <usize>row0 * toStride + (<usize>(p * tileColumns<T>()) << 2)
+  const to = <usize>load<u32>(d, fieldC) + <usize>row0 * toStride + (<usize>(p * panelColumns) << 2)
   const c = edge ? scratch + scratchStrip : to
-  const stride: usize = edge ? <usize>tileColumns<T>() << 2 : toStride
+  const stride: usize = edge ? <usize>panelColumns << 2 : toStride
 
   if (instrumented() && load<i32>(d, fieldEventCount) > 0) {
     const before = step > 0 ? savePanel<T>(scratch, c, stride, rows) : 0
@@ -118,27 +115,6 @@ function multiplyPanel<T>(d: usize, scratch: usize, row0: i32, rows: i32, p: i32
   if (edge && step + own == steps) copyColumns(to, toStride, c, stride, rows, valid)
 }
 
-/** Whether this panel and the next are whole, and no fault is to strike inside them. */
-// @ts-ignore: decorator
-@inline
-function isPair<T>(d: usize, p: i32, end: i32): bool {
-  if (instrumented() && load<i32>(d, fieldEventCount) > 0) return false
-  return p + 1 < end && (p + 2) * tileColumns<T>() <= load<i32>(d, fieldN)
-}
-
-// @ts-ignore: decorator
-@inline
-function multiplyPair<T>(d: usize, scratch: usize, row0: i32, rows: i32, p: i32, step: i32, own: i32, steps: i32): void {
-  const b = panelAddress<T>(load<u32>(d, fieldB), load<i32>(d, fieldPanels), steps, p, step)
-  const stride: usize = load<u32>(d, fieldCStride)
-  const c = <usize>load<u32>(d, fieldC) + <usize>row0 * stride + (<usize>(p * tileColumns<T>()) << 2)
-  panelPair<T>(scratch, b, own, c, stride, rows, step > 0)
-  if (!(load<i32>(d, fieldFlags) & (emitOneSided | emitTwoSided | emitReplica))) return
-  const next = b + (<usize>(own * tileColumns<T>()) << 2)
-  checkTiles<T>(d, scratch, scratch + scratchFolds, b, row0, rows, p, step, own)
-  checkTiles<T>(d, scratch, scratch + scratchFolds, next, row0, rows, p + 1, step, own)
-}
-
 // @ts-ignore: decorator
 @inline
 function anyPanel<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32, accumulate: bool, valid: i32): void {
@@ -149,7 +125,7 @@ function anyPanel<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, ro
 /** Copies a panel of C, 64 bytes from row to row, and returns where. */
 function savePanel<T>(scratch: usize, c: usize, stride: usize, rows: i32): usize {
   const to = scratch + scratchSaved
-  for (let row: usize = 0; row < <usize>rows; row++) memory.copy(to + (row << 6), c + row * stride, tileColumns<T>() << 2)
+  for (let row: usize = 0; row < <usize>rows; row++) memory.copy(to + (row << 6), c + row * stride, panelColumns << 2)
   return to
 }
 

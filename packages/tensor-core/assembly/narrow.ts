@@ -1,7 +1,7 @@
 // A panel with few columns: rows of A take the lanes instead, so that no lane works for nothing. The same additions in
 // the same order for every element as in wide tiles.
-import { add, madd, tileColumns } from './arithmetic'
-import { rowStride } from './fields'
+import { add, madd } from './arithmetic'
+import { panelColumns, rowStride } from './fields'
 
 /** Most columns for which this is faster than a wide tile. */
 export const narrowColumns = 4
@@ -46,7 +46,7 @@ function eightRows<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, r
     const q01 = v128.shuffle<i32>(q0, q1, 0, 4, 1, 5)
     const q23 = v128.shuffle<i32>(q2, q3, 0, 4, 1, 5)
     const b0 = v128.load32_splat(b)
-    const b1 = v128.load32_splat(b, tileColumns<T>() * 4)
+    const b1 = v128.load32_splat(b, panelColumns * 4)
     x = madd<T>(v128.shuffle<i64>(p01, p23, 0, 2), b0, x)
     y = madd<T>(v128.shuffle<i64>(q01, q23, 0, 2), b0, y)
     x = madd<T>(v128.shuffle<i64>(p01, p23, 1, 3), b1, x)
@@ -55,19 +55,19 @@ function eightRows<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, r
     const r23 = v128.shuffle<i32>(p2, p3, 2, 6, 3, 7)
     const s01 = v128.shuffle<i32>(q0, q1, 2, 6, 3, 7)
     const s23 = v128.shuffle<i32>(q2, q3, 2, 6, 3, 7)
-    const b2 = v128.load32_splat(b, tileColumns<T>() * 8)
-    const b3 = v128.load32_splat(b, tileColumns<T>() * 12)
+    const b2 = v128.load32_splat(b, panelColumns * 8)
+    const b3 = v128.load32_splat(b, panelColumns * 12)
     x = madd<T>(v128.shuffle<i64>(r01, r23, 0, 2), b2, x)
     y = madd<T>(v128.shuffle<i64>(s01, s23, 0, 2), b2, y)
     x = madd<T>(v128.shuffle<i64>(r01, r23, 1, 3), b3, x)
     y = madd<T>(v128.shuffle<i64>(s01, s23, 1, 3), b3, y)
-    b += tileColumns<T>() * 16
+    b += panelColumns * 16
   }
   for (; a < end; a += 4) {
     const bs = v128.load32_splat(b)
     x = madd<T>(column(a), bs, x)
     y = madd<T>(column(a + 4 * rowStride), bs, y)
-    b += tileColumns<T>() * 4
+    b += panelColumns * 4
   }
   finishFour<T>(x, c, stride, rows, accumulate)
   finishFour<T>(y, c + 4 * stride, stride, rows - 4, accumulate)

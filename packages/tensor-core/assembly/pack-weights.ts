@@ -1,7 +1,6 @@
-// Weights in the kernels' layout: blocks of k, in each of them panels of `tileColumns` columns, in each of them the
+// Weights in the kernels' layout: blocks of k, in each of them panels of `panelColumns` columns, in each of them the
 // steps one after the other. Missing columns are zeros. Products with few rows read it once from end to end.
-import { tileColumns } from './arithmetic'
-import { blockSteps } from './fields'
+import { blockSteps, panelColumns } from './fields'
 
 /** Elements along k in a step. */
 // @ts-ignore: decorator
@@ -15,7 +14,7 @@ export function elementsPerStep<T>(): i32 {
 @inline
 export function panelAddress<T>(b: usize, panels: i32, steps: i32, panel: i32, block: i32): usize {
   const own = min(blockSteps, steps - block)
-  return b + (((<usize>block * panels + <usize>panel * own) * tileColumns<T>()) << 2)
+  return b + (((<usize>block * panels + <usize>panel * own) * panelColumns) << 2)
 }
 
 /** Packs panels [panel0, panel1) of row-major weights [k, n], `stride` bytes from row to row; no columns make one panel. */
@@ -28,7 +27,7 @@ export function packWeights<T>(
   panel0: i32,
   panel1: i32,
 ): void {
-  const columns = tileColumns<T>()
+  const columns = panelColumns
   const panels = max(1, (n + columns - 1) / columns)
   const steps = (k + elementsPerStep<T>() - 1) / elementsPerStep<T>()
   for (let block = 0; block < steps; block += blockSteps) {
@@ -109,7 +108,7 @@ export function foldPanels<T>(
   panel0: i32,
   panel1: i32,
 ): void {
-  const columns = tileColumns<T>()
+  const columns = panelColumns
   for (let panel = panel0; panel < panel1; panel++) {
     const out = to + <usize>panel * foldStride
     for (let block = 0; block < steps; block += blockSteps) {
@@ -126,13 +125,13 @@ export function foldPanels<T>(
 function foldStep<T>(to: usize, from: usize): void {
   if (isFloat<T>()) {
     let sum: f64 = 0
-    for (let j = 0; j < tileColumns<T>(); j++) sum += <f64>load<f32>(from + (j << 2))
+    for (let j = 0; j < panelColumns; j++) sum += <f64>load<f32>(from + (j << 2))
     store<f32>(to, <f32>sum)
     return
   }
   let first = 0
   let second = 0
-  for (let j = 0; j < tileColumns<T>(); j++) {
+  for (let j = 0; j < panelColumns; j++) {
     first += <i32>load<i16>(from + (j << 2))
     second += <i32>load<i16>(from + (j << 2) + 2)
   }

@@ -2,7 +2,7 @@
 // product by product. Loops of their own that read the operands again, so that the micro-kernel stays as it is and the
 // compiler cannot share its products. Within a block of k sums are kept in lanes of type T; across blocks of float
 // products in float64.
-import { add, madd, sumIntegers, sumLanes, sumShift, tileColumns, tileRows } from './arithmetic'
+import { add, madd, sumIntegers, sumLanes, sumShift } from './arithmetic'
 import {
   emitOneSided,
   emitReplica,
@@ -13,13 +13,15 @@ import {
   fieldPanels,
   fieldReplicaExpected,
   fieldTileExpected,
+  panelColumns,
   rowStride,
+  tileRows,
 } from './fields'
 
 /** Folds the rows of each tile of a packed block of A, for two-sided checks. */
 export function foldRows<T>(a: usize, rows: i32, steps: i32, to: usize): void {
-  for (let row = 0; row < rows; row += tileRows<T>()) {
-    const own = min(tileRows<T>(), rows - row)
+  for (let row = 0; row < rows; row += tileRows) {
+    const own = min(tileRows, rows - row)
     for (let s: usize = 0; s < <usize>steps << 2; s += 16) {
       let sum = v128.load(a + s)
       for (let r = 1; r < own; r++) {
@@ -28,7 +30,7 @@ export function foldRows<T>(a: usize, rows: i32, steps: i32, to: usize): void {
       }
       v128.store(to + s, sum)
     }
-    a += <usize>tileRows<T>() * rowStride
+    a += <usize>tileRows * rowStride
     to += rowStride
   }
 }
@@ -48,25 +50,24 @@ export function checkTiles<T>(
   const flags = load<i32>(d, fieldFlags)
   const foldB = <usize>load<u32>(d, fieldFolds) + <usize>panel * load<u32>(d, fieldFoldStride) + (<usize>step << 2)
   const across: usize = load<u32>(d, fieldPanels)
-  const tile = (<usize>(row0 / tileRows<T>()) * across + panel) << sumShift<T>()
+  const tile = (<usize>(row0 / tileRows) * across + panel) << sumShift<T>()
   const next = across << sumShift<T>()
   const expected = <usize>load<u32>(d, fieldTileExpected) + tile
   const first = step == 0
   if (flags & emitOneSided)
-    for (let row = 0, to = expected; row < rows; row += tileRows<T>(), to += next)
-      addLanes<T>(to, oneSided<T>(a + <usize>row * rowStride, foldB, min(tileRows<T>(), rows - row), steps), first)
+    for (let row = 0, to = expected; row < rows; row += tileRows, to += next)
+      addLanes<T>(to, oneSided<T>(a + <usize>row * rowStride, foldB, min(tileRows, rows - row), steps), first)
   if (flags & emitTwoSided)
-    for (let row = 0, to = expected; row < rows; row += tileRows<T>(), to += next) {
+    for (let row = 0, to = expected; row < rows; row += tileRows, to += next) {
       addLanes<T>(to, twoSided<T>(folds, foldB, steps), first)
       folds += rowStride
     }
   if (flags & emitReplica) {
     let to = <usize>load<u32>(d, fieldReplicaExpected) + tile
-    for (let row = 0; row < rows; row += tileRows<T>(), to += next) {
+    for (let row = 0; row < rows; row += tileRows, to += next) {
       const from = a + <usize>row * rowStride
-      const own = min(tileRows<T>(), rows - row)
-      const sum = tileColumns<T>() == 16 ? replicaStrict<T>(from, b, own, steps) : replicaRelaxed<T>(from, b, own, steps)
-      addLanes<T>(to, sum, first)
+      const own = min(tileRows, rows - row)
+      addLanes<T>(to, replica<T>(from, b, own, steps), first)
     }
   }
 }
@@ -89,29 +90,28 @@ function oneSided<T>(a: usize, fold: usize, rows: i32, steps: i32): v128 {
   let z0 = x0
   let z1 = x0
   const end = fold + (<usize>steps << 2)
-  if (tileRows<T>() == 6)
-    for (; rows >= 3; rows -= 3, a += 3 * rowStride) {
-      let p = a
-      let f = fold
-      for (; f + 32 <= end; f += 32) {
-        const f0 = v128.load(f)
-        const f1 = v128.load(f, 16)
-        x0 = madd<T>(v128.load(p), f0, x0)
-        x1 = madd<T>(v128.load(p, 16), f1, x1)
-        y0 = madd<T>(v128.load(p, rowStride), f0, y0)
-        y1 = madd<T>(v128.load(p, rowStride + 16), f1, y1)
-        z0 = madd<T>(v128.load(p, 2 * rowStride), f0, z0)
-        z1 = madd<T>(v128.load(p, 2 * rowStride + 16), f1, z1)
-        p += 32
-      }
-      for (; f < end; f += 16) {
-        const f0 = v128.load(f)
-        x0 = madd<T>(v128.load(p), f0, x0)
-        y0 = madd<T>(v128.load(p, rowStride), f0, y0)
-        z0 = madd<T>(v128.load(p, 2 * rowStride), f0, z0)
-        p += 16
-      }
+  for (; rows >= 3; rows -= 3, a += 3 * rowStride) {
+    let p = a
+    let f = fold
+    for (; f + 32 <= end; f += 32) {
+      const f0 = v128.load(f)
+      const f1 = v128.load(f, 16)
+      x0 = madd<T>(v128.load(p), f0, x0)
+      x1 = madd<T>(v128.load(p, 16), f1, x1)
+      y0 = madd<T>(v128.load(p, rowStride), f0, y0)
+      y1 = madd<T>(v128.load(p, rowStride + 16), f1, y1)
+      z0 = madd<T>(v128.load(p, 2 * rowStride), f0, z0)
+      z1 = madd<T>(v128.load(p, 2 * rowStride + 16), f1, z1)
+      p += 32
     }
+    for (; f < end; f += 16) {
+      const f0 = v128.load(f)
+      x0 = madd<T>(v128.load(p), f0, x0)
+      y0 = madd<T>(v128.load(p, rowStride), f0, y0)
+      z0 = madd<T>(v128.load(p, 2 * rowStride), f0, z0)
+      p += 16
+    }
+  }
   for (; rows >= 2; rows -= 2, a += 2 * rowStride) {
     let p = a
     let f = fold
@@ -163,64 +163,37 @@ function twoSided<T>(a: usize, b: usize, steps: i32): v128 {
   return add<T>(add<T>(s0, s1), add<T>(s2, s3))
 }
 
-/** Every product of the tile again, into one accumulator per vector of columns. */
+/** Every product of the tile again, two rows at a time, into one accumulator per vector of columns. */
 // @ts-ignore: decorator
 @inline
-function replicaStrict<T>(a: usize, b: usize, rows: i32, steps: i32): v128 {
+function replica<T>(a: usize, b: usize, rows: i32, steps: i32): v128 {
   let p = i32x4.splat(0)
-  let q = i32x4.splat(0)
-  let r = i32x4.splat(0)
-  let s = i32x4.splat(0)
-  const two = rows > 1
-  for (let i = 0; i < steps; i++) {
-    const x = v128.load32_splat(a)
-    p = madd<T>(x, v128.load(b), p)
-    q = madd<T>(x, v128.load(b, 16), q)
-    r = madd<T>(x, v128.load(b, 32), r)
-    s = madd<T>(x, v128.load(b, 48), s)
-    if (two) {
-      const y = v128.load32_splat(a, rowStride)
-      p = madd<T>(y, v128.load(b), p)
-      q = madd<T>(y, v128.load(b, 16), q)
-      r = madd<T>(y, v128.load(b, 32), r)
-      s = madd<T>(y, v128.load(b, 48), s)
+  let q = p
+  let r = p
+  let s = p
+  for (; rows >= 2; rows -= 2, a += 2 * rowStride) {
+    let at = a
+    let from = b
+    for (let i = 0; i < steps; i++) {
+      const x = v128.load32_splat(at)
+      const y = v128.load32_splat(at, rowStride)
+      p = madd<T>(y, v128.load(from), madd<T>(x, v128.load(from), p))
+      q = madd<T>(y, v128.load(from, 16), madd<T>(x, v128.load(from, 16), q))
+      r = madd<T>(y, v128.load(from, 32), madd<T>(x, v128.load(from, 32), r))
+      s = madd<T>(y, v128.load(from, 48), madd<T>(x, v128.load(from, 48), s))
+      at += 4
+      from += 64
     }
-    a += 4
-    b += 64
   }
+  if (rows > 0)
+    for (let i = 0; i < steps; i++) {
+      const x = v128.load32_splat(a)
+      p = madd<T>(x, v128.load(b), p)
+      q = madd<T>(x, v128.load(b, 16), q)
+      r = madd<T>(x, v128.load(b, 32), r)
+      s = madd<T>(x, v128.load(b, 48), s)
+      a += 4
+      b += 64
+    }
   return add<T>(add<T>(p, q), add<T>(r, s))
 }
-
-/** The same for tiles of two vectors of columns: three rows at a time, one accumulator each. */
-// @ts-ignore: decorator
-@inline
-function replicaRelaxed<T>(a: usize, b: usize, rows: i32, steps: i32): v128 {
-  let p = i32x4.splat(0)
-  let q = i32x4.splat(0)
-  let r = i32x4.splat(0)
-  for (; rows >= 3; rows -= 3, a += 3 * rowStride) {
-    let from = b
-    for (let s: usize = 0; s < <usize>steps << 2; s += 4) {
-      const u = v128.load(from)
-      const v = v128.load(from, 16)
-      const x = v128.load32_splat(a + s)
-      p = madd<T>(x, v, madd<T>(x, u, p))
-      const y = v128.load32_splat(a + s, rowStride)
-      q = madd<T>(y, v, madd<T>(y, u, q))
-      const z = v128.load32_splat(a + s, 2 * rowStride)
-      r = madd<T>(z, v, madd<T>(z, u, r))
-      from += 32
-    }
-  }
-  for (; rows > 0; rows--, a += rowStride) {
-    let from = b
-    for (let s: usize = 0; s < <usize>steps << 2; s += 4) {
-      const x = v128.load32_splat(a + s)
-      p = madd<T>(x, v128.load(from), p)
-      q = madd<T>(x, v128.load(from, 16), q)
-      from += 32
-    }
-  }
-  return add<T>(add<T>(p, q), r)
-}
-

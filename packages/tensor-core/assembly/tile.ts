@@ -1,12 +1,13 @@
 // The micro-kernels: register tiles of C = A B over one block of k.
 //
-// A: packed rows, `rowStride` bytes apart. B: a panel, `tileColumns` values for each step. Every element of C is a
+// A: packed rows, `rowStride` bytes apart. B: a panel, `panelColumns` values for each step. Every element of C is a
 // chain of its own, in the order of k: its bits depend on its row of A and its column of B only, wherever the tile lies.
 //
 // V8 hoists all loads of a basic block to its top, so a step may hold few of them, and unrolled steps are kept apart by
-// exits: otherwise the hoisted values spill. Measured on Zen 4 (GFLOP/s, strict, Node 20): 2x16 with four steps 47,
-// 4x8 with two steps 45, 4x8 as plain loop 42, and with four steps that are not kept apart 27.
-import { add, madd, tileColumns } from './arithmetic'
+// exits: otherwise the hoisted values spill. Measured on Zen 4 (GFLOP/s): strict, Node 20: 2x16 with four steps 47, 4x8
+// with two steps 45, 4x8 as plain loop 42, and with four steps that are not kept apart 27; relaxed, Node 24: 6x8 58,
+// 2x16 54, 4x12 and 3x16, which do not fit in registers, 35 and 27.
+import { add, madd } from './arithmetic'
 import { rowStride } from './fields'
 
 /** Accumulators begin at zero, or (`resume`: how the instrumented build stops between two steps) at what C holds. */
@@ -146,7 +147,7 @@ function relaxedTile<T>(rows: i32, a: usize, b: usize, steps: i32, c: usize, str
   let g1 = rows > 4 ? start(g, 16, resume) : zero
   let h0 = rows > 5 ? start(h, 0, resume) : zero
   let h1 = rows > 5 ? start(h, 16, resume) : zero
-  const end = b + ((<usize>steps) << 5)
+  const end = b + ((<usize>steps) << 6)
   while (b < end) {
     const p = v128.load(b)
     const q = v128.load(b, 16)
@@ -179,7 +180,7 @@ function relaxedTile<T>(rows: i32, a: usize, b: usize, steps: i32, c: usize, str
       h1 = madd<T>(x, q, h1)
     }
     a += 4
-    b += 32
+    b += 64
   }
   finish<T>(c0, c, 0, accumulate)
   finish<T>(c1, c, 16, accumulate)
@@ -205,87 +206,35 @@ function relaxedTile<T>(rows: i32, a: usize, b: usize, steps: i32, c: usize, str
   }
 }
 
-/** Two panels at once for one or two rows, which alone would wait for each addition before the next. */
+/** Six rows at most of half a panel, then of the other half. */
 // @ts-ignore: decorator
 @inline
-function relaxedPair<T>(rows: i32, a: usize, b: usize, steps: i32, c: usize, stride: usize, accumulate: bool): void {
-  const d = c + stride
-  let c0 = i32x4.splat(0)
-  let c1 = c0
-  let c2 = c0
-  let c3 = c0
-  let d0 = c0
-  let d1 = c0
-  let d2 = c0
-  let d3 = c0
-  const end = b + ((<usize>steps) << 5)
-  let next = end
-  while (b < end) {
-    const p = v128.load(b)
-    const q = v128.load(b, 16)
-    const r = v128.load(next)
-    const s = v128.load(next, 16)
-    const x = v128.load32_splat(a)
-    c0 = madd<T>(x, p, c0)
-    c1 = madd<T>(x, q, c1)
-    c2 = madd<T>(x, r, c2)
-    c3 = madd<T>(x, s, c3)
-    if (rows > 1) {
-      const y = v128.load32_splat(a, rowStride)
-      d0 = madd<T>(y, p, d0)
-      d1 = madd<T>(y, q, d1)
-      d2 = madd<T>(y, r, d2)
-      d3 = madd<T>(y, s, d3)
-    }
-    a += 4
-    b += 32
-    next += 32
-  }
-  finish<T>(c0, c, 0, accumulate)
-  finish<T>(c1, c, 16, accumulate)
-  finish<T>(c2, c, 32, accumulate)
-  finish<T>(c3, c, 48, accumulate)
-  if (rows > 1) {
-    finish<T>(d0, d, 0, accumulate)
-    finish<T>(d1, d, 16, accumulate)
-    finish<T>(d2, d, 32, accumulate)
-    finish<T>(d3, d, 48, accumulate)
-  }
-}
-
-/** Most rows for which two narrow panels are computed at once. */
-// @ts-ignore: decorator
-@inline
-export function pairedRows<T>(): i32 {
-  return tileColumns<T>() == 8 ? 2 : 0
-}
-
-/** Computes two neighbouring panels of C, for at most `pairedRows` rows. */
-export function panelPair<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32, accumulate: bool): void {
-  if (rows == 1) relaxedPair<T>(1, a, b, steps, c, stride, accumulate)
-  else relaxedPair<T>(2, a, b, steps, c, stride, accumulate)
+function relaxedHalves<T>(rows: i32, a: usize, b: usize, steps: i32, c: usize, stride: usize, resume: bool, accumulate: bool): void {
+  for (let half: usize = 0; half < 64; half += 32)
+    relaxedTile<T>(rows, a, b + half, steps, c + half, stride, resume, accumulate)
 }
 
 /** The tiles of `rows` rows of C, one below the other, against one panel of B. */
 // @ts-ignore: decorator
 @inline
 function tiles<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32, resume: bool, accumulate: bool): void {
-  if (tileColumns<T>() == 16) {
-    for (; rows >= 2; rows -= 2, a += 2 * rowStride, c += 2 * stride)
-      strictTile<T>(2, a, b, steps, c, stride, resume, accumulate)
-    if (rows > 0) strictTile<T>(1, a, b, steps, c, stride, resume, accumulate)
+  if (isFloat<T>() && ASC_FEATURE_RELAXED_SIMD) {
+    for (; rows >= 6; rows -= 6, a += 6 * rowStride, c += 6 * stride)
+      relaxedHalves<T>(6, a, b, steps, c, stride, resume, accumulate)
+    if (rows == 5) relaxedHalves<T>(5, a, b, steps, c, stride, resume, accumulate)
+    if (rows == 4) relaxedHalves<T>(4, a, b, steps, c, stride, resume, accumulate)
+    if (rows == 3) relaxedHalves<T>(3, a, b, steps, c, stride, resume, accumulate)
+    // One or two rows alone would wait for each addition before the next: a whole panel gives them more to do.
+    if (rows == 2) strictTile<T>(2, a, b, steps, c, stride, resume, accumulate)
+    if (rows == 1) strictTile<T>(1, a, b, steps, c, stride, resume, accumulate)
     return
   }
-  for (; rows >= 6; rows -= 6, a += 6 * rowStride, c += 6 * stride)
-    relaxedTile<T>(6, a, b, steps, c, stride, resume, accumulate)
-  if (rows == 5) relaxedTile<T>(5, a, b, steps, c, stride, resume, accumulate)
-  if (rows == 4) relaxedTile<T>(4, a, b, steps, c, stride, resume, accumulate)
-  if (rows == 3) relaxedTile<T>(3, a, b, steps, c, stride, resume, accumulate)
-  if (rows == 2) relaxedTile<T>(2, a, b, steps, c, stride, resume, accumulate)
-  if (rows == 1) relaxedTile<T>(1, a, b, steps, c, stride, resume, accumulate)
+  for (; rows >= 2; rows -= 2, a += 2 * rowStride, c += 2 * stride)
+    strictTile<T>(2, a, b, steps, c, stride, resume, accumulate)
+  if (rows > 0) strictTile<T>(1, a, b, steps, c, stride, resume, accumulate)
 }
 
-/** Computes a panel of C (`rows` x `tileColumns`), added to what C holds when `accumulate` is set. */
+/** Computes a panel of C (`rows` x `panelColumns`), added to what C holds when `accumulate` is set. */
 export function panel<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32, accumulate: bool): void {
   tiles<T>(a, b, steps, c, stride, rows, false, accumulate)
 }

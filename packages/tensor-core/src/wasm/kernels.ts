@@ -1,14 +1,6 @@
 // The engine's kernels on a runtime, and the shapes of their tiles.
 import type { WasmModule, WasmRuntime } from '@ft/core'
-import {
-  blockRows,
-  blockSteps,
-  relaxedColumns,
-  relaxedRows,
-  strictColumns,
-  strictRows,
-  stripColumns,
-} from '../../assembly/fields.ts'
+import { blockRows, blockSteps, panelColumns, stripColumns, tileRows } from '../../assembly/fields.ts'
 import { gemm } from '../generated/gemm.ts'
 import { instrumented as instrumentedBuilds } from '../generated/instrumented.ts'
 import { loadKernels } from '../runtime/kernels.ts'
@@ -54,7 +46,6 @@ function threadCounterOf(runtime: WasmRuntime, module: WasmModule): number {
 
 export function loadEngine(runtime: WasmRuntime, instrumented: boolean): Kernels {
   const name = instrumented ? 'ft.gemm.instrumented' : 'ft.gemm'
-  const [tileRows, tileColumns] = runtime.relaxed ? [relaxedRows, relaxedColumns] : [strictRows, strictColumns]
   const module = loadKernels(runtime, name, instrumented ? instrumentedBuilds : gemm)
   return {
     runtime,
@@ -64,7 +55,7 @@ export function loadEngine(runtime: WasmRuntime, instrumented: boolean): Kernels
       integer: false,
       suffix: 'Floats',
       tileRows,
-      tileColumns,
+      tileColumns: panelColumns,
       elementsPerStep: 1,
       operandBytes: 4,
       sumBytes: 8,
@@ -72,14 +63,14 @@ export function loadEngine(runtime: WasmRuntime, instrumented: boolean): Kernels
     integers: {
       integer: true,
       suffix: 'Integers',
-      tileRows: strictRows,
-      tileColumns: strictColumns,
+      tileRows,
+      tileColumns: panelColumns,
       elementsPerStep: 2,
       operandBytes: 1,
       sumBytes: 4,
     },
     instrumented,
-    build: `wasm/${runtime.relaxed ? 'relaxed' : 'simd'}/${tileRows}x${tileColumns}x${blockSteps}`,
+    build: `wasm/${runtime.relaxed ? 'relaxed' : 'simd'}/${tileRows}x${panelColumns}x${blockSteps}`,
   }
 }
 

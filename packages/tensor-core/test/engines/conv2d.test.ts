@@ -57,7 +57,7 @@ describe.each(builds)('$name', ({ options: engineOptions }) => {
   beforeAll(async () => {
     pair = await createPair(engineOptions)
   })
-  afterAll(() => disposeAll([pair.engine, pair.reference, pair.integerReference]))
+  afterAll(() => disposeAll([pair.engine, pair.reference]))
 
   function compare({ x, filter, options }: Geometry, emit: Emit): void {
     const { engine, reference } = pair

@@ -16,7 +16,7 @@ describe.each(builds)('$name, instrumented', ({ options }) => {
     pair = await createPair({ ...options, instrumented: true })
     plain = createWasmEngine(options)
   })
-  afterAll(() => disposeAll([pair.engine, pair.reference, pair.integerReference, plain]))
+  afterAll(() => disposeAll([pair.engine, pair.reference, pair.reference, plain]))
 
   const [m, n, k] = [37, 45, 530]
   const [a, b] = [floats([m, k], 1), floats([k, n], 2)]
@@ -208,7 +208,7 @@ describe.each(builds)('$name, instrumented', ({ options }) => {
     fc.assert(
       fc.property(fc.array(fc.record({ site, effect }).filter(whole), { minLength: 1, maxLength: 4 }), (faults) => {
         const ours = pair.engine.matmulInt8Sync(x, y, { emit, faults })
-        compareIntegers(ours, pair.integerReference.matmulInt8Sync(x, y, { emit, faults }))
+        compareIntegers(ours, pair.reference.matmulInt8Sync(x, y, { emit, faults }))
       }),
       { numRuns: 200 },
     )
@@ -216,7 +216,7 @@ describe.each(builds)('$name, instrumented', ({ options }) => {
       for (const step of [0, 1, 65, 66]) {
         const faults: Fault[] = [{ site: { kind: 'accumulator', row: 4, column: 34, step }, effect: { kind } }]
         const ours = pair.engine.matmulInt8Sync(x, y, { emit, faults })
-        compareIntegers(ours, pair.integerReference.matmulInt8Sync(x, y, { emit, faults }))
+        compareIntegers(ours, pair.reference.matmulInt8Sync(x, y, { emit, faults }))
       }
   })
 })

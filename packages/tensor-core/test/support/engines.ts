@@ -23,20 +23,13 @@ export const builds: readonly Bench[] = [
 export interface Pair {
   readonly engine: WasmEngine
   readonly reference: ReferenceEngine
-  /** Integer products have the strict tile everywhere. */
-  readonly integerReference: ReferenceEngine
 }
 
 export async function createPair(options: WasmEngineOptions): Promise<Pair> {
   const engine = createWasmEngine(options)
   await engine.ready()
   const instrumented = options.instrumented ?? false
-  const tile = engine.runtime.relaxed ? ([6, 8] as const) : ([2, 16] as const)
-  return {
-    engine,
-    reference: createReferenceEngine({ tile, instrumented }),
-    integerReference: createReferenceEngine({ tile: [2, 16], instrumented }),
-  }
+  return { engine, reference: createReferenceEngine({ tile: [6, 16], instrumented }) }
 }
 
 export async function disposeAll(engines: readonly SyncMatmulEngine[]): Promise<void> {
