@@ -1,10 +1,12 @@
 // npm run demo: the steps in order, then one table of what they claim and what was measured here.
 import { availableParallelism, cpus } from 'node:os'
 import process from 'node:process'
+import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
 import { createOutput, formatCount, formatDuration, terminalFromEnvironment } from '@ft/report'
 import { trainDlrm, type Dlrm } from './dlrm.ts'
 import { createRecorder } from './report.ts'
+import { startPageServer } from './server/server.ts'
 import { chooseStep } from './steps/choose.ts'
 import { flightsStep, loadFlights, type FlightsLoaded } from './steps/flights.ts'
 import { networkStep } from './steps/network.ts'
@@ -35,6 +37,8 @@ interface Flags {
   readonly json: boolean
   readonly full: boolean
   readonly html?: string
+  readonly serve: boolean
+  readonly port?: number
 }
 
 const DEFAULT_ROWS = 300_000
@@ -51,14 +55,32 @@ const program = new Command('demo')
   .option('--only <step>', `one step: ${steps.map((step) => step.name).join(', ')}`)
   .option('--json', 'one JSON object a line', false)
   .option('--html <file>', 'write a report with pictures, one self-contained file')
+  .option('--serve', 'the page, on this machine’s own address, until Ctrl-C', false)
+  .option('--port <n>', 'port of --serve; default any free one', wholeNumber)
   .addHelpText('after', '\nExamples:\n  npm run demo -- --quick\n  npm run demo -- --only trees --rows 1000000')
 
-process.exitCode = await main(program.parse().opts<Flags>())
+const flags = program.parse().opts<Flags>()
+process.exitCode = await (flags.serve ? serve(flags) : main(flags))
 
 function wholeNumber(text: string): number {
   const value = Number(text)
   if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('must be a whole number above 0')
   return value
+}
+
+async function serve({ port }: Flags): Promise<number> {
+  const server = await startPageServer({
+    folder: fileURLToPath(new URL('./page', import.meta.url)),
+    entry: fileURLToPath(import.meta.url),
+    ...(port === undefined ? {} : { port }),
+  })
+  process.stdout.write(`The page: ${server.url}  (Ctrl-C ends it)\n`)
+  await new Promise((resolve) => {
+    process.once('SIGINT', resolve)
+    process.once('SIGTERM', resolve)
+  })
+  await server.close()
+  return 0
 }
 
 async function main(flags: Flags): Promise<number> {

@@ -1,0 +1,144 @@
+// The products of the tab: an instrumented WebAssembly engine, faults inside its kernels, and the checks around them.
+import { createKernels, type Kernels, type ProtectedWeights, type Report } from '@ft/abft-kernels'
+import type { Fault, Tensor } from '@ft/core'
+import { median } from '@ft/core/statistics'
+import { createWasmEngine } from '@ft/tensor-core/wasm'
+import type { CampaignOrder, News, Order, Scheme, Shown, ShowOrder } from './messages.ts'
+import { drawFaults, picture } from './scene.ts'
+
+const tell = (news: News): void => postMessage(news)
+
+const kernels: Promise<Kernels> = start()
+let queue: Promise<void> = Promise.resolve()
+
+async function start(): Promise<Kernels> {
+  const engine = createWasmEngine({ threads: 1, instrumented: true })
+  tell({ kind: 'engine', build: engine.build })
+  tell({ kind: 'progress', note: 'fitting thresholds to this engine' })
+  return createKernels({ engine }).calibrated({ lengths: [16, 64], trials: 4, seed: 1 })
+}
+
+onmessage = ({ data }: MessageEvent<Order>) => {
+  queue = queue
+    .then(() => (data.kind === 'show' ? show(data) : campaign(data)))
+    .catch((error: unknown) => tell({ kind: 'progress', note: `failed: ${String(error)}` }))
+}
+
+interface Scene {
+  readonly a: Tensor
+  readonly weights: ProtectedWeights
+}
+
+async function sceneOf(own: Kernels, seed: number): Promise<Scene> {
+  const { a, b } = picture(seed)
+  return { a, weights: await own.prepare(b) }
+}
+
+async function show(order: ShowOrder): Promise<void> {
+  const own = await kernels
+  const scene = await sceneOf(own, order.seed)
+  const faults = order.faults === 0 ? [] : drawFaults({ ...order, count: order.faults })
+  const clean = await product(own, scene, 'none', [])
+  const hurt = await product(own, scene, 'none', faults)
+  const guarded = await product(own, scene, order.scheme, faults)
+  const shown: Shown = {
+    kind: 'shown',
+    order,
+    clean: clean.values,
+    hurt: hurt.values,
+    guarded: guarded.values,
+    found: placesOf(guarded.report),
+    status: guarded.report.status,
+    changed: differing(clean.values, hurt.values),
+    stillWrong: differing(clean.values, guarded.values),
+    recomputed: guarded.report.recomputed,
+    checks: guarded.report.checks,
+    smallest: guarded.report.threshold.smallestDetectable,
+    ...(await times(own, scene, order.scheme)),
+  }
+  tell(shown)
+}
+
+async function product(own: Kernels, { a, weights }: Scene, scheme: Scheme, faults: readonly Fault[]) {
+  const { output, report } = await own.matmul(a, weights, { scheme, ...(faults.length > 0 ? { faults } : {}) })
+  // The output is the caller's until the next product: a picture is kept
+  return { values: Float32Array.from(output.data), report }
+}
+
+function placesOf({ detections }: Report): { row: number; column?: number }[] {
+  return detections.flatMap(({ region, outcome }) => {
+    if (outcome === 'false-alarm') return []
+    switch (region.kind) {
+      case 'row':
+        return [{ row: region.row }]
+      case 'element':
+        return [{ row: region.row, column: region.column }]
+      case 'tile':
+        return [{ row: region.rows[0], column: region.columns[0] }]
+      case 'column':
+      case 'product':
+        return []
+    }
+  })
+}
+
+/** Values whose bits differ. */
+function differing(x: Float32Array, y: Float32Array): number {
+  let count = 0
+  for (let i = 0; i < x.length; i++) if (!Object.is(x[i], y[i])) count++
+  return count
+}
+
+/** Plain and checked products in turn, so that whatever else the machine does meets both. */
+async function times(own: Kernels, scene: Scene, scheme: Scheme): Promise<{ plainMs: number; guardedMs: number }> {
+  const [plain, guarded]: [number[], number[]] = [[], []]
+  for (let i = 0; i < 15; i++) {
+    for (const [list, which] of [
+      [plain, 'none'],
+      [guarded, scheme],
+    ] as const) {
+      const begun = performance.now()
+      for (let again = 0; again < 4; again++) await own.matmul(scene.a, scene.weights, { scheme: which })
+      list.push((performance.now() - begun) / 4)
+    }
+  }
+  return { plainMs: median(plain), guardedMs: median(guarded) }
+}
+
+async function campaign({ seed, scheme, where, trials }: CampaignOrder): Promise<void> {
+  const own = await kernels
+  const scene = await sceneOf(own, seed)
+  const { values: clean } = await product(own, scene, 'none', [])
+  const zeros = () => new Array<number>(32).fill(0)
+  const [changed, found, exact] = [zeros(), zeros(), zeros()]
+  const total = trials * 32
+  let falseAlarms = 0
+  for (let done = 0; done < total; done++) {
+    const bit = done % 32
+    const faults = drawFaults({ seed: seed * 100_000 + done, count: 1, bit, where })
+    const hurt = await product(own, scene, 'none', faults)
+    const guarded = await product(own, scene, scheme, faults)
+    falseAlarms += guarded.report.detections.filter(({ outcome }) => outcome === 'false-alarm').length
+    if (differing(clean, hurt.values) > 0) {
+      count(changed, bit)
+      if (guarded.report.status !== 'clean') count(found, bit)
+      if (differing(clean, guarded.values) === 0) count(exact, bit)
+    }
+    if (done % 64 === 63 || done === total - 1) {
+      tell({
+        kind: 'tally',
+        done: done + 1,
+        total,
+        changed: [...changed],
+        found: [...found],
+        exact: [...exact],
+        falseAlarms,
+      })
+      await new Promise((resolve) => setTimeout(resolve, 0))
+    }
+  }
+}
+
+function count(list: number[], at: number): void {
+  list[at] = (list[at] ?? 0) + 1
+}
