@@ -29,14 +29,17 @@ interface Scene {
   readonly weights: ProtectedWeights
 }
 
-async function sceneOf(own: Kernels, seed: number): Promise<Scene> {
+/** After one clean product under the scheme: where that alarms falsely, the weights go over to hard bounds. */
+async function sceneOf(own: Kernels, { seed, scheme }: Pick<Order, 'seed' | 'scheme'>) {
   const { a, b } = picture(seed)
-  return { a, weights: await own.prepare(b) }
+  const scene = { a, weights: await own.prepare(b) }
+  const { report } = await product(own, scene, scheme, [])
+  return { scene, alarms: report.detections.length }
 }
 
 async function show(order: ShowOrder): Promise<void> {
   const own = await kernels
-  const scene = await sceneOf(own, order.seed)
+  const { scene } = await sceneOf(own, order)
   const faults = order.faults === 0 ? [] : drawFaults({ ...order, count: order.faults })
   const clean = await product(own, scene, 'none', [])
   const hurt = await product(own, scene, 'none', faults)
@@ -107,12 +110,12 @@ async function times(own: Kernels, scene: Scene, scheme: Scheme): Promise<{ plai
 
 async function campaign({ seed, scheme, where, trials }: CampaignOrder): Promise<void> {
   const own = await kernels
-  const scene = await sceneOf(own, seed)
+  const { scene, alarms } = await sceneOf(own, { seed, scheme })
   const { values: clean } = await product(own, scene, 'none', [])
   const zeros = () => new Array<number>(32).fill(0)
   const [changed, found, exact] = [zeros(), zeros(), zeros()]
   const total = trials * 32
-  let falseAlarms = 0
+  let falseAlarms = alarms
   for (let done = 0; done < total; done++) {
     const bit = done % 32
     const faults = drawFaults({ seed: seed * 100_000 + done, count: 1, bit, where })
