@@ -17,7 +17,7 @@ const tabs: readonly Tab[] = [
 
 export function App() {
   const { tab } = useAddress()
-  const shown = tabs.find(({ id }) => id === tab) ?? (tabs[0] as Tab)
+  const shown = tabs.find(({ id }) => id === tab) ?? (tabs[0])
   const main = useRef<HTMLElement>(null)
   const first = useRef(true)
   useEffect(() => {
