@@ -9,15 +9,17 @@ interface Tab {
   readonly view: ComponentType
 }
 
+const story: Tab = { id: 'story', name: 'The story', view: Overview }
 const tabs: readonly Tab[] = [
-  { id: 'story', name: 'The story', view: Overview },
+  story,
   { id: 'bits', name: 'Bits', view: lazy(() => import('./bits/bits.tsx')) },
+  { id: 'plan', name: 'Rooflines', view: lazy(() => import('./rooflines/rooflines.tsx')) },
   { id: 'trees', name: 'Trees', view: lazy(() => import('./trees/trees.tsx')) },
 ]
 
 export function App() {
   const { tab } = useAddress()
-  const shown = tabs.find(({ id }) => id === tab) ?? (tabs[0])
+  const shown = tabs.find(({ id }) => id === tab) ?? story
   const main = useRef<HTMLElement>(null)
   const first = useRef(true)
   useEffect(() => {

@@ -153,7 +153,7 @@ const range = { x: [-0.7, 31.7], y: [0, 1] } as const
 function Found({ tally }: { readonly tally: Tally }) {
   const { done, total, changed, found, exact, falseAlarms } = tally
   const sum = (list: readonly number[]) => list.reduce((all, value) => all + value, 0)
-  const shares = bits.map((bit) => (changed[bit] ? (found[bit] as number) / (changed[bit]) : null))
+  const shares = bits.map((bit) => (changed[bit] ? (found[bit] as number) / changed[bit] : null))
   return (
     <section aria-label="Every bit measured" data-testid="bits-tally" data-done={done} data-total={total}>
       <Chart
