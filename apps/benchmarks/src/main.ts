@@ -8,6 +8,7 @@ import { deviceName } from './support/device.ts'
 /** Every bench by its name; loaded when it is run, so that one bench never needs another's peers. */
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   abft: async () => (await import('./abft.ts')).abft,
+  'abft-onnx': async () => (await import('./abftOnnx.ts')).abftOnnx,
   'abft-coverage': async () => (await import('./abftCoverage.ts')).abftCoverage,
   gemm: async () => (await import('./gemm.ts')).gemm,
   'parm-accuracy': async () => (await import('./parmAccuracy.ts')).parmAccuracy,

@@ -4,6 +4,7 @@ import {
   FtError,
   type Activation,
   type Fault,
+  type FaultEffect,
   type NextChecksum,
   type Pair,
   type ProtectionScheme,
@@ -35,6 +36,8 @@ export interface ChainOptions {
   readonly falseAlarmProbability?: number
   /** Faults of an instrumented engine; `fault.layer` is the layer's id. */
   readonly faults?: readonly Fault[]
+  /** Strikes the first threshold of the first layer: see `ProtectionOptions`. */
+  readonly thresholdFault?: FaultEffect
   /** Called with each layer's output before the next layer reads it. */
   readonly onActivation?: (id: string, activation: Tensor) => void
 }
@@ -116,7 +119,8 @@ async function runChain(
   let checksum: Float64Array | undefined
   for (const step of steps) {
     const shaped = shapedFor(step, input)
-    let done = await runStep(context, step, { input: shaped, checksum, options })
+    const { thresholdFault: _, ...later } = options
+    let done = await runStep(context, step, { input: shaped, checksum, options: before ? later : options })
     let report = done.report
     if (before && checksum && onlyTotalDiffers(report)) {
       // The layer's own rows are right for the input that it read: either that input, or its checksum, had changed.
@@ -168,6 +172,7 @@ function runStep(
     scheme,
     ...(options.onFault && { onFault: options.onFault }),
     ...(options.falseAlarmProbability !== undefined && { falseAlarmProbability: options.falseAlarmProbability }),
+    ...(options.thresholdFault && { thresholdFault: options.thresholdFault }),
     ...(checksum && { activationChecksum: checksum }),
     ...(next && { emit: { nextChecksum: next } }),
     ...(faults && faults.length > 0 && { faults }),

@@ -1,5 +1,6 @@
 // The checks: both sides of each scheme's sums against their thresholds.
-import type { CheckSums, Emit, Product, ProtectionScheme, TileSums } from '@ft/core'
+import { applyEffect } from '@ft/core/faults'
+import type { CheckSums, Emit, FaultEffect, Product, ProtectionScheme, TileSums } from '@ft/core'
 import { rowFigures, type RowFigures } from './thresholds/rows.ts'
 import {
   hardRow,
@@ -55,6 +56,8 @@ export interface Judged {
   readonly rowSquares?: Float64Array | undefined
   /** The global check's prediction, one an item: activation checksum times weight checksum. */
   readonly expectedTotal?: Float64Array | undefined
+  /** What happens to the first threshold, in campaigns. */
+  readonly thresholdFault?: FaultEffect | undefined
 }
 
 export interface Alarm {
@@ -76,7 +79,7 @@ export function judge(input: Judged): Judgement {
   const { scheme, product } = input
   if (scheme === 'none')
     return { alarms: [], checks: 0, policy: { kind: 'hard', kappa: 0, falseAlarmProbability: 0 }, largest: 0 }
-  const thresholds = thresholdsOf(input)
+  const thresholds = struck(thresholdsOf(input), input.thresholdFault)
   const found: { alarms: Alarm[]; checks: number; largest: number }[] = []
   if (product.rowSums) found.push(compare(product.rowSums, input.m, thresholds.row, (row) => ({ kind: 'row', row })))
   if (product.columnSums)
@@ -110,6 +113,24 @@ function checksOf({ scheme, items, m, n, product }: Judged): number {
   const tiles = product.tileSums ?? product.replica
   if (tiles) return tiles.actual.length
   return items * (scheme === 'global' ? 1 : scheme === 'row' ? m : scheme === 'column' ? n : m + n)
+}
+
+/** Thresholds of which the first that is asked for is wrong, as float32 holds it. */
+function struck(thresholds: Thresholds, effect: FaultEffect | undefined): Thresholds {
+  if (effect === undefined) return thresholds
+  let done = false
+  const once = (value: number): number => {
+    if (done) return value
+    done = true
+    return applyEffect(effect, { value, dtype: 'float32' })
+  }
+  return {
+    policy: thresholds.policy,
+    row: (item, row) => once(thresholds.row(item, row)),
+    column: (item, column) => once(thresholds.column(item, column)),
+    total: (item) => once(thresholds.total(item)),
+    tile: (item, rows, columns) => once(thresholds.tile(item, rows, columns)),
+  }
 }
 
 /** The thresholds of every kind of check of a product. */

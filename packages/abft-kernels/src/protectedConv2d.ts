@@ -26,6 +26,7 @@ export async function protectedConv2d(
     onFault = 'correct',
     falseAlarmProbability = 1e-6,
     activationChecksum,
+    thresholdFault,
     emit,
     ...rest
   } = options
@@ -54,6 +55,7 @@ export async function protectedConv2d(
     rounding,
     calibration: filter.falseAlarms > 0 ? undefined : calibration,
     falseAlarmProbability,
+    thresholdFault,
     expectedTotal: tapSums && groupTotals(tapSums, filter, geometry),
   })
 

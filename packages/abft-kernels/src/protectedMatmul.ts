@@ -1,5 +1,12 @@
 // A matrix product that checks itself (Kosaian and Rashmi, SC'21, section 4; thresholds and correction are this package's).
-import { FtError, type MatmulEngine, type MatmulOptions, type ProtectionScheme, type Tensor } from '@ft/core'
+import {
+  FtError,
+  type FaultEffect,
+  type MatmulEngine,
+  type MatmulOptions,
+  type ProtectionScheme,
+  type Tensor,
+} from '@ft/core'
 import { columnChecksum } from './activationChecksum.ts'
 import type { Calibration } from './calibrate.ts'
 import { emitFor, judge } from './checks.ts'
@@ -18,6 +25,8 @@ export interface ProtectionOptions {
   readonly falseAlarmProbability?: number
   /** Column sums of A, from the layer before (`chain`): spares the global check its pass over A. */
   readonly activationChecksum?: Float64Array
+  /** Strikes the first threshold of the product: what campaigns do to the check path. */
+  readonly thresholdFault?: FaultEffect
 }
 
 export interface Protected {
@@ -48,6 +57,7 @@ export async function protectedMatmul(
     onFault = 'correct',
     falseAlarmProbability = 1e-6,
     activationChecksum,
+    thresholdFault,
     emit,
     ...rest
   } = options
@@ -69,6 +79,7 @@ export async function protectedMatmul(
     rounding,
     calibration: weights.falseAlarms > 0 ? undefined : calibration,
     falseAlarmProbability,
+    thresholdFault,
     rowSquares: rounding.wide && !rest.bias && !rest.activation ? rowSquares(product.output, m) : undefined,
     expectedTotal:
       scheme === 'global'

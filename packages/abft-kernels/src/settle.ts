@@ -44,6 +44,7 @@ export async function settle(input: SettleInput): Promise<Report> {
       worst = 'check-fault'
     detections.push({ ...alarm, outcome: worst })
   }
+  if (onFault === 'correct') await settleNeighbours(input, settled)
   const report: Report = {
     status: statusOf(detections),
     scheme,
@@ -59,6 +60,25 @@ export async function settle(input: SettleInput): Promise<Report> {
   }
   if (onFault === 'throw' && report.status !== 'clean') throw faultDetected(input.where, report)
   return report
+}
+
+/**
+ * Several wrong rows of one product have a common cause, such as a packed weight that was wrong for a while: it changed
+ * other rows too, by less than their thresholds. All of them are run again.
+ */
+async function settleNeighbours({ access, m }: SettleInput, settled: Map<string, Outcome>): Promise<void> {
+  const corrected = new Map<number, number>()
+  for (const [key, outcome] of settled) {
+    const item = Number(key.split('/')[0])
+    if (outcome === 'corrected') corrected.set(item, (corrected.get(item) ?? 0) + 1)
+  }
+  for (const [item, rows] of corrected) {
+    if (rows < 2) continue
+    for (let row = 0; row < m; row++) {
+      const key = `${item}/${row}`
+      if (!settled.has(key)) settled.set(key, await settleRow(access, item, row, true))
+    }
+  }
 }
 
 /** Rounding reaches a few times a statistical threshold on hostile data, never a hundred times. */

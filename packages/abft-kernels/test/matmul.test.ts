@@ -163,3 +163,19 @@ describe.each(engines)('limits and misuse on %s', (_, engine) => {
     await expect(kernels.prepare(bad)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
   })
 })
+
+describe.each(engines)('faults with several wrong rows on %s', (_, engine) => {
+  it('a packed weight that is wrong for one product: rows below their threshold are put right too', async () => {
+    const kernels = createKernels({ engine })
+    const [a, w] = [normalTensor([40, 64], 11), normalTensor([64, 24], 12)]
+    // One row hardly uses the struck weight: its change is far below its threshold.
+    a.data[7 * 64 + 9] = 1e-7
+    const weights = await kernels.prepare(w)
+    const clean = await engine.matmul(a, w)
+    const fault: Fault = { site: { kind: 'packed-weight', step: 9, column: 5 }, effect: { kind: 'add', value: 0.5 } }
+    const { output, report } = await kernels.matmul(a, weights, { faults: [fault] })
+    expect(report.status).toBe('corrected')
+    expect(report.detections.some(({ region }) => region.kind === 'row' && region.row === 7)).toBe(false)
+    expect(bits(output)).toEqual(bits(clean.output))
+  })
+})

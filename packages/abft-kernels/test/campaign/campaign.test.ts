@@ -1,0 +1,197 @@
+// Campaigns: seeded, sharded, resumable; what they count agrees with what the checks promise.
+import { afterAll, describe, expect, it } from 'vitest'
+import type { FtError, LinearLayer } from '@ft/core'
+import { bitFlips, cancellingPairs } from '@ft/core/faults'
+import { chart } from '@ft/report/charts'
+import { createReferenceEngine } from '@ft/tensor-core/reference'
+import { createWasmEngine } from '@ft/tensor-core/wasm'
+import {
+  allSources,
+  detectionByBit,
+  mergeCampaigns,
+  parseCampaign,
+  runCampaign,
+  soak,
+  sourceOf,
+  summarise,
+  type CampaignModel,
+} from '../../src/campaign.ts'
+import { calibrate } from '../../src/index.ts'
+import { normalTensor } from '../support/data.ts'
+
+const engine = createWasmEngine({ threads: 1, instrumented: true })
+afterAll(() => engine.dispose())
+const dense: LinearLayer = {
+  id: 'dense',
+  m: 24,
+  n: 32,
+  k: 48,
+  count: 2,
+  dtype: 'float32',
+  op: { kind: 'matmul', batch: 1 },
+}
+const conv: LinearLayer = {
+  id: 'conv',
+  m: 36,
+  n: 8,
+  k: 27,
+  count: 1,
+  dtype: 'float32',
+  op: {
+    kind: 'conv2d',
+    x: [1, 6, 6, 3],
+    filter: [3, 3, 3, 8],
+    stride: [1, 1],
+    pad: [1, 1, 1, 1],
+    dilation: [1, 1],
+    groups: 1,
+  },
+}
+const shapes = [dense, conv]
+const common = { engine, shapes, seed: 5 }
+
+describe('campaigns', () => {
+  it('give the same counts for the same seed, in one run, in shards, and resumed', async () => {
+    const whole = await runCampaign({ ...common, trials: 120 })
+    const sorted = (result: typeof whole) =>
+      JSON.stringify([...result.cells].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)))
+    const shards = await Promise.all(
+      [0, 1, 2].map((index) => runCampaign({ ...common, trials: 120, shard: { index, count: 3 } })),
+    )
+    expect(sorted(mergeCampaigns(shards))).toBe(sorted(whole))
+    const controller = new AbortController()
+    const stopped = (await runCampaign({
+      ...common,
+      trials: 120,
+      signal: controller.signal,
+      onProgress: ({ done }) => done >= 48 && controller.abort(),
+    }).catch((error: unknown) => error)) as FtError
+    expect(stopped.code).toBe('ABORTED')
+    const part = parseCampaign(JSON.stringify(stopped.details['result']))
+    expect(part.shards).toEqual([{ index: 0, count: 1, done: 48 }])
+    const resumed = await runCampaign({ ...common, trials: 120, resume: part })
+    expect(sorted(resumed)).toBe(sorted(whole))
+    expect(resumed.shards).toEqual([{ index: 0, count: 1, done: 120 }])
+  })
+
+  it('every visible harmful fault is found and corrected; a wrong input is seen by nobody; thresholds alarm safely', async () => {
+    const calibration = await calibrate(engine, { trials: 3, lengths: [16, 64] })
+    const result = await runCampaign({ ...common, calibration, trials: 1200 })
+    const sites = Object.fromEntries(summarise(result, { by: 'site' }).map((row) => [row.name, row]))
+    expect(Object.keys(sites).sort()).toEqual([
+      'accumulator',
+      'checksum',
+      'input',
+      'operand',
+      'output',
+      'packed-weight',
+      'threshold',
+    ])
+    // A fault that makes an output unusable or moves its largest element is far above thresholds of 1e-5 of its size.
+    expect(sites['output']?.detectedHarmful?.value).toBe(1)
+    expect(sites['output']?.corrected?.value).toBe(1)
+    expect(sites['input']?.detected?.value).toBeLessThan(0.1)
+    expect(sites['threshold']?.classes.masked).toBe(1)
+    expect(sites['checksum']?.classes.masked).toBe(1)
+    expect(sites['checksum']?.falseAlarms?.value).toBeGreaterThan(0.3)
+    // Packed weights that stay wrong are found by the offline checksum, and a second run cannot put them right.
+    const lasting = result.cells.filter(({ model }) => model.startsWith('persistent'))
+    expect(lasting.some(({ detected }) => detected.critical > 0)).toBe(true)
+    expect(lasting.every(({ corrected }) => corrected === 0)).toBe(true)
+  })
+
+  it('a whole model: classes are judged at its answer', async () => {
+    const model: CampaignModel = {
+      name: 'small',
+      input: normalTensor([2, 6, 6, 3], 1),
+      layers: [
+        { id: 'conv', weights: normalTensor([3, 3, 3, 4], 2), activation: 'relu', stride: [2, 2] },
+        { id: 'fc', weights: normalTensor([2 * 2 * 4, 5], 3), bias: normalTensor([5], 4) },
+      ],
+    }
+    const result = await runCampaign({ engine, model, seed: 1, trials: 260, scheme: 'global' })
+    expect(new Set(result.cells.map(({ layer }) => layer))).toEqual(new Set(['conv', 'fc']))
+    const [all] = summarise(result, { by: 'all' })
+    const total = Object.values(all?.classes ?? {}).reduce((sum, share) => sum + share, 0)
+    expect(total).toBeCloseTo(1, 12)
+    expect(result.cells.filter(({ site }) => site === 'input').every(({ layer }) => layer === 'conv')).toBe(true)
+  })
+
+  it('counts the known miss: cancelling pairs pass the row check', async () => {
+    const pairs = sourceOf(cancellingPairs())
+    const rows = await runCampaign({ ...common, shapes: [dense], faults: [pairs], trials: 60, scheme: 'row' })
+    const columns = await runCampaign({ ...common, shapes: [dense], faults: [pairs], trials: 60, scheme: 'column' })
+    const harmful = (result: typeof rows) => summarise(result, { by: 'all' })[0]?.detected?.value
+    expect(harmful(rows)).toBe(0)
+    expect(harmful(columns)).toBe(1)
+  })
+
+  it('draws detection by bit', async () => {
+    const faults = [sourceOf(bitFlips({ site: 'output' }))]
+    const result = await runCampaign({ ...common, shapes: [dense], faults, trials: 320, scheme: 'row' })
+    const spec = detectionByBit(result)
+    expect(spec.series.map(({ name }) => name)).toEqual(['output'])
+    expect(chart(spec)).toMatch(/^<svg/)
+    const rows = summarise(result, { by: 'bit' })
+    expect(rows.filter(({ name }) => Number(name) >= 24).every(({ detected }) => detected?.value === 1)).toBe(true)
+    expect(rows.filter(({ name }) => Number(name) <= 1).every(({ detected }) => (detected?.value ?? 0) === 0)).toBe(
+      true,
+    )
+  })
+})
+
+describe('misuse', () => {
+  it('refuses what cannot be counted', async () => {
+    const refusal = (options: Partial<Parameters<typeof runCampaign>[0]>) =>
+      runCampaign({ ...common, trials: 5, ...options }).catch((error: unknown) => (error as FtError).code)
+    expect(await refusal({ shapes: [] })).toBe('INVALID_ARGUMENT')
+    expect(await refusal({ trials: 0 })).toBe('INVALID_ARGUMENT')
+    expect(await refusal({ engine: createReferenceEngine() })).toBe('UNSUPPORTED')
+    const other = await runCampaign({ ...common, seed: 6, trials: 5 })
+    expect(await refusal({ resume: other })).toBe('FINGERPRINT_MISMATCH')
+    const faults = allSources().slice(0, 2)
+    expect(await refusal({ resume: await runCampaign({ ...common, trials: 5, faults }) })).toBe('FINGERPRINT_MISMATCH')
+  })
+
+  it('parseCampaign names what is wrong', async () => {
+    const good = await runCampaign({ ...common, trials: 13 })
+    const broken: [unknown, RegExp][] = [
+      ['{', /JSON/],
+      [{ ...good, schema: 'x' }, /schema/],
+      [{ ...good, version: 3 }, /version 3/],
+      [{ ...good, trials: -1 }, /trials/],
+      [{ ...good, shards: [{}] }, /shards/],
+      [{ ...good, cells: [{ ...good.cells[0], trials: 99 }] }, /cells\[0\]/],
+      [{ ...good, cells: [null] }, /cells\[0\]/],
+    ]
+    for (const [value, message] of broken)
+      expect(() => parseCampaign(typeof value === 'string' ? value : JSON.stringify(value))).toThrow(message)
+  })
+})
+
+it('soak finds nothing on a sound engine and says how much it did', async () => {
+  const result = await soak({ engine, seconds: 0.5, seed: 3 })
+  expect(result).toMatchObject({ faults: 0, falseAlarms: 0, unrepeatable: 0 })
+  expect(result.products).toBeGreaterThan(4)
+  expect(result.checks).toBeGreaterThan(result.products)
+})
+
+it('soak names an engine that lies', async () => {
+  let calls = 0
+  const lying = {
+    ...engine,
+    matmul: (...[a, b, o]: Parameters<typeof engine.matmul>) => {
+      const struck = { site: { kind: 'output', row: 0, column: 0 }, effect: { kind: 'flip', bits: [27] } } as const
+      return engine.matmul(a, b, ++calls % 7 === 0 ? { ...o, faults: [struck] } : o)
+    },
+  }
+  const found: string[] = []
+  const result = await soak({
+    engine: lying,
+    seconds: 0.5,
+    seed: 3,
+    onDetection: ({ outcome }) => void found.push(outcome),
+  })
+  expect(result.faults).toBeGreaterThan(0)
+  expect(found).toContain('corrected')
+})

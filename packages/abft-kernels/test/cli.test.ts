@@ -1,0 +1,134 @@
+// The command line: its commands in this process, and the built file where there is one (campaign in shards, soak by core).
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+import { createOutput } from '@ft/report'
+import { Writable } from 'node:stream'
+import { parseCampaign } from '../src/campaign.ts'
+import { campaign } from '../src/cli/campaign.ts'
+import { layersOf, shapeOption } from '../src/cli/options.ts'
+import { protect, runCalibrate } from '../src/cli/protect.ts'
+import { convNet } from './onnx/models.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'ft-cli-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+const file = (name: string) => join(folder, name)
+
+function capture() {
+  let text = ''
+  const stream = () =>
+    new Writable({
+      write(part: Buffer, _, done) {
+        text += part.toString()
+        done()
+      },
+    })
+  return { output: createOutput({ stdout: stream(), stderr: stream() }), text: () => text }
+}
+
+describe('commands', () => {
+  it('campaign counts, draws, saves and resumes', async () => {
+    const { output, text } = capture()
+    const flags = {
+      engine: 'wasm',
+      scheme: 'row',
+      shape: shapeOption('16x32x24', []),
+      input: {},
+      trials: 60,
+      seed: 1,
+      confidence: 0.95,
+      by: 'site',
+      jobs: 1,
+      out: file('campaign.json'),
+      svg: file('detection.svg'),
+    } as const
+    await campaign({ ...flags, shape: [...flags.shape] }, output)
+    expect(text()).toMatch(/accumulator/)
+    expect(text()).toMatch(/harmful faults found|no fault was harmful/)
+    expect(readFileSync(flags.svg, 'utf8')).toMatch(/^<svg/)
+    const saved = readFileSync(flags.out, 'utf8')
+    expect(parseCampaign(saved).trials).toBe(60)
+    await campaign({ ...flags, shape: [...flags.shape] }, capture().output)
+    expect(readFileSync(flags.out, 'utf8')).toBe(saved)
+    await expect(campaign({ ...flags, shape: [...flags.shape], seed: 2 }, capture().output)).rejects.toMatchObject({
+      code: 'FINGERPRINT_MISMATCH',
+    })
+  })
+
+  it('calibrate saves thresholds that campaign takes', async () => {
+    const { output, text } = capture()
+    await runCalibrate({ engine: 'wasm', trials: 1, seed: 1, out: file('noise.json') }, output)
+    expect(text()).toMatch(/belong to this build/)
+    const second = capture()
+    await campaign(
+      {
+        engine: 'wasm',
+        scheme: 'row',
+        shape: shapeOption('16x32x24', []),
+        input: {},
+        trials: 26,
+        seed: 1,
+        confidence: 0.95,
+        by: 'bit',
+        jobs: 1,
+        calibration: file('noise.json'),
+      },
+      second.output,
+    )
+    expect(second.text()).toMatch(/v-abft/)
+  })
+
+  it('protect writes a model and lists its layers', () => {
+    writeFileSync(file('net.onnx'), convNet())
+    const { output, text } = capture()
+    protect(file('net.onnx'), { scheme: 'global', input: {}, out: file('safe.onnx') }, output)
+    expect(text()).toMatch(/6 layers protected, 0 not/)
+    expect(existsSync(file('safe.onnx'))).toBe(true)
+    writeFileSync(file('plan.json'), '{"schema":"other"}')
+    expect(() =>
+      protect(file('net.onnx'), { scheme: 'row', plan: file('plan.json'), input: {}, out: file('x') }, output),
+    ).toThrow(/no plan/)
+    expect(() => protect(file('absent'), { scheme: 'row', input: {}, out: file('x') }, output)).toThrow(/cannot read/)
+    expect(layersOf(file('net.onnx'), { x: [1, 3, 16, 16] }).map(({ id }) => id)).toEqual([
+      'c1',
+      'c2',
+      'c3',
+      'c4',
+      'g1',
+      'logits',
+    ])
+  })
+})
+
+const built = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
+if (!existsSync(built)) console.log('skipped: the command as a process needs a build')
+const command = (...args: string[]) => execFileSync(process.execPath, [built, ...args], { encoding: 'utf8' })
+
+describe.skipIf(!existsSync(built))('as a process', () => {
+  it('campaign in two processes counts what one counts', () => {
+    const args = ['campaign', '--shape', '8x24x16', '--trials', '52', '--json']
+    const cells = (text: string) =>
+      parseCampaign(text)
+        .cells.map((cell) => JSON.stringify(cell))
+        .sort()
+    expect(cells(command(...args, '--jobs', '2'))).toEqual(cells(command(...args)))
+  })
+
+  it('soak reports every core', () => {
+    const text = command('soak', '--seconds', '0.3', '--cores', '2', '--json')
+    const lines = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { core: number; faults: number })
+    expect(lines.every(({ faults }) => faults === 0)).toBe(true)
+    expect(lines.map(({ core }) => core)).toEqual(lines.map((_, core) => core))
+  })
+
+  it('wrong usage ends with code 2 and says what was wrong', () => {
+    expect(() => command('protect', '/absent.onnx')).toThrow(/cannot read/)
+  })
+})
