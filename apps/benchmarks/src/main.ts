@@ -10,6 +10,8 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   abft: async () => (await import('./abft.ts')).abft,
   'abft-onnx': async () => (await import('./abftOnnx.ts')).abftOnnx,
   'abft-coverage': async () => (await import('./abftCoverage.ts')).abftCoverage,
+  ecrm: async () => (await import('./ecrm.ts')).ecrm,
+  'ecrm-recovery': async () => (await import('./ecrmRecovery.ts')).ecrmRecovery,
   gemm: async () => (await import('./gemm.ts')).gemm,
   'parm-accuracy': async () => (await import('./parmAccuracy.ts')).parmAccuracy,
   'parm-tail': async () => (await import('./parmTail.ts')).parmTail,

@@ -1,6 +1,7 @@
 // A worker's side: ids become rows of servers, answers become promises, and what a dead server left unanswered is said
 // again to its replacement. A push counts once however often it is said.
 import { FtError } from '@ft/core'
+import { allFinite } from './shard/finite.ts'
 import type { Message, MessageOf, Send } from './shard/messages.ts'
 import type { ResolvedSpec } from './shard/spec.ts'
 
@@ -114,8 +115,8 @@ export function createClient({ spec, send }: ClientOptions): Client {
           { expected, got: gradients.length },
         )
       }
-      const bad = gradients.findIndex((value) => !Number.isFinite(value))
-      if (bad >= 0) {
+      if (!allFinite(gradients)) {
+        const bad = gradients.findIndex((value) => !Number.isFinite(value))
         throw new FtError(
           'INVALID_ARGUMENT',
           `push: \`gradients\` must be finite, got ${gradients[bad]} for id ${ids[Math.floor(bad / d)]}; nothing was applied`,

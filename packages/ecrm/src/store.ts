@@ -39,8 +39,12 @@ export interface ShardOptions {
   readonly acknowledgement?: 'sync' | 'async'
   /** Most bytes of unacknowledged differences to a peer before pushes wait; default 64 MiB. */
   readonly logBytes?: number
-  /** Recovery in the background; default 1,024 rows a step with 5 ms between. */
-  readonly sweep?: { readonly stripes?: number; readonly pause?: number }
+  /**
+   * Recovery in the background, rows that were updated most first: rows a step (default 512), least milliseconds between
+   * steps (5), and the part of the time that steps may take (0.2). A step lasts longer while the servers are busy, so the
+   * sweep gives way to training. Rows that are asked for never wait for it.
+   */
+  readonly sweep?: { readonly stripes?: number; readonly pause?: number; readonly share?: number }
   /** Failure detection; default a heartbeat every 100 ms, dead after 5 without an answer. */
   readonly heartbeat?: { readonly interval?: number; readonly missed?: number }
   /** Processes that stand by; default 1. */
@@ -62,6 +66,8 @@ export interface ServerReport {
   readonly deltaBytes: number
   readonly unacknowledgedBytes: number
   readonly mostUnacknowledgedBytes: number
+  /** Of its process, user and system; 0 in memory. */
+  readonly cpuSeconds: number
 }
 
 /** All rows, by id. */
@@ -104,6 +110,8 @@ export interface ShardStore {
   kill(server: number): void
   /** Stops a server's process (SIGSTOP), as a hung machine would be. `UNSUPPORTED` in memory. */
   pause(server: number): void
+  /** Loses everything between the trainer and a server, as a broken network would. `UNSUPPORTED` in memory. */
+  isolate(server: number): void
   close(): Promise<void>
 }
 
@@ -149,6 +157,14 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
   }
   const checkServer = (server: number, what: string): void =>
     assertInteger(server, { where: what, argument: 'server', min: 0, max: servers - 1 })
+  const disturb = (what: 'pause' | 'isolate', server: number): void => {
+    checkServer(server, what)
+    const act = cluster[what]
+    if (act === undefined) {
+      throw new FtError('UNSUPPORTED', `${what}: shards in memory have no process; open with \`where: 'process'\``, {})
+    }
+    act(server)
+  }
   let offset = 0
   return {
     layout: spec.layout,
@@ -192,13 +208,8 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
       checkServer(server, 'kill')
       cluster.kill(server)
     },
-    pause(server) {
-      checkServer(server, 'pause')
-      if (cluster.pause === undefined) {
-        throw new FtError('UNSUPPORTED', "pause: shards in memory have no process; open with `where: 'process'`", {})
-      }
-      cluster.pause(server)
-    },
+    pause: (server) => disturb('pause', server),
+    isolate: (server) => disturb('isolate', server),
     async close() {
       client.fail(new FtError('ABORTED', 'openShards: the store was closed; open another', {}))
       await cluster.close()
@@ -213,32 +224,33 @@ async function openProcesses(...args: Parameters<typeof startProcesses>): Promis
 }
 
 function processOptions({ sweep = {}, heartbeat = {}, spares = 1 }: ShardOptions): ProcessOptions {
-  const { stripes = 1024, pause = 5 } = sweep
+  const { stripes = 512, pause = 5, share = 0.2 } = sweep
   const { interval = 100, missed = 5 } = heartbeat
   const where = 'openShards'
   assertInteger(stripes, { where, argument: 'sweep.stripes', min: 1, max: 1_000_000 })
   assertInteger(pause, { where, argument: 'sweep.pause', min: 0, max: 60_000 })
+  assertNumber(share, { where, argument: 'sweep.share', min: 0.001, max: 1 })
   assertNumber(interval, { where, argument: 'heartbeat.interval', min: 1 })
   assertInteger(missed, { where, argument: 'heartbeat.missed', min: 1 })
   assertInteger(spares, { where, argument: 'spares', min: 0, max: 64 })
-  return { sweep: { stripes, pause }, heartbeat: interval, missed, spares }
+  return { sweep: { stripes, pause, share }, heartbeat: interval, missed, spares }
 }
 
 function reportOf(message: Message): ServerReport {
   const { values } = message as MessageOf<'counts'>
   const numbers = new Float64Array(values.slice().buffer)
-  const [missingRows, dataBytes, parityBytes, pulledRows, pushedRows, deltaRows, deltaBytes, now, most] =
-    numbers as unknown as [number, number, number, number, number, number, number, number, number]
+  const at = (i: number): number => numbers[i]!
   return {
-    missingRows,
-    dataBytes,
-    parityBytes,
-    pulledRows,
-    pushedRows,
-    deltaRows,
-    deltaBytes,
-    unacknowledgedBytes: now,
-    mostUnacknowledgedBytes: most,
+    missingRows: at(0),
+    dataBytes: at(1),
+    parityBytes: at(2),
+    pulledRows: at(3),
+    pushedRows: at(4),
+    deltaRows: at(5),
+    deltaBytes: at(6),
+    unacknowledgedBytes: at(7),
+    mostUnacknowledgedBytes: at(8),
+    cpuSeconds: at(9),
   }
 }
 

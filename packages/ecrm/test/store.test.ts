@@ -135,11 +135,11 @@ function lostOn(store: ShardStore, ids: readonly number[], server: number): Prom
   return Promise.resolve(ids.filter((id) => store.layout.serverOf(store.layout.placeOf(id)) === server).length)
 }
 
-it('a hung process is found by its silence and replaced', async () => {
+it.each(['pause', 'isolate'] as const)('silence is found and the server replaced: %s', async (disturb) => {
   const twin = await start({ where: 'memory' })
   await pushes(twin, 20)
   const store = await start({ heartbeat: { interval: 20, missed: 5 } })
-  await pushes(store, 20, (step) => step === 5 && store.pause(2))
+  await pushes(store, 20, (step) => step === 5 && store[disturb](2))
   expect(store.replacements).toBeGreaterThan(0)
   expect(await store.snapshot()).toEqual(await twin.snapshot())
 })

@@ -18,6 +18,8 @@ export interface ErasureCode {
   factor(parity: number, position: number): number
   /** Adds a data unit, or the difference of two versions of it, to a parity unit: `target ^= factor * words`. */
   accumulate(target: Uint32Array, words: Uint32Array, at: { parity: number; position: number }): void
+  /** Divides words by a factor, in place: what is left of a parity unit without all other data units becomes the unit. */
+  divide(words: Uint32Array, at: { parity: number; position: number }): void
   /**
    * Rebuilds one data unit from any k others.
    *
@@ -56,6 +58,13 @@ export function createCode({ k, r }: { k: number; r: number }): ErasureCode {
     r,
     factor,
     accumulate: (target, words, at) => addProduct(target, words, factor(at.parity, at.position)),
+    divide(words, at) {
+      const inverse = invert(factor(at.parity, at.position))
+      if (inverse === 1) return
+      const product = new Uint32Array(words.length)
+      addProduct(product, words, inverse)
+      words.set(product)
+    },
     reconstruct: (units, position) => reconstruct({ k, r, factor }, units, position),
   }
 }

@@ -17,5 +17,7 @@ export interface Cluster {
   kill(server: number): void
   /** Stops a server's process without ending it, as a hung machine would. Only where shards are processes. */
   pause?(server: number): void
+  /** Loses all that is said to and by a server here, as a network that swallows packets would. */
+  isolate?(server: number): void
   close(): Promise<void>
 }

@@ -75,7 +75,11 @@ export function createFrameReader(options: { largest?: number } = {}): FrameRead
 /** Reads one whole frame, whose bytes become the message's. */
 function decodeFrame(bytes: Uint8Array): Message {
   // A Buffer's slice is a view; words need their own, aligned memory.
-  const own = bytes.byteOffset % 4 === 0 && !Buffer.isBuffer(bytes) ? bytes : Uint8Array.from(bytes)
+  let own = bytes
+  if (bytes.byteOffset % 4 !== 0 || Buffer.isBuffer(bytes)) {
+    own = new Uint8Array(bytes.length)
+    own.set(bytes)
+  }
   const frame = new Uint32Array(own.buffer, own.byteOffset, own.byteLength / 4)
   if (checksum(own) !== frame[2]) throw corrupt('a frame', 'its checksum to fit')
   const type = types[frame[1]!]

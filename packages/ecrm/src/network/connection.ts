@@ -37,10 +37,10 @@ export function carryMessages(socket: Socket, events: ConnectionEvents): Connect
     send(message) {
       if (socket.destroyed) return
       if (!corked) {
-        // What is said in one turn leaves together.
+        // What is said until every socket that has something was read leaves together.
         corked = true
         socket.cork()
-        process.nextTick(() => {
+        setImmediate(() => {
           corked = false
           socket.uncork()
         })

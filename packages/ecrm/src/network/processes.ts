@@ -10,8 +10,10 @@ import { startShardChild, type ShardChild } from './shardChild.ts'
 export interface SweepOptions {
   /** Rows that a replaced server recovers in one step. */
   readonly stripes: number
-  /** Milliseconds between steps. */
+  /** Least milliseconds between steps. */
   readonly pause: number
+  /** The part of the time that steps may take, in (0, 1]: what is left is between them. */
+  readonly share: number
 }
 
 export interface ProcessOptions {
@@ -34,6 +36,7 @@ interface Member {
   /** Rows that it had not yet recovered when it last said so. */
   missing: number
   dead: boolean
+  isolated: boolean
 }
 
 /** A server that is only silent gets this many times longer while its loss would be one too many. */
@@ -72,7 +75,7 @@ export async function startProcesses(spec: ResolvedSpec, events: ClusterEvents, 
       }
       const connection = carryMessages(connect(port, '127.0.0.1'), {
         message(message) {
-          if (member.dead) return
+          if (member.dead || member.isolated) return
           members[server] = member
           resolve()
           member.silent = 0
@@ -81,11 +84,12 @@ export async function startProcesses(spec: ResolvedSpec, events: ClusterEvents, 
         },
         closed: gone,
       })
-      const member: Member = { child, connection, port, incarnation, silent: 0, missing: Infinity, dead: false }
+      const fresh = { silent: 0, missing: Infinity, dead: false, isolated: false }
+      const member: Member = { child, connection, port, incarnation, ...fresh }
       void child.ended.then(gone)
       connection.send({ type: 'hello', node: control, incarnation: 1, port: 0, token })
       connection.send({ type: 'start', server, incarnation, lost: lost ? 1 : 0, spec: words })
-      connection.send({ type: 'sweep', ...o.sweep })
+      connection.send({ type: 'sweep', ...o.sweep, share: Math.max(1, Math.round(o.sweep.share * 1000)) })
       connection.send({ type: 'ping' })
     })
   }
@@ -172,10 +176,14 @@ export async function startProcesses(spec: ResolvedSpec, events: ClusterEvents, 
   return {
     send(server, message) {
       const member = members[server]
-      if (member?.dead === false) member.connection.send(message)
+      if (member?.dead === false && !member.isolated) member.connection.send(message)
     },
     kill: (server) => members[server]?.child.kill('SIGKILL'),
     pause: (server) => members[server]?.child.kill('SIGSTOP'),
+    isolate(server) {
+      const member = members[server]
+      if (member !== undefined) member.isolated = true
+    },
     close,
   }
 }

@@ -23,6 +23,7 @@ interface Peer {
 }
 
 const retryMs = 50
+const stalledMs = 1_000
 
 process.title = 'ft-ecrm-shard'
 process.on('disconnect', () => process.exit(0))
@@ -37,8 +38,9 @@ function serve(token: Uint32Array): void {
   let shard: Shard | undefined
   let self: Node = { node: -1, incarnation: 0 }
   let servers = 0
-  let sweep = { stripes: 1024, pause: 5 }
+  let sweep = { stripes: 1, pause: 5, share: 1000 }
   let timer: NodeJS.Timeout | undefined
+  let stepStart = 0
   let early: { from: Node; message: Message }[] = []
 
   const unmet: { from: Node; port: number }[] = []
@@ -81,7 +83,8 @@ function serve(token: Uint32Array): void {
         const spec = unpackSpec(message.spec)
         self = { node: message.server, incarnation: message.incarnation }
         servers = spec.layout.servers
-        shard = createShard({ spec, server: self.node, incarnation: self.incarnation, lost: message.lost === 1, send })
+        const { node: server, incarnation } = self
+        shard = createShard({ spec, server, incarnation, lost: message.lost === 1, send, swept, cpu })
         for (const one of unmet.splice(0)) meet(one.from, one.port)
         const held = early
         early = []
@@ -93,7 +96,7 @@ function serve(token: Uint32Array): void {
         shard!.receive(from, message)
         break
       case 'sweep':
-        sweep = { stripes: message.stripes, pause: message.pause }
+        sweep = message
         break
       default:
         shard!.receive(from, message)
@@ -103,7 +106,24 @@ function serve(token: Uint32Array): void {
   }
 
   function recover(): void {
-    timer = shard!.step(sweep.stripes) ? setTimeout(recover, sweep.pause) : undefined
+    stepStart = performance.now()
+    // A step that never ends, as a peer died, is taken up again when the peer's replacement is told of.
+    timer = shard!.step(sweep.stripes) ? setTimeout(recover, stalledMs) : undefined
+  }
+
+  function cpu(): number {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1e6
+  }
+
+  /**
+   * The next step waits so long that steps take their share of the time. A step lasts longer when servers are busy: the
+   * sweep gives way to training by itself.
+   */
+  function swept(): void {
+    const lasted = performance.now() - stepStart
+    clearTimeout(timer)
+    timer = setTimeout(recover, Math.max(sweep.pause, lasted * (1000 / sweep.share - 1)))
   }
 
   /** Learns where a peer is; one in a new life is reached anew. */

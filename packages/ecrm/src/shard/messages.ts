@@ -12,8 +12,8 @@ export const schema = {
   ping: { numbers: [], arrays: [] },
   /** `missing`: rows still to be recovered. */
   pong: { numbers: ['missing', 'unrecoverable'], arrays: [] },
-  /** From the control: recover what is lost in the background, `stripes` at a time with `pause` ms between. */
-  sweep: { numbers: ['stripes', 'pause'], arrays: [] },
+  /** From the control: recover what is lost in the background (SweepOptions); `share` in thousandths. */
+  sweep: { numbers: ['stripes', 'pause', 'share'], arrays: [] },
   pull: { numbers: ['id'], arrays: ['rows'] },
   rows: { numbers: ['id'], arrays: ['values'] },
   /** `id` counts a worker's pushes to this server: at most one is unanswered. */
@@ -33,6 +33,10 @@ export const schema = {
    * `batch` where they are the sender's own. tags: see `tags.ts`. `life`: the incarnation that asked.
    */
   stripes: { numbers: ['id', 'life', 'batch'], arrays: ['members', 'words', 'deltaHeads', 'deltaWords', 'tags'] },
+  /** From a replacement: which of its rows were updated most, as the receiver's parity rows from `first` know. */
+  hot: { numbers: ['first'], arrays: [] },
+  /** Stripes with a row of the asker's and that row's version. `next`: where the next question begins; 0: told all. */
+  ranked: { numbers: ['life', 'first', 'next'], arrays: ['stripes', 'versions'] },
   snapshot: { numbers: ['id', 'first', 'count'], arrays: [] },
   /** Words and versions of data rows, and which of them were lost for good since the run began. */
   rowBits: { numbers: ['id'], arrays: ['words', 'versions', 'lost'] },

@@ -88,6 +88,41 @@ export function rebuild(
 }
 
 /**
+ * The common case of a decode, in place: nothing is in flight, one data row is lost, and all that live agree on versions.
+ *
+ * @param row - where the row's words go
+ * @returns its version, or -1 when the case is not so plain and nothing was written
+ */
+export function decodeInto(
+  code: ErasureCode,
+  { members }: StripeView,
+  { position, row }: { position: number; row: Uint32Array },
+): number {
+  const { k } = code
+  let first: Member | undefined
+  let living = 0
+  for (const member of members) {
+    if (member.words === undefined) continue
+    if (member.position < k) living++
+    else if (first === undefined || member.position < first.position) first = member
+  }
+  if (first === undefined || living !== k - 1) return -1
+  for (const member of members) {
+    if (member.words === undefined) continue
+    if (member.position < k) {
+      if (first.seen[member.position] !== member.version) return -1
+    } else for (let i = 0; i < k; i++) if (member.seen[i] !== first.seen[i]) return -1
+  }
+  const parity = first.position - k
+  row.set(first.words!)
+  for (const member of members)
+    if (member.words !== undefined && member.position < k)
+      code.accumulate(row, member.words, { parity, position: member.position })
+  code.divide(row, { parity, position })
+  return first.seen[position]!
+}
+
+/**
  * A parity row from its data rows. Were it made with a row that is itself decoded at this moment, the two could settle on
  * different versions of it.
  */

@@ -1,7 +1,8 @@
 // Rows that a replaced server must get back: on the first touch of a row, and in the background stripe by stripe.
 import { headWords, noWorker, packDeltas, deltaAt, type Delta, type MessageOf, type Send } from './messages.ts'
 import type { Life, ParityRows, Sent } from './parityRows.ts'
-import { rebuild, type Member, type Rebuilt } from './rebuild.ts'
+import { createRanking, type Ranking } from './ranking.ts'
+import { decodeInto, rebuild, type Member, type Rebuilt } from './rebuild.ts'
 import { decoding, initialWords, live, lost, type Storage } from './storage.ts'
 import { unpackTags, type Tag, type Tags } from './tags.ts'
 
@@ -20,6 +21,8 @@ export interface RecoveryHost {
   nextBatch(): number
   /** Some row became live. */
   installed(): void
+  /** A step of the sweep has ended. */
+  swept(): void
 }
 
 export interface Recovery {
@@ -35,7 +38,11 @@ export interface Recovery {
   heard(from: Life, message: MessageOf<'stripes'>): void
   /** Asks again: peers have changed. */
   restart(): void
+  /** What is known of which rows are wanted most. */
+  readonly ranking: Ranking
 }
+
+const none = new Uint32Array(0)
 
 interface Job {
   readonly stripe: number
@@ -55,6 +62,9 @@ export function createRecovery(host: RecoveryHost): Recovery {
   const { spec, code, dataState, parityState } = storage
   const { layout, k, r, width } = spec
   const jobs = new Map<number, Job>()
+  const ranking = createRanking(host)
+  let ranked = false
+  let sweeping = 0
   const unrecoverable: number[] = []
   let reads = 0
   let cursor = 0
@@ -71,6 +81,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
     const heard = { members: [], deltas: [], sent: [], tags: [] }
     const job = { stripe, position, background, read: 0, awaited: new Set<number>(), ...heard }
     jobs.set(stripe, job)
+    if (background) sweeping++
     return job
   }
 
@@ -94,13 +105,29 @@ export function createRecovery(host: RecoveryHost): Recovery {
     for (const [peer, stripes] of questions) send(peer, { type: 'read', id, stripes: Uint32Array.from(stripes) })
   }
 
+  /** A job is done with, one way or another. */
+  function end({ stripe, background }: Job): void {
+    jobs.delete(stripe)
+    if (background && --sweeping === 0) host.swept()
+  }
+
   /** Settles a job whose answers are all there. */
   function finish(job: Job): Rebuilt['kind'] {
     const { position, stripe } = job
+    const local = layout.localOf({ stripe, position })
+    if (position < k && host.checkVersions && job.deltas.length === 0) {
+      const version = decodeInto(code!, job, { position, row: storage.dataRow(local) })
+      if (version >= 0) {
+        end(job)
+        storage.mark(dataState, local, live)
+        storage.versions[local] = version
+        for (const tag of job.tags) tags.add(server, tag)
+        return 'row'
+      }
+    }
     const out = rebuild(code!, job, { position, checkVersions: host.checkVersions })
     if (out.kind === 'again') return 'again'
-    jobs.delete(stripe)
-    const local = layout.localOf({ stripe, position })
+    end(job)
     if (position >= k) {
       if (out.kind === 'row') {
         for (const tag of job.tags) tags.add(layout.serverOf(tag), tag)
@@ -131,6 +158,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
    * repeated until it is answered, and no push that came with the version is answered before.
    */
   function demand(row: { stripe: number; position: number; version: number }, parities: readonly number[]): void {
+    if (parities.length === 0) return
     const { stripe, position, version } = row
     const words = new Uint32Array(width)
     for (const parity of parities) {
@@ -147,8 +175,18 @@ export function createRecovery(host: RecoveryHost): Recovery {
     },
     step(stripes) {
       if (storage.missing === 0) return false
-      for (const job of jobs.values()) if (job.background) return true
+      if (sweeping > 0) return true
+      if (!ranked) ranking.ask()
+      ranked = true
       const begun: Job[] = []
+      while (begun.length < stripes) {
+        const hottest = ranking.take(stripes - begun.length)
+        if (hottest.length === 0) break
+        for (const stripe of hottest) {
+          const job = begin(stripe, true)
+          if (job !== undefined) begun.push(job)
+        }
+      }
       const all = dataState.length + parityState.length
       for (let looked = 0; looked < all && begun.length < stripes; looked++) {
         const at = cursor
@@ -164,34 +202,41 @@ export function createRecovery(host: RecoveryHost): Recovery {
       return true
     },
     answer(from, { id, stripes }) {
-      const here = new Map<number, number>()
-      const members: number[] = []
-      const rows: Uint32Array[] = []
-      for (const stripe of stripes) {
+      const stride = 4 + k
+      const members = new Uint32Array(stripes.length * stride)
+      const words = new Uint32Array(stripes.length * width)
+      const wanted = new Set<number>()
+      let [at, to] = [0, 0]
+      for (let i = 0; i < stripes.length; i++) {
+        const stripe = stripes[i]!
         const position = positionHere(stripe)
         if (position >= k + r) continue
-        here.set(stripe, position)
+        wanted.add(stripe)
         const local = layout.localOf({ stripe, position })
         const usable = stateOf(position)[local] === live
-        const version = position < k ? storage.versions[local]! : 0
-        const seen = position < k ? new Uint32Array(k) : storage.seen.subarray(local * k, (local + 1) * k)
-        members.push(stripe, position, usable ? 1 : 0, version, ...seen)
-        if (usable) rows.push(position < k ? storage.dataRow(local) : storage.parityRow(local))
+        members[at] = stripe
+        members[at + 1] = position
+        members[at + 2] = usable ? 1 : 0
+        if (position < k) members[at + 3] = storage.versions[local]!
+        else for (let j = 0; j < k; j++) members[at + 4 + j] = storage.seen[local * k + j]!
+        at += stride
+        if (!usable) continue
+        const from = position < k ? storage.words : storage.parity
+        for (let j = 0; j < width; j++) words[to + j] = from[local * width + j]!
+        to += width
       }
-      const wanted = new Set(here.keys())
       const usable = (stripe: number): boolean => {
-        const position = here.get(stripe)!
+        const position = positionHere(stripe)
         return stateOf(position)[layout.localOf({ stripe, position })] === live
       }
-      const deltas = [...host.unanswered(wanted), ...parityRows.retained(wanted)]
-      const packed = packDeltas(deltas, width)
+      const packed = packDeltas([...host.unanswered(wanted), ...parityRows.retained(wanted)], width)
       send(from.server, {
         type: 'stripes',
         id,
         life: from.incarnation,
         batch: host.nextBatch(),
-        members: Uint32Array.from(members),
-        words: concatenate(rows, width),
+        members: members.subarray(0, at),
+        words: words.subarray(0, to),
         deltaHeads: packed.heads,
         deltaWords: packed.words,
         tags: Uint32Array.from(tags.collect(wanted, usable)),
@@ -202,15 +247,15 @@ export function createRecovery(host: RecoveryHost): Recovery {
       let row = 0
       const ready: Job[] = []
       for (let at = 0; at < message.members.length; at += stride) {
-        const [stripe, position, usable, version] = message.members.subarray(at, at + 4)
+        const [position, usable] = [message.members[at + 1]!, message.members[at + 2]!]
         const words = usable === 1 ? message.words.subarray(row * width, ++row * width) : undefined
-        const job = jobs.get(stripe!)
+        const job = jobs.get(message.members[at]!)
         if (job === undefined || job.read !== message.id || !job.awaited.delete(from.server)) continue
         job.members.push({
-          position: position!,
+          position,
           words,
-          version: version!,
-          seen: message.members.subarray(at + 4, at + stride),
+          version: message.members[at + 3]!,
+          seen: position < k ? none : message.members.subarray(at + 4, at + stride),
         })
         if (job.awaited.size === 0) ready.push(job)
       }
@@ -234,12 +279,10 @@ export function createRecovery(host: RecoveryHost): Recovery {
       ask(again)
       if (again.length < ready.length) host.installed()
     },
-    restart: () => ask([...jobs.values()]),
+    restart() {
+      ask([...jobs.values()])
+      if (ranked && storage.missing > 0) ranking.ask()
+    },
+    ranking,
   }
-}
-
-function concatenate(rows: readonly Uint32Array[], width: number): Uint32Array {
-  const out = new Uint32Array(rows.length * width)
-  rows.forEach((row, i) => out.set(row, i * width))
-  return out
 }

@@ -1,6 +1,7 @@
 // A shard: one server's rows and everything it answers. A state machine without clock, sockets or promises: whoever runs it
 // delivers messages and sends what it says, so that any order of events can be replayed.
 import { FtError } from '@ft/core'
+import { allFinite } from './finite.ts'
 import { createDeltaLog, type Batch, type DeltaLog } from './deltaLog.ts'
 import { headWords, packDeltas, type Message, type MessageOf, type Send } from './messages.ts'
 import { createParityRows } from './parityRows.ts'
@@ -18,6 +19,10 @@ export interface ShardOptions {
   /** A replacement: every row is lost and comes back from the others. */
   readonly lost: boolean
   readonly send: Send
+  /** CPU seconds of whoever runs the shard; default 0. */
+  readonly cpu?: () => number
+  /** Called when a step of the sweep has ended. */
+  readonly swept?: () => void
   /** Takes a remedy out: only for the tests that show what it prevents. */
   readonly without?: Remedy
 }
@@ -91,6 +96,7 @@ export function createShard(options: ShardOptions): Shard {
     nextBatch: () => nextBatch,
     unanswered: (stripes) => [...logs.values()].flatMap((log) => log.find(stripes)),
     installed: resume,
+    swept: () => options.swept?.(),
   })
 
   const logOf = (peer: number): DeltaLog => {
@@ -179,7 +185,7 @@ export function createShard(options: ShardOptions): Shard {
       return
     }
     const gradients = new Float32Array(message.gradients.buffer, message.gradients.byteOffset, message.gradients.length)
-    if (!gradients.every(Number.isFinite)) {
+    if (!allFinite(gradients)) {
       send(worker, { type: 'pushed', id, rejected: 1 })
       return
     }
@@ -290,6 +296,12 @@ export function createShard(options: ShardOptions): Shard {
       case 'stripes':
         if (message.life === options.incarnation) recovery.heard({ server: node, incarnation }, message)
         return
+      case 'hot':
+        recovery.ranking.answer({ server: node, incarnation }, message)
+        return
+      case 'ranked':
+        if (message.life === options.incarnation) recovery.ranking.heard(node, message)
+        return
       case 'members':
         message.incarnations.forEach((one, peer) => {
           if (one > incarnations[peer]!) renewed(peer, one)
@@ -346,6 +358,7 @@ export function createShard(options: ShardOptions): Shard {
       deltaBytes,
       unanswered(),
       full,
+      options.cpu?.() ?? 0,
     ]
     const packed = new Uint32Array(new Float64Array(values).buffer)
     send(to, { type: 'counts', id, values: packed })

@@ -1,0 +1,208 @@
+// Bench "ecrm": what redundancy costs while nothing fails.
+import process from 'node:process'
+import { median, ratioInterval } from '@ft/core/statistics'
+import { createRandom } from '@ft/core/random'
+import { flightTask, readFlights } from '@ft/datasets'
+import { openShards, type ShardStore } from '@ft/ecrm'
+import { bounds, type Bench, type BenchContext } from './bench.ts'
+import {
+  flights,
+  openRun,
+  optimizer,
+  shardSeconds,
+  sum,
+  trainBlock,
+  width as d,
+  type Run,
+  type Task,
+} from './ecrmTask.ts'
+
+const k = 4
+const servers = 5
+const steps = 10
+
+export const ecrm: Bench = {
+  name: 'ecrm',
+  title: 'Erasure-coded embedding shards while nothing fails',
+  async run(context) {
+    const task = flightTask(await readFlights(), { rows: context.quick ? 200_000 : 600_000, seed: context.seed })
+    await steady(context, flights(task, 2_048))
+    await shardBound(context)
+    await acknowledged(context)
+  },
+}
+
+/** Blocks with and without redundancy in turns, each run with shards of its own. */
+async function steady(context: BenchContext, task: Task): Promise<void> {
+  const { seed } = context
+  const plain = await openRun(task, { k, r: 0, servers, seed })
+  const coded = await openRun(task, { k, r: 1, servers, seed })
+  try {
+    await trainBlock(plain, steps)
+    await trainBlock(coded, steps)
+    const wall: { value: number; baseline: number }[] = []
+    const cpu: { value: number; baseline: number }[] = []
+    let [busy, elapsed] = [0, 0]
+    const measured = async (run: Run) => {
+      const shards = await shardSeconds(run.store)
+      const own = process.cpuUsage()
+      const ms = sum(await trainBlock(run, steps))
+      const { user, system } = process.cpuUsage(own)
+      const seconds = (await shardSeconds(run.store)) - shards
+      if (run === coded) [busy, elapsed] = [busy + seconds, elapsed + ms / 1000]
+      return { ms, cpu: seconds * 1000 + (user + system) / 1000 }
+    }
+    for (let round = 0; round < (context.quick ? 8 : 24); round++) {
+      const first = round % 2 === 0
+      const early = await measured(first ? plain : coded)
+      const late = await measured(first ? coded : plain)
+      const [value, baseline] = first ? [late, early] : [early, late]
+      wall.push({ value: value.ms, baseline: baseline.ms })
+      cpu.push({ value: value.cpu, baseline: baseline.cpu })
+    }
+    const ratio = ratioInterval(wall)
+    const work = ratioInterval(cpu)
+    context.emit({
+      case: 'flights DLRM, k = 4, r = 1',
+      metric: 'step',
+      value: median(wall.map(({ value }) => value / steps)),
+      unit: 'ms',
+      baseline: { case: 'r = 0', value: median(wall.map(({ baseline }) => baseline / steps)) },
+      ratio: ratio.value,
+      ...bounds(ratio),
+      target: 'ratio <= 1.10',
+    })
+    context.emit({
+      case: 'flights DLRM, k = 4, r = 1',
+      metric: 'CPU of a step, all processes',
+      value: median(cpu.map(({ value }) => value / steps)),
+      unit: 'ms',
+      baseline: { case: 'r = 0', value: median(cpu.map(({ baseline }) => baseline / steps)) },
+      ratio: work.value,
+      ...bounds(work),
+    })
+    context.emit({
+      case: 'flights DLRM, k = 4, r = 1',
+      metric: 'busy part of a shard',
+      value: busy / elapsed / servers,
+      unit: 'of its time',
+      target: 'value <= 0.7, the condition of the line above',
+    })
+    const reports = await coded.store.report()
+    const total = (of: (one: (typeof reports)[number]) => number): number => sum(reports.map(of))
+    const bytes = total((one) => one.deltaBytes) / total((one) => one.deltaRows)
+    const expected = (2 * d + 6) * 4
+    context.emit({
+      case: 'r = 1, Adagrad',
+      metric: 'parity bytes a row update',
+      value: bytes,
+      unit: 'bytes',
+      baseline: { case: 'r (1 + m) d words and a head of 6', value: expected },
+      ratio: bytes / expected,
+      target: 'ratio = 1',
+    })
+    const [data, parity] = [total((one) => one.dataBytes), total((one) => one.parityBytes)]
+    const words = 2 * d
+    context.emit({
+      case: 'k = 4, r = 1',
+      metric: 'memory of rows, state, parity and counters',
+      value: (data + parity) / 1e6,
+      unit: 'MB',
+      baseline: { case: 'r = 0', value: data / 1e6 },
+      ratio: (data + parity) / data,
+      target: `ratio = ${(1 + (words + k) / (k * (words + 1))).toFixed(4)}: 1 + r / k and counters`,
+    })
+  } finally {
+    await Promise.all([plain.store.close(), coded.store.close()])
+  }
+}
+
+const updates = 8_192
+
+/** Pulls and pushes the same rows `rounds` times. */
+async function pullAndPush(store: ShardStore, rounds: number, lists: readonly Uint32Array[], gradients: Float32Array) {
+  for (let round = 0; round < rounds; round++) {
+    const ids = lists[round % lists.length]!
+    await store.pull(ids)
+    await store.push(ids, gradients)
+  }
+}
+
+/** Shards with nothing but rows to serve: CPU of all processes, trainer's side included. */
+async function shardBound(context: BenchContext): Promise<void> {
+  const rows = 200_000
+  const open = (r: number): Promise<ShardStore> =>
+    openShards({ tables: [{ rows }], d, k, r, servers, optimizer, seed: context.seed })
+  const [plain, coded] = [await open(0), await open(1)]
+  try {
+    const random = createRandom(context.seed).stream('pushes')
+    const gradients = random.fillNormal(new Float32Array(updates * d))
+    const lists = Array.from({ length: 16 }, () => random.sample(rows, updates))
+    const rounds = 16
+    const cpuOfRow = async (store: ShardStore): Promise<number> => {
+      const shards = await shardSeconds(store)
+      const own = process.cpuUsage()
+      await pullAndPush(store, rounds, lists, gradients)
+      const { user, system } = process.cpuUsage(own)
+      return (((await shardSeconds(store)) - shards) * 1e6 + user + system) / (rounds * updates)
+    }
+    await cpuOfRow(plain)
+    await cpuOfRow(coded)
+    const pairs: { value: number; baseline: number }[] = []
+    for (let turn = 0; turn < (context.quick ? 6 : 10); turn++) {
+      const baseline = await cpuOfRow(plain)
+      pairs.push({ value: (await cpuOfRow(coded)) - baseline, baseline })
+    }
+    const ratio = ratioInterval(pairs)
+    context.emit({
+      case: 'shard-bound, k = 4, r = 1, d = 16',
+      metric: 'CPU added to a row',
+      value: median(pairs.map(({ value }) => value)),
+      unit: 'us',
+      baseline: { case: 'pull and push without protection', value: median(pairs.map(({ baseline }) => baseline)) },
+      ratio: ratio.value,
+      ...bounds(ratio),
+      target: 'ratio <= 1.5, aim 1.0',
+    })
+  } finally {
+    await Promise.all([plain.close(), coded.close()])
+  }
+}
+
+/** Row updates acknowledged by their parity, without any training. */
+async function acknowledged(context: BenchContext): Promise<void> {
+  const rows = 200_000
+  for (const r of [0, 1, 2]) {
+    const store = await openShards({ tables: [{ rows }], d, k: 2, r, servers: 4, optimizer, seed: context.seed })
+    try {
+      const random = createRandom(context.seed).stream('pushes')
+      const gradients = random.fillNormal(new Float32Array(updates * d))
+      const lists = Array.from({ length: 16 }, () => random.sample(rows, updates))
+      const cpu = await shardSeconds(store)
+      const start = performance.now()
+      let pushed = 0
+      while (performance.now() - start < (context.quick ? 3_000 : 8_000)) {
+        // Two pushes under way, so that the servers never wait for the trainer alone.
+        await Promise.all([0, 1].map((i) => store.push(lists[(pushed / updates + i) % 16]!, gradients)))
+        pushed += 2 * updates
+      }
+      const ms = performance.now() - start
+      context.emit({
+        case: `k = 2, r = ${r}, 4 processes, d = 16, one client`,
+        metric: 'row updates, acknowledged',
+        value: (pushed / ms) * 1000,
+        unit: 'rows/s',
+        ...(r === 1 ? { target: '>= 200,000' } : {}),
+      })
+      context.emit({
+        case: `k = 2, r = ${r}, 4 processes, d = 16, one client`,
+        metric: 'CPU of the shards a row',
+        value: (((await shardSeconds(store)) - cpu) * 1e6) / pushed,
+        unit: 'us',
+        ...(r === 1 ? { target: '<= 3.6' } : {}),
+      })
+    } finally {
+      await store.close()
+    }
+  }
+}

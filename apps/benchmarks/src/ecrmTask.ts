@@ -1,0 +1,114 @@
+// What the ecrm benches train: the flights, and rows of a large table drawn by Zipf's law; blocks of steps with their times.
+import { createRandom } from '@ft/core/random'
+import type { FlightTask } from '@ft/datasets'
+import { openShards, train, type DenseModel, type Samples, type ShardOptions, type ShardStore } from '@ft/ecrm'
+
+export const width = 16
+export const optimizer = { name: 'adagrad', learningRate: 0.03 } as const
+
+/** A task and where its blocks begin. */
+export interface Task {
+  readonly tables: readonly { rows: number }[]
+  readonly batch: number
+  /** Samples of block `block`, `steps` batches of them; blocks come again when the rows are used up. */
+  block(block: number, steps: number): Samples
+}
+
+/** Rows `start` to `end` of the flights as samples, scaled by the training rows. */
+export function flightSamples(task: FlightTask, start: number, end: number): Samples {
+  const features = task.numeric.shape[1] as number
+  const { mean, deviation } = task.scale
+  const values = (task.numeric.data as Float32Array).subarray(start * features, end * features)
+  return {
+    dense: values.map((value, i) => (value - mean[i % features]!) / deviation[i % features]!),
+    categorical: task.categorical.map(({ size, ids }) => ({ size, ids: ids.subarray(start, end) })),
+    label: task.label.subarray(start, end),
+  }
+}
+
+export function flights(task: FlightTask, batch: number): Task {
+  const rows = task.split.train.end
+  return {
+    tables: task.categorical.map(({ size }) => ({ rows: size })),
+    batch,
+    block(block, steps) {
+      const length = batch * steps
+      const start = (block % Math.floor(rows / length)) * length
+      return flightSamples(task, start, start + length)
+    },
+  }
+}
+
+/** Four tables of `rows` each; ids by Zipf's law with exponent 1.05, labels from a planted score. */
+export function zipfTask(rows: number, batch: number, seed: number): Task {
+  const tables = 4
+  const features = 13
+  return {
+    tables: Array.from({ length: tables }, () => ({ rows })),
+    batch,
+    block(block, steps) {
+      const random = createRandom(seed).stream('zipf', block)
+      const length = batch * steps
+      const dense = random.fillNormal(new Float32Array(length * features))
+      // The inverse of the distribution of a continuous power law: rank^-1.05 on 1 .. rows.
+      const top = rows ** -0.05
+      const categorical = Array.from({ length: tables }, () => ({
+        size: rows,
+        ids: Int32Array.from({ length }, () =>
+          Math.min(rows - 1, Math.floor((1 - random.uniform() * (1 - top)) ** -20) - 1),
+        ),
+      }))
+      const label = Uint8Array.from({ length }, (_, row) =>
+        Number(dense[row * features]! + ((categorical[0]!.ids[row]! * 7919) % 13) / 6 - 1 > random.normal()),
+      )
+      return { dense, categorical, label }
+    },
+  }
+}
+
+/** One run: shards and the model trained on them so far. */
+export interface Run {
+  readonly task: Task
+  readonly store: ShardStore
+  model: DenseModel | undefined
+  block: number
+}
+
+export async function openRun(task: Task, options: Partial<ShardOptions> & { seed: number }): Promise<Run> {
+  const store = await openShards({ tables: task.tables, d: width, optimizer, ...options })
+  return { task, store, model: undefined, block: 0 }
+}
+
+/** Trains on the next block; milliseconds from each step to the next. */
+export async function trainBlock(
+  run: Run,
+  steps: number,
+  onStep: (step: number) => void = () => undefined,
+): Promise<number[]> {
+  const data = run.task.block(run.block, steps)
+  const gaps: number[] = []
+  let last = performance.now()
+  const { model } = await train(data, {
+    store: run.store,
+    batch: run.task.batch,
+    seed: run.block++,
+    bottom: [64],
+    top: [64, 32],
+    ...(run.model ? { model: run.model } : {}),
+    onStep({ step }) {
+      const now = performance.now()
+      gaps.push(now - last)
+      last = now
+      onStep(step)
+    },
+  })
+  run.model = model
+  return gaps
+}
+
+export const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0)
+
+/** CPU seconds of all shard processes so far. */
+export async function shardSeconds(store: ShardStore): Promise<number> {
+  return sum((await store.report()).map(({ cpuSeconds }) => cpuSeconds))
+}
