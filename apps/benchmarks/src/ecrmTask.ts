@@ -16,9 +16,9 @@ export interface Task {
 
 /** Rows `start` to `end` of the flights as samples, scaled by the training rows. */
 export function flightSamples(task: FlightTask, start: number, end: number): Samples {
-  const features = task.numeric.shape[1] as number
+  const features = task.numeric.shape[1]
   const { mean, deviation } = task.scale
-  const values = (task.numeric.data as Float32Array).subarray(start * features, end * features)
+  const values = task.numeric.data.subarray(start * features, end * features)
   return {
     dense: values.map((value, i) => (value - mean[i % features]!) / deviation[i % features]!),
     categorical: task.categorical.map(({ size, ids }) => ({ size, ids: ids.subarray(start, end) })),

@@ -24,7 +24,7 @@ export function createRanking({ server, storage, send }: { server: number; stora
   const { layout, k } = spec
   /** The first parity row that each peer has not told of; Infinity when it has told of all. */
   const next = new Map<number, number>()
-  let told: { stripe: number; version: number }[] = []
+  const told: { stripe: number; version: number }[] = []
   let sorted = true
 
   return {
