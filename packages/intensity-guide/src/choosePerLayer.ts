@@ -10,7 +10,7 @@ import {
   type ProtectionScheme,
 } from '@ft/core'
 import { analyseLayer } from './analyse.ts'
-import { predict } from './cost.ts'
+import { countedIntensity, predict } from './cost.ts'
 import { ridge, type Device } from './devices.ts'
 import { smallestDetectable } from './sensitivity.ts'
 
@@ -35,6 +35,8 @@ export interface ChooseOptions {
   readonly measurements?: Measurements
   /** Replaces the estimate from rounding, for engines whose thresholds are known. */
   readonly detectable?: (layer: LinearLayer, scheme: ProtectionScheme) => number
+  /** Schemes that the engine has for a layer, such as `runner.schemes`; default all of the target's. */
+  readonly schemes?: (layer: LinearLayer) => readonly ProtectionScheme[]
 }
 
 /** Schemes that each target can run, cheapest idea first. */
@@ -66,9 +68,9 @@ export function choosePerLayer(layers: readonly LinearLayer[], options: ChooseOp
 function chooseOne(layer: LinearLayer, options: ChooseOptions & { last: boolean }): PlannedLayer {
   const { device, target = 'wasm', dtype = device.dtype, rule = 'intensity', band = 0.1, last } = options
   const ratio = ridge(device, dtype)
-  const intensity = analyseLayer(layer, { dtype }).padded.intensity
+  const intensity = countedIntensity(analyseLayer(layer, { dtype }), device)
 
-  const available = targetSchemes[target]
+  const available = targetSchemes[target].filter((scheme) => runs(layer, scheme, options))
   const sensitive = available.filter((scheme) => canSee(layer, scheme, { ...options, dtype }))
   if (sensitive.length === 0) throw notSensitiveEnough(layer, options)
 
@@ -105,6 +107,10 @@ function chooseOne(layer: LinearLayer, options: ChooseOptions & { last: boolean 
 }
 
 type Sensitivity = Pick<ChooseOptions, 'detectable' | 'sensitivity'> & { dtype: DType }
+
+function runs(layer: LinearLayer, scheme: ProtectionScheme, { schemes }: Pick<ChooseOptions, 'schemes'>): boolean {
+  return schemes === undefined || schemes(layer).includes(scheme)
+}
 
 function detectable(layer: LinearLayer, scheme: ProtectionScheme, { detectable: known, dtype }: Sensitivity): number {
   return known ? known(layer, scheme) : smallestDetectable(layer, scheme, dtype)

@@ -1,7 +1,7 @@
 // Predicted time of a layer under each scheme: a roofline with the scheme's extra work and the costs of starting it.
 import type { DType, LinearLayer, ProtectionScheme } from '@ft/core'
-import { analyseLayer } from './analyse.ts'
-import { peakOf, type Device } from './devices.ts'
+import { analyseLayer, type LayerAnalysis } from './analyse.ts'
+import { peakOf, type Device, type SchemeCost } from './devices.ts'
 
 /** Register tile of a warp, in fragments of 16 rows and 8 columns: SC'21's 64 x 64 warp tile. */
 const TILE = { rows: 64, columns: 64, rowFragments: 4, columnFragments: 8 }
@@ -20,7 +20,7 @@ export interface Prediction {
  * Extra work by scheme, of a product with m, n, k (SC'21, section 4; abft-kernels proves the counts):
  * one-sided 1/8 of the multiply-adds; two-sided 1/32; replication all of them; global m n adds for its own sum and m n
  * for the next layer's checksum, a reduction, and after the last layer a kernel that compares; row m k multiply-adds and
- * m n adds; column k n and m n.
+ * m n adds; column k n and m n. On a device with fitted costs (`measureDevice`) those are used instead.
  *
  * @param options.last - whether no layer follows, so that global's comparing kernel cannot hide. Default false
  */
@@ -29,7 +29,8 @@ export function predict(
   scheme: ProtectionScheme,
   { device, dtype = device.dtype, last = false }: { device: Device; dtype?: DType; last?: boolean },
 ): Prediction {
-  const { flops, bytes } = analyseLayer(layer, { dtype }).padded
+  const analysed = analyseLayer(layer, { dtype })
+  const { flops, bytes } = device.counting === 'exact' ? analysed.traffic : analysed.padded
   const calls = layer.count
   const { launch, step, epilogue, dot, compare } = device.latency
   const peak = peakOf(device, dtype)
@@ -38,6 +39,12 @@ export function predict(
   const seconds = (extraFlops: number, adds: number, extraChain: number): number =>
     Math.max((flops + extraFlops) / peak, bytes / device.bandwidth, adds / device.adds, chain * (1 + extraChain))
   const base = launch * calls + seconds(0, 0, 0)
+
+  const fitted = device.fitted?.[scheme]
+  if (fitted) {
+    const extra = fittedExtra(layer, fitted)
+    return { base, extra, overhead: extra / base }
+  }
 
   const outputs = layer.m * layer.n * calls
   const rowWork = 2 * layer.m * layer.k * calls
@@ -74,6 +81,27 @@ export function predict(
   }
   const extra = protectedTime() - base
   return { base, extra, overhead: extra / base }
+}
+
+/** Quantities that a scheme's extra time grows with, in the order of `SchemeCost`: all calls of the layer. */
+export function costFeatures(layer: LinearLayer): readonly [number, number, number, number, number] {
+  const { m, n, k, count, op } = layer
+  const calls = count * (op.kind === 'matmul' ? op.batch : 1)
+  const groups = op.kind === 'conv2d' ? op.groups : 1
+  const inputs = op.kind === 'conv2d' ? op.x.reduce((all, size) => all * size, 1) : m * k
+  return [count, m * n * k * calls, m * n * calls, inputs * groups * calls, k * n * calls]
+}
+
+function fittedExtra(layer: LinearLayer, cost: SchemeCost): number {
+  const [call, multiplyAdd, output, input, weight] = costFeatures(layer)
+  return (
+    call * cost.call + multiplyAdd * cost.multiplyAdd + output * cost.output + input * cost.input + weight * cost.weight
+  )
+}
+
+/** FLOPs a byte as the device's counting has it: what is held against its ridge. */
+export function countedIntensity({ padded, unpadded }: LayerAnalysis, device: Device): number {
+  return (device.counting === 'exact' ? unpadded : padded).intensity
 }
 
 /** Share by which the one-sided fold lengthens a k-step that waits for itself: the two sample rows' 1.05-1.06. */

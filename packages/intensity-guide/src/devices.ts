@@ -1,5 +1,5 @@
 // Devices: what they compute and move, with the source of each number. Peaks are dense, without sparsity.
-import { FtError, type DType } from '@ft/core'
+import { FtError, type DType, type ProtectionScheme } from '@ft/core'
 
 export interface Device {
   readonly name: string
@@ -12,8 +12,28 @@ export interface Device {
   /** Throughput of ordinary (not tensor-core) adds in operations/s: what checksums are made with. */
   readonly adds: number
   readonly latency: Latency
+  /**
+   * 'paper' counts a product as SC'21 does: m, n and k padded to 8 for tensor cores, groups as dense. 'exact' counts what
+   * an engine without tensor cores computes and moves. Default 'paper'.
+   */
+  readonly counting?: 'paper' | 'exact'
+  /** What each scheme adds, fitted to measurements; where it is, it takes the place of the counted work. */
+  readonly fitted?: Readonly<Partial<Record<ProtectionScheme, SchemeCost>>>
   /** Where the numbers come from. */
   readonly source: string
+}
+
+/** Extra seconds of a scheme by what they grow with; see `predict`. */
+export interface SchemeCost {
+  readonly call: number
+  /** A multiply-add of the product, `m n k`. */
+  readonly multiplyAdd: number
+  /** An output, `m n`. */
+  readonly output: number
+  /** An element of the activations, `m k`. */
+  readonly input: number
+  /** An element of the weights, `k n`. */
+  readonly weight: number
 }
 
 /** Costs in seconds that do not shrink with the layer. */
@@ -61,6 +81,7 @@ const catalogue = {
     bandwidth: 18 * GIGA,
     adds: 13 * GIGA,
     latency: cpuLatency,
+    counting: 'exact',
     source: 'measured with strict SIMD128 kernels on an AMD EPYC (Zen 3); measureDevice() replaces it',
   },
 } satisfies Record<string, Device>

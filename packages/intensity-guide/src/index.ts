@@ -1,7 +1,7 @@
 export { analyseLayer, analyseNetwork, type LayerAnalysis, type NetworkAnalysis, type Work } from './analyse.ts'
 export { choosePerLayer, targetSchemes, type ChooseOptions, type Measurements } from './choosePerLayer.ts'
 export { predict, type Prediction } from './cost.ts'
-export { devices, findDevice, ridge, type Device, type DeviceName, type Latency } from './devices.ts'
+export { devices, findDevice, ridge, type Device, type DeviceName, type Latency, type SchemeCost } from './devices.ts'
 export { parsePlan, planNetwork, planTotals, savePlan, type PlanTotals } from './plan.ts'
 export { readLayerList, readOnnx, type ReadNetwork } from './readModel.ts'
 export { smallestDetectable } from './sensitivity.ts'
@@ -14,3 +14,14 @@ export {
   type ZooName,
   type ZooOptions,
 } from './zoo/index.ts'
+export {
+  calibrationLayers,
+  deviceFrom,
+  measureDevice,
+  type MeasuredDevice,
+  type MeasureDeviceOptions,
+} from './measureDevice.ts'
+export { measurementsOf, overheadOf, overheadsOf, type ProfileView, type Rounds } from './profile/overheads.ts'
+export { parseProfile, saveProfile, shapeKey, type Arm, type Profile, type ProfiledShape } from './profile/profile.ts'
+export { profileLayers, type ProfileCache, type ProfileOptions } from './profile/profileLayers.ts'
+export { measuredTotals, type Choice, type MeasuredTotals, type MeasuredTotalsOptions } from './profile/totals.ts'
