@@ -10,6 +10,7 @@ import {
   type LongRunning,
   type ProtectionScheme,
 } from '@ft/core'
+import { bytesPerElement } from '@ft/core/formats'
 import { createRandom, type Random } from '@ft/core/random'
 import { parseProfile, saveProfile, shapeKey, type Arm, type Profile, type ProfiledShape } from './profile.ts'
 
@@ -35,6 +36,11 @@ export interface ProfileOptions extends LongRunning {
   readonly chained?: (layer: LinearLayer) => boolean
   /** Makes profiling resumable: shapes found here, measured on this device and build, are not measured again. */
   readonly cache?: ProfileCache
+  /**
+   * Bytes of operands held at once; arms that do not fit beside each other are measured in groups, each with its own
+   * unprotected runs. Default 1 GiB.
+   */
+  readonly memory?: number
   /** Clock in milliseconds; default the system's. */
   readonly now?: () => number
 }
@@ -42,7 +48,8 @@ export interface ProfileOptions extends LongRunning {
 /**
  * Measures every scheme of the runner at every distinct shape of the layers.
  *
- * Cost: shapes x (schemes + 2) x rounds x max(shortestMs, one call); operands of one shape are held for all arms at once.
+ * Cost: shapes x (schemes + 2) x rounds x max(shortestMs, one call); operands of one shape are held for all arms at once,
+ * within `memory`.
  * An interrupted run loses the shape in hand only, when it has a cache.
  *
  * @throws FtError `INVALID_ARGUMENT` for fewer than 6 rounds; `ABORTED` by its signal
@@ -128,17 +135,44 @@ function fromCache(
   }
 }
 
+interface Run extends Omit<ProfileOptions, 'chained'> {
+  readonly chained: boolean
+  readonly rounds: number
+  readonly warmUp: number
+  readonly shortestMs: number
+}
+
+type Times = Partial<Record<Arm, number[]>>
+
+/** All arms of a shape, in as few groups as memory allows. */
+async function measure(layer: LinearLayer, arms: readonly Arm[], options: Run): Promise<Times> {
+  const { memory = 2 ** 30 } = options
+  const beside = Math.max(1, Math.floor(memory / operandBytes(layer)) - 1)
+  const rest = arms.filter((arm) => arm !== 'none')
+  const all = await measureGroup(layer, ['none', ...rest.slice(0, beside)], options)
+  for (let start = beside; start < rest.length; start += beside) {
+    const { none = [], ...group } = await measureGroup(layer, ['none', ...rest.slice(start, start + beside)], options)
+    // Ratios belong to a group: its samples are brought to the first group's unprotected time.
+    for (const [arm, samples] of Object.entries(group) as [Arm, number[]][])
+      all[arm] = samples.map((time, i) => (time * (all.none?.[i] as number)) / (none[i] as number))
+  }
+  return all
+}
+
+/** An arm's activations, weights twice (as given and as the engine packs them) and outputs. */
+function operandBytes({ m, n, k, op, dtype }: LinearLayer): number {
+  const inputs = op.kind === 'conv2d' ? op.x.reduce((all, size) => all * size, 1) : op.batch * m * k
+  const batch = op.kind === 'matmul' ? op.batch : 1
+  return Math.max(4, bytesPerElement(dtype)) * (inputs + batch * (2 * k * n + m * n))
+}
+
 interface Prepared {
   readonly arm: Arm
   readonly run: () => Promise<void>
   readonly repeats: number
 }
 
-async function measure(
-  layer: LinearLayer,
-  arms: readonly Arm[],
-  options: Omit<ProfileOptions, 'chained'> & { chained: boolean; rounds: number; warmUp: number; shortestMs: number },
-): Promise<Partial<Record<Arm, number[]>>> {
+async function measureGroup(layer: LinearLayer, arms: readonly Arm[], options: Run): Promise<Times> {
   const { runner, seed, chained, rounds, warmUp, shortestMs, signal, now = () => performance.now() } = options
   const order = createRandom(seed).stream(`profile ${layer.id}`)
   const held: { release(): void }[] = []
@@ -157,7 +191,7 @@ async function measure(
       const once = await time(run, 1)
       prepared.push({ arm, run, repeats: Math.max(1, Math.ceil(shortestMs / Math.max(once, 1e-4))) })
     }
-    const samples: Partial<Record<Arm, number[]>> = {}
+    const samples: Times = {}
     for (let round = 0; round < rounds; round++) {
       throwIfAborted(signal, 'profileLayers')
       for (const { arm, run, repeats } of shuffled(prepared, order)) {
