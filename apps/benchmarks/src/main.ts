@@ -13,6 +13,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   ecrm: async () => (await import('./ecrm.ts')).ecrm,
   'ecrm-recovery': async () => (await import('./ecrmRecovery.ts')).ecrmRecovery,
   gemm: async () => (await import('./gemm.ts')).gemm,
+  guide: async () => (await import('./guide.ts')).guide,
   'parm-accuracy': async () => (await import('./parmAccuracy.ts')).parmAccuracy,
   'parm-tail': async () => (await import('./parmTail.ts')).parmTail,
   dart: async () => (await import('./dart.ts')).dart,

@@ -234,3 +234,30 @@ describe('bad input', () => {
     expect(codeOf(() => ridge(findDevice('t4'), 'int8'))[1]).toMatch(/no peak for int8/)
   })
 })
+
+describe('chains of the zoo', () => {
+  const pairs = (name: ZooName) => zoo(name).layers.filter((layer) => layer.next !== undefined)
+
+  it.each([
+    ['resnet50', 32], // first and second convolution of 16 blocks
+    ['vgg16', 10], // 1 + 1 + 2 + 2 + 2 pairs of convolutions, fc6 -> fc7 -> fc8
+    ['alexnet', 4], // conv3 -> conv4 -> conv5, fc6 -> fc7 -> fc8
+    ['densenet161', 78], // first convolution of each of the 6 + 12 + 36 + 24 dense layers
+    ['squeezenet', 0], // two readers, a concatenation or a pooling behind every one
+    ['dlrm-top', 2],
+  ] satisfies [ZooName, number][])('%s has %i layers that feed exactly one other', (name, count) => {
+    expect(pairs(name)).toHaveLength(count)
+  })
+
+  it('a next layer reads as many elements as the layer before it makes', () => {
+    for (const name of zooNames) {
+      const { layers } = zoo(name)
+      for (const { m, n, next } of layers) {
+        const reader = layers.find((layer) => layer.id === next)
+        if (!reader) continue
+        const { op } = reader
+        expect(op.kind === 'conv2d' ? op.x.reduce((a, b) => a * b) : reader.m * reader.k).toBe(m * n)
+      }
+    }
+  })
+})

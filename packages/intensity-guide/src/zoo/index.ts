@@ -86,5 +86,5 @@ export function zoo(name: ZooName, options: ZooOptions = {}): Network {
   }
   const net = trace({ batch, height, width, channels: 3, dtype })
   build(net)
-  return { name, layers: net.layers }
+  return { name, layers: net.layers() }
 }

@@ -52,11 +52,12 @@ function bottlenecks(net: Trace, { widthFactor, groups }: { widthFactor: number;
       net.conv(`${id}.conv1`, width, { kernel: 1 })
       net.conv(`${id}.conv2`, width, { kernel: 3, stride, pad: 1, groups })
       net.conv(`${id}.conv3`, planes * 4, { kernel: 1 })
-      if (block > 0) continue
       const output = net.shape
-      net.shape = input
-      net.conv(`${id}.downsample`, planes * 4, { kernel: 1, stride })
-      net.shape = output
+      if (block === 0) {
+        net.shape = input
+        net.conv(`${id}.downsample`, planes * 4, { kernel: 1, stride })
+      }
+      net.shape = [...output] // the sum of both branches
     }
   })
   net.poolTo(1, 1)

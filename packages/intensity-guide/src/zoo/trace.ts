@@ -17,10 +17,14 @@ export interface TraceInput {
   dtype: DType
 }
 
-/** A network under construction. `shape` is the current activation; branches save and restore it. */
+/**
+ * A network under construction. `shape` is the current activation; branches save and restore it. A shape object stands for
+ * one tensor: assign a new one for what a sum or a concatenation makes, so that no layer is taken for its neighbour's next.
+ */
 export interface Trace {
   shape: NHWC
-  readonly layers: LinearLayer[]
+  /** The layers so far. A layer whose only reader is another one (through activations) names it as its `next`. */
+  layers(): LinearLayer[]
   conv(id: string, channels: number, spec: ConvSpec): void
   pool(spec: { kernel: number; stride: number; pad?: number; ceil?: boolean }): void
   /** A fixed output size whatever the input's (adaptive pooling). */
@@ -31,15 +35,29 @@ export interface Trace {
 
 export function trace(input: TraceInput): Trace {
   const layers: LinearLayer[] = []
+  const producers = new Map<NHWC, string>()
+  const readers = new Map<string, string[]>()
+  /** Adds a layer that reads one tensor, and returns the tensor that it makes. */
+  const add = (layer: LinearLayer, from: NHWC, to: NHWC): NHWC => {
+    const producer = producers.get(from)
+    if (producer !== undefined) readers.set(producer, [...(readers.get(producer) ?? []), layer.id])
+    producers.set(to, layer.id)
+    layers.push(layer)
+    return to
+  }
   return {
     shape: [input.batch, input.height, input.width, input.channels],
-    layers,
+    layers: () =>
+      layers.map((layer) => {
+        const [next, ...others] = readers.get(layer.id) ?? []
+        return next === undefined || others.length > 0 ? layer : { ...layer, next }
+      }),
     conv(id, channels, { kernel, stride = 1, pad = 0, groups = 1 }) {
       const [batch, height, width, inChannels] = this.shape
       const outHeight = outputSize(id, height, kernel, stride, pad)
       const outWidth = outputSize(id, width, kernel, stride, pad)
       const step: Pair = [stride, stride]
-      layers.push({
+      const layer: LinearLayer = {
         id,
         m: batch * outHeight * outWidth,
         n: channels,
@@ -55,8 +73,8 @@ export function trace(input: TraceInput): Trace {
           dilation: [1, 1],
           groups,
         },
-      })
-      this.shape = [batch, outHeight, outWidth, channels]
+      }
+      this.shape = add(layer, this.shape, [batch, outHeight, outWidth, channels])
     },
     pool({ kernel, stride, pad = 0, ceil = false }) {
       const [batch, height, width, channels] = this.shape
@@ -75,16 +93,10 @@ export function trace(input: TraceInput): Trace {
     },
     dense(id, features) {
       const [batch, height, width, channels] = this.shape
-      layers.push({
-        id,
-        m: batch * height * width,
-        n: features,
-        k: channels,
-        count: 1,
-        dtype: input.dtype,
-        op: { kind: 'matmul', batch: 1 },
-      })
-      this.shape = [batch, height, width, features]
+      const m = batch * height * width
+      const op = { kind: 'matmul', batch: 1 } as const
+      const layer: LinearLayer = { id, m, n: features, k: channels, count: 1, dtype: input.dtype, op }
+      this.shape = add(layer, this.shape, [batch, height, width, features])
     },
   }
 }
