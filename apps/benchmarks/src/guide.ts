@@ -14,6 +14,7 @@ import {
 import type { Bench, BenchContext } from './bench.ts'
 import { guidedNetwork, type GuidedNetwork } from './guideNetwork.ts'
 import { squareSweep } from './guideSquares.ts'
+import { clockFor } from './support/clock.ts'
 
 const networks: readonly GuidedNetwork[] = [
   { zoo: 'dlrm-top', batch: 256 },
@@ -32,9 +33,10 @@ export const guide: Bench = {
     analysisTime(context)
     const runner = await loadRunner({ seed: context.seed })
     try {
-      context.note(`engine build ${runner.build}, device ${runner.device}: figures of this machine's engine alone`)
-      await squareSweep(context, runner)
-      const device = await measureDevice({ runner, seed: context.seed })
+      const clock = clockFor(runner.build)
+      context.note(`engine build ${runner.build}: figures of this machine's engine alone, in ${clock.name}`)
+      await squareSweep(context, { runner, clock })
+      const device = await measureDevice({ runner, seed: context.seed, now: clock.now })
       context.emit({
         case: 'measured device',
         metric: 'ridge',
@@ -54,7 +56,8 @@ export const guide: Bench = {
         unit: 'GB/s',
       })
       for (const network of networks) {
-        if (!context.quick || quickNetworks.has(network.zoo)) await guidedNetwork(context, { runner, device, network })
+        if (!context.quick || quickNetworks.has(network.zoo))
+          await guidedNetwork(context, { runner, clock, device, network })
       }
     } finally {
       await runner.dispose()

@@ -16,6 +16,7 @@ import {
 } from '@ft/intensity-guide'
 import type { BenchContext } from './bench.ts'
 import type { Overheads } from './guideSequence.ts'
+import type { Clock } from './support/clock.ts'
 
 export interface GuidedNetwork {
   readonly zoo: ZooName
@@ -24,6 +25,7 @@ export interface GuidedNetwork {
 
 interface Parts {
   readonly runner: LayerRunner
+  readonly clock: Clock
   readonly device: MeasuredDevice
   readonly network: GuidedNetwork
 }
@@ -37,10 +39,10 @@ const uniform = {
   control: () => 'control',
 } satisfies Record<string, Choice>
 
-export async function guidedNetwork(context: BenchContext, { runner, device, network }: Parts): Promise<void> {
+export async function guidedNetwork(context: BenchContext, { runner, clock, device, network }: Parts): Promise<void> {
   const { name, layers } = zoo(network.zoo, { batch: network.batch, dtype: 'float32' })
   const rounds = context.quick ? 24 : 40
-  const profile = await profileLayers(layers, { runner, seed: context.seed, rounds, shortestMs: 2 })
+  const profile = await profileLayers(layers, { runner, seed: context.seed, rounds, shortestMs: 2, now: clock.now })
   const measurements = measurementsOf(profile, { layers, rounds: 'even' })
   const plan = planNetwork({ name, layers }, { device, target: 'wasm', measurements })
   const schemes = new Map(plan.layers.map((layer) => [layer.id, layer.scheme]))

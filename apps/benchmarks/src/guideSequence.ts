@@ -5,6 +5,7 @@ import process from 'node:process'
 import type { Interval, LinearLayer, ProtectionScheme } from '@ft/core'
 import { loadRunner } from '@ft/abft-kernels/runner'
 import { createRandom } from '@ft/core/random'
+import { clockFor } from './support/clock.ts'
 import { bootstrapIndices, median, ratioInterval } from '@ft/core/statistics'
 
 export interface SequenceJob {
@@ -79,6 +80,7 @@ export async function sequence(): Promise<void> {
     }
     passes.push([name, calls])
   }
+  const { now } = clockFor(runner.build)
   const order = createRandom(seed).stream('sequence')
   const samples: Record<string, number[]> = {}
   // Two rounds warm up
@@ -86,9 +88,9 @@ export async function sequence(): Promise<void> {
     for (const i of order.permutation(passes.length)) {
       const [name, calls] = passes[i] as (typeof passes)[number]
       const repeats = round < 0 ? 1 : repeatsOf(samples[name])
-      const start = performance.now()
+      const start = now()
       for (let repeat = 0; repeat < repeats; repeat++) for (const call of calls) await call()
-      ;(samples[name] ??= []).push((performance.now() - start) / repeats)
+      ;(samples[name] ??= []).push((now() - start) / repeats)
     }
   }
   for (const times of Object.values(samples)) times.splice(0, 2)

@@ -3,10 +3,14 @@ import type { LinearLayer, LayerRunner } from '@ft/core'
 import { distinguishable, ratioInterval } from '@ft/core/statistics'
 import { overheadOf, profileLayers, type Arm, type ProfiledShape } from '@ft/intensity-guide'
 import { bounds, type BenchContext } from './bench.ts'
+import type { Clock } from './support/clock.ts'
 
 const sizes = [32, 64, 128, 256, 512, 1024, 2048]
 
-export async function squareSweep(context: BenchContext, runner: LayerRunner): Promise<void> {
+export async function squareSweep(
+  context: BenchContext,
+  { runner, clock }: { runner: LayerRunner; clock: Clock },
+): Promise<void> {
   const layers = sizes.filter((size) => !context.quick || size <= 1024).map(square)
   const profile = await profileLayers(layers, {
     runner,
@@ -14,6 +18,7 @@ export async function squareSweep(context: BenchContext, runner: LayerRunner): P
     rounds: context.quick ? 12 : 20,
     shortestMs: 2,
     chained: () => true,
+    now: clock.now,
   })
   for (const shape of profile.shapes) {
     for (const arm of Object.keys(shape.times) as Arm[]) {

@@ -9,10 +9,8 @@ import {
   type PlanTarget,
   type ProtectionScheme,
 } from '@ft/core'
-import { analyseLayer } from './analyse.ts'
-import { countedIntensity, predict } from './cost.ts'
+import { candidatesOf, plannedLayer, type Candidate } from './candidates.ts'
 import { ridge, type Device } from './devices.ts'
-import { smallestDetectable } from './sensitivity.ts'
 
 /** Measured overheads: layer id to scheme to extra time as a share of the unprotected layer's. */
 export type Measurements = ReadonlyMap<string, ReadonlyMap<ProtectionScheme, Interval>>
@@ -32,20 +30,12 @@ export interface ChooseOptions {
   readonly sensitivity?: number
   /** Half-width of the band around the ridge that is marked "measure", as a share. Default 0.1. */
   readonly band?: number
+  /** From `measurementsOf`: of all layers, or of those marked "measure" alone. */
   readonly measurements?: Measurements
-  /** Replaces the estimate from rounding, for engines whose thresholds are known. */
+  /** Replaces the estimate from rounding, for engines whose thresholds are known: `runner.smallestDetectable`. */
   readonly detectable?: (layer: LinearLayer, scheme: ProtectionScheme) => number
-  /** Schemes that the engine has for a layer, such as `runner.schemes`; default all of the target's. */
+  /** Schemes that the engine has for a layer: `runner.schemes`. Default all of the target's. */
   readonly schemes?: (layer: LinearLayer) => readonly ProtectionScheme[]
-}
-
-/** Schemes that each target can run, cheapest idea first. */
-export const targetSchemes: Readonly<Record<PlanTarget, readonly ProtectionScheme[]>> = {
-  wasm: ['global', 'row', 'column', 'row-column', 'thread-one-sided', 'thread-two-sided', 'replication'],
-  webgpu: ['global', 'row', 'column', 'row-column', 'thread-one-sided', 'thread-two-sided', 'replication'],
-  gpujs: ['row', 'thread-one-sided', 'replication'],
-  onnx: ['global', 'row', 'replication'],
-  tfjs: ['global', 'row', 'replication'],
 }
 
 /** Which schemes the paper's rule prefers on each side of the ridge, best first. */
@@ -66,74 +56,44 @@ export function choosePerLayer(layers: readonly LinearLayer[], options: ChooseOp
 }
 
 function chooseOne(layer: LinearLayer, options: ChooseOptions & { last: boolean }): PlannedLayer {
-  const { device, target = 'wasm', dtype = device.dtype, rule = 'intensity', band = 0.1, last } = options
-  const ratio = ridge(device, dtype)
-  const intensity = countedIntensity(analyseLayer(layer, { dtype }), device)
+  const { device, dtype = device.dtype, rule = 'intensity', sensitivity = Infinity } = options
 
-  const available = targetSchemes[target].filter((scheme) => runs(layer, scheme, options))
-  const sensitive = available.filter((scheme) => canSee(layer, scheme, { ...options, dtype }))
+  // 1. What the target's engine can do here, what it costs and what it sees.
+  const candidates = candidatesOf(layer, options)
+
+  // 2. A scheme whose smallest detectable error is too large is out, whatever it costs.
+  const sensitive = candidates.schemes.filter(({ detectable }) => detectable <= sensitivity)
   if (sensitive.length === 0) throw notSensitiveEnough(layer, options)
 
-  const measured = options.measurements?.get(layer.id)
-  const predicted = new Map(
-    available.map((scheme) => [scheme, predict(layer, scheme, { device, dtype, last }).overhead]),
-  )
-  const cost = (scheme: ProtectionScheme) => measured?.get(scheme)?.value ?? predicted.get(scheme) ?? Infinity
+  // 3. Measured cost decides where there is any; else predicted cost, or the side of the ridge.
+  const measured = sensitive.filter((candidate) => candidate.measured)
+  const chosen =
+    measured.length > 0
+      ? cheapest(measured)
+      : rule === 'cost'
+        ? cheapest(sensitive)
+        : byIntensity(sensitive, candidates.intensity < ridge(device, dtype))
+  return plannedLayer(candidates, chosen)
+}
 
-  const allMeasured = measured !== undefined && sensitive.some((scheme) => measured.has(scheme))
-  const scheme = allMeasured
-    ? cheapest(
-        sensitive.filter((candidate) => measured.has(candidate)),
-        cost,
-      )
-    : rule === 'cost'
-      ? cheapest(sensitive, cost)
-      : byIntensity(sensitive, intensity < ratio)
+function cheapest(candidates: readonly Candidate[]): Candidate {
+  return candidates.reduce((best, candidate) => (candidate.overhead < best.overhead ? candidate : best))
+}
 
-  const interval = measured?.get(scheme)
-  return {
-    id: layer.id,
-    layer,
-    scheme,
-    intensity,
-    bound: Math.abs(intensity / ratio - 1) <= band ? 'measure' : intensity < ratio ? 'memory' : 'compute',
-    predictedOverhead: predicted.get(scheme) ?? 0,
-    ...(interval ? { measured: interval } : {}),
-    smallestDetectable: detectable(layer, scheme, { ...options, dtype }),
-    alternatives: available
-      .filter((other) => other !== scheme)
-      .map((other) => ({ scheme: other, overhead: cost(other) })),
+function byIntensity(candidates: readonly Candidate[], memoryBound: boolean): Candidate {
+  for (const scheme of memoryBound ? belowRidge : aboveRidge) {
+    const found = candidates.find((candidate) => candidate.scheme === scheme)
+    if (found) return found
   }
-}
-
-type Sensitivity = Pick<ChooseOptions, 'detectable' | 'sensitivity'> & { dtype: DType }
-
-function runs(layer: LinearLayer, scheme: ProtectionScheme, { schemes }: Pick<ChooseOptions, 'schemes'>): boolean {
-  return schemes === undefined || schemes(layer).includes(scheme)
-}
-
-function detectable(layer: LinearLayer, scheme: ProtectionScheme, { detectable: known, dtype }: Sensitivity): number {
-  return known ? known(layer, scheme) : smallestDetectable(layer, scheme, dtype)
-}
-
-function canSee(layer: LinearLayer, scheme: ProtectionScheme, options: Sensitivity): boolean {
-  return options.sensitivity === undefined || detectable(layer, scheme, options) <= options.sensitivity
-}
-
-function cheapest(schemes: readonly ProtectionScheme[], cost: (scheme: ProtectionScheme) => number): ProtectionScheme {
-  return schemes.reduce((best, scheme) => (cost(scheme) < cost(best) ? scheme : best))
-}
-
-function byIntensity(schemes: readonly ProtectionScheme[], memoryBound: boolean): ProtectionScheme {
-  const preferred = (memoryBound ? belowRidge : aboveRidge).find((scheme) => schemes.includes(scheme))
-  return preferred ?? (schemes[0] as ProtectionScheme)
+  return candidates[0] as Candidate
 }
 
 function notSensitiveEnough(layer: LinearLayer, { target = 'wasm', sensitivity }: ChooseOptions): FtError {
+  const wish = sensitivity === undefined ? '' : ` that sees errors of ${sensitivity} of the output's rms`
   return new FtError(
     'UNRECOVERABLE',
-    `choosePerLayer: no scheme of ${target} sees errors of ${sensitivity} of the output's rms at layer ${layer.id}; ` +
-      'allow larger errors or serve in a wider type',
+    `choosePerLayer: no scheme of ${target}${wish} at layer ${layer.id} (${layer.dtype}); ` +
+      'allow larger errors, serve in another type, or choose another target',
     { layer: layer.id, sensitivity, target },
   )
 }

@@ -1,10 +1,13 @@
 export { analyseLayer, analyseNetwork, type LayerAnalysis, type NetworkAnalysis, type Work } from './analyse.ts'
-export { choosePerLayer, targetSchemes, type ChooseOptions, type Measurements } from './choosePerLayer.ts'
+export { planWithinBudget, type BudgetOptions, type BudgetPlan, type TradeOff } from './budget.ts'
+export { choosePerLayer, type ChooseOptions, type Measurements } from './choosePerLayer.ts'
 export { predict, type Prediction } from './cost.ts'
 export { devices, findDevice, ridge, type Device, type DeviceName, type Latency, type SchemeCost } from './devices.ts'
 export { parsePlan, planNetwork, planTotals, savePlan, type PlanTotals } from './plan.ts'
 export { readLayerList, readOnnx, type ReadNetwork } from './readModel.ts'
+export { residualOf, type Residual } from './residual.ts'
 export { smallestDetectable } from './sensitivity.ts'
+export { targetSchemes } from './targets.ts'
 export {
   transformerLayers,
   zoo,

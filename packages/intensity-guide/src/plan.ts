@@ -1,7 +1,15 @@
 // Plans as documents: made from a network, totalled, saved, read back with every field checked.
-import { FtError, type LinearLayer, type PlannedLayer, type ProtectionPlan, type ProtectionScheme } from '@ft/core'
-import { choosePerLayer, targetSchemes, type ChooseOptions } from './choosePerLayer.ts'
+import {
+  FtError,
+  type LinearLayer,
+  type PlannedLayer,
+  type PlanTarget,
+  type ProtectionPlan,
+  type ProtectionScheme,
+} from '@ft/core'
+import { choosePerLayer, type ChooseOptions } from './choosePerLayer.ts'
 import { predict } from './cost.ts'
+import { targetSchemes } from './targets.ts'
 import type { Network } from './zoo/index.ts'
 
 /**
@@ -17,22 +25,34 @@ import type { Network } from './zoo/index.ts'
  * ```
  */
 export function planNetwork(network: Network & { fingerprint?: string }, options: ChooseOptions): ProtectionPlan {
-  const { name, layers } = network
-  if (layers.length === 0) throw new FtError('INVALID_ARGUMENT', `planNetwork: ${name} has no linear layers`, { name })
-  const ids = new Set(layers.map((layer) => layer.id))
-  if (ids.size !== layers.length) {
-    throw new FtError('INVALID_ARGUMENT', `planNetwork: ${name} has two layers with one id; ids must be unique`, {
-      name,
-    })
-  }
+  checkNetwork(network)
+  return planDocument(network, options, choosePerLayer(network.layers, options))
+}
+
+/** The document around planned layers. */
+export function planDocument(
+  network: Network & { fingerprint?: string },
+  { target = 'wasm', device }: Pick<ChooseOptions, 'target' | 'device'>,
+  layers: readonly PlannedLayer[],
+): ProtectionPlan {
+  const { name } = network
   return {
     schema: 'ft.plan',
     version: 1,
-    target: options.target ?? 'wasm',
-    model: { name, fingerprint: network.fingerprint ?? shapesFingerprint(layers) },
-    device: options.device.name,
-    layers: choosePerLayer(layers, options),
+    target,
+    model: { name, fingerprint: network.fingerprint ?? shapesFingerprint(network.layers) },
+    device: device.name,
+    layers,
   }
+}
+
+/** @throws FtError `INVALID_ARGUMENT` for a network without layers or with two layers of one id */
+export function checkNetwork({ name, layers }: Network): void {
+  if (layers.length === 0) throw new FtError('INVALID_ARGUMENT', `planNetwork: ${name} has no linear layers`, { name })
+  const ids = new Set(layers.map((layer) => layer.id))
+  if (ids.size === layers.length) return
+  const message = `planNetwork: ${name} has two layers with one id; ids must be unique`
+  throw new FtError('INVALID_ARGUMENT', message, { name })
 }
 
 export interface PlanTotals {
@@ -75,10 +95,11 @@ export function savePlan(plan: ProtectionPlan): string {
 /**
  * Reads a plan back.
  *
- * @param options.fingerprint - the model it must be for
- * @throws FtError `CORRUPT_DATA` (says where), `VERSION_UNSUPPORTED`, or `FINGERPRINT_MISMATCH` for another model's plan
+ * @param options.fingerprint, options.target - the model and the target it must be for
+ * @throws FtError `CORRUPT_DATA` (says where), `VERSION_UNSUPPORTED`, or `FINGERPRINT_MISMATCH` for the plan of
+ * another model or target
  */
-export function parsePlan(text: string, options: { fingerprint?: string } = {}): ProtectionPlan {
+export function parsePlan(text: string, options: { fingerprint?: string; target?: PlanTarget } = {}): ProtectionPlan {
   const plan = parseJson(text)
   const fail = (where: string, expected: string): never => {
     throw new FtError('CORRUPT_DATA', `parsePlan: ${where} must be ${expected}`, { where, expected })
@@ -122,6 +143,13 @@ export function parsePlan(text: string, options: { fingerprint?: string } = {}):
       'FINGERPRINT_MISMATCH',
       `parsePlan: the plan is for model ${model['name']} (${model['fingerprint']}), not for ${options.fingerprint}; make a new plan`,
       { expected: options.fingerprint, got: model['fingerprint'] },
+    )
+  }
+  if (options.target !== undefined && options.target !== target) {
+    throw new FtError(
+      'FINGERPRINT_MISMATCH',
+      `parsePlan: the plan is for target ${target}, not for ${options.target}; make a new plan with that target`,
+      { expected: options.target, got: target },
     )
   }
   return plan as unknown as ProtectionPlan
