@@ -42,6 +42,16 @@ describe('a chart', () => {
     expect(new Set(styles).size).toBe(10)
   })
 
+  it('gives one thing the same look in several charts', () => {
+    const stroke = (svg: Element, at: number) => {
+      const g = svg.querySelectorAll('[aria-label="line"]')[at]
+      return `${g?.getAttribute('stroke')} ${g?.getAttribute('stroke-dasharray')}`
+    }
+    const b: Series = { ...line([1, 2], 'b'), look: 1 }
+    expect(stroke(draw({ series: [b] }), 0)).toBe(stroke(draw({ series: [line([1, 2], 'a'), line([1, 2], 'b')] }), 1))
+    expect(() => draw({ series: [{ ...b, look: -1 }] })).toThrow(/`series\.look` must be an integer/)
+  })
+
   it('needs nothing from outside and no script', () => {
     const svg = chart({ title: 'T', ...axes, series: [line([1, 2])] })
     expect(svg).not.toMatch(/<script|href=|url\(|@import|src=/)

@@ -9,7 +9,7 @@ export type ScaleKind = 'linear' | 'log' | 'category'
 export interface PreparedSeries {
   readonly name: string
   readonly kind: Series['kind']
-  /** Position in the chart: colour, dash and symbol follow it. */
+  /** Its look, by default its position in the chart: colour, dash and symbol follow it. */
   readonly index: number
   readonly points: readonly Point[]
   /** Points with NaN where a value cannot be shown. */
@@ -40,8 +40,8 @@ export function prepare(spec: ChartSpec): PreparedChart {
   const y: ScaleKind = spec.y.scale ?? 'linear'
   const categories = new Set<string>()
   let hidden = 0
-  const series = spec.series.map((each, index): PreparedSeries => {
-    const { name, kind } = each
+  const series = spec.series.map((each, place): PreparedSeries => {
+    const { name, kind, look: index = place } = each
     if (each.kind === 'histogram') {
       const values = Float64Array.from(each.values).filter((value) => placeable(value, x))
       hidden += each.values.length - values.length
@@ -113,7 +113,8 @@ function checkSpec(spec: ChartSpec): void {
   checkAxis(spec.x, 'x')
   checkAxis(spec.y, 'y')
   if (spec.y.scale === 'category') throw invalidArgument({ where, argument: 'y.scale' }, 'linear or log', 'category')
-  for (const { kind } of series) {
+  for (const { kind, look = 0 } of series) {
+    assertInteger(look, { where, argument: 'series.look', min: 0, max: 1000 })
     assertOneOf(kind, { where, argument: 'series.kind', values: ['line', 'points', 'bars', 'histogram'] })
   }
   for (const exclusive of ['histogram', 'bars'] as const) {

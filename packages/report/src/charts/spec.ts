@@ -20,18 +20,22 @@ export interface Point {
 }
 
 /** Something drawn in one colour, with one name in the legend. */
-export type Series =
-  /** Connected in the order given; values that cannot be shown leave a gap. */
-  | { readonly kind: 'line'; readonly name: string; readonly points: readonly Point[] }
-  | { readonly kind: 'points'; readonly name: string; readonly points: readonly Point[] }
+export type Series = (
+  | /** Connected in the order given; values that cannot be shown leave a gap. */
+    { readonly kind: 'line'; readonly points: readonly Point[] }
+  | { readonly kind: 'points'; readonly points: readonly Point[] }
   /** Bars from 0 (on log axes from the foot); several series stand beside each other. */
-  | { readonly kind: 'bars'; readonly name: string; readonly points: readonly Point[] }
+  | { readonly kind: 'bars'; readonly points: readonly Point[] }
   /** Counts of values; several series overlay each other with the same edges. */
-  | {
-      readonly kind: 'histogram'
-      readonly name: string
-      readonly values: ArrayLike<number>
-    }
+  | { readonly kind: 'histogram'; readonly values: ArrayLike<number> }
+) & {
+  readonly name: string
+  /**
+   * Which of the palette's colours, dashes and symbols, from 0; default the place among the series. Gives one thing the
+   * same look in several charts.
+   */
+  readonly look?: number
+}
 
 /** A straight line across the chart at a value of one axis, with a short label. */
 export interface Mark {
