@@ -21,6 +21,8 @@ import type { Clock } from './support/clock.ts'
 export interface GuidedNetwork {
   readonly zoo: ZooName
   readonly batch: number
+  /** Half of them choose, half judge. */
+  readonly rounds: number
 }
 
 interface Parts {
@@ -41,8 +43,8 @@ const uniform = {
 
 export async function guidedNetwork(context: BenchContext, { runner, clock, device, network }: Parts): Promise<void> {
   const { name, layers } = zoo(network.zoo, { batch: network.batch, dtype: 'float32' })
-  const rounds = context.quick ? 24 : 40
-  const profile = await profileLayers(layers, { runner, seed: context.seed, rounds, shortestMs: 2, now: clock.now })
+  const { rounds } = network
+  const profile = await profileLayers(layers, { runner, seed: context.seed, rounds, shortestMs: 3, now: clock.now })
   const measurements = measurementsOf(profile, { layers, rounds: 'even' })
   const plan = planNetwork({ name, layers }, { device, target: 'wasm', measurements })
   const schemes = new Map(plan.layers.map((layer) => [layer.id, layer.scheme]))
@@ -65,7 +67,7 @@ export async function guidedNetwork(context: BenchContext, { runner, clock, devi
   const sequence = await sequenceInFreshProcess({
     layers,
     seed: context.seed,
-    rounds: context.quick ? 16 : 40,
+    rounds,
     plans: {
       guided: layers.map(guided),
       global: layers.map(uniform.global),

@@ -84,6 +84,28 @@ export function planWithinBudget(network: Network & { fingerprint?: string }, op
   }
 }
 
+/**
+ * Overhead and risk of a plan that was made in any way, by the same model.
+ *
+ * @param options.times - measured unprotected times of layers by id; default predicted ones
+ */
+export function tradeOffOf(
+  plan: ProtectionPlan,
+  options: Pick<BudgetOptions, 'device' | 'dtype' | 'critical' | 'times'>,
+): TradeOff {
+  const { device, dtype = device.dtype, critical = 0.01 } = options
+  const layers = plan.layers.map(({ layer }) => layer)
+  const residual = residualOf(dtype)
+  const shares = workShares(layers)
+  const times = timeShares(layers, options)
+  let [overhead, risk] = [0, 0]
+  plan.layers.forEach(({ layer, measured, predictedOverhead, smallestDetectable }, i) => {
+    overhead += Math.max(0, measured?.value ?? predictedOverhead) * (times[i] as number)
+    risk += residual(layer, { detectable: smallestDetectable, critical }) * (shares[i] as number)
+  })
+  return { overhead, risk }
+}
+
 function uniformTradeOffs(items: readonly (readonly (Item & { candidate: Candidate })[])[]): Record<string, TradeOff> {
   const schemes = new Set(items.flatMap((of) => of.map(({ candidate }) => candidate.scheme)))
   const at = (scheme: string): TradeOff => {
@@ -98,7 +120,10 @@ function workShares(layers: readonly LinearLayer[]): number[] {
   return shared(layers.map((layer) => analyseLayer(layer).traffic.flops))
 }
 
-function timeShares(layers: readonly LinearLayer[], { device, dtype = device.dtype, times }: BudgetOptions): number[] {
+function timeShares(
+  layers: readonly LinearLayer[],
+  { device, dtype = device.dtype, times }: Pick<BudgetOptions, 'device' | 'dtype' | 'times'>,
+): number[] {
   return shared(layers.map((layer) => times?.get(layer.id) ?? predict(layer, 'none', { device, dtype }).base))
 }
 

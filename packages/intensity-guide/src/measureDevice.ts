@@ -44,7 +44,7 @@ export interface MeasureDeviceOptions
  *
  * Method: `calibrationLayers` are profiled. Peak is the best rate of a product; bandwidth that of a one-row product, whose
  * weights (16 MiB in float32) exceed the caches of most cores; a scheme's extra seconds are fitted by non-negative least
- * squares, relative to the layer's time, on calls, multiply-adds, outputs, inputs and weights.
+ * squares, relative to the protected time, on calls, multiply-adds, outputs, inputs and weights.
  *
  * Cost: 13 shapes x (schemes + 2) x rounds samples of at least `shortestMs` each: about ten seconds with the defaults.
  *
@@ -128,8 +128,10 @@ function fitScheme(shapes: readonly ProfiledShape[], scheme: ProtectionScheme): 
     const ratio = median(
       samplesOf(shape, { arm: scheme }).map((time, i) => time / (samplesOf(shape, { arm: 'none' })[i] as number)),
     )
-    rows.push(costFeatures(shape.layer).map((feature) => feature / base))
-    targets.push(Math.max(0, ratio - 1))
+    // What should be right is the protected time, relatively: an overhead of 1,000 % at a tiny product counts no more
+    // than one of 10 % at a large one.
+    rows.push(costFeatures(shape.layer).map((feature) => feature / (base * ratio)))
+    targets.push(Math.max(0, ratio - 1) / ratio)
   }
   const [call = 0, multiplyAdd = 0, output = 0, input = 0, weight = 0] = nonNegativeLeastSquares(rows, targets)
   return { call, multiplyAdd, output, input, weight }

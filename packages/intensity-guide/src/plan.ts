@@ -58,7 +58,7 @@ export function checkNetwork({ name, layers }: Network): void {
 export interface PlanTotals {
   /** Predicted time of the unprotected network in seconds. */
   readonly base: number
-  /** Extra time as a share of `base`, had every layer this scheme. Only schemes that the target has. */
+  /** Extra time as a share of `base`, had every layer this scheme. Only schemes that every layer could have. */
   readonly uniform: Readonly<Partial<Record<ProtectionScheme, number>>>
   /** Extra time of the plan as a share of `base`. */
   readonly guided: number
@@ -73,9 +73,14 @@ export function planTotals(plan: ProtectionPlan, options: Pick<ChooseOptions, 'd
   const base = sum((item, index) => at(item.layer, 'none', index).base)
   const uniform: Partial<Record<ProtectionScheme, number>> = {}
   for (const scheme of targetSchemes[plan.target]) {
+    if (!plan.layers.every((layer) => has(layer, scheme))) continue
     uniform[scheme] = sum((item, index) => at(item.layer, scheme, index).extra) / base
   }
   return { base, uniform, guided: sum((item, index) => at(item.layer, item.scheme, index).extra) / base }
+}
+
+function has({ scheme, alternatives }: PlannedLayer, wanted: ProtectionScheme): boolean {
+  return scheme === wanted || alternatives.some((other) => other.scheme === wanted)
 }
 
 /** FNV-1a over shapes: for networks that come without a model file's fingerprint. */
@@ -87,7 +92,7 @@ function shapesFingerprint(layers: readonly LinearLayer[]): string {
   return `shapes-${(hash >>> 0).toString(16).padStart(8, '0')}`
 }
 
-/** Serialises a plan as JSON. */
+/** Serialises a plan as JSON, which has no infinity: what an unprotected layer detects becomes null. */
 export function savePlan(plan: ProtectionPlan): string {
   return JSON.stringify(plan, null, 2)
 }
@@ -130,6 +135,13 @@ export function parsePlan(text: string, options: { fingerprint?: string; target?
     if (!isRecord(item) || typeof item['id'] !== 'string') return fail(where, 'an object with an id')
     if (typeof item['scheme'] !== 'string' || !schemes.includes(item['scheme']))
       return fail(`${where}.scheme`, schemes.join(' | '))
+    for (const number of ['intensity', 'predictedOverhead']) {
+      if (!Number.isFinite(item[number])) return fail(`${where}.${number}`, 'a number')
+    }
+    const { smallestDetectable: seen, scheme } = item
+    if (!(seen === null ? scheme === 'none' : typeof seen === 'number' && seen >= 0))
+      return fail(`${where}.smallestDetectable`, 'a number of at least 0')
+    if (!Array.isArray(item['alternatives'])) return fail(`${where}.alternatives`, 'an array')
     const layer = item['layer']
     if (!isRecord(layer)) return fail(`${where}.layer`, 'a linear layer')
     for (const size of ['m', 'n', 'k', 'count']) {
@@ -152,7 +164,11 @@ export function parsePlan(text: string, options: { fingerprint?: string; target?
       { expected: options.target, got: target },
     )
   }
-  return plan as unknown as ProtectionPlan
+  const layers = (plan['layers'] as { smallestDetectable: number | null }[]).map((layer) => ({
+    ...layer,
+    smallestDetectable: layer.smallestDetectable ?? Infinity,
+  }))
+  return { ...(plan as unknown as ProtectionPlan), layers: layers as unknown as ProtectionPlan['layers'] }
 }
 
 function parseJson(text: string): unknown {

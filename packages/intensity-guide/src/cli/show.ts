@@ -1,90 +1,102 @@
 // What the command prints: the network, a line a distinct layer, totals, and what the analysis left out.
-import type { DType, PlannedLayer, PlanTarget, ProtectionPlan } from '@ft/core'
-import { FtError } from '@ft/core'
-import type { Output } from '@ft/report'
+import type { DType, Interval, ProtectionPlan } from '@ft/core'
+import { distinguishable } from '@ft/core/statistics'
+import { formatPercent, type Output } from '@ft/report'
 import { analyseNetwork } from '../analyse.ts'
-import { targetSchemes } from '../targets.ts'
+import type { BudgetPlan, TradeOff } from '../budget.ts'
 import { ridge, type Device } from '../devices.ts'
-import { planNetwork, planTotals } from '../plan.ts'
-import type { ReadNetwork } from '../readModel.ts'
+import { distinctLayers, layerColumns } from '../layerTable.ts'
+import type { ReadNetwork } from '../models/network.ts'
+import { planTotals } from '../plan.ts'
+import type { MeasuredTotals } from '../profile/totals.ts'
 
-export interface PlanFlags {
-  readonly target: string
-  readonly rule: string
-  readonly sensitivity?: number
-  readonly dtype?: string
+export interface Shown {
+  readonly plan: ProtectionPlan
+  readonly network: ReadNetwork
+  readonly device: Device
+  readonly dtype: DType
+  readonly measured?: MeasuredTotals
+  readonly tradeOff: BudgetPlan & { readonly here: TradeOff }
 }
 
-/** Layers of one shape and scheme, shown together. */
-interface Line {
-  readonly first: PlannedLayer
-  readonly times: number
-}
-
-export function showPlan(network: ReadNetwork, device: Device, flags: PlanFlags, output: Output): ProtectionPlan {
-  const { target, rule, sensitivity } = flags
-  if (!(target in targetSchemes))
-    throw new FtError(
-      'INVALID_ARGUMENT',
-      `--target must be one of ${Object.keys(targetSchemes).join(', ')}, got ${target}`,
-    )
-  if (rule !== 'intensity' && rule !== 'cost')
-    throw new FtError('INVALID_ARGUMENT', `--rule must be intensity or cost, got ${rule}`)
-  const dtype = (flags.dtype ?? device.dtype) as DType
-  const options = {
-    device,
-    dtype,
-    target: target as PlanTarget,
-    rule,
-    ...(sensitivity === undefined ? {} : { sensitivity }),
-  } as const
-  const plan = planNetwork(network, options)
-  const totals = planTotals(plan, options)
-  const { padded } = analyseNetwork(network.layers, { dtype })
-
-  output.settings(network.name, { device: device.name, dtype, target, rule })
+export function showPlan(
+  shown: Shown,
+  { output, rule, command }: { output: Output; rule: string; command: string },
+): void {
+  const { plan, network, device, dtype } = shown
+  const { padded, unpadded } = analyseNetwork(network.layers, { dtype })
+  const total = device.counting === 'exact' ? unpadded : padded
+  output.settings(network.name, { device: device.name, dtype, target: plan.target, rule })
   output.text(
-    `${network.layers.length} linear layers, ${(padded.flops / 1e9).toFixed(2)} GFLOP, ${padded.intensity.toFixed(1)} FLOP/B in all; ` +
+    `${network.layers.length} linear layers, ${(total.flops / 1e9).toFixed(2)} GFLOP, ${total.intensity.toFixed(1)} FLOP/B in all; ` +
       `the device's ridge is at ${ridge(device, dtype).toFixed(0)} FLOP/B`,
   )
-  output.table(lines(plan.layers), [
-    { header: 'layer', value: ({ first, times }) => (times > 1 ? `${first.id} and ${times - 1} like it` : first.id) },
-    { header: 'm', value: ({ first }) => first.layer.m, format: 'plain' },
-    { header: 'n', value: ({ first }) => first.layer.n, format: 'plain' },
-    { header: 'k', value: ({ first }) => first.layer.k, format: 'plain' },
-    { header: 'FLOP/B', value: ({ first }) => first.intensity, digits: 4 },
-    { header: 'bound', value: ({ first }) => first.bound },
-    { header: 'scheme', value: ({ first }) => first.scheme },
-    { header: 'overhead', value: ({ first }) => first.predictedOverhead, format: 'percent' },
-    { header: 'sees errors from [rms]', value: ({ first }) => first.smallestDetectable, digits: 2 },
-  ])
-  output.table(
-    [
-      { name: 'guided', overhead: totals.guided },
-      ...Object.entries(totals.uniform).map(([name, overhead]) => ({ name: `all ${name}`, overhead })),
-    ],
-    [
-      { header: 'protection', value: (row) => row.name },
-      { header: 'predicted overhead', value: (row) => row.overhead, format: 'percent' },
-    ],
-  )
+  output.table(distinctLayers(plan.layers), layerColumns(plan.layers))
+  showTotals(shown, output)
   for (const item of network.skipped) output.note(`left out: ${item.id} (${item.opType}): ${item.reason}`)
-  if (network.unsupported.length > 0) output.note(`shapes unknown behind: ${network.unsupported.join(', ')}`)
-  output.conclusion(conclusion(totals.guided, totals.uniform))
-  return plan
-}
-
-function lines(layers: readonly PlannedLayer[]): Line[] {
-  const groups = new Map<string, PlannedLayer[]>()
-  for (const item of layers) {
-    const key = [item.layer.m, item.layer.n, item.layer.k, item.scheme, item.bound].join('/')
-    groups.set(key, [...(groups.get(key) ?? []), item])
+  if (network.unsupported.length > 0) {
+    const share = formatPercent(network.unknownShare, { digits: 2 })
+    output.note(
+      `unknown operators, ${share} of all: ${network.unsupported.join(', ')}; products behind them may be missing`,
+    )
   }
-  return [...groups.values()].map((group) => ({ first: group[0] as PlannedLayer, times: group.length }))
+  output.conclusion(budget === undefined ? conclusion(shown) : bought(shown.tradeOff), { repeat: command })
 }
 
-function conclusion(guided: number, uniform: Readonly<Record<string, number>>): string {
-  const [best, overhead] = Object.entries(uniform).reduce((a, b) => (b[1] < a[1] ? b : a))
+function showTotals({ plan, device, dtype, measured, tradeOff }: Shown, output: Output): void {
+  const totals = planTotals(plan, { device, dtype })
+  const rows = [
+    { name: 'this plan', key: 'guided', predicted: totals.guided, risk: tradeOff.here.risk },
+    ...Object.entries(totals.uniform).map(([key, predicted]) => ({
+      name: `all ${key}`,
+      key,
+      predicted,
+      risk: tradeOff.uniform[key]?.risk,
+    })),
+  ]
+  output.table(rows, [
+    { header: 'protection', value: (row) => row.name },
+    { header: 'predicted', value: (row) => row.predicted, format: 'percent', digits: 3 },
+    ...(measured
+      ? [
+          {
+            header: 'measured',
+            value: (row: (typeof rows)[number]) => measured.overhead[row.key],
+            format: 'percent' as const,
+          },
+        ]
+      : []),
+    { header: 'unseen critical faults', unit: 'per 1000', value: (row) => row.risk && 1000 * row.risk, digits: 3 },
+  ])
+}
+
+function bought({ here, unprotectedRisk }: Shown['tradeOff']): string {
+  const [before, after] = [1000 * unprotectedRisk, 1000 * here.risk].map((risk) => risk.toPrecision(3))
+  const time = formatPercent(here.overhead, { digits: 3 })
+  return `${time} extra time leave ${after} of 1000 faults critical and unseen; without protection ${before}.`
+}
+
+function conclusion({ plan, device, dtype, measured }: Shown): string {
+  if (measured) return measuredConclusion(measured)
+  const totals = planTotals(plan, { device, dtype })
+  const [best, overhead] = Object.entries(totals.uniform).reduce((a, b) => (b[1] < a[1] ? b : a), ['none', Infinity])
   const percent = (share: number) => `${(100 * share).toFixed(2)} %`
-  return `Guided protection costs ${percent(guided)} by the cost model; the best single scheme (${best}) ${percent(overhead)}.`
+  return `Guided protection costs ${percent(totals.guided)} by the cost model; the best single scheme (${best}) ${percent(overhead)}.`
+}
+
+function measuredConclusion(measured: MeasuredTotals): string {
+  const { guided, ...uniform } = measured.overhead
+  const [best, overhead] = Object.entries(uniform).reduce<[string, Interval | undefined]>(
+    (a, b) => (b[1].value < (a[1]?.value ?? Infinity) ? b : a),
+    ['none', undefined],
+  )
+  const show = ({ value, low, high }: Interval) =>
+    `${(100 * value).toFixed(2)} % [${(100 * low).toFixed(2)}, ${(100 * high).toFixed(2)}]`
+  if (!guided || !overhead) return 'Nothing was measured.'
+  const verdict = distinguishable(measured.difference('guided', best), 0)
+  const relation = verdict === 'lower' ? 'less' : verdict === 'higher' ? 'more' : 'not distinguishable from'
+  return (
+    `Guided protection costs ${show(guided)} as measured: ${relation}${verdict === 'not distinguishable' ? '' : ' than'} ` +
+    `the best single scheme (${best}), ${show(overhead)}. Chosen on one half of the rounds, judged on the other.`
+  )
 }

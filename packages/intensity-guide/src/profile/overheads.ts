@@ -1,6 +1,6 @@
 // From a profile to overheads with intervals, layer by layer.
 import { FtError, type Interval, type LinearLayer, type ProtectionScheme } from '@ft/core'
-import { ratioInterval } from '@ft/core/statistics'
+import { median, ratioInterval } from '@ft/core/statistics'
 import type { Measurements } from '../choosePerLayer.ts'
 import { shapeKey, type Arm, type Profile, type ProfiledShape } from './profile.ts'
 import { chaining } from './profileLayers.ts'
@@ -35,6 +35,18 @@ export function measurementsOf(
       cached.set(shape.key, overheads)
       return [layer.id, overheads]
     }),
+  )
+}
+
+/** Unprotected milliseconds of each layer, all its calls: medians over the rounds. */
+export function baseTimesOf(
+  profile: Profile,
+  options: ProfileView & { layers: readonly LinearLayer[] },
+): ReadonlyMap<string, number> {
+  const { layers, rounds = 'all' } = options
+  const shapeOf = shapeFinder(profile, options)
+  return new Map(
+    layers.map((layer) => [layer.id, layer.count * median(samplesOf(shapeOf(layer), { arm: 'none', rounds }))]),
   )
 }
 

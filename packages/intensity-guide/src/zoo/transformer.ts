@@ -14,6 +14,10 @@ export interface TransformerShape {
   readonly headWidth?: number
   /** Whether the feed-forward block has a gate beside its up-projection (SwiGLU). Default false. */
   readonly gated?: boolean
+  /** Mixture of experts: how many feed-forward blocks there are, and how many each token visits. Default one block. */
+  readonly experts?: { readonly count: number; readonly perToken: number }
+  /** Whether every token is wanted and none is decoded (BERT): no logits. Default false. */
+  readonly encoder?: boolean
 }
 
 /** A transformer of GPT-2's smallest shape. */
@@ -39,8 +43,8 @@ export function transformerLayers(
   const head = shape.headWidth ?? shape.hidden / shape.heads
   const keyValue = (shape.keyValueHeads ?? shape.heads) * head
   const layers: LinearLayer[] = []
-  const dense = (id: string, n: number, k: number, m = batch * tokens) =>
-    layers.push({ id, m, n, k, count: 1, dtype, op: { kind: 'matmul', batch: 1 } })
+  const dense: Dense = (id, n, k, { m = batch * tokens, count = 1 } = {}) =>
+    void layers.push({ id, m, n, k, count, dtype, op: { kind: 'matmul', batch: 1 } })
   const perHead = (id: string, n: number, k: number) =>
     layers.push({ id, m: tokens, n, k, count: 1, dtype, op: { kind: 'matmul', batch: batch * shape.heads } })
   for (let layer = 0; layer < shape.layers; layer++) {
@@ -49,10 +53,26 @@ export function transformerLayers(
     perHead(id('scores'), context, head)
     perHead(id('values'), head, context)
     dense(id('out'), shape.hidden, shape.heads * head)
-    dense(id('up'), (shape.gated ? 2 : 1) * shape.intermediate, shape.hidden)
-    dense(id('down'), shape.hidden, shape.intermediate)
+    feedForward(id, dense, { shape, tokens: batch * tokens })
   }
   // Only the last token's logits are wanted, in prefill too.
-  dense('logits', shape.vocabulary, shape.hidden, batch)
+  if (!shape.encoder) dense('logits', shape.vocabulary, shape.hidden, { m: batch })
   return layers
+}
+
+type Dense = (id: string, n: number, k: number, rows?: { m?: number; count?: number }) => void
+
+/** Experts share the tokens evenly, as they are trained to; with fewer visits than experts the others stand idle. */
+function feedForward(
+  id: (part: string) => string,
+  dense: Dense,
+  { shape, tokens }: { shape: TransformerShape; tokens: number },
+): void {
+  const { hidden, intermediate, gated = false, experts } = shape
+  const visits = tokens * (experts?.perToken ?? 1)
+  const count = Math.min(experts?.count ?? 1, visits)
+  const rows = { m: Math.ceil(visits / count), count }
+  if (experts) dense(id('router'), experts.count, hidden)
+  dense(id('up'), (gated ? 2 : 1) * intermediate, hidden, rows)
+  dense(id('down'), hidden, intermediate, rows)
 }

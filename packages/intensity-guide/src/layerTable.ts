@@ -1,0 +1,53 @@
+// A plan's layers as a table, on a terminal and on a page.
+import type { PlannedLayer } from '@ft/core'
+import type { Column } from '@ft/report'
+
+/** Layers of one shape and scheme, shown together. */
+export interface LayerLine {
+  readonly first: PlannedLayer
+  readonly times: number
+}
+
+export function distinctLayers(layers: readonly PlannedLayer[]): LayerLine[] {
+  const groups = new Map<string, PlannedLayer[]>()
+  for (const item of layers) {
+    const { m, n, k, op } = item.layer
+    const key = [m, n, k, item.scheme, item.bound, item.measured?.value, op.kind === 'matmul' ? op.batch : ''].join('/')
+    groups.set(key, [...(groups.get(key) ?? []), item])
+  }
+  return [...groups.values()].map((group) => ({
+    first: group[0] as PlannedLayer,
+    times: group.reduce((sum, { layer }) => sum + layer.count, 0),
+  }))
+}
+
+/** Columns of the table; measured overheads are one where there are any. */
+export function layerColumns(layers: readonly PlannedLayer[]): Column<LayerLine>[] {
+  const measured = layers.some((layer) => layer.measured)
+  return [
+    { header: 'layer', value: ({ first, times }) => (times > 1 ? `${first.id} and ${times - 1} like it` : first.id) },
+    { header: 'm', value: ({ first }) => first.layer.m, format: 'plain' },
+    { header: 'n', value: ({ first }) => first.layer.n, format: 'plain' },
+    { header: 'k', value: ({ first }) => first.layer.k, format: 'plain' },
+    { header: 'FLOP/B', value: ({ first }) => first.intensity, digits: 4 },
+    { header: 'bound', value: ({ first }) => first.bound },
+    { header: 'scheme', value: ({ first }) => first.scheme },
+    { header: 'predicted', value: ({ first }) => first.predictedOverhead, format: 'percent', digits: 3 },
+    ...(measured
+      ? [{ header: 'measured', value: ({ first }: LayerLine) => first.measured, format: 'percent' as const }]
+      : []),
+    { header: 'next best', value: ({ first }) => nextBest(first) },
+    {
+      header: 'sees errors from [rms]',
+      value: ({ first }) => (first.scheme === 'none' ? null : first.smallestDetectable),
+      digits: 2,
+    },
+  ]
+}
+
+function nextBest({ alternatives }: PlannedLayer): string {
+  const [best, ...others] = alternatives
+  if (!best) return '-'
+  const { scheme, overhead } = others.reduce((a, b) => (b.overhead < a.overhead ? b : a), best)
+  return `${scheme} ${(100 * overhead).toPrecision(3)} %`
+}
