@@ -26,9 +26,7 @@ export function layerColumns(layers: readonly PlannedLayer[]): Column<LayerLine>
   const measured = layers.some((layer) => layer.measured)
   return [
     { header: 'layer', value: ({ first, times }) => (times > 1 ? `${first.id} and ${times - 1} like it` : first.id) },
-    { header: 'm', value: ({ first }) => first.layer.m, format: 'plain' },
-    { header: 'n', value: ({ first }) => first.layer.n, format: 'plain' },
-    { header: 'k', value: ({ first }) => first.layer.k, format: 'plain' },
+    { header: 'm x n x k', value: ({ first }) => shape(first), align: 'right' },
     { header: 'FLOP/B', value: ({ first }) => first.intensity, digits: 4 },
     { header: 'bound', value: ({ first }) => first.bound },
     { header: 'scheme', value: ({ first }) => first.scheme },
@@ -38,11 +36,17 @@ export function layerColumns(layers: readonly PlannedLayer[]): Column<LayerLine>
       : []),
     { header: 'next best', value: ({ first }) => nextBest(first) },
     {
-      header: 'sees errors from [rms]',
+      header: 'sees from',
+      unit: 'rms',
       value: ({ first }) => (first.scheme === 'none' ? null : first.smallestDetectable),
       digits: 2,
     },
   ]
+}
+
+function shape({ layer: { m, n, k, op } }: PlannedLayer): string {
+  const batch = op.kind === 'matmul' && op.batch > 1 ? `${op.batch} of ` : ''
+  return `${batch}${m} x ${n} x ${k}`
 }
 
 function nextBest({ alternatives }: PlannedLayer): string {

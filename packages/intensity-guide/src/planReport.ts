@@ -1,6 +1,6 @@
 // A plan as one self-contained page that an engineer can put before a colleague: what it costs, why, layer by layer.
 import type { DType, Interval, PlannedLayer, ProtectionPlan } from '@ft/core'
-import { formatPercent, formatTable } from '@ft/report'
+import { formatNumber, formatPercent, formatTable } from '@ft/report'
 import { htmlReport, type Block, type Section } from '@ft/report/html'
 import { analyseNetwork } from './analyse.ts'
 import type { BudgetPlan, TradeOff } from './budget.ts'
@@ -80,8 +80,8 @@ export function planReport(plan: ProtectionPlan, options: PlanReportOptions): st
         {
           kind: 'text',
           text:
-            `Of a thousand faults that strike the network's products, ${(1000 * tradeOff.unprotectedRisk).toFixed(0)} matter and go unseen ` +
-            `without protection, ${(1000 * tradeOff.here.risk).toPrecision(2)} with this plan. A fault is one flipped bit of an output; it matters ` +
+            `Of a thousand faults that strike the network's products, ${formatNumber(1000 * tradeOff.unprotectedRisk, { digits: 3 })} matter and go unseen ` +
+            `without protection, ${formatNumber(1000 * tradeOff.here.risk, { digits: 3 })} with this plan. A fault is one flipped bit of an output; it matters ` +
             "when it changes the output by more than a hundredth of the outputs' root mean square, unless told otherwise.",
         },
       ],

@@ -19,10 +19,15 @@ export interface Shown {
   readonly tradeOff: BudgetPlan & { readonly here: TradeOff }
 }
 
-export function showPlan(
-  shown: Shown,
-  { output, rule, command }: { output: Output; rule: string; command: string },
-): void {
+export interface ShowOptions {
+  readonly output: Output
+  readonly rule: string
+  readonly command: string
+  /** As the user gave it. */
+  readonly budget: number | undefined
+}
+
+export function showPlan(shown: Shown, { output, rule, command, budget }: ShowOptions): void {
   const { plan, network, device, dtype } = shown
   const { padded, unpadded } = analyseNetwork(network.layers, { dtype })
   const total = device.counting === 'exact' ? unpadded : padded

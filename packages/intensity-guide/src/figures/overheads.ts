@@ -51,19 +51,19 @@ export function overheadChart(plan: ProtectionPlan, { totals, measured }: Overhe
   }
 }
 
-/** Extra time of each layer against its intensity, a colour a scheme: where schemes cross. */
+/** Extra time of each layer against its intensity, under the schemes in use and their rivals: where schemes cross. */
 export function layerOverheadChart(plan: ProtectionPlan, { ridge }: { ridge: number }): ChartSpec {
   const cost = (layer: PlannedLayer, scheme: ProtectionScheme) =>
     layer.scheme === scheme
       ? (layer.measured?.value ?? layer.predictedOverhead)
       : (layer.alternatives.find((other) => other.scheme === scheme)?.overhead ?? NaN)
   const measured = plan.layers.some((layer) => layer.measured)
-  const schemes = inOrder(
-    plan.layers.flatMap((layer) => [layer.scheme, ...layer.alternatives.map(({ scheme }) => scheme)]),
-  )
+  const there = new Set(plan.layers.flatMap(({ alternatives }) => alternatives.map(({ scheme }) => scheme)))
+  const rivals = (['global', 'thread-one-sided', 'row'] as const).filter((scheme) => there.has(scheme))
+  const schemes = inOrder([...plan.layers.map(({ scheme }) => scheme), ...rivals])
   return {
     title: 'Extra time of each layer',
-    subtitle: `${measured ? 'as measured' : 'by the cost model'}; the cheapest at each intensity is what guidance picks`,
+    subtitle: `${measured ? 'as measured' : 'by the cost model'}, under the schemes in use and their rivals`,
     x: { label: 'arithmetic intensity', unit: 'FLOP/B', scale: 'log' },
     y: { label: 'extra time', unit: '%', scale: 'log' },
     series: schemes

@@ -25,7 +25,7 @@ export function tradeOffChart(
       {
         kind: 'line',
         name: 'least risk',
-        look: 7,
+        look: 6,
         points: front.map((point) => ({ x: 100 * point.overhead, y: 1000 * point.risk })),
       },
       ...near.map((scheme): Series => {
@@ -33,7 +33,7 @@ export function tradeOffChart(
         const points = [{ x: 100 * at.overhead, y: 1000 * at.risk }]
         return { kind: 'points', name: `all ${scheme}`, look: lookOf(scheme), points }
       }),
-      { kind: 'points', name: 'this plan', look: 8, points: [{ x: 100 * overhead, y: 1000 * risk }] },
+      { kind: 'points', name: 'this plan', look: 7, points: [{ x: 100 * overhead, y: 1000 * risk }] },
     ],
   }
 }
