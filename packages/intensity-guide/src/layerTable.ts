@@ -34,13 +34,13 @@ export function layerColumns(layers: readonly PlannedLayer[]): Column<LayerLine>
     ...(measured
       ? [{ header: 'measured', value: ({ first }: LayerLine) => first.measured, format: 'percent' as const }]
       : []),
-    { header: 'next best', value: ({ first }) => nextBest(first) },
     {
       header: 'sees from',
       unit: 'rms',
       value: ({ first }) => (first.scheme === 'none' ? null : first.smallestDetectable),
       digits: 2,
     },
+    { header: 'next best', value: ({ first }) => nextBest(first) },
   ]
 }
 

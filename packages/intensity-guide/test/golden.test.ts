@@ -43,8 +43,8 @@ describe('aggregate intensity of the paper', () => {
     expect(Math.abs(Math.max(...each) - high)).toBeLessThanOrEqual(0.0051)
   })
 
-  it.each(gigaflops)('%s at %s: %d GFLOP', (name, resolution, expected) => {
-    const flops = analyseNetwork(zoo(name, { resolution }).layers).unpadded.flops
+  it.each(gigaflops)('%s at %s, batch %i: %d GFLOP', (name, resolution, batch, expected) => {
+    const flops = analyseNetwork(zoo(name, options(resolution, batch)).layers).unpadded.flops
     expect(Math.abs(flops / 1e9 - expected)).toBeLessThanOrEqual(0.0051)
   })
 })

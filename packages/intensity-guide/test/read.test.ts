@@ -1,20 +1,6 @@
-import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { graphBuilder, serializeModel } from '@ft/onnx'
-import { findDevice, parsePlan, planNetwork, readLayerList, readOnnx } from '../src/index.ts'
-
-function perceptron(): Uint8Array {
-  const b = graphBuilder({ name: 'mlp' })
-  const x = b.input('x', 'float32', ['batch', 64])
-  const weights = (name: string, shape: [number, number]) =>
-    b.initializer(name, { type: 'float32', shape, data: new Float32Array(shape[0] * shape[1]) })
-  const hidden = b.node('Relu', [b.node('MatMul', [x, weights('w1', [64, 256])], { outputs: ['h'] })])
-  b.output(b.node('MatMul', [hidden, weights('w2', [256, 8])], { outputs: ['y'] }), 'float32', ['batch', 8])
-  return serializeModel(b.build())
-}
+import { describe, expect, it } from 'vitest'
+import { perceptron } from './support/models.ts'
+import { findDevice, parsePlan, planNetwork, readLanguageModel, readLayerList, readOnnx } from '../src/index.ts'
 
 describe('reading models', () => {
   it('takes an ONNX model to a plan that belongs to it', () => {
@@ -45,41 +31,112 @@ describe('reading models', () => {
     expect(() => readLayerList('{}')).toThrow(/array of layers/)
     expect(() => readLayerList('[')).toThrow(/not JSON/)
   })
+
+  it('replaces the batch of an ONNX model, and says how much of one it does not know', () => {
+    expect(readOnnx(perceptron(), { batch: 24 }).layers.map(({ m }) => m)).toEqual([24, 24])
+    expect(readOnnx(perceptron(), { batch: 24 }).fingerprint).toBe(readOnnx(perceptron(), { batch: 1 }).fingerprint)
+    expect(() => readOnnx(perceptron(), { batch: 0 })).toThrow(/`batch` must be an integer of at least 1/)
+    const network = readOnnx(perceptron({ middle: 'Bogus' }), { batch: 8 })
+    expect(network).toMatchObject({ unsupported: ['Bogus'], unknownShare: 1 / 3 })
+    expect(network.layers.map(({ id }) => id)).toEqual(['h'])
+    expect(network.skipped).toEqual([{ id: 'y', opType: 'MatMul', reason: 'its shape is unknown' }])
+  })
+
+  it('leaves out products without elements, by name', () => {
+    expect(() => readOnnx(perceptron(), { inputs: { x: [0, 64] } }).layers.length).not.toThrow()
+    expect(readOnnx(perceptron(), { inputs: { x: [0, 64] } })).toMatchObject({
+      layers: [],
+      skipped: [{ id: 'h', reason: 'it has no elements' }, { id: 'y' }],
+    })
+  })
+
+  it('refuses texts that are no descriptions', () => {
+    expect(() => readLayerList(' '.repeat(2 ** 26 + 1))).toThrow(/no description of a model/)
+  })
 })
 
-describe('the command line, as built', () => {
-  const command = join(import.meta.dirname, '..', 'dist', 'cli', 'main.js')
-  let folder = ''
-  beforeAll(() => {
-    if (!existsSync(command)) throw new Error('build the package first: pnpm --filter @ft/intensity-guide... build')
-    folder = mkdtempSync(join(tmpdir(), 'ft-guide-'))
-  })
-  afterAll(() => rmSync(folder, { recursive: true, force: true }))
-  const run = (...args: string[]) => execFileSync(process.execPath, [command, ...args], { encoding: 'utf8' })
+describe('language models', () => {
+  const llama = {
+    model_type: 'llama',
+    hidden_size: 4096,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 8,
+    intermediate_size: 14_336,
+    vocab_size: 128_256,
+    hidden_act: 'silu',
+    torch_dtype: 'bfloat16',
+  }
+  const weightsOf = (layers: readonly { id: string; n: number; k: number; count: number }[]) =>
+    layers
+      .filter(({ id }) => !id.endsWith('scores') && !id.endsWith('values'))
+      .reduce((sum, { n, k, count }) => sum + n * k * count, 0)
 
-  it('plans a network of the zoo', () => {
-    const text = run('resnet50', '--resolution', '1080x1920', '--device', 't4')
-    expect(text).toMatch(/54 linear layers/)
-    expect(text).toMatch(/122\.0 FLOP\/B/)
-    expect(text).toMatch(/Guided protection costs/)
-  })
-
-  it('plans an ONNX file as JSON that parses back', () => {
-    const file = join(folder, 'mlp.onnx')
-    writeFileSync(file, perceptron())
-    const plan = parsePlan(run(file, '--input', 'x=32x64', '--device', 'h100', '--target', 'onnx', '--json'))
-    expect(plan.layers.map((layer) => layer.layer.m)).toEqual([32, 32])
-    expect(run('zoo').split('\n')).toContain('dlrm-top')
+  it('have the parameters that they are known for', () => {
+    const { prefill, decode, shape } = readLanguageModel(JSON.stringify(llama), { prompt: 1024, context: 4096 })
+    expect(shape.gated).toBe(true)
+    // Llama 3 8B has 8.03 billion parameters, of which 0.53 billion are its embedding table: no product
+    expect(weightsOf(prefill.layers) / 1e9).toBeCloseTo(8.03 - 0.525, 2)
+    expect(decode?.layers.every(({ dtype }) => dtype === 'bfloat16')).toBe(true)
+    expect(decode?.layers.find(({ id }) => id === 'layer0.scores')).toMatchObject({ m: 1, n: 4096, k: 128 })
+    expect(prefill.layers.find(({ id }) => id === 'layer0.scores')).toMatchObject({ m: 1024, n: 1024, k: 128 })
+    expect([prefill.layers.at(-1)?.m, prefill.layers.at(-1)?.n]).toEqual([1, 128_256])
   })
 
   it.each([
-    [['nosuch.onnx'], /neither a readable file nor a network/],
-    [['vgg16', '--device', 'abacus'], /no device named abacus; known: t4/],
-    [['vgg16', '--target', 'paper'], /--target must be one of/],
-    [['vgg16', '--sensitivity', '1e-9'], /no scheme of webgpu sees errors/],
-  ])('%j ends with code 2 and says why', (args, message) => {
-    const { status, stderr } = spawnSync(process.execPath, [command, ...args], { encoding: 'utf8' })
-    expect(status).toBe(2)
-    expect(stderr).toMatch(message)
+    // Published parameter counts in millions, less embedding tables (wte and wpe; BERT: 30,522 + 512 + 2 rows)
+    ['gpt2', { n_embd: 768, n_layer: 12, n_head: 12, vocab_size: 50_257 }, 124.4 - 38.6 - 0.8 + 38.6],
+    [
+      'bert',
+      { hidden_size: 768, num_hidden_layers: 12, num_attention_heads: 12, intermediate_size: 3072, vocab_size: 30_522 },
+      85.05,
+    ],
+  ])('%s too', (model_type, fields, millions) => {
+    const { prefill } = readLanguageModel(JSON.stringify({ model_type, ...fields }))
+    // Biases and normalisation are no products: within half a per cent
+    expect(Math.abs(weightsOf(prefill.layers) / 1e6 / millions - 1)).toBeLessThan(0.005)
+  })
+
+  it('experts: a token visits few of many', () => {
+    const mixtral = {
+      ...llama,
+      model_type: 'mixtral',
+      num_local_experts: 8,
+      num_experts_per_tok: 2,
+      vocab_size: 32_000,
+    }
+    const { prefill, decode } = readLanguageModel(JSON.stringify(mixtral), { prompt: 512 })
+    expect(decode?.layers.find(({ id }) => id === 'layer0.up')).toMatchObject({
+      m: 1,
+      count: 2,
+      n: 2 * 14_336,
+      k: 4096,
+    })
+    expect(prefill.layers.find(({ id }) => id === 'layer0.down')).toMatchObject({ m: 128, count: 8 })
+    expect(prefill.layers.find(({ id }) => id === 'layer0.router')).toMatchObject({ m: 512, n: 8 })
+    // Mixtral 8x7B has 46.7 billion parameters, 0.13 of them an embedding table
+    expect(weightsOf(prefill.layers) / 1e9).toBeCloseTo(46.7 - 0.13, 1)
+  })
+
+  it('encoders decode nothing, and take no logits', () => {
+    const bert = {
+      model_type: 'bert',
+      hidden_size: 768,
+      num_hidden_layers: 2,
+      num_attention_heads: 12,
+      vocab_size: 30_522,
+    }
+    const { prefill, decode } = readLanguageModel(JSON.stringify(bert))
+    expect(decode).toBeUndefined()
+    expect(prefill.layers.some(({ id }) => id === 'logits')).toBe(false)
+  })
+
+  it('say what is missing or wrong', () => {
+    const without = (name: string, value?: unknown) => JSON.stringify({ ...llama, [name]: value })
+    expect(() => readLanguageModel(without('vocab_size'))).toThrow(/none of vocab_size/)
+    expect(() => readLanguageModel(without('hidden_size', -1))).toThrow(/hidden_size must be an integer from 1/)
+    expect(() => readLanguageModel(without('num_attention_heads', 33))).toThrow(/needs head_dim/)
+    expect(() => readLanguageModel('[]')).toThrow(/as in a config\.json/)
+    expect(() => readLanguageModel('{')).toThrow(/not JSON/)
   })
 })

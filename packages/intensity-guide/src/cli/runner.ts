@@ -1,6 +1,6 @@
 // Loads the runner that measures layers, by name at run time: the guide itself depends on no package that runs them.
 import { createRequire } from 'node:module'
-import { resolve } from 'node:path'
+import { isAbsolute, resolve } from 'node:path'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
 import { FtError, type LayerRunner } from '@ft/core'
@@ -43,7 +43,8 @@ async function load(name: string): Promise<unknown> {
 function address(name: string): string {
   if (/^\.{0,2}\//.test(name)) return pathToFileURL(resolve(name)).href
   try {
-    return pathToFileURL(createRequire(resolve(process.cwd(), 'package.json')).resolve(name)).href
+    const found = createRequire(resolve(process.cwd(), 'package.json')).resolve(name)
+    return isAbsolute(found) ? pathToFileURL(found).href : found
   } catch {
     return name
   }

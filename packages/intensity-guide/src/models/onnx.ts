@@ -1,7 +1,7 @@
 // Networks from ONNX models.
-import { assertInteger } from '@ft/core'
 import { linearLayers, modelFingerprint, parseModel, subgraphs, type InferOptions, type OnnxModel } from '@ft/onnx'
 import { unknownOperators, type ReadNetwork } from './network.ts'
+import { setBatch } from './onnxBatch.ts'
 
 export interface OnnxReadOptions extends InferOptions {
   /** Default the graph's own name. */
@@ -14,13 +14,14 @@ export interface OnnxReadOptions extends InferOptions {
  * Reads an ONNX model's linear layers.
  *
  * @param options.bind - sizes of named dimensions; `options.inputs` - whole input shapes
- * @throws FtError `CORRUPT_DATA` for bytes that are no model; `INVALID_ARGUMENT` for unbound dimensions, naming them
+ * @throws FtError `CORRUPT_DATA` for bytes that are no model; `INVALID_ARGUMENT` for unbound dimensions, naming them;
+ * `UNSUPPORTED` when the graph does not allow another batch
  */
 export function readOnnx(bytes: Uint8Array, options: OnnxReadOptions = {}): ReadNetwork {
   const { name, batch, ...infer } = options
   const model = parseModel(bytes)
   const fingerprint = modelFingerprint(model)
-  if (batch !== undefined) setBatch(model, { batch, given: Object.keys(infer.inputs ?? {}) })
+  if (batch !== undefined) setBatch(model, { batch, infer })
   const { layers, skipped, inference } = linearLayers(model, infer)
   return {
     name: name ?? (model.graph.name || 'model'),
@@ -31,17 +32,6 @@ export function readOnnx(bytes: Uint8Array, options: OnnxReadOptions = {}): Read
       countNodes(model.graph),
       inference.unsupported.map((item) => item.opType),
     ),
-  }
-}
-
-function setBatch(model: OnnxModel, { batch, given }: { batch: number; given: readonly string[] }): void {
-  assertInteger(batch, { where: 'readOnnx', argument: 'batch', min: 1 })
-  const stored = new Set(model.graph.initializer.map((tensor) => tensor.name))
-  for (const input of model.graph.input) {
-    const type = input.type?.value
-    if (stored.has(input.name) || given.includes(input.name) || type?.case !== 'tensorType') continue
-    const first = type.value.shape?.dim[0]
-    if (first) first.value = { case: 'dimValue', value: BigInt(batch) }
   }
 }
 

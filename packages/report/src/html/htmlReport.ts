@@ -14,7 +14,7 @@ export type Block =
   | { readonly kind: 'chart'; readonly chart: ChartSpec }
 
 /** Pixels of the page's column. */
-const PAGE_WIDTH = 878
+const PAGE_WIDTH = 938
 
 export interface Section {
   readonly heading: string

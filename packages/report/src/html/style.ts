@@ -7,7 +7,7 @@ export const reportCss =
 :root{color-scheme:light dark}
 *{box-sizing:border-box}
 body{margin:0;background:var(--ft-background);color:var(--ft-text);font:15px/1.55 system-ui,-apple-system,"Segoe UI",sans-serif}
-main{max-width:920px;margin:0 auto;padding:32px 20px 64px}
+main{max-width:980px;margin:0 auto;padding:32px 20px 64px}
 h1{font-size:28px;line-height:1.2;margin:0 0 6px}
 h2{font-size:20px;margin:40px 0 12px;padding-top:12px;border-top:1px solid var(--ft-grid)}
 p{margin:10px 0;max-width:80ch}
@@ -46,7 +46,8 @@ figure svg{width:100%;max-height:115mm;min-width:0}
 .scroll{overflow:visible}
 table{font-size:9px}
 caption{white-space:normal;break-after:avoid}
-th,td{padding:2px 8px 2px 0;white-space:normal;overflow-wrap:anywhere}
+th,td{padding:2px 8px 2px 0;white-space:normal;overflow-wrap:break-word}
+td.right{white-space:nowrap}
 thead{display:table-header-group}
 pre{white-space:pre-wrap;overflow-wrap:anywhere}
 footer{margin-top:24px}

@@ -1,5 +1,5 @@
 // Networks from TensorFlow.js model.json files, of both kinds.
-import { assertInteger, FtError, type DType } from '@ft/core'
+import { assertInteger, FtError, type DType, type LinearLayer } from '@ft/core'
 import { isRecord, parseJson, unknownOperators, type Json, type ReadNetwork } from '../network.ts'
 import { walkGraphModel } from './graphModel.ts'
 import { walkLayersModel } from './layersModel.ts'
@@ -40,7 +40,16 @@ export function readTfjs(text: string, options: TfjsReadOptions = {}): ReadNetwo
   const walk = Array.isArray(topology['node'])
     ? walkGraphModel(model as Json, { ...input, ...(readFile ? { readFile } : {}) })
     : walkLayersModel(topology, input)
-  return { name, layers: walk.layers, skipped: walk.skipped, ...unknownOperators(walk.operators, walk.unknown) }
+  const empty = walk.layers.filter((layer) => !hasElements(layer))
+  return {
+    name,
+    layers: walk.layers.filter(hasElements),
+    skipped: [
+      ...walk.skipped,
+      ...empty.map(({ id, op }) => ({ id, opType: op.kind, reason: 'it has no whole number of elements' })),
+    ],
+    ...unknownOperators(walk.operators, walk.unknown),
+  }
 }
 
 /** Whether a JSON value is such a model. */
@@ -50,4 +59,9 @@ export function isTfjsModel(json: unknown): boolean {
   return (
     Array.isArray(topology['node']) || isRecord(topology['model_config']) || typeof topology['class_name'] === 'string'
   )
+}
+
+function hasElements({ m, n, k, op }: LinearLayer): boolean {
+  const sizes = [m, n, k, ...(op.kind === 'matmul' ? [op.batch] : [...op.x, ...op.filter])]
+  return sizes.every((size) => Number.isSafeInteger(size) && size > 0)
 }

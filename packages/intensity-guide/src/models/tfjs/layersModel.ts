@@ -55,8 +55,11 @@ function walkModel(model: Json, context: Context): Shape | undefined {
       shapes.set(name, last)
       continue
     }
+    // A sequential model may begin with a layer that has the input's shape in its own config.
+    const begins = shapes.size === 0 && calls.length === 0
+    const firstInput = begins ? (context.given?.[0] ?? inputShape(config, { ...context, name })) : undefined
     for (const [call, sources] of (calls.length > 0 ? calls : [undefined]).entries()) {
-      const read = sources?.map((source) => shapes.get(source)) ?? [last ?? inputShape(config, { ...context, name })]
+      const read = sources?.map((source) => shapes.get(source)) ?? [firstInput ?? last]
       walk.operators += 1
       last = callLayer({ id: call === 0 ? id : `${id}/call${call}`, kind, config }, read, context)
     }
