@@ -1,63 +1,73 @@
-// Bench "parm-tail": tail latency with worker processes that hold a service time, at equal load: no redundancy, equal
-// resources, replication, coded with hold. Open loop: a query's latency counts from the moment it was due, whatever the
-// generator was doing then.
+// Bench "parm-tail": tail latency with real processes at equal load: instances hold a service time and return recorded
+// outputs, gateways are processes of `parm serve`, arms take turns in short blocks so that what the machine does beside
+// them hits all alike.
 import { bootstrap, quantiles } from '@ft/core/statistics'
 import { createRandom } from '@ft/core/random'
 import { pixelsToFloat, readBaseModel, readImages } from '@ft/datasets'
 import {
   createDenseRunner,
-  createGateway,
   createOipClient,
   denseFromTorch,
-  firstWins,
-  hold,
-  replication,
-  sum,
+  startWorker,
   toNamedTensor,
   toWireTensor,
-  type Code,
-  type GatewayOptions,
   type OipClient,
+  type WorkerProcess,
 } from '@ft/parm'
 import type { Bench, BenchContext } from './bench.ts'
+import { measureGatewayCost } from './parmCost.ts'
+import { measureFaults } from './parmFaults.ts'
+import { startGateway, type GatewayProcess } from './parmGateway.ts'
+import { openLoop } from './parmLoad.ts'
 import { tailWorkerModule, type TailWorkerOptions } from './parmTailWorker.ts'
 
-const M = 4
+const M = 8
 const SERVICE_MS = 10
 /** Half of what M instances can serve. */
 const RATE = (0.5 * M * 1000) / SERVICE_MS
-const LATE = { lateShare: 0.01, lateMs: [50, 150] as const }
+const LATE_SHARE = 0.01
+const LATE_MS = [50, 150] as const
+/** Fixed: on a shared machine a measured quantile would follow the machine's own stalls. */
+const LATE_AFTER_MS = 2.2 * SERVICE_MS
+const DEADLINE_MS = 1000
 
 interface Arm {
   readonly name: string
-  readonly instances: number
+  readonly base: number
   readonly parities: number
-  readonly code?: () => Code
-  readonly policy: () => GatewayOptions['policy']
+  readonly config: object
 }
 
 const coded = (k: 2 | 4): Arm => ({
-  name: `coded k=${k}, hold`,
-  instances: M,
+  name: `coded k=${k}`,
+  base: M,
   parities: M / k,
-  code: () => sum({ k }),
-  // Fixed: on a shared machine the measured quantile would follow the machine's own stalls
-  policy: () => hold({ afterMs: 3 * SERVICE_MS }),
+  config: { code: { kind: 'sum', k }, policy: { hold: { afterMs: LATE_AFTER_MS } } },
+})
+const plain = (name: string, extra: number, config: object = {}): Arm => ({
+  name,
+  base: M + extra,
+  parities: 0,
+  config: { policy: 'firstWins', ...config },
 })
 const arms: readonly Arm[] = [
-  { name: 'none', instances: M, parities: 0, policy: firstWins },
-  { name: 'equal resources k=2', instances: M + M / 2, parities: 0, policy: firstWins },
-  { name: 'equal resources k=4', instances: M + M / 4, parities: 0, policy: firstWins },
-  { name: 'replication', instances: 2 * M, parities: 0, code: () => replication(), policy: firstWins },
+  plain('none', 0),
+  plain('equal resources k=2', M / 2),
+  plain('equal resources k=4', M / 4),
+  plain('replication', M, { code: { kind: 'replication' } }),
+  plain('hedging', M / 2, { policy: { hedge: { afterMs: LATE_AFTER_MS } } }),
   coded(2),
   coded(4),
 ]
 
-interface Measured {
-  readonly p50: number
-  readonly p99: number
-  readonly p999: number
-  readonly reconstructed: number
+interface Running extends Arm {
+  readonly gateway: GatewayProcess
+  readonly client: OipClient
+}
+
+interface Block {
+  readonly latencies: Float64Array
+  readonly lags: Float64Array
   readonly unanswered: number
 }
 
@@ -65,17 +75,13 @@ export const parmTail: Bench = {
   name: 'parm-tail',
   title: `Tail latency at ${RATE} queries/s, ${M} instances of ${SERVICE_MS} ms, 1 % of responses late by 50-150 ms`,
   async run(context) {
-    const queries = context.quick ? 1500 : 30_000
-    const seeds = Array.from({ length: context.quick ? 2 : 5 }, (_, i) => context.seed + i)
     const outputs = await recordedOutputs()
-    const results = new Map<string, Measured[]>(arms.map(({ name }) => [name, []]))
-    for (const seed of seeds)
-      for (const arm of arms) {
-        const measured = await measure(arm, { outputs, queries, seed })
-        results.get(arm.name)?.push(measured)
-        context.note(`${arm.name}, seed ${seed}: p50 ${measured.p50.toFixed(1)}, p99.9 ${measured.p999.toFixed(1)} ms`)
-      }
-    report(context, results)
+    const sizes = context.quick ? { blocks: 10, queries: 400 } : { blocks: 60, queries: 500 }
+    await measureCase(context, { outputs, ...sizes, name: '', slowInstance: false })
+    const short = context.quick ? { blocks: 3, queries: 400 } : { blocks: 12, queries: 500 }
+    await measureCase(context, { outputs, ...short, name: 'one instance 6 x slower: ', slowInstance: true })
+    await measureFaults(context, { outputs, serviceMs: SERVICE_MS, ratePerSecond: RATE, instances: M })
+    await measureGatewayCost(context)
   },
 }
 
@@ -88,121 +94,177 @@ async function recordedOutputs(): Promise<Float32Array[]> {
   return Array.from({ length: 10_000 }, (_, i) => (data as Float32Array).slice(10 * i, 10 * i + 10))
 }
 
-async function measure(
-  arm: Arm,
-  o: { outputs: readonly Float32Array[]; queries: number; seed: number },
-): Promise<Measured> {
-  const worker = (i: number) => {
-    const options: TailWorkerOptions = { serviceMs: SERVICE_MS, ...LATE, seed: o.seed * 1000 + i }
-    // A late response does not keep its instance from the next queries
-    return { worker: { module: tailWorkerModule, options }, concurrency: 8 }
-  }
-  const code = arm.code?.()
-  const gateway = await createGateway({
-    model: 'recorded',
-    instances: Array.from({ length: arm.instances }, (_, i) => worker(i)),
-    parityInstances: Array.from({ length: arm.parities }, (_, i) => worker(100 + i)),
-    ...(code ? { code } : {}),
-    policy: arm.policy(),
-    deadlineMs: 1000,
-    maxGroupWaitMs: 50,
-  })
-  const client = createOipClient(gateway.url, { connections: 256, binary: true })
+interface CaseOptions {
+  readonly outputs: readonly Float32Array[]
+  readonly blocks: number
+  /** In a block of one arm. */
+  readonly queries: number
+  readonly name: string
+  /** The first instance takes six times as long, instead of late responses of all. */
+  readonly slowInstance: boolean
+}
+
+async function measureCase(context: BenchContext, o: CaseOptions): Promise<void> {
+  const chosen = o.slowInstance ? arms.filter(({ name }) => !/k=4|none/.test(name)) : arms
+  const workers: WorkerProcess[] = []
+  const running: Running[] = []
   try {
-    // Connections, compilation and caches settle first
-    await openLoop(client, { ...o, queries: 300, seed: o.seed + 7919 })
-    const before = gateway.snapshot().counts.reconstructed ?? 0
-    const { latencies, unanswered } = await openLoop(client, o)
-    const [p50 = 0, p99 = 0, p999 = 0] = quantiles(latencies, [0.5, 0.99, 0.999])
-    const reconstructed = ((gateway.snapshot().counts.reconstructed ?? 0) - before) / o.queries
-    return { p50, p99, p999, reconstructed, unanswered }
-  } finally {
-    await client.close()
-    await gateway.close()
-  }
-}
-
-/** Poisson arrivals at times fixed beforehand; checks that every answer is its query's own. */
-async function openLoop(client: OipClient, o: { outputs: readonly Float32Array[]; queries: number; seed: number }) {
-  const random = createRandom(o.seed).stream('arrivals')
-  const latencies: number[] = []
-  const running: Promise<void>[] = []
-  let unanswered = 0
-  let due = performance.now()
-  for (let i = 0; i < o.queries; i++) {
-    due += random.exponential(RATE / 1000)
-    const wait = due - performance.now()
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait))
-    running.push(ask(due, o.outputs[random.integer(0, o.outputs.length - 1)] as Float32Array))
-  }
-  await Promise.all(running)
-  return { latencies, unanswered }
-
-  async function ask(dueMs: number, data: Float32Array): Promise<void> {
-    const input = toWireTensor({ name: 'x', data, shape: [1, 10], dtype: 'float32' })
-    const answer = await client
-      .infer('recorded', { request: { parameters: {}, inputs: [input], binaryOutput: true } })
-      .catch(() => undefined)
-    latencies.push(performance.now() - dueMs)
-    const values = answer?.outputs[0] && toNamedTensor(answer.outputs[0])?.data
-    if (!values) unanswered++
-    // Logits are below 100; a reconstruction adds k float32 roundings of sums of k
-    else if (values.some((value, c) => Math.abs(value - (data[c] as number)) > 1e-3))
-      throw new Error('an answer went to another query')
-  }
-}
-
-function report(context: BenchContext, results: ReadonlyMap<string, readonly Measured[]>): void {
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
-  const interval = (list: readonly Measured[], statistic: (all: readonly Measured[]) => number) =>
-    bootstrap(list, { statistic, seed: context.seed })
-  for (const { name, instances, parities } of arms) {
-    const list = results.get(name) ?? []
-    context.emit({ case: name, metric: 'extra instances', value: instances + parities - M, unit: '' })
-    for (const metric of ['p50', 'p99', 'p999'] as const) {
-      const { value, low, high, n } = interval(list, (all) => mean(all.map((one) => one[metric])))
-      context.emit({ case: name, metric, value, unit: 'ms', low, high, n })
+    // The same processes serve all arms, one arm at a time
+    for (let i = 0; i < 2 * M; i++) {
+      const options: TailWorkerOptions = { serviceMs: o.slowInstance && i === 0 ? 6 * SERVICE_MS : SERVICE_MS }
+      const late = { late: { share: LATE_SHARE, ms: LATE_MS } }
+      workers.push(
+        await startWorker({
+          model: { module: tailWorkerModule, options },
+          faults: { seed: context.seed * 1000 + i, ...(o.slowInstance ? {} : late) },
+        }),
+      )
     }
-    context.emit({
-      case: name,
-      metric: 'reconstructed',
-      value: mean(list.map(({ reconstructed }) => reconstructed)),
-      unit: 'of queries',
-      ...(name.startsWith('coded') ? { target: '<= 1.5 x 0.01' } : {}),
-    })
-    const target = '= 0'
-    context.emit({
-      case: name,
-      metric: 'unanswered',
-      value: list.reduce((sum, one) => sum + one.unanswered, 0),
-      unit: 'queries',
-      target,
-    })
-  }
-  const gap = ({ p50, p999 }: Measured) => p999 - p50
-  for (const k of [2, 4]) {
-    const own = results.get(`coded k=${k}, hold`) ?? []
-    const compare = (baseline: string, metric: string, o: { of: (one: Measured) => number; target: string }) => {
-      const pairs = own.map((one, i) => [o.of(one), o.of((results.get(baseline) ?? [])[i] as Measured)] as const)
-      const ratio = (all: readonly (readonly [number, number])[]) =>
-        mean(all.map(([a]) => a)) / mean(all.map(([, b]) => b))
-      const { value, low, high, n } = bootstrap(pairs, { statistic: ratio, seed: context.seed })
-      const base = mean(pairs.map(([, b]) => b))
-      context.emit({
-        case: `coded k=${k}, hold`,
-        metric,
-        value: mean(pairs.map(([a]) => a)),
-        unit: 'ms',
-        baseline: { case: baseline, value: base },
-        ratio: value,
-        low,
-        high,
-        n,
-        target: o.target,
+    // A late response does not keep its instance from the next queries: more than one at a time
+    const at = (from: number, count: number) =>
+      workers.slice(from, from + count).map(({ address }) => ({ url: address, model: 'recorded', concurrency: 8 }))
+    for (const arm of chosen) {
+      const gateway = await startGateway({
+        model: 'recorded',
+        deadlineMs: DEADLINE_MS,
+        instances: at(0, arm.base),
+        ...(arm.parities > 0 ? { parityInstances: at(arm.base, arm.parities) } : {}),
+        ...arm.config,
       })
+      running.push({ ...arm, gateway, client: createOipClient(gateway.url, { connections: 256, binary: true }) })
     }
-    compare(`equal resources k=${k}`, 'p99.9 - p50', { of: gap, target: 'ratio <= 1/6' })
-    compare(`equal resources k=${k}`, 'p50', { of: ({ p50 }) => p50, target: 'ratio <= 1.05' })
-    compare('replication', 'p99.9', { of: ({ p999 }) => p999, target: 'ratio <= 1.15' })
+    const results = new Map<string, Block[]>(chosen.map(({ name }) => [name, []]))
+    // Connections, compilation and caches settle first
+    for (const arm of running) await runBlock(arm, { ...o, seed: context.seed + 7919, queries: 200 })
+    const before = await Promise.all(running.map(countsOf))
+    for (let block = 0; block < o.blocks; block++) {
+      for (let i = 0; i < running.length; i++) {
+        const arm = running[(i + block) % running.length] as Running
+        results.get(arm.name)?.push(await runBlock(arm, { ...o, seed: context.seed * 100_000 + block }))
+      }
+      context.note(`${o.name}round ${block + 1} of ${o.blocks}`)
+    }
+    for (const [i, arm] of running.entries()) {
+      const counts = await countsOf(arm)
+      const total = o.blocks * o.queries
+      report(context, { arm, blocks: results.get(arm.name) ?? [], prefix: o.name })
+      const line = { case: o.name + arm.name, unit: 'of queries' }
+      const share = (counts.reconstructed - (before[i]?.reconstructed ?? 0)) / total
+      const target = o.slowInstance || arm.parities === 0 ? {} : { target: `<= ${1.5 * LATE_SHARE}` }
+      if (arm.parities > 0) context.emit({ ...line, metric: 'reconstructed', value: share, ...target })
+      if (arm.name === 'hedging')
+        context.emit({ ...line, metric: 'hedged', value: (counts.hedged - (before[i]?.hedged ?? 0)) / total })
+    }
+    compareArms(context, { results, prefix: o.name, targets: !o.slowInstance })
+  } finally {
+    await Promise.all(running.map(({ client }) => client.close()))
+    await Promise.all(running.map(({ gateway }) => gateway.stop()))
+    await Promise.all(workers.map((worker) => worker.stop()))
+  }
+}
+
+async function countsOf({ gateway }: Running): Promise<{ reconstructed: number; hedged: number }> {
+  return {
+    reconstructed: await gateway.metric('ft_parm_queries_total', '{quality="reconstructed"}'),
+    hedged: await gateway.metric('ft_parm_extra_units_total', '{kind="hedge"}'),
+  }
+}
+
+/** One arm's turn; checks that every answer is its query's own. */
+async function runBlock(
+  { client }: Running,
+  o: { outputs: readonly Float32Array[]; queries: number; seed: number },
+): Promise<Block> {
+  const random = createRandom(o.seed).stream('choice')
+  const chosen = Array.from({ length: o.queries }, () => o.outputs[random.integer(0, o.outputs.length - 1)])
+  return openLoop({
+    ratePerSecond: RATE,
+    queries: o.queries,
+    seed: o.seed,
+    ask: (i) => askRecorded(client, chosen[i] as Float32Array),
+  })
+}
+
+/** Asks one query whose recorded outputs are known. @throws when there is no answer; ends the bench when it is another's */
+export async function askRecorded(client: OipClient, data: Float32Array): Promise<void> {
+  const input = toWireTensor({ name: 'x', data, shape: [1, 10], dtype: 'float32' })
+  const answer = await client.infer('recorded', { request: { parameters: {}, inputs: [input], binaryOutput: true } })
+  const values = answer.outputs[0] && toNamedTensor(answer.outputs[0])?.data
+  // Logits are below 100; a reconstruction adds k float32 roundings of sums of k
+  if (!values || values.some((value, c) => Math.abs(value - (data[c] as number)) > 1e-3)) {
+    process.stderr.write('an answer went to another query\n')
+    process.exit(1)
+  }
+}
+
+const P999 = 0.999
+const pooled = (blocks: readonly Block[], p: number) =>
+  quantiles(
+    blocks.flatMap(({ latencies }) => [...latencies]),
+    [p],
+  )[0] as number
+
+function report(context: BenchContext, o: { arm: Arm; blocks: readonly Block[]; prefix: string }): void {
+  const { arm, blocks } = o
+  const name = o.prefix + arm.name
+  context.emit({ case: name, metric: 'extra instances', value: arm.base + arm.parities - M, unit: '' })
+  for (const [metric, p] of [
+    ['p50', 0.5],
+    ['p99', 0.99],
+    ['p99.9', P999],
+  ] as const) {
+    // Blocks are drawn, not queries: neighbours share what the machine did
+    const { value, low, high } = bootstrap(blocks, {
+      statistic: (drawn) => pooled(drawn, p),
+      seed: context.seed,
+      resamples: 500,
+    })
+    const n = blocks.reduce((sum, { latencies }) => sum + latencies.length, 0)
+    context.emit({ case: name, metric, value, unit: 'ms', low, high, n })
+  }
+  const [lag = 0] = quantiles(
+    blocks.flatMap(({ lags }) => [...lags]),
+    [P999],
+  )
+  context.emit({ case: name, metric: "machine's delay p99.9", value: lag, unit: 'ms' })
+  const unanswered = blocks.reduce((sum, one) => sum + one.unanswered, 0)
+  context.emit({ case: name, metric: 'unanswered', value: unanswered, unit: 'queries', target: '= 0' })
+}
+
+function compareArms(
+  context: BenchContext,
+  o: { results: ReadonlyMap<string, readonly Block[]>; prefix: string; targets: boolean },
+): void {
+  const gap = (blocks: readonly Block[]) => pooled(blocks, P999) - pooled(blocks, 0.5)
+  const compare = (
+    [own, baseline]: readonly [string, string],
+    metric: string,
+    { of, target }: { of: (blocks: readonly Block[]) => number; target: string },
+  ) => {
+    const [a, b] = [o.results.get(own), o.results.get(baseline)]
+    if (!a || !b) return
+    const pairs = a.map((block, i) => [block, b[i] as Block] as const)
+    const ratio = (drawn: readonly (readonly [Block, Block])[]) =>
+      of(drawn.map(([one]) => one)) / of(drawn.map(([, one]) => one))
+    const { value, low, high, n } = bootstrap(pairs, { statistic: ratio, seed: context.seed, resamples: 500 })
+    context.emit({
+      case: o.prefix + own,
+      metric,
+      value: of(a),
+      unit: 'ms',
+      baseline: { case: baseline, value: of(b) },
+      ratio: value,
+      low,
+      high,
+      n,
+      ...(o.targets ? { target } : {}),
+    })
+  }
+  for (const k of [2, 4]) {
+    const [own, equal] = [`coded k=${k}`, `equal resources k=${k}`]
+    compare([own, equal], 'p99.9 - p50', { of: gap, target: 'ratio <= 1/6' })
+    compare([own, equal], 'p50', { of: (blocks) => pooled(blocks, 0.5), target: 'ratio 0.95 .. 1.05' })
+    compare([own, 'replication'], 'p99.9', { of: (blocks) => pooled(blocks, P999), target: 'ratio <= 1.15' })
+    compare([own, 'hedging'], 'p99.9', { of: (blocks) => pooled(blocks, P999), target: 'reported' })
   }
 }

@@ -1,11 +1,7 @@
-// The instance of bench "parm-tail", as a function that stands alone: its text becomes a worker's module.
+// The instance of bench "parm-tail", as functions that stand alone: their texts become workers' modules.
 
 export interface TailWorkerOptions {
   readonly serviceMs: number
-  /** Share of responses that leave late, and by how many milliseconds; the instance is not blocked meanwhile. */
-  readonly lateShare: number
-  readonly lateMs: readonly [number, number]
-  readonly seed: number
 }
 
 interface Wire {
@@ -17,14 +13,6 @@ interface Wire {
 
 /** Serves one query after the other, `serviceMs` each, and returns the recorded outputs that a query carries. */
 export function createTailWorker(options: TailWorkerOptions) {
-  let state = options.seed >>> 0
-  // mulberry32: the function must not import
-  const uniform = () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t ^= t + Math.imul(t ^ (t >>> 7), 61 | t)
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
-  }
   let freeAt = 0
   const form = [{ datatype: 'FP32', shape: [-1, 10] }]
   return {
@@ -36,14 +24,28 @@ export function createTailWorker(options: TailWorkerOptions) {
     async infer([x]: readonly Wire[]): Promise<Wire[]> {
       const now = performance.now()
       freeAt = Math.max(now, freeAt) + options.serviceMs
-      const [low, high] = options.lateMs
-      const late = uniform() < options.lateShare ? low + (high - low) * uniform() : 0
-      const wait = freeAt + late - now
-      await new Promise((resolve) => setTimeout(resolve, wait))
+      await new Promise((resolve) => setTimeout(resolve, freeAt - now))
       return [{ ...(x as Wire), name: 'y' }]
     },
   }
 }
 
-/** The module that a worker process loads. */
-export const tailWorkerModule = `data:text/javascript,${encodeURIComponent(`export default ${createTailWorker.toString()}`)}`
+/** Answers a row of 784 numbers with itself, at once. */
+export function createEcho() {
+  const form = [{ datatype: 'FP32', shape: [-1, 784] }]
+  return {
+    metadata: {
+      platform: 'echo',
+      inputs: form.map((one) => ({ name: 'x', ...one })),
+      outputs: form.map((one) => ({ name: 'y', ...one })),
+    },
+    infer: ([x]: readonly Wire[]): Wire[] => [{ ...(x as Wire), name: 'y' }],
+  }
+}
+
+const moduleOf = (create: (options: TailWorkerOptions) => unknown) =>
+  `data:text/javascript,${encodeURIComponent(`export default ${create.toString()}`)}`
+
+/** The modules that worker processes load. */
+export const tailWorkerModule = moduleOf(createTailWorker)
+export const echoModule = moduleOf(createEcho)

@@ -24,6 +24,7 @@ export {
 export { createGateway, type Gateway, type GatewayOptions, type GatewaySnapshot } from './gateway/gateway.ts'
 export { type InstanceSpec, type ServerSpec, type WorkerSpec } from './gateway/instances.ts'
 export { type ModelFactory, type ServedModel, type WorkerModel } from './workers/served.ts'
+export { type WorkerFaults } from './workers/faults.ts'
 export { startWorker, type StartWorkerOptions, type WorkerProcess } from './workers/spawn.ts'
 export { denseFromTorch, fingerprintOf, type DenseLayer } from './models/dense.ts'
 export { readModelFolder, writeModelFolder, type ModelManifest, type ParityBinding } from './models/folder.ts'

@@ -1,4 +1,5 @@
 // The configuration file of `parm serve`: everything wrong with it is reported at once, with its path.
+import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { FtError } from '@ft/core'
 import { z } from 'zod'
@@ -8,22 +9,31 @@ import { replication } from '../codes/replication.ts'
 import { sum, weighted } from '../codes/weighted.ts'
 import type { GatewayOptions } from '../gateway/gateway.ts'
 import type { InstanceSpec } from '../gateway/instances.ts'
-import { deadlineOnly, firstWins, hold, type Policy } from '../serving/policy.ts'
+import type { DelayOptions } from '../serving/delay.ts'
+import { deadlineOnly, firstWins, hedge, hedgeThenDecode, hold, type Policy } from '../serving/policy.ts'
 
 const common = {
   name: z.string().min(1).optional(),
   domain: z.string().min(1).optional(),
   concurrency: z.int().min(1).max(1024).optional(),
 }
+const faults = z.strictObject({
+  seed: z.int().min(0),
+  late: z
+    .strictObject({ share: z.number().min(0).max(1), ms: z.tuple([z.number().min(0), z.number().min(0)]) })
+    .optional(),
+  slow: z.strictObject({ factor: z.number().min(1) }).optional(),
+  drop: z.strictObject({ share: z.number().min(0).max(1) }).optional(),
+})
+const worker = { ...common, workers: z.int().min(1).max(64).default(1), faults: faults.optional() }
 const instance = z.union([
-  z.strictObject({ ...common, url: z.url({ protocol: /^https?$/ }), model: z.string().min(1).optional() }),
-  z.strictObject({ ...common, folder: z.string().min(1), workers: z.int().min(1).max(64).default(1) }),
   z.strictObject({
     ...common,
-    module: z.string().min(1),
-    options: z.unknown().optional(),
-    workers: z.int().min(1).max(64).default(1),
+    url: z.union([z.url({ protocol: /^https?$/ }), z.string().startsWith('/')]),
+    model: z.string().min(1).optional(),
   }),
+  z.strictObject({ ...worker, folder: z.string().min(1) }),
+  z.strictObject({ ...worker, module: z.string().min(1), options: z.unknown().optional() }),
 ])
 const group = z.int().min(2).max(16)
 const code = z.discriminatedUnion('kind', [
@@ -41,14 +51,17 @@ const code = z.discriminatedUnion('kind', [
   }),
   z.strictObject({ kind: z.literal('replication'), copies: z.int().min(2).max(8).optional() }),
 ])
+const delay = z.union([
+  z.strictObject({ afterMs: z.number().min(0) }),
+  z.strictObject({ quantile: z.number().min(0.5).max(1), initialMs: z.number().min(0).optional() }),
+])
 const policy = z.union([
   z.enum(['firstWins', 'deadlineOnly']),
   z.strictObject({
-    hold: z.union([
-      z.strictObject({ afterMs: z.number().min(0) }),
-      z.strictObject({ quantile: z.number().min(0.5).max(1), initialMs: z.number().min(0).optional() }),
-    ]),
+    hold: delay,
   }),
+  z.strictObject({ hedge: delay }),
+  z.strictObject({ hedgeThenDecode: z.strictObject({ hedge: delay, decode: delay }) }),
 ])
 const config = z.strictObject({
   model: z.string().min(1),
@@ -59,9 +72,19 @@ const config = z.strictObject({
   deadlineMs: z.number().min(1).optional(),
   maxGroupWaitMs: z.number().min(0).optional(),
   queueLimit: z.int().min(1).optional(),
+  guard: z
+    .union([
+      z.literal(false),
+      z.strictObject({ limit: z.number().min(0.1).optional(), windowMs: z.number().min(1).optional() }),
+    ])
+    .optional(),
+  shadowShare: z.number().min(0).max(1).optional(),
+  seed: z.int().min(0).optional(),
   host: z.string().min(1).optional(),
   port: z.int().min(0).max(65535).default(8000),
   maxBodyBytes: z.int().min(1).optional(),
+  /** Files of PEM texts. */
+  tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
 })
 
 /**
@@ -89,14 +112,19 @@ export function parseConfig(text: string, file: string): GatewayOptions {
       mistakes,
     })
   }
-  const { instances, parityInstances, code: coded, policy: chosen, ...rest } = parsed.data
+  const { instances, parityInstances, code: coded, policy: chosen, tls, guard, ...rest } = parsed.data
   const folder = dirname(resolve(file))
+  const pem = (path: string) => readText(resolve(folder, path))
   const specs = (list: readonly z.infer<typeof instance>[]) => list.flatMap((entry) => specsOf(entry, folder))
   return {
     ...withoutUndefined(rest),
     model: rest.model,
     instances: specs(instances),
     policy: policyOf(chosen),
+    ...(guard === undefined ? {} : { guard: guard === false ? guard : withoutUndefined(guard) }),
+    ...(tls
+      ? { tls: { cert: pem(tls.cert), key: pem(tls.key), ...(tls.ca === undefined ? {} : { ca: pem(tls.ca) }) } }
+      : {}),
     ...(coded ? { code: codeOf(coded) } : {}),
     ...(parityInstances === undefined
       ? {}
@@ -116,11 +144,29 @@ function specsOf(entry: z.infer<typeof instance>, folder: string): InstanceSpec[
     'folder' in entry
       ? { folder: resolve(folder, entry.folder) }
       : { module: resolve(folder, entry.module), options: entry.options }
+  const { faults: injected } = entry
   return Array.from({ length: entry.workers }, (_, i) => ({
     ...shared,
+    // Each worker its own draws
+    ...(injected
+      ? {
+          faults: {
+            seed: injected.seed + i,
+            ...withoutUndefined({ late: injected.late, slow: injected.slow, drop: injected.drop }),
+          },
+        }
+      : {}),
     ...(name === undefined ? {} : { name: entry.workers === 1 ? name : `${name}-${i}` }),
     worker,
   }))
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new FtError('IO', `parm.json: cannot read ${path}`, { path }, { cause })
+  }
 }
 
 function codeOf(chosen: z.infer<typeof code>): Code {
@@ -141,8 +187,15 @@ function codeOf(chosen: z.infer<typeof code>): Code {
 function policyOf(chosen: z.infer<typeof policy>): Policy {
   if (chosen === 'firstWins') return firstWins()
   if (chosen === 'deadlineOnly') return deadlineOnly()
-  if ('afterMs' in chosen.hold) return hold({ afterMs: chosen.hold.afterMs })
-  return hold({ quantile: chosen.hold.quantile, ...withoutUndefined({ initialMs: chosen.hold.initialMs }) })
+  if ('hold' in chosen) return hold(delayOf(chosen.hold))
+  if ('hedge' in chosen) return hedge(delayOf(chosen.hedge))
+  const { hedge: first, decode } = chosen.hedgeThenDecode
+  return hedgeThenDecode({ hedge: delayOf(first), decode: delayOf(decode) })
+}
+
+function delayOf(chosen: z.infer<typeof delay>): DelayOptions {
+  if ('afterMs' in chosen) return chosen
+  return { quantile: chosen.quantile, ...withoutUndefined({ initialMs: chosen.initialMs }) }
 }
 
 /** Fields that are there: options with exact optional types take no undefined. */

@@ -134,13 +134,20 @@ export function weightedCode({ name, k, rows, models, mix = weightedSum }: Parts
 export function weightedSum(group: readonly (readonly NamedTensor[])[], weights: readonly number[]): NamedTensor[] {
   return (group[0] as readonly NamedTensor[]).map((first, t) => {
     const sums = new Float64Array(first.data.length)
-    group.forEach((member, i) => {
-      const data = (member[t] as NamedTensor).data
-      const weight = weights[i] as number
-      for (let e = 0; e < sums.length; e++) sums[e] = (sums[e] as number) + weight * (data[e] as number)
-    })
-    return { name: first.name, data: Float32Array.from(sums), shape: first.shape, dtype: 'float32' }
+    group.forEach((member, i) =>
+      addScaled(sums, { data: (member[t] as NamedTensor).data, weight: weights[i] as number }),
+    )
+    return { name: first.name, data: new Float32Array(sums), shape: first.shape, dtype: 'float32' }
   })
+}
+
+/** Almost every tensor is float32: a loop of its own for those stays fast whatever else passes through here. */
+function addScaled(sums: Float64Array, { data, weight }: { data: ArrayLike<number>; weight: number }): void {
+  if (data instanceof Float32Array) {
+    for (let e = 0; e < sums.length; e++) sums[e] = (sums[e] as number) + weight * (data[e] as number)
+    return
+  }
+  for (let e = 0; e < sums.length; e++) sums[e] = (sums[e] as number) + weight * (data[e] as number)
 }
 
 interface Known {
@@ -153,16 +160,13 @@ interface Known {
 
 function subtractKnown({ got, k, weights, parity, where }: Known): Float64Array[] {
   const sums = got.get(parity) as readonly NamedTensor[]
-  const rest = sums.map(({ data }) => Float64Array.from(data))
+  const rest = sums.map(({ data }) => new Float64Array(data))
   for (let slot = 0; slot < k; slot++) {
     const known = got.get(slot)
     if (!known) continue
     assertAlike(sums, known, where)
     const weight = weights[slot] as number
-    known.forEach(({ data }, t) => {
-      const left = rest[t] as Float64Array
-      for (let e = 0; e < left.length; e++) left[e] = (left[e] as number) - weight * (data[e] as number)
-    })
+    known.forEach(({ data }, t) => addScaled(rest[t] as Float64Array, { data, weight: -weight }))
   }
   return rest
 }

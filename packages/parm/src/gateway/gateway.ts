@@ -12,6 +12,8 @@ import { shadowCheck, type ShadowCounts } from '../serving/shadow.ts'
 import type { Answer, Task } from '../serving/group.ts'
 import type { Policy } from '../serving/policy.ts'
 import { createCoordinator, type Coordinator, type CoordinatorEvent } from '../serving/serveGroup.ts'
+import { PROMETHEUS_CONTENT_TYPE, prometheusText } from '@ft/report/prometheus'
+import { latencyHistogram, metricsOf, type LatencyHistogram } from './metrics.ts'
 import { checkSignature } from './signature.ts'
 import { keepRunning, metadataWhenReady, openInstance, type InstanceSpec, type OpenInstance } from './instances.ts'
 import { createPool, type Pool } from './pool.ts'
@@ -53,6 +55,8 @@ export interface GatewaySnapshot {
   readonly shadow: ShadowCounts
   /** Share of the base instances' places in use, averaged. */
   readonly utilisation: number
+  /** Of answers, in milliseconds: cumulative buckets. */
+  readonly latency: ReturnType<LatencyHistogram['counts']>
   readonly openQueries: number
   readonly openGroups: number
   readonly queued: number
@@ -137,8 +141,33 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       },
       dispatch: (task, { done, failed }) => void runTask(pools, task).then(done, failed),
     })
+    const latency = latencyHistogram()
+    const snapshot = (): GatewaySnapshot => ({
+      counts: { ...counts },
+      latency: latency.counts(),
+      shadow: shadow.counts(),
+      utilisation: guard.utilisation(),
+      openQueries: coordinator.open().queries,
+      openGroups: coordinator.open().groups,
+      queued: [...pools.values()].reduce((sum, pool) => sum + pool.queued(), 0),
+      instances: opened.map(
+        ({ instance: { name, model: served, out, outstanding, answered, failed, latencyMs }, process }) => ({
+          name,
+          model: served,
+          out,
+          outstanding,
+          answered,
+          failed,
+          latencyMs,
+          pid: process?.pid,
+        }),
+      ),
+    })
+
     const front = createFront({
       options,
+      latency,
+      snapshot,
       metadata,
       coordinator,
       base,
@@ -150,26 +179,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const server = await startOipServer(front, options)
     return {
       url: server.url,
-      snapshot: () => ({
-        counts: { ...counts },
-        shadow: shadow.counts(),
-        utilisation: guard.utilisation(),
-        openQueries: coordinator.open().queries,
-        openGroups: coordinator.open().groups,
-        queued: [...pools.values()].reduce((sum, pool) => sum + pool.queued(), 0),
-        instances: opened.map(
-          ({ instance: { name, model: served, out, outstanding, answered, failed, latencyMs }, process }) => ({
-            name,
-            model: served,
-            out,
-            outstanding,
-            answered,
-            failed,
-            latencyMs,
-            pid: process?.pid,
-          }),
-        ),
-      }),
+      snapshot,
       async close() {
         stopping.abort()
         await server.close()
@@ -233,6 +243,8 @@ async function runTask(
 }
 
 interface FrontOptions {
+  readonly latency: LatencyHistogram
+  readonly snapshot: () => GatewaySnapshot
   readonly options: GatewayOptions
   readonly metadata: ModelMetadata
   readonly coordinator: Coordinator
@@ -245,7 +257,7 @@ interface FrontOptions {
 
 /** What clients see. */
 function createFront(front: FrontOptions) {
-  const { options, metadata, coordinator, base, clock, deadlineMs, queueLimit, stopping } = front
+  const { options, metadata, coordinator, base, clock, deadlineMs, queueLimit, stopping, latency } = front
   const { model, defaultOutputs } = options
   const codedOutputs = metadata.outputs.every(
     ({ datatype }) => !['BYTES', 'INT64', 'UINT64', 'FP16', 'BF16', 'BOOL'].includes(datatype),
@@ -263,7 +275,7 @@ function createFront(front: FrontOptions) {
     const hints = readHints(request, deadlineMs)
     if (!rows) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
     const answers = await Promise.all(
-      rows.map((inputs) => coordinator.submit({ inputs, ...hints, headers: context.headers, signal: context.signal })),
+      rows.map((inputs) => coordinator.submit({ inputs, ...hints, headers: context.headers, gone: context.gone })),
     )
     return respond(request, { answers, allowDegraded: hints.allowDegraded })
   }
@@ -272,6 +284,7 @@ function createFront(front: FrontOptions) {
     request: InferRequest,
     { answers, allowDegraded }: { answers: readonly Answer[]; allowDegraded: boolean },
   ): InferResponse {
+    for (const { latencyMs } of answers) latency.observe(latencyMs)
     const outputs = answers.map((answer) => {
       const found = answer.outputs ?? (allowDegraded ? defaultOutputs : undefined)
       if (!found) throw new OipError(504, 'no answer by the deadline')
@@ -302,8 +315,7 @@ function createFront(front: FrontOptions) {
       late = true
       work.cancel()
     })
-    const gone = () => work.cancel()
-    o.context.signal.addEventListener('abort', gone, { once: true })
+    const stopListening = o.context.gone.onCancel(() => work.cancel())
     try {
       const response = await base.run({ inputs: request.inputs, headers: o.context.headers, work, placed: new Set() })
       return {
@@ -317,7 +329,7 @@ function createFront(front: FrontOptions) {
       throw error
     } finally {
       cancelTimer()
-      o.context.signal.removeEventListener('abort', gone)
+      stopListening()
     }
   }
 
@@ -327,6 +339,10 @@ function createFront(front: FrontOptions) {
     ready: () => !stopping.aborted && base.instances.some(({ out }) => !out),
     metadata: (name: string) => (name === model ? { ...metadata, name: model } : undefined),
     infer,
+    metrics: async () => ({
+      contentType: PROMETHEUS_CONTENT_TYPE,
+      text: await prometheusText(metricsOf(front.snapshot())),
+    }),
   }
 }
 

@@ -2,7 +2,8 @@
 import { FtError } from '@ft/core'
 import { createOipClient } from '../oip/client.ts'
 import type { ModelMetadata } from '../oip/server.ts'
-import { startWorker, type WorkerProcess } from '../workers/spawn.ts'
+import { startWorker, type StartWorkerOptions, type WorkerProcess } from '../workers/spawn.ts'
+import type { WorkerFaults } from '../workers/faults.ts'
 import type { WorkerModel } from '../workers/served.ts'
 import type { Instance, Pool } from './pool.ts'
 
@@ -15,7 +16,7 @@ interface CommonSpec {
 }
 
 export interface ServerSpec extends CommonSpec {
-  /** 'http://host:port' of an Open Inference Protocol server. */
+  /** 'http://host:port' of an Open Inference Protocol server, or the path of its local socket. */
   readonly url: string
   /** The model's name there. Default: the gateway's. */
   readonly model?: string
@@ -23,6 +24,8 @@ export interface ServerSpec extends CommonSpec {
 
 export interface WorkerSpec extends CommonSpec {
   readonly worker: WorkerModel
+  /** Faults that the worker injects into itself, to see what becomes of them. Default: none. */
+  readonly faults?: WorkerFaults
   /** Default: the entry in this package's build. */
   readonly workerFile?: string
 }
@@ -40,13 +43,7 @@ export async function openInstance(
   spec: InstanceSpec,
   { name, model }: { name: string; model: string },
 ): Promise<OpenInstance> {
-  const process =
-    'worker' in spec
-      ? await startWorker({
-          model: spec.worker,
-          ...(spec.workerFile === undefined ? {} : { workerFile: spec.workerFile }),
-        })
-      : undefined
+  const process = 'worker' in spec ? await startWorker(workerOptions(spec)) : undefined
   const own = spec.name ?? name
   const concurrency = spec.concurrency ?? (process ? 1 : 16)
   const instance: Instance = {
@@ -66,6 +63,14 @@ export async function openInstance(
     answeredAtMs: 0,
   }
   return { instance, spec, process }
+}
+
+function workerOptions({ worker, faults, workerFile }: WorkerSpec): StartWorkerOptions {
+  return {
+    model: worker,
+    ...(faults ? { faults } : {}),
+    ...(workerFile === undefined ? {} : { workerFile }),
+  }
 }
 
 function clientOf(spec: InstanceSpec, process: WorkerProcess | undefined, concurrency: number) {
@@ -89,10 +94,7 @@ export function keepRunning(open: OpenInstance, { pool, stopped }: { pool: Pool;
       await pause(delayMs, stopped)
       if (stopped.aborted) return
       delayMs = Math.min(5000, delayMs * 2)
-      const { worker, workerFile } = open.spec as WorkerSpec
-      const next = await startWorker({ model: worker, ...(workerFile === undefined ? {} : { workerFile }) }).catch(
-        () => undefined,
-      )
+      const next = await startWorker(workerOptions(open.spec as WorkerSpec)).catch(() => undefined)
       if (!next) continue
       open.process = next
       if (stopped.aborted) return next.stop()

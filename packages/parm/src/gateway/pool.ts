@@ -91,6 +91,7 @@ const silence = new FtError('IO', 'gateway: the instance has fallen silent', {})
 export function createPool({ instances, clock, probeEveryMs = 100, onUtilisation }: PoolOptions): Pool {
   const queue: Waiting[] = []
   const running = new Map<Instance, Set<Running>>(instances.map((instance) => [instance, new Set()]))
+  const watched = new Set<Instance>()
   let closed = false
   let turn = 0
   const health = createHealth({ instances, clock, probeEveryMs, onBack: pull, onSilent: cutAll })
@@ -153,7 +154,7 @@ export function createPool({ instances, clock, probeEveryMs = 100, onUtilisation
     const own: Running = { waiting, started: clock.now(), cut: undefined }
     const all = running.get(instance) as Set<Running>
     all.add(own)
-    const stopWatching = watch(instance, own.started)
+    watch(instance)
     try {
       const response = await instance.client.infer(instance.model, {
         request: { parameters: {}, inputs: job.inputs, binaryOutput: true },
@@ -166,21 +167,31 @@ export function createPool({ instances, clock, probeEveryMs = 100, onUtilisation
     } catch (error) {
       onFailure(instance, { waiting, error })
     } finally {
-      stopWatching()
       all.delete(own)
       instance.outstanding--
       pull()
     }
   }
 
-  /** Notices an instance that answers nothing from a unit's start on. */
-  function watch(instance: Instance, started: number): () => void {
+  /** Notices an instance that answers nothing although it has units; one timer an instance, not one a unit. */
+  function watch(instance: Instance): void {
     // Before the first answer nobody knows how long it takes
-    if (instance.judged === 0) return () => undefined
+    if (watched.has(instance) || instance.judged === 0) return
+    watched.add(instance)
     const patience = Math.max(LEAST_PATIENCE_MS, PATIENCE * instance.latencyMs)
-    return clock.schedule(patience, () => {
-      if (instance.answeredAtMs < started) health.probe(instance, 0)
-    })
+    const look = () => {
+      watched.delete(instance)
+      if (instance.outstanding === 0 || closed) return
+      // Quiet since its last answer, or since its oldest unit came where that was later
+      const [oldest] = running.get(instance) as Set<Running>
+      const quietMs = clock.now() - Math.max(instance.answeredAtMs, oldest?.started ?? 0)
+      if (quietMs >= patience) health.probe(instance, 0)
+      else {
+        watched.add(instance)
+        clock.schedule(patience - quietMs, look)
+      }
+    }
+    clock.schedule(patience, look)
   }
 
   function cutAll(instance: Instance): void {

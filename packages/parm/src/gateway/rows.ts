@@ -2,7 +2,7 @@
 import { FtError } from '@ft/core'
 import type { NamedTensor } from '../named.ts'
 import { datatypeOf, datatypes, viewAs } from '../oip/datatypes.ts'
-import { toNamedTensor, type WireTensor } from '../oip/message.ts'
+import { toNamedTensor, toWireTensor, type WireTensor } from '../oip/message.ts'
 
 /**
  * The rows of a request, each tensor `[b, ...]` cut to `[1, ...]` without copying; undefined when they cannot be coded:
@@ -36,6 +36,8 @@ export function joinRows(
   expected: readonly { name: string; datatype: string }[],
 ): WireTensor[] {
   const first = rows[0] ?? []
+  // What is one row already, and of the type said, goes on as it came
+  if (rows.length === 1 && first.every((output) => isOneRow(output, expected))) return first.map(toWireTensor)
   return first.map((output, t) => {
     const datatype = expected.find(({ name }) => name === output.name)?.datatype ?? datatypeOf(output.dtype)
     const type = datatypes[datatype as keyof typeof datatypes]?.dtype ?? output.dtype
@@ -54,4 +56,11 @@ export function joinRows(
     })
     return { name: output.name, datatype: datatypeOf(type), shape: [rows.length, ...output.shape.slice(1)], bytes }
   })
+}
+
+function isOneRow(
+  { name, dtype, shape }: NamedTensor,
+  expected: readonly { name: string; datatype: string }[],
+): boolean {
+  return shape[0] === 1 && expected.some((one) => one.name === name && one.datatype === datatypeOf(dtype))
 }

@@ -1,5 +1,6 @@
 // Requests and responses in memory. Every tensor is kept as the bytes of the binary extension, so that what the gateway
 // does not code passes through it bit by bit.
+import type { DType, TypedArray } from '@ft/core'
 import type { NamedTensor } from '../named.ts'
 import { bytesOf, datatypeOf, datatypes, viewAs, type Datatype } from './datatypes.ts'
 
@@ -30,12 +31,37 @@ export interface InferResponse {
   readonly outputs: readonly WireTensor[]
 }
 
-/** The tensor behind wire bytes; undefined for the types that no code can sum (BYTES, 64-bit integers). */
-export function toNamedTensor({ name, datatype, shape, bytes }: WireTensor): NamedTensor | undefined {
-  const { dtype } = datatypes[datatype]
-  return dtype === undefined ? undefined : { name, shape, dtype, data: viewAs(dtype, bytes) }
+/**
+ * A tensor whose elements are still the bytes that came: most outputs and inputs pass through a gateway without anybody
+ * looking at an element, and elements off a socket are not aligned, so that looking costs a copy.
+ */
+class WireBacked implements NamedTensor {
+  readonly name: string
+  readonly shape: readonly number[]
+  readonly dtype: DType
+  readonly bytes: Uint8Array
+  #data: TypedArray | undefined
+
+  constructor({ name, shape, bytes }: WireTensor, dtype: DType) {
+    this.name = name
+    this.shape = shape
+    this.dtype = dtype
+    this.bytes = bytes
+  }
+
+  get data(): TypedArray {
+    return (this.#data ??= viewAs(this.dtype, this.bytes))
+  }
 }
 
-export function toWireTensor({ name, shape, dtype, data }: NamedTensor): WireTensor {
-  return { name, shape, datatype: datatypeOf(dtype), bytes: bytesOf(data) }
+/** The tensor behind wire bytes; undefined for the types that no code can sum (BYTES, 64-bit integers). */
+export function toNamedTensor(tensor: WireTensor): NamedTensor | undefined {
+  const { dtype } = datatypes[tensor.datatype]
+  return dtype === undefined ? undefined : new WireBacked(tensor, dtype)
+}
+
+export function toWireTensor(tensor: NamedTensor): WireTensor {
+  const { name, shape, dtype } = tensor
+  const bytes = tensor instanceof WireBacked ? tensor.bytes : bytesOf(tensor.data)
+  return { name, shape, datatype: datatypeOf(dtype), bytes }
 }

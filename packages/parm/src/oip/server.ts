@@ -1,8 +1,10 @@
 // The Open Inference Protocol v2 over node:http, on a TCP port or a local socket: in front of the gateway and inside every
 // worker process.
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { FtError } from '@ft/core'
+import { Cancellation } from '../serving/cancellation.ts'
 import { OipError, toOipError } from './error.ts'
 import type { InferRequest, InferResponse } from './message.ts'
 import { parseRequest } from './parse.ts'
@@ -29,7 +31,8 @@ export interface InferContext {
   readonly version: string | undefined
   /** Headers of the request that travel on: tracing and the user's own. */
   readonly headers: Readonly<Record<string, string>>
-  /** Aborted when the client has gone. */
+  /** Says when the client has gone; `signal` is the same, made when it is asked for. */
+  readonly gone: Pick<Cancellation, 'cancelled' | 'onCancel'>
   readonly signal: AbortSignal
 }
 
@@ -40,7 +43,12 @@ export interface OipService {
   ready(): boolean
   metadata(model: string): ModelMetadata | undefined
   infer(model: string, call: { request: InferRequest; context: InferContext }): Promise<InferResponse>
+  /** Body of `GET /metrics`. Absent: 404. */
+  metrics?(): Promise<{ readonly contentType: string; readonly text: string }>
 }
+
+/** Thrown by a service: the connection is closed without an answer. For tests of those who ask. */
+export class DropConnection extends Error {}
 
 export interface OipServerOptions {
   /** Default '127.0.0.1'. */
@@ -51,6 +59,10 @@ export interface OipServerOptions {
   readonly socketPath?: string
   /** Longest body in bytes. Default 16 MiB. */
   readonly maxBodyBytes?: number
+  /** Milliseconds that an idle connection is kept; 0: for ever. Default 60,000. */
+  readonly keepAliveMs?: number
+  /** PEM texts: serves HTTPS. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string }
 }
 
 export interface OipServer {
@@ -64,10 +76,12 @@ export interface OipServer {
 
 /** Serves until closed. @throws FtError `IO` when the address cannot be used */
 export async function startOipServer(service: OipService, options: OipServerOptions = {}): Promise<OipServer> {
-  const { host = '127.0.0.1', port = 0, socketPath, maxBodyBytes = 16 << 20 } = options
-  const server = createServer({ keepAliveTimeout: 60_000, noDelay: true }, (request, response) => {
+  const { host = '127.0.0.1', port = 0, socketPath, maxBodyBytes = 16 << 20, keepAliveMs = 60_000, tls } = options
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
     void handle({ service, request, response, maxBodyBytes })
-  })
+  }
+  const common = { keepAliveTimeout: keepAliveMs, noDelay: true }
+  const server = tls ? createTlsServer({ ...common, ...tls }, listener) : createServer(common, listener)
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>
       reject(new FtError('IO', `startOipServer: cannot listen on ${socketPath ?? `${host}:${port}`}`, {}, { cause })),
@@ -77,7 +91,7 @@ export async function startOipServer(service: OipService, options: OipServerOpti
   })
   const shown = host.includes(':') ? `[${host}]` : host
   return {
-    url: socketPath ?? `http://${shown}:${(server.address() as AddressInfo).port}`,
+    url: socketPath ?? `${tls ? 'https' : 'http'}://${shown}:${(server.address() as AddressInfo).port}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
@@ -101,6 +115,7 @@ async function handle(exchange: Exchange): Promise<void> {
   try {
     await route(exchange)
   } catch (thrown) {
+    if (thrown instanceof DropConnection) return void exchange.response.destroy()
     const error = toOipError(thrown)
     if (error.retryAfter !== undefined) exchange.response.setHeader('Retry-After', String(error.retryAfter))
     if (error.status === 413) exchange.response.setHeader('Connection', 'close')
@@ -119,6 +134,11 @@ async function route(exchange: Exchange): Promise<void> {
   if (reading && path === '/v2/health/ready') return state(service.ready(), { ready: service.ready() })
   if (reading && (path === '/v2' || path === '/v2/'))
     return state(true, { name: service.name, version: service.version, extensions: ['binary_tensor_data'] })
+  if (reading && path === '/metrics' && service.metrics) {
+    const { contentType, text } = await service.metrics()
+    response.writeHead(200, { 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(text) })
+    return void response.end(text)
+  }
 
   const [, encoded, version, action] = modelPath.exec(path) ?? []
   if (encoded === undefined) throw new OipError(404, `no such path: ${path.slice(0, 100)}`)
@@ -142,16 +162,23 @@ async function infer(
   { service, request, response, maxBodyBytes }: Exchange,
   call: { model: string; version: string | undefined },
 ): Promise<void> {
-  const gone = new AbortController()
+  const gone = new Cancellation()
   response.once('close', () => {
-    if (!response.writableFinished) gone.abort()
+    if (!response.writableFinished) gone.cancel()
   })
   const headerLength = request.headers['inference-header-content-length']
   const parsed = parseRequest({
     bytes: await readBody(request, maxBodyBytes),
     headerLength: Array.isArray(headerLength) ? headerLength.join() : headerLength,
   })
-  const context = { version: call.version, headers: travelling(request), signal: gone.signal }
+  const context = {
+    version: call.version,
+    headers: travelling(request),
+    gone,
+    get signal() {
+      return gone.signal
+    },
+  }
   const answer = await service.infer(call.model, { request: parsed, context })
   if (response.destroyed) return
   const outputs = selectOutputs(answer, parsed)
@@ -195,9 +222,11 @@ function readBody(request: IncomingMessage, maxBodyBytes: number): Promise<Uint8
 /** Tracing and x- headers; not those of the connection. */
 function travelling({ headers }: IncomingMessage): Record<string, string> {
   const kept: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers))
-    if (typeof value === 'string' && (/^(traceparent|tracestate|baggage)$/.test(name) || name.startsWith('x-')))
-      kept[name] = value
+  for (const name in headers) {
+    if (!name.startsWith('x-') && name !== 'traceparent' && name !== 'tracestate' && name !== 'baggage') continue
+    const value = headers[name]
+    if (typeof value === 'string') kept[name] = value
+  }
   return kept
 }
 

@@ -87,6 +87,7 @@ function listen(signal: AbortSignal, { exchange, cut }: { exchange: Exchange; cu
 
 /** Longest head of an answer. */
 const MAX_HEAD = 16 << 10
+const READ_BYTES = 64 << 10
 
 /**
  * To a local socket whose server answers every request with a Content-Length, as `startOipServer` does.
@@ -168,11 +169,21 @@ function createConnection(
   socketPath: string,
   o: { maxBodyBytes: number; release(connection: Connection): void; lost(connection: Connection): void },
 ): Connection {
-  const socket: Socket = connect(socketPath)
-  let current: Exchange | undefined
   const reader = createAnswerReader(o.maxBodyBytes)
+  let current: Exchange | undefined
   let reason: unknown
-  socket.on('data', (chunk: Buffer) => {
+  const socket: Socket = connect({
+    path: socketPath,
+    // Reads go into one buffer again and again: one of its own for each would keep the garbage collector busy
+    onread: {
+      buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+      callback(length, buffer) {
+        take(Buffer.from(buffer.buffer, buffer.byteOffset, length))
+        return true
+      },
+    },
+  })
+  function take(chunk: Buffer): void {
     try {
       // An answer that nobody asked for ends the connection
       const answer = current ? reader.push(chunk) : unasked()
@@ -184,7 +195,7 @@ function createConnection(
     } catch (error) {
       connection.destroy(error)
     }
-  })
+  }
   socket.on('error', (error) => (reason ??= error))
   socket.on('end', () => socket.destroy())
   socket.on('close', () => {
@@ -231,7 +242,8 @@ function written({ method, path, headers, body }: HttpCall): Buffer {
 }
 
 /**
- * Reads answers off a stream of chunks: `push` gives the answer that a chunk completes.
+ * Reads answers off a stream of chunks: `push` gives the answer that a chunk completes. Chunks are copied, their memory may
+ * be used again.
  *
  * @throws FtError `CORRUPT_DATA` for anything but a status line, headers with one Content-Length, and so many bytes
  */
@@ -264,15 +276,13 @@ export function createAnswerReader(maxBodyBytes: number): { push(chunk: Buffer):
       const end = bytes.indexOf('\r\n\r\n')
       if (end < 0) {
         if (bytes.length > MAX_HEAD) throw corrupt('a head that is too long')
-        pending = bytes
+        pending = Buffer.from(bytes)
         return undefined
       }
       pending = undefined
       head = parseHead(bytes.toString('latin1', 0, end), maxBodyBytes)
-      const rest = bytes.subarray(end + 4)
-      if (rest.length === head.length) return finish(rest)
       body = Buffer.allocUnsafe(head.length)
-      return take(rest)
+      return take(bytes.subarray(end + 4))
     },
   }
 }

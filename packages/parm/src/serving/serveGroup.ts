@@ -55,6 +55,8 @@ export interface Submission {
   /** Whether a reconstruction may answer. Default true. */
   readonly allowDegraded?: boolean
   readonly signal?: AbortSignal
+  /** The same without the cost of a signal. */
+  readonly gone?: Pick<Cancellation, 'cancelled' | 'onCancel'>
 }
 
 export interface Coordinator {
@@ -99,16 +101,17 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 
   function submit(submission: Submission): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      if (submission.signal?.aborted) return reject(abortedBy(submission.signal))
+      const { signal, gone } = submission
+      if (signal?.aborted || gone?.cancelled) return reject(abortedBy(signal))
       const query = join(submission, resolve)
-      const { signal } = submission
+      const cancel = () => {
+        if (query.answered) return
+        finish(query)
+        count('cancelled')
+        reject(abortedBy(signal))
+      }
+      if (gone) query.cancelTimers.push(gone.onCancel(cancel))
       if (signal) {
-        const cancel = () => {
-          if (query.answered) return
-          finish(query)
-          count('cancelled')
-          reject(abortedBy(signal))
-        }
         signal.addEventListener('abort', cancel, { once: true })
         query.cancelTimers.push(() => signal.removeEventListener('abort', cancel))
       }

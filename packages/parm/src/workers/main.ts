@@ -4,6 +4,7 @@ import { isAbsolute } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { startOipServer } from '../oip/server.ts'
 import { openDenseModel } from './denseModel.ts'
+import { withFaults } from './faults.ts'
 import type { ModelFactory, ServedModel, WorkerModel, WorkerOrder } from './served.ts'
 
 async function open(model: WorkerModel): Promise<ServedModel> {
@@ -13,8 +14,9 @@ async function open(model: WorkerModel): Promise<ServedModel> {
   return create(model.options)
 }
 
-async function serve({ model, socketPath }: WorkerOrder): Promise<void> {
-  const served = await open(model)
+async function serve({ model, faults, socketPath }: WorkerOrder): Promise<void> {
+  const opened = await open(model)
+  const served = faults ? withFaults(opened, faults) : opened
   await startOipServer(
     {
       name: 'ft-parm-worker',
@@ -22,13 +24,14 @@ async function serve({ model, socketPath }: WorkerOrder): Promise<void> {
       ready: () => true,
       metadata: (name) => ({ ...served.metadata, name }),
       async infer(modelName, { request, context }) {
-        const outputs = await served.infer(request.inputs, { signal: context.signal })
+        const outputs = await served.infer(request.inputs, context)
         return { modelName, outputs, ...(request.id === undefined ? {} : { id: request.id }) }
       },
     },
-    { socketPath, maxBodyBytes: 256 << 20 },
+    { socketPath, maxBodyBytes: 256 << 20, keepAliveMs: 0 },
   )
-  process.send?.({ ready: true })
+  // A parent that has gone meanwhile is no error: 'disconnect' ends this process
+  process.send?.({ ready: true }, undefined, undefined, () => undefined)
 }
 
 process.once('disconnect', () => process.exit(0))

@@ -1,6 +1,7 @@
 // What a worker process serves: one model, and the modules that give one.
 import type { WireTensor } from '../oip/message.ts'
 import type { ModelMetadata } from '../oip/server.ts'
+import type { WorkerFaults } from './faults.ts'
 
 /** A model inside a worker process. */
 export interface ServedModel {
@@ -8,7 +9,7 @@ export interface ServedModel {
   readonly metadata: Omit<ModelMetadata, 'name'>
   infer(
     inputs: readonly WireTensor[],
-    context: { readonly signal: AbortSignal },
+    context: { readonly signal: AbortSignal; readonly headers: Readonly<Record<string, string>> },
   ): Promise<readonly WireTensor[]> | readonly WireTensor[]
 }
 
@@ -28,5 +29,6 @@ export type ModelFactory = (options: unknown) => Promise<ServedModel> | ServedMo
 /** What a worker is told at its start. */
 export interface WorkerOrder {
   readonly model: WorkerModel
+  readonly faults?: WorkerFaults
   readonly socketPath: string
 }

@@ -6,10 +6,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { FtError } from '@ft/core'
+import type { WorkerFaults } from './faults.ts'
 import type { WorkerModel, WorkerOrder } from './served.ts'
 
 export interface StartWorkerOptions {
   readonly model: WorkerModel
+  /** Faults that it injects into itself. Default: none. */
+  readonly faults?: WorkerFaults
   /** The process's entry. Default: the one in this package's build. */
   readonly workerFile?: string
   /** Milliseconds that it may take to load its model. Default 30,000. */
@@ -33,9 +36,9 @@ export interface WorkerProcess {
  * @throws FtError `IO` when it ends or stays silent instead, with what it said
  */
 export async function startWorker(options: StartWorkerOptions): Promise<WorkerProcess> {
-  const { model, workerFile = builtEntry(), startTimeoutMs = 30_000 } = options
+  const { model, faults, workerFile = builtEntry(), startTimeoutMs = 30_000 } = options
   const folder = await mkdtemp(join(tmpdir(), 'ft-parm-'))
-  const order: WorkerOrder = { model, socketPath: join(folder, 'worker.sock') }
+  const order: WorkerOrder = { model, ...(faults ? { faults } : {}), socketPath: join(folder, 'worker.sock') }
   const child = fork(workerFile, [JSON.stringify(order)], {
     execArgv: [],
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],

@@ -1,5 +1,5 @@
 // A worker module: y = 3 x for FP32 [b, 2], 'echo' semantics for BYTES when `options.bytes` is set; x = 666 crashes the
-// process, x = 555 is never answered.
+// process, x = 555 is never answered. `delayMs` holds every answer; `headers` answers with what headers came.
 export default function create(options = {}) {
   const form = options.bytes ? { datatype: 'BYTES', shape: [-1] } : { datatype: 'FP32', shape: [-1, 2] }
   return {
@@ -9,11 +9,16 @@ export default function create(options = {}) {
       outputs: [{ name: 'y', ...form }],
       ...(options.properties ? { properties: options.properties } : {}),
     },
-    infer: ([x]) => {
+    infer: async ([x], { headers }) => {
       if (options.bytes) return [{ ...x, name: 'y' }]
       const values = new Float32Array(new Uint8Array(x.bytes).buffer)
       if (values[0] === 666) process.kill(process.pid, 'SIGKILL')
       if (values[0] === 555) return new Promise(() => {})
+      if (options.delayMs) await new Promise((resolve) => setTimeout(resolve, options.delayMs))
+      if (options.headers) {
+        const said = Float32Array.of((headers.traceparent ?? '').length, Number(headers['x-tenant']))
+        return [{ ...x, name: 'y', bytes: new Uint8Array(said.buffer) }]
+      }
       if (options.garbage) return [{ name: 'y', datatype: 'FP32', shape: [1, 1], bytes: new Uint8Array(4) }]
       return [{ ...x, name: 'y', bytes: new Uint8Array(values.map((value) => 3 * value).buffer) }]
     },

@@ -1,0 +1,50 @@
+// A gateway as a process of its own, as `parm serve` starts it; what it says of itself comes from its /metrics.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export interface GatewayProcess {
+  readonly url: string
+  /** Value of a metric; labels as they are written, such as '{quality="exact"}'. */
+  metric(name: string, labels?: string): Promise<number>
+  stop(): Promise<void>
+}
+
+/** @param config - as in the file that `parm serve` reads */
+export async function startGateway(config: object): Promise<GatewayProcess> {
+  const folder = await mkdtemp(join(tmpdir(), 'parm-bench-'))
+  const file = join(folder, 'parm.json')
+  await writeFile(file, JSON.stringify({ port: 0, ...config }))
+  const cli = fileURLToPath(new URL('cli/main.js', import.meta.resolve('@ft/parm')))
+  const child = spawn(process.execPath, [cli, 'serve', '--config', file], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const url = await urlOf(child)
+  return {
+    url,
+    async metric(name, labels = '') {
+      const text = await (await fetch(`${url}/metrics`)).text()
+      const line = text.split('\n').find((one) => one.startsWith(`${name}${labels} `))
+      if (line === undefined) throw new Error(`the gateway has no metric ${name}${labels}`)
+      return Number(line.slice(line.lastIndexOf(' ') + 1))
+    },
+    async stop() {
+      const exited = new Promise((resolve) => child.once('exit', resolve))
+      child.kill('SIGTERM')
+      await exited
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+function urlOf(child: ChildProcess): Promise<string> {
+  return new Promise((resolve, reject) => {
+    let printed = ''
+    child.stdout?.on('data', (chunk: Buffer) => {
+      printed += chunk.toString()
+      const url = /serving at (\S+)/.exec(printed)?.[1]
+      if (url !== undefined) resolve(url)
+    })
+    child.once('exit', (code) => reject(new Error(`the gateway ended with ${code}`)))
+  })
+}

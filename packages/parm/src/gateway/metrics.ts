@@ -1,0 +1,136 @@
+// The gateway's counts as metrics, for Prometheus text and for whoever reads plain data.
+import process from 'node:process'
+import type { MetricsSnapshot } from '@ft/report/prometheus'
+import type { GatewaySnapshot } from './gateway.ts'
+
+/** Upper bounds of the latency histogram's buckets, in milliseconds. */
+const BUCKETS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
+
+export interface LatencyHistogram {
+  observe(latencyMs: number): void
+  /** Cumulative counts by bucket, the sum, and how many. */
+  counts(): { readonly buckets: readonly { readonly le: number; readonly count: number }[]; sum: number; count: number }
+}
+
+export function latencyHistogram(): LatencyHistogram {
+  const own = new Array<number>(BUCKETS_MS.length).fill(0)
+  let sum = 0
+  let count = 0
+  return {
+    observe(latencyMs) {
+      const at = BUCKETS_MS.findIndex((bound) => latencyMs <= bound)
+      if (at >= 0) own[at] = (own[at] as number) + 1
+      sum += latencyMs
+      count++
+    },
+    counts() {
+      let below = 0
+      return { buckets: BUCKETS_MS.map((le, i) => ({ le, count: (below += own[i] as number) })), sum, count }
+    },
+  }
+}
+
+export function metricsOf(snapshot: GatewaySnapshot): MetricsSnapshot {
+  const { counts, instances, shadow } = snapshot
+  const { user, system } = process.cpuUsage()
+  const kinds = ['parity', 'replica', 'hedge'] as const
+  const each = (of: (instance: GatewaySnapshot['instances'][number]) => number) =>
+    instances.map((instance) => ({ labels: { instance: instance.name }, value: of(instance) }))
+  const one = (value: number) => [{ value }]
+  return {
+    counters: [
+      {
+        name: 'ft_parm_queries_total',
+        help: 'Answered queries, by how their answers came about.',
+        values: (['exact', 'reconstructed', 'default'] as const).map((quality) => ({
+          labels: { quality },
+          value: counts[quality] ?? 0,
+        })),
+      },
+      {
+        name: 'ft_parm_extra_units_total',
+        help: 'Units sent besides the queries themselves.',
+        values: kinds.map((kind) => ({ labels: { kind }, value: counts[kind] ?? 0 })),
+      },
+      {
+        name: 'ft_parm_unit_failures_total',
+        help: 'Units that no instance answered.',
+        values: one(counts['unit-failed'] ?? 0),
+      },
+      {
+        name: 'ft_parm_decode_failures_total',
+        help: 'Groups whose outputs did not fit together.',
+        values: one(counts['decode-failed'] ?? 0),
+      },
+      {
+        name: 'ft_parm_guarded_total',
+        help: 'Groups and hedges that the utilisation guard refused.',
+        values: one(counts.guarded ?? 0),
+      },
+      {
+        name: 'ft_parm_shadow_compared_total',
+        help: 'Reconstructions compared with the own output that came later.',
+        values: one(shadow.compared),
+      },
+      {
+        name: 'ft_parm_shadow_agreed_total',
+        help: 'Of them, those that chose the same class.',
+        values: one(shadow.agreed),
+      },
+      {
+        name: 'ft_parm_instance_answers_total',
+        help: 'Units that an instance answered.',
+        values: each(({ answered }) => answered),
+      },
+      {
+        name: 'ft_parm_instance_failures_total',
+        help: 'Units that an instance failed.',
+        values: each(({ failed }) => failed),
+      },
+      {
+        name: 'process_cpu_seconds_total',
+        help: "The gateway's processor time, its workers not included.",
+        values: one((user + system) / 1e6),
+      },
+    ],
+    gauges: [
+      { name: 'ft_parm_open_queries', help: 'Queries without an answer.', values: one(snapshot.openQueries) },
+      { name: 'ft_parm_open_groups', help: 'Coding groups in memory.', values: one(snapshot.openGroups) },
+      { name: 'ft_parm_queued', help: 'Units waiting for an instance.', values: one(snapshot.queued) },
+      {
+        name: 'ft_parm_utilisation',
+        help: "Share of the base instances' places in use, averaged; above 1 when units wait.",
+        values: one(snapshot.utilisation),
+      },
+      {
+        name: 'ft_parm_instance_out',
+        help: '1 while an instance is out of use.',
+        values: each(({ out }) => Number(out)),
+      },
+      {
+        name: 'ft_parm_instance_latency_seconds',
+        help: "Average of an instance's last latencies.",
+        values: each(({ latencyMs }) => latencyMs / 1000),
+      },
+      {
+        name: 'process_resident_memory_bytes',
+        help: "The gateway's memory.",
+        values: one(process.memoryUsage.rss()),
+      },
+      { name: 'nodejs_heap_size_used_bytes', help: "The gateway's heap.", values: one(process.memoryUsage().heapUsed) },
+    ],
+    histograms: [
+      {
+        name: 'ft_parm_latency_seconds',
+        help: 'Time from a query to its answer.',
+        values: [
+          {
+            buckets: snapshot.latency.buckets.map(({ le, count }) => ({ le: le / 1000, count })),
+            sum: snapshot.latency.sum / 1000,
+            count: snapshot.latency.count,
+          },
+        ],
+      },
+    ],
+  }
+}
