@@ -4,7 +4,7 @@ import { createRandom } from '@ft/core/random'
 import { createGateway, createOipClient, firstWins, hold, sum, type GatewayOptions, type InstanceSpec } from '@ft/parm'
 import type { BenchContext } from './bench.ts'
 import { openLoop } from './parmLoad.ts'
-import { askRecorded } from './parmTail.ts'
+import { askRecorded } from './parmRecorded.ts'
 import { tailWorkerModule } from './parmTailWorker.ts'
 
 const DEADLINE_MS = 1000

@@ -3,22 +3,13 @@
 // them hits all alike.
 import { bootstrap, quantiles } from '@ft/core/statistics'
 import { createRandom } from '@ft/core/random'
-import { pixelsToFloat, readBaseModel, readImages } from '@ft/datasets'
-import {
-  createDenseRunner,
-  createOipClient,
-  denseFromTorch,
-  startWorker,
-  toNamedTensor,
-  toWireTensor,
-  type OipClient,
-  type WorkerProcess,
-} from '@ft/parm'
+import { createOipClient, startWorker, type OipClient, type WorkerProcess } from '@ft/parm'
 import type { Bench, BenchContext } from './bench.ts'
 import { measureGatewayCost } from './parmCost.ts'
 import { measureFaults } from './parmFaults.ts'
 import { startGateway, type GatewayProcess } from './parmGateway.ts'
 import { openLoop } from './parmLoad.ts'
+import { askRecorded, recordedOutputs } from './parmRecorded.ts'
 import { tailWorkerModule, type TailWorkerOptions } from './parmTailWorker.ts'
 
 const M = 8
@@ -83,15 +74,6 @@ export const parmTail: Bench = {
     await measureFaults(context, { outputs, serviceMs: SERVICE_MS, ratePerSecond: RATE, instances: M })
     await measureGatewayCost(context)
   },
-}
-
-/** Logits of MNIST test images under the papers' base model: what instances return. */
-async function recordedOutputs(): Promise<Float32Array[]> {
-  const model = await readBaseModel('mnist-base-mlp')
-  const { images } = await readImages('mnist', { part: 'test' })
-  const run = createDenseRunner(denseFromTorch(model.tensors.map(({ tensor }) => tensor)))
-  const { data } = run({ ...pixelsToFloat(images), shape: [10_000, 784] })
-  return Array.from({ length: 10_000 }, (_, i) => (data as Float32Array).slice(10 * i, 10 * i + 10))
 }
 
 interface CaseOptions {
@@ -183,18 +165,6 @@ async function runBlock(
     seed: o.seed,
     ask: (i) => askRecorded(client, chosen[i] as Float32Array),
   })
-}
-
-/** Asks one query whose recorded outputs are known. @throws when there is no answer; ends the bench when it is another's */
-export async function askRecorded(client: OipClient, data: Float32Array): Promise<void> {
-  const input = toWireTensor({ name: 'x', data, shape: [1, 10], dtype: 'float32' })
-  const answer = await client.infer('recorded', { request: { parameters: {}, inputs: [input], binaryOutput: true } })
-  const values = answer.outputs[0] && toNamedTensor(answer.outputs[0])?.data
-  // Logits are below 100; a reconstruction adds k float32 roundings of sums of k
-  if (!values || values.some((value, c) => Math.abs(value - (data[c] as number)) > 1e-3)) {
-    process.stderr.write('an answer went to another query\n')
-    process.exit(1)
-  }
 }
 
 const P999 = 0.999
