@@ -22,24 +22,55 @@ export function convCheck(site: Site, context: SiteContext): Built {
   const filter = filterOf(node, context)
   if ('reason' in filter) return filter
   if (site.scheme === 'replication') return replica(node, filter, context)
-  const { emit } = context
+  const pooled = site.scheme === 'global'
   const [out = 0, perGroup = 0, ...taps] = filter.tensor.shape
   const k = perGroup * taps.reduce((all, size) => all * size, 1)
-  const [x = '', ,] = node.input
+  const [x = ''] = node.input
   const y = node.output[0] ?? ''
-  const pixels = outputPixels(y, context)
-  const pooled = site.scheme === 'global'
   // K products and the bias on either side, N channels added up, and pooling twice.
-  const bound = roundingBound(2 * (k + 2) + out + 4 + (pooled ? 2 * (pixels + 2) : 0))
+  const bound = roundingBound(2 * (k + 2) + 2 * out + 8 + (pooled ? 3 * (outputPixels(y, context) + 2) : 0))
+  const expected = predicted(node, filter, { x, pooled, rank: filter.tensor.shape.length, context })
+  const { total, scale } = pooled ? pooledOutput(y, expected.scale, context) : { total: y, scale: expected.scale }
+  const actual = channelSum(total, filter, context)
+  return { difference: context.emit.node('Sub', [actual, expected.difference]), scale, bound }
+}
 
-  const total = pooled ? emit.node('GlobalAveragePool', [y]) : y
-  const rank = filter.tensor.shape.length
-  const actual = emit.node('Conv', [
-    total,
-    emit.floats('ft_ones', [1, out, ...taps.map(() => 1)], new Float32Array(out).fill(1)),
-  ])
-  const { difference, scale } = predicted(node, filter, { x, pooled, rank, context })
-  return { difference: emit.node('Sub', [actual, difference]), scale, bound }
+/** Sum over channels, as a convolution: it keeps the blocked layout that runtimes give their convolutions. */
+function channelSum(value: string, { tensor }: Filter, { emit }: SiteContext): string {
+  const [out = 0, , ...taps] = tensor.shape
+  const ones = emit.floats('ft_ones', [1, out, ...taps.map(() => 1)], new Float32Array(out).fill(1))
+  return emit.node('Conv', [value, ones])
+}
+
+/**
+ * Means of a layer's output over its pixels. Where a residual is added to the output, that sum is taken instead, less the
+ * residual's own means: the addition still fuses with the convolution.
+ */
+function pooledOutput(y: string, scale: string, context: SiteContext): { total: string; scale: string } {
+  const { emit, index, scales } = context
+  scales.set(y, scale)
+  const [reader, ...others] = index.consumers(y)
+  const other = reader?.input.find((name) => name !== y)
+  const adds = reader?.opType === 'Add' || reader?.opType === 'Sum'
+  const alone =
+    adds && others.length === 0 && reader.input.length === 2 && !index.isOutput(y) && !context.claimed.has(reader)
+  if (!alone || other === undefined || !sameShape(y, other, context)) return { total: context.mean(y), scale }
+  const residual = residualScale(other, context)
+  if (residual === undefined) return { total: context.mean(y), scale }
+  context.claimed.add(reader)
+  const total = emit.node('Sub', [context.mean(reader.output[0] ?? ''), context.mean(other)])
+  return { total, scale: emit.node('Add', [scale, residual]) }
+}
+
+function sameShape(a: string, b: string, { shapes }: SiteContext): boolean {
+  const [x, y] = [shapes.values.get(a)?.shape, shapes.values.get(b)?.shape]
+  return x !== undefined && x.length === 4 && JSON.stringify(x) === JSON.stringify(y)
+}
+
+/** Bound of the residual's absolute sum: itself when it is not negative, else what its own check says. */
+function residualScale(value: string, context: SiteContext): string | undefined {
+  if (context.nonNegative(value)) return context.emit.reduce('ReduceSum', context.mean(value), [1])
+  return context.scales.get(value)
 }
 
 function filterOf(node: NodeProto, { index }: SiteContext): Filter | { reason: string } {
@@ -105,7 +136,7 @@ function predicted(node: NodeProto, filter: Filter, o: Prediction): { difference
     if (pool !== undefined) return emit.node('Conv', [pool, ...inputs])
     const each = emit.edit.node('Conv', [x, ...inputs], { outputs: [emit.edit.freshName('ft_conv')] })
     copyGeometry(emit.edit.graph.node[emit.edit.graph.node.length - 1] as NodeProto, node)
-    return o.pooled ? emit.node('GlobalAveragePool', [each]) : each
+    return o.pooled ? o.context.mean(each) : each
   }
   if (nonNegative(o.x)) {
     const both = convolve(o.x, [sums, absolute], [biasSum, biasAbsolute])
@@ -128,8 +159,7 @@ function poolOfTaps(node: NodeProto, x: string, { context, rank }: Prediction): 
   if (stringAttribute(node, 'auto_pad', 'NOTSET') !== 'NOTSET') return undefined
   const pads = intsAttribute(node, 'pads') ?? new Array<number>(2 * (rank - 2)).fill(0)
   const taps = context.index.constant(node.input[1] ?? '')?.shape.slice(2) ?? []
-  if (taps.every((size) => size === 1) && pads.every((pad) => pad === 0))
-    return context.emit.node('GlobalAveragePool', [x])
+  if (taps.every((size) => size === 1) && pads.every((pad) => pad === 0)) return context.mean(x)
   const spatial = context.shapes.values.get(node.output[0] ?? '')?.shape?.slice(2)
   if (!spatial?.every((size): size is number => typeof size === 'number')) return undefined
   return context.emit.node('AveragePool', [x], {

@@ -103,12 +103,28 @@ function addChecks(
   const index = edit.index()
   const shapes = inferShapes(model, options)
   const emit = createEmitter(model, edit)
-  const context: SiteContext = { emit, index, shapes, nonNegative: nonNegativeValues(index) }
+  const means = new Map<string, string>()
+  const context: SiteContext = {
+    emit,
+    index,
+    shapes,
+    nonNegative: nonNegativeValues(index),
+    mean(value) {
+      const made = means.get(value) ?? emit.node('GlobalAveragePool', [value])
+      means.set(value, made)
+      return made
+    },
+    scales: new Map(),
+    claimed: new Set(),
+  }
   const done: ProtectedLayer[] = []
   const unprotected = unprotectedInside(model.graph)
 
-  for (const node of [...model.graph.node]) {
+  const products = [...model.graph.node]
+  const behind = new Map<NodeProto, NodeProto[]>()
+  for (const node of products) {
     if (!isProduct(node, context)) continue
+    const before = model.graph.node.length
     const id = node.output[0] ?? ''
     const chosen = schemeOf(plan, id)
     const built = typeof chosen === 'object' ? chosen : build({ id, node, scheme: chosen }, context)
@@ -117,6 +133,7 @@ function addChecks(
       continue
     }
     const verdict = addVerdict(emit, id, built)
+    behind.set(node, model.graph.node.slice(before))
     done.push({
       id,
       opType: node.opType,
@@ -125,6 +142,8 @@ function addChecks(
       bound: built.bound,
     })
   }
+  // Checks right behind their products: runtimes then read values while they are in cache and free them early.
+  model.graph.node = products.flatMap((node) => [node, ...(behind.get(node) ?? [])])
   edit.finish()
   setMetadata(model, { key: METADATA_KEY, value: protectionText({ layers: done }) })
   return { protected: done, unprotected }

@@ -18,6 +18,12 @@ export interface SiteContext {
   readonly shapes: ShapeInference
   /** Whether a value cannot be negative, whatever the inputs: then sums of |x| are sums of x. */
   nonNegative(value: string): boolean
+  /** Means over a value's pixels, `[batch, channels, 1, 1]`: made once, however many layers read the value. */
+  mean(value: string): string
+  /** Bounds of the channels' absolute sums, `[batch, 1, 1, 1]`, of convolutions checked so far, by output. */
+  readonly scales: Map<string, string>
+  /** Additions whose sum one convolution's check reads already. */
+  readonly claimed: Set<NodeProto>
 }
 
 /** Two sides of a check: the residuals, and the sums of absolute terms that their rounding errors are relative to. */
