@@ -15,8 +15,10 @@ export interface Client {
   pull(ids: Uint32Array): Promise<Float32Array>
   /** Gradients of rows, `[ids.length, d]`; resolves when every server has answered. */
   push(ids: Uint32Array, gradients: Float32Array): Promise<void>
+  /** Makes rows these: `[ids.length, width]` bits of values and state, and a least version of each. */
+  write(ids: Uint32Array, words: Uint32Array, versions: Uint32Array): Promise<void>
   /** Asks one server something that has an `id` and one answer. */
-  ask(server: number, question: MessageOf<'snapshot'> | MessageOf<'status'>): Promise<Message>
+  ask(server: number, question: Question): Promise<Message>
   receive(server: number, message: Message): void
   /** A server was replaced: everything unanswered is sent to the new one. */
   renewed(server: number): void
@@ -24,13 +26,17 @@ export interface Client {
   fail(error: FtError): void
 }
 
-type Request = MessageOf<'pull'> | MessageOf<'push'> | MessageOf<'snapshot'> | MessageOf<'status'>
+type Question = MessageOf<'snapshot' | 'status' | 'read' | 'mend' | 'flip'>
+type Update = MessageOf<'push' | 'write'>
+type Request = MessageOf<'pull'> | Update | Question
 
 interface Waiting {
   readonly request: Request
   resolve(answer: Message): void
   reject(error: Error): void
 }
+
+const answers = new Set(['rows', 'rowBits', 'counts', 'stripes'])
 
 /** One server's share of ids: where each stands in the caller's list. */
 interface Share {
@@ -39,7 +45,7 @@ interface Share {
 }
 
 export function createClient({ spec, send }: ClientOptions): Client {
-  const { layout, d } = spec
+  const { layout, d, width } = spec
   /** Unanswered questions of each server, oldest first. */
   const waiting = Array.from({ length: layout.servers }, () => new Map<number, Waiting>())
   /** Pushes of each server that wait for the one before. */
@@ -72,7 +78,7 @@ export function createClient({ spec, send }: ClientOptions): Client {
     if (failure !== undefined) return Promise.reject(failure)
     return new Promise<Message>((resolve, reject) => {
       const one = { request: message, resolve, reject }
-      if (message.type === 'push') {
+      if (message.type === 'push' || message.type === 'write') {
         lines[server]!.push(one)
         nextPush(server)
         return
@@ -136,6 +142,18 @@ export function createClient({ spec, send }: ClientOptions): Client {
         }),
       )
     },
+    async write(ids, words, versions) {
+      await Promise.all(
+        Array.from(split(ids, 'write'), async ([server, { rows, at }]) => {
+          const share = new Uint32Array(rows.length * width)
+          at.forEach((from, i) => share.set(words.subarray(from * width, (from + 1) * width), i * width))
+          const id = ++counters.push[server]!
+          const least = Uint32Array.from(at, (from) => versions[from]!)
+          const message = { type: 'write', id, rows: Uint32Array.from(rows), words: share, versions: least } as const
+          await request(server, message)
+        }),
+      )
+    },
     ask: (server, question) => request(server, { ...question, id: counters.question++ }),
     receive(server, message) {
       if (message.type === 'pushed') {
@@ -144,7 +162,8 @@ export function createClient({ spec, send }: ClientOptions): Client {
         pushing[server] = undefined
         one.resolve(message)
         nextPush(server)
-      } else if (message.type === 'rows' || message.type === 'rowBits' || message.type === 'counts') {
+      } else if (answers.has(message.type)) {
+        if (!('id' in message)) return
         const one = waiting[server]!.get(message.id)
         waiting[server]!.delete(message.id)
         one?.resolve(message)

@@ -6,8 +6,19 @@ export {
   type ServerReport,
   type ShardOptions,
   type ShardStore,
-  type Snapshot,
+  type FlippedBit,
 } from './store.ts'
+export { type CorruptStripe, type ScrubOptions, type ScrubReport } from './scrub.ts'
+export { type RowSet, type Snapshot } from './snapshot.ts'
+export {
+  wastedTime,
+  type CheckpointCosts,
+  type CodingCosts,
+  type WastedTime,
+  type WastedTimeOptions,
+} from './advisor/wastedTime.ts'
+export { simulateFailures, type SimulateOptions, type Simulated } from './advisor/simulateFailures.ts'
+export { naivePropagation, type NaiveOptions, type NaiveResult } from './baselines/naivePropagation.ts'
 export { type OptimizerName, type OptimizerOptions } from './shard/optimizers.ts'
 export {
   evaluate,
@@ -21,3 +32,16 @@ export {
 export { trainStep, type StepState } from './trainStep.ts'
 export { createDenseModel, type DenseBatch, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 export { type Batch, type CategoricalFeature, type Samples } from './dlrm/samples.ts'
+export {
+  readCheckpoint,
+  restoreModel,
+  saveCheckpoint,
+  type Checkpoint,
+  type Saveable,
+} from './checkpoint/checkpoint.ts'
+export {
+  createCheckpointer,
+  type Checkpointer,
+  type CheckpointerOptions,
+  type SavedCheckpoint,
+} from './checkpoint/checkpointer.ts'

@@ -1,5 +1,5 @@
 // The store of embedding rows: what a trainer sees of the shards.
-import { FtError, assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
+import { FtError, assertInteger, assertNumber, assertOneOf, invalidArgument, throwIfAborted } from '@ft/core'
 import { createClient } from './client.ts'
 import type { Layout } from './layout.ts'
 import type { Cluster, ClusterEvents } from './network/cluster.ts'
@@ -8,6 +8,8 @@ import type { ProcessOptions, startProcesses } from './network/processes.ts'
 import type { Message, MessageOf } from './shard/messages.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import { resolveSpec } from './shard/spec.ts'
+import { mend, scrubStripes, type CorruptStripe, type ScrubOptions, type ScrubReport } from './scrub.ts'
+import { layRows, readRows, type RowSet, type Snapshot } from './snapshot.ts'
 
 export interface EmbeddingTable {
   readonly rows: number
@@ -70,18 +72,11 @@ export interface ServerReport {
   readonly cpuSeconds: number
 }
 
-/** All rows, by id. */
-export interface Snapshot {
-  /** Bits of values and optimizer state: `[rows, width]`. */
-  readonly words: Uint32Array
-  readonly width: number
-  /** Updates of each row. */
-  readonly versions: Uint32Array
-}
-
 export interface ShardStore {
   readonly layout: Layout
   readonly d: number
+  /** Words of a row with its optimizer state. */
+  readonly width: number
   /** First id of each table. */
   readonly offsets: readonly number[]
   /** Servers replaced so far. */
@@ -101,8 +96,25 @@ export interface ShardStore {
    * `SHAPE_MISMATCH`, `UNRECOVERABLE`
    */
   push(ids: Uint32Array, gradients: Float32Array): Promise<void>
-  /** Reads every row; consistent when nothing is being pushed. Recovers rows that are missing. */
-  snapshot(): Promise<Snapshot>
+  /** Reads every row, after the pushes under way. Recovers rows that are missing. `mark`: for `changed`. */
+  snapshot(options?: { readonly mark?: boolean }): Promise<Snapshot>
+  /** Reads the rows that changed since the latest `snapshot({ mark: true })`; all when there was none. */
+  changed(): Promise<RowSet>
+  /**
+   * Makes rows those of a snapshot, optimizer state included: all, or the ids given, as after a loss that was too large.
+   * Versions only grow: a restored row's is at least the snapshot's.
+   *
+   * @throws FtError `SHAPE_MISMATCH` when the snapshot is of other tables, `INVALID_ARGUMENT` for ids out of range
+   */
+  restore(snapshot: Snapshot, ids?: Iterable<number>): Promise<void>
+  /**
+   * Computes every stripe's parity again and compares: bits that changed in memory are found. While training goes on.
+   *
+   * @throws FtError `UNSUPPORTED` when r = 0: nothing is there to compare with; `ABORTED`
+   */
+  scrub(options?: ScrubOptions): Promise<ScrubReport>
+  /** Flips one bit of a row (position below k) or of a parity row, to see that a scrub finds it. */
+  flipBit(at: FlippedBit): Promise<void>
   report(): Promise<ServerReport[]>
   /** Resolves when every row of every server is recovered; to the ids that could not be and started over. */
   recovered(): Promise<number[]>
@@ -115,7 +127,15 @@ export interface ShardStore {
   close(): Promise<void>
 }
 
-const rowsAQuestion = 65_536
+/** A bit of a stripe's row: `word` below the row's width, `bit` below 32. */
+export interface FlippedBit {
+  readonly stripe: number
+  readonly position: number
+  readonly word: number
+  readonly bit: number
+}
+
+const rowsAWrite = 8_192
 
 /**
  * Starts the shards of a run.
@@ -155,6 +175,12 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
     const all = Array.from({ length: servers }, (_, server) => client.ask(server, question))
     return (await Promise.all(all)).map(reportOf)
   }
+  /** Pushes under way. */
+  const under = new Set<Promise<void>>()
+  const allThere = async (): Promise<void> => {
+    await Promise.allSettled(under)
+    while ((await report()).some(({ missingRows }) => missingRows > 0)) await delay(5)
+  }
   const checkServer = (server: number, what: string): void =>
     assertInteger(server, { where: what, argument: 'server', min: 0, max: servers - 1 })
   const disturb = (what: 'pause' | 'isolate', server: number): void => {
@@ -169,40 +195,88 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
   return {
     layout: spec.layout,
     d: spec.d,
+    width: spec.width,
     offsets: ranges.map(({ rows }) => (offset += rows) - rows),
     get replacements() {
       return replacements
     },
     pull: (ids) => client.pull(ids),
-    push: (ids, gradients) => client.push(ids, gradients),
+    push(ids, gradients) {
+      const push = client.push(ids, gradients).finally(() => under.delete(push))
+      under.add(push)
+      return push
+    },
     report,
     async recovered() {
-      while ((await report()).some(({ missingRows }) => missingRows > 0)) await delay(5)
-      const question = { type: 'snapshot', id: 0, first: 0, count: 0 } as const
+      await allThere()
+      const question = { type: 'snapshot', id: 0, first: 0, count: 0, changed: 0, mark: 0 } as const
       const all = Array.from({ length: servers }, (_, server) => client.ask(server, question))
       return (await Promise.all(all)).flatMap((message) => Array.from((message as MessageOf<'rowBits'>).lost))
     },
-    async snapshot() {
-      while ((await report()).some(({ missingRows }) => missingRows > 0)) await delay(5)
-      const words = new Uint32Array(spec.layout.rows * spec.width)
-      const versions = new Uint32Array(spec.layout.rows)
-      for (let server = 0; server < servers; server++) {
-        for (let first = 0; first < spec.layout.dataRows; first += rowsAQuestion) {
-          const part = (await client.ask(server, {
-            type: 'snapshot',
-            id: 0,
-            first,
-            count: rowsAQuestion,
-          })) as MessageOf<'rowBits'>
-          part.versions.forEach((version, i) => {
-            const id = spec.layout.idOf(spec.layout.dataPlace(server, first + i))
-            if (id < 0) return
-            versions[id] = version
-            words.set(part.words.subarray(i * spec.width, (i + 1) * spec.width), id * spec.width)
-          })
-        }
+    async snapshot({ mark = false } = {}) {
+      await allThere()
+      const { rows } = spec.layout
+      const whole = { words: new Uint32Array(rows * spec.width), width: spec.width, versions: new Uint32Array(rows) }
+      layRows(whole, await readRows(spec, client, { changed: false, mark }))
+      return whole
+    },
+    async changed() {
+      await allThere()
+      const sets = await readRows(spec, client, { changed: true, mark: false })
+      return {
+        ids: join(sets.map(({ ids }) => ids)),
+        words: join(sets.map(({ words }) => words)),
+        versions: join(sets.map(({ versions }) => versions)),
       }
-      return { words, width: spec.width, versions }
+    },
+    async restore(from, ids = from.versions.keys()) {
+      const { rows } = spec.layout
+      if (from.width !== spec.width || from.versions.length !== rows || from.words.length !== rows * spec.width) {
+        throw new FtError(
+          'SHAPE_MISMATCH',
+          `restore: the snapshot must have ${rows} rows of ${spec.width} words, got ${from.versions.length} of ${from.width}; open the store with the same tables, d and optimizer`,
+          { rows, width: spec.width },
+        )
+      }
+      const wanted = Uint32Array.from(ids)
+      for (let start = 0; start < wanted.length; start += rowsAWrite) {
+        const some = wanted.subarray(start, start + rowsAWrite)
+        const words = new Uint32Array(some.length * spec.width)
+        some.forEach((id, i) => words.set(from.words.subarray(id * spec.width, (id + 1) * spec.width), i * spec.width))
+        await client.write(
+          some,
+          words,
+          Uint32Array.from(some, (id) => from.versions[id]!),
+        )
+      }
+    },
+    async scrub({ stripes = 1024, repair = false, signal, onProgress } = {}) {
+      if (r === 0) {
+        throw new FtError('UNSUPPORTED', 'scrub: r = 0 has no parity to compare with; open with r = 1 or 2', {})
+      }
+      assertInteger(stripes, { where: 'scrub', argument: 'stripes', min: 1, max: 65_536 })
+      const total = spec.layout.stripes
+      const corrupt: CorruptStripe[] = []
+      const skipped: number[] = []
+      for (let first = 0; first < total; first += stripes) {
+        throwIfAborted(signal, 'scrub')
+        const end = Math.min(total, first + stripes)
+        const found = await scrubStripes(spec, client, { first, end })
+        if (repair) await mend(spec, client, found.corrupt)
+        for (const { stripe, ids, position, id } of found.corrupt)
+          corrupt.push({ stripe, ids, position, id, repaired: repair && position !== undefined })
+        skipped.push(...found.skipped)
+        onProgress?.({ phase: 'scrub', done: end, total })
+      }
+      return { stripes: total, corrupt, skipped }
+    },
+    async flipBit({ stripe, position, word, bit }) {
+      const where = 'flipBit'
+      assertInteger(stripe, { where, argument: 'stripe', min: 0, max: spec.layout.stripes - 1 })
+      assertInteger(position, { where, argument: 'position', min: 0, max: k + r - 1 })
+      assertInteger(word, { where, argument: 'word', min: 0, max: spec.width - 1 })
+      assertInteger(bit, { where, argument: 'bit', min: 0, max: 31 })
+      await client.ask(spec.layout.serverOf({ stripe, position }), { type: 'flip', id: 0, stripe, position, word, bit })
     },
     kill(server) {
       checkServer(server, 'kill')
@@ -252,6 +326,16 @@ function reportOf(message: Message): ServerReport {
     mostUnacknowledgedBytes: at(8),
     cpuSeconds: at(9),
   }
+}
+
+function join(parts: readonly Uint32Array[]): Uint32Array {
+  const out = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
 }
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

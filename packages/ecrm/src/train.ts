@@ -35,8 +35,12 @@ export interface TrainOptions extends LongRunning {
   readonly engine?: SyncMatmulEngine
   /** A model to train on instead of a new one; `bottom`, `top` and `optimizer` are then its own. */
   readonly model?: DenseModel
-  /** Called after every step. */
-  readonly onStep?: (record: StepRecord) => void
+  /** Steps already done, as a checkpoint says: the same batches are passed over. Default 0. */
+  readonly from?: number
+  /** Ends after this many steps in all; default when the epochs are done. */
+  readonly until?: number
+  /** Called after every step; the next one waits for what it returns. */
+  readonly onStep?: (record: StepRecord, model: DenseModel) => unknown
 }
 
 export interface Trained {
@@ -64,15 +68,20 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   const state: StepState = { model, store, pushing: Promise.resolve() }
   const history: StepRecord[] = []
   const random = createRandom(seed)
-  const total = epochs * Math.ceil(rows / batch)
+  const { from = 0, until = Infinity } = options
+  assertInteger(from, { where: 'train', argument: 'from', min: 0 })
+  const total = Math.min(until, epochs * Math.ceil(rows / batch))
+  let step = 0
   for (let epoch = 0; epoch < epochs; epoch++) {
     for (const chosen of batchesOf(rows, { batch, random: random.stream('order', epoch) })) {
+      if (step++ < from) continue
+      if (step > total) break
       throwIfAborted(signal, 'train')
       const loss = await trainStep(state, takeBatch(data, chosen, store.offsets))
-      const record = { step: history.length, loss }
+      const record = { step: step - 1, loss }
       history.push(record)
-      onStep?.(record)
-      onProgress?.({ phase: 'train', done: history.length, total, note: `loss ${loss.toFixed(4)}` })
+      await onStep?.(record, model)
+      onProgress?.({ phase: 'train', done: step, total, note: `loss ${loss.toFixed(4)}` })
       await eventsTurn()
     }
   }

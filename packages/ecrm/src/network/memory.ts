@@ -40,9 +40,15 @@ export function startInMemory(spec: ResolvedSpec, events: ClusterEvents, sweep: 
         if (to.node === control) events.message(from.node, message)
         else shards[to.node]!.receive(from, message)
       }
+      watch()
     } catch (cause) {
       events.failed(new FtError('CORRUPT_DATA', 'openShards: a shard refused a message', {}, { cause }))
     }
+  }
+
+  /** Rows can be missing without a kill, as when parity is found wrong. */
+  const watch = (): void => {
+    if (!closed && shards.some(({ storage }) => storage.missing > 0)) timer ??= setTimeout(recover, sweep.pause)
   }
 
   const start = (server: number, lost: boolean): Shard => {
@@ -69,7 +75,7 @@ export function startInMemory(spec: ResolvedSpec, events: ClusterEvents, sweep: 
         ports: new Uint32Array(servers),
       }
       for (let peer = 0; peer < servers; peer++) post({ node: control, incarnation: 1 }, peer, news)
-      timer ??= setTimeout(recover, sweep.pause)
+      watch()
       events.renewed(server)
     },
     close() {

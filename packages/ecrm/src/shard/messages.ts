@@ -19,6 +19,15 @@ export const schema = {
   /** `id` counts a worker's pushes to this server: at most one is unanswered. */
   push: { numbers: ['id'], arrays: ['rows', 'gradients'] },
   pushed: { numbers: ['id', 'rejected'], arrays: [] },
+  /** Like a push, but the rows become these: bits of values and state. A version is at least the one given. */
+  write: { numbers: ['id'], arrays: ['rows', 'words', 'versions'] },
+  /**
+   * From a scrub. heads: stripe, position and version of rows that are not what they should be. Data rows that still have
+   * the version get the words, without a difference, as their parity was right; parity rows are encoded anew.
+   */
+  mend: { numbers: ['id'], arrays: ['heads', 'words'] },
+  /** Flips a bit in memory, as a fault would. */
+  flip: { numbers: ['id', 'stripe', 'position', 'word', 'bit'], arrays: [] },
   /**
    * Differences for parity rows. A sender numbers the batches of a push alike for all its peers; `complete`: every
    * batch below it is at every parity, and the sender has no row left to recover.
@@ -37,9 +46,13 @@ export const schema = {
   hot: { numbers: ['first'], arrays: [] },
   /** Stripes with a row of the asker's and that row's version. `next`: where the next question begins; 0: told all. */
   ranked: { numbers: ['life', 'first', 'next'], arrays: ['stripes', 'versions'] },
-  snapshot: { numbers: ['id', 'first', 'count'], arrays: [] },
-  /** Words and versions of data rows, and which of them were lost for good since the run began. */
-  rowBits: { numbers: ['id'], arrays: ['words', 'versions', 'lost'] },
+  /**
+   * Data rows from `first`. `changed` = 1: only those whose version is not what it was at the latest snapshot with
+   * `mark` = 1.
+   */
+  snapshot: { numbers: ['id', 'first', 'count', 'changed', 'mark'], arrays: [] },
+  /** Numbers, words and versions of data rows, and which of them were lost for good since the run began. */
+  rowBits: { numbers: ['id'], arrays: ['rows', 'words', 'versions', 'lost'] },
   status: { numbers: ['id'], arrays: [] },
   counts: { numbers: ['id'], arrays: ['values'] },
 } as const

@@ -18,6 +18,8 @@ export interface ParityRows {
   ): void
   /** The row is not rebuilt after all: what was held back for it is in the rows that it will be encoded from. */
   giveUp(local: number, stripe: number): void
+  /** A living row is of no use: it must be encoded anew, and nothing that was known of it counts. */
+  discard(local: number, stripe: number): void
   /** A server began a later life: what its earlier one said and no row contains yet must not be added any more. */
   renewed(server: number): void
   /** Differences that living rows of these stripes contain and another parity may not contain yet. */
@@ -63,6 +65,13 @@ export function createParityRows(
     return position >= k && position < k + r ? position : -1
   }
 
+  function discard(local: number, stripe: number): void {
+    if (parityState[local] !== live) return
+    storage.mark(parityState, local, lost)
+    keptSince.set(local, order)
+    tags.drop(stripe)
+  }
+
   /** Adds a difference to a living row when it is the next of its data row; whether the row contains it now. */
   function add(local: number, parity: number, delta: Delta, from = 0): boolean {
     const at = local * k + delta.position
@@ -71,9 +80,7 @@ export function createParityRows(
       if (delta.base !== seen[at]!) {
         // Something is missing between. The row cannot be used until it is encoded anew, and nothing that was known of it:
         // a data server that dies now may come back without what only this row contained.
-        storage.mark(parityState, local, lost)
-        keptSince.set(local, order)
-        tags.drop(delta.stripe)
+        discard(local, delta.stripe)
         return false
       }
     }
@@ -154,6 +161,7 @@ export function createParityRows(
       storage.mark(parityState, local, lost)
       held.delete(stripe)
     },
+    discard,
     renewed(peer) {
       for (const [stripe, list] of held) {
         const left = list.filter((one) => one.server !== peer)

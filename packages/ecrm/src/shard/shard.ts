@@ -3,6 +3,7 @@
 import { FtError } from '@ft/core'
 import { allFinite } from './finite.ts'
 import { createDeltaLog, type Batch, type DeltaLog } from './deltaLog.ts'
+import { createInspection } from './inspection.ts'
 import { headWords, packDeltas, type Message, type MessageOf, type Send } from './messages.ts'
 import { createParityRows } from './parityRows.ts'
 import { createRecovery } from './recovery.ts'
@@ -43,7 +44,7 @@ export interface Shard {
 
 interface Push {
   readonly worker: number
-  readonly message: MessageOf<'push'>
+  readonly message: MessageOf<'push'> | MessageOf<'write'>
 }
 
 /** Differences for one peer. */
@@ -98,6 +99,8 @@ export function createShard(options: ShardOptions): Shard {
     installed: resume,
     swept: () => options.swept?.(),
   })
+
+  const inspection = createInspection({ storage, server, parityRows, lost: recovery.unrecoverable })
 
   const logOf = (peer: number): DeltaLog => {
     let log = logs.get(peer)
@@ -184,8 +187,9 @@ export function createShard(options: ShardOptions): Shard {
         send(worker, { type: 'pushed', id, rejected: 0 })
       return
     }
-    const gradients = new Float32Array(message.gradients.buffer, message.gradients.byteOffset, message.gradients.length)
-    if (!allFinite(gradients)) {
+    const content = message.type === 'push' ? message.gradients : message.words
+    const values = new Float32Array(content.buffer, content.byteOffset, content.length)
+    if (!allFinite(values)) {
       send(worker, { type: 'pushed', id, rejected: 1 })
       return
     }
@@ -195,7 +199,7 @@ export function createShard(options: ShardOptions): Shard {
       return
     }
     latest.set(worker, id)
-    apply(one, gradients)
+    apply(one, values)
     const batch = nextBatch - 1
     if (spec.acknowledgement === 'sync' && r > 0) answers.push({ batch, worker, id })
     else send(worker, { type: 'pushed', id, rejected: 0 })
@@ -203,7 +207,8 @@ export function createShard(options: ShardOptions): Shard {
   }
 
   /** Updates rows and sends what changed: the old bits XOR the new ones, of values and optimizer state. */
-  function apply({ worker, message: { id, rows } }: Push, gradients: Float32Array): void {
+  function apply({ worker, message }: Push, values: Float32Array): void {
+    const { id, rows } = message
     const again = without !== 'tags' && tags.knows(server, { worker, push: id })
     const { servers } = layout
     const heads = new Uint32Array(rows.length * headWords)
@@ -218,15 +223,19 @@ export function createShard(options: ShardOptions): Shard {
       if (again && tags.has(server, { stripe, position, worker, push: id })) continue
       const at = local * width
       const to = count * width
+      if (message.type === 'write' && message.versions[i]! <= versions[local]! && same(message.words, i, at)) continue
       if (r > 0) for (let j = 0; j < width; j++) deltas[to + j] = words[at + j]!
-      spec.row.apply(floats, at, gradients, i * d, d)
+      if (message.type === 'push') spec.row.apply(floats, at, values, i * d, d)
+      else for (let j = 0; j < width; j++) words[at + j] = message.words[i * width + j]!
       if (r > 0) for (let j = 0; j < width; j++) deltas[to + j]! ^= words[at + j]!
-      const base = versions[local]!++
+      const base = versions[local]!
+      const version = message.type === 'push' ? base + 1 : Math.max(base + 1, message.versions[i]!)
+      versions[local] = version
       const head = count++ * headWords
       heads[head] = stripe
       heads[head + 1] = position
       heads[head + 2] = base
-      heads[head + 3] = base + 1
+      heads[head + 3] = version
       heads[head + 4] = worker
       heads[head + 5] = id
       for (let parity = k; parity < k + r; parity++) shares[(stripe + parity) % servers]!++
@@ -235,6 +244,11 @@ export function createShard(options: ShardOptions): Shard {
     const applied = heads.subarray(0, count * headWords)
     tags.addHeads(server, applied)
     if (r > 0) transmit(share(applied, deltas, shares))
+  }
+
+  const same = (given: Uint32Array, i: number, at: number): boolean => {
+    for (let j = 0; j < width; j++) if (given[i * width + j] !== words[at + j]) return false
+    return true
   }
 
   /** Sorts differences by the servers of their parity rows. */
@@ -275,9 +289,18 @@ export function createShard(options: ShardOptions): Shard {
     switch (message.type) {
       case 'pull':
       case 'push':
+      case 'write':
         checkRows(message)
         if (message.type === 'pull') pull(node, message)
         else push({ worker: node, message })
+        return
+      case 'mend':
+        inspection.mend(message)
+        send(node, { type: 'counts', id: message.id, values: new Uint32Array(0) })
+        return
+      case 'flip':
+        inspection.flip(message)
+        send(node, { type: 'counts', id: message.id, values: new Uint32Array(0) })
         return
       case 'deltas':
         parityRows.apply({ server: node, incarnation }, message)
@@ -311,7 +334,7 @@ export function createShard(options: ShardOptions): Shard {
         send(node, { type: 'pong', missing: storage.missing, unrecoverable: recovery.unrecoverable.length })
         return
       case 'snapshot':
-        snapshot(node, message)
+        send(node, inspection.snapshot(message))
         return
       case 'status':
         status(node, message.id)
@@ -321,27 +344,19 @@ export function createShard(options: ShardOptions): Shard {
     }
   }
 
-  function checkRows(message: MessageOf<'pull'> | MessageOf<'push'>): void {
+  function checkRows(message: MessageOf<'pull'> | MessageOf<'push'> | MessageOf<'write'>): void {
     const { rows } = message
-    const fits = message.type === 'pull' || message.gradients.length === rows.length * d
+    let fits = true
+    if (message.type === 'push') fits = message.gradients.length === rows.length * d
+    if (message.type === 'write')
+      fits = message.words.length === rows.length * width && message.versions.length === rows.length
     if (fits && rows.every((row) => row < layout.dataRows)) return
     throw new FtError(
       'CORRUPT_DATA',
-      `shard ${server}: a ${message.type} message must name rows below ${layout.dataRows} with ${d} values each; ` +
+      `shard ${server}: a ${message.type} message must name rows below ${layout.dataRows} with all their values; ` +
         'worker and shards must agree on the layout',
       { rows: rows.length },
     )
-  }
-
-  function snapshot(to: number, { id, first, count }: MessageOf<'snapshot'>): void {
-    const end = Math.min(layout.dataRows, first + count)
-    send(to, {
-      type: 'rowBits',
-      id,
-      words: words.slice(first * width, end * width),
-      versions: versions.slice(first, end),
-      lost: Uint32Array.from(recovery.unrecoverable),
-    })
   }
 
   function status(to: number, id: number): void {

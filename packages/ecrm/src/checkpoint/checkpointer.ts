@@ -1,0 +1,117 @@
+// Checkpoints taken again and again during a run: whole, or whole now and then with what changed between; written while
+// training stands still, or behind its back.
+import { FtError, assertInteger, assertOneOf } from '@ft/core'
+import { checkpointOf, denseArrays, fullContent, type Checkpoint, type Saveable } from './checkpoint.ts'
+import { readCheckpointFile, writeCheckpointFile, type CheckpointContent } from './file.ts'
+
+export interface CheckpointerOptions {
+  /** A folder of its own, made when it is not there. */
+  readonly folder: string
+  /** 'full': every row. 'differential': the rows changed since the latest full one, every `fullEvery`-th full. */
+  readonly kind?: 'full' | 'differential'
+  /** Default 10. */
+  readonly fullEvery?: number
+  /** Writes to disk while training goes on; only reading the rows holds it up. Default false. */
+  readonly background?: boolean
+}
+
+export interface SavedCheckpoint {
+  readonly step: number
+  readonly full: boolean
+  /** Rows read. */
+  readonly rows: number
+  /** How long the caller was held up. */
+  readonly stallMs: number
+  /** Bytes in the file; resolves when it is on disk. */
+  readonly written: Promise<number>
+}
+
+export interface Checkpointer {
+  /** Saves; resolves when training may go on. */
+  save(what: Saveable): Promise<SavedCheckpoint>
+  /** The latest one that is whole on disk; undefined when there is none. */
+  latest(): Promise<Checkpoint | undefined>
+  /** Waits for what is being written. */
+  settle(): Promise<void>
+}
+
+const fullName = 'full.ftec'
+const changedName = 'changed.ftec'
+
+/**
+ * Makes a checkpointer on a folder.
+ *
+ * Source: background and differential checkpoints are those of CheckFreq (FAST 2021) and Check-N-Run (NSDI 2022), without
+ * their quantization.
+ *
+ * @throws FtError `INVALID_ARGUMENT`
+ */
+export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
+  const { folder, kind = 'full', fullEvery = 10, background = false } = options
+  const where = 'createCheckpointer'
+  assertOneOf(kind, { where, argument: 'kind', values: ['full', 'differential'] })
+  assertInteger(fullEvery, { where, argument: 'fullEvery', min: 1 })
+  let writing: Promise<unknown> = Promise.resolve()
+  let count = 0
+  const at = (name: string): string => `${folder}/${name}`
+
+  async function write(content: CheckpointContent): Promise<number> {
+    const { mkdir, rm } = await import('node:fs/promises')
+    await mkdir(folder, { recursive: true })
+    const full = content.ids === undefined
+    const bytes = await writeCheckpointFile(at(full ? fullName : changedName), content)
+    // What changed since an earlier full one says nothing beside the new one.
+    if (full) await rm(at(changedName), { force: true })
+    return bytes
+  }
+
+  return {
+    async save({ store, model, step = 0 }) {
+      const start = performance.now()
+      // Two files at once would be in each other's way, and their rows in memory twice.
+      await writing
+      const full = kind === 'full' || count % fullEvery === 0
+      let content: CheckpointContent
+      if (full) content = fullContent(await store.snapshot({ mark: kind === 'differential' }), model, step)
+      else {
+        const changed = await store.changed()
+        const { layout, width } = store
+        content = { step, width, rows: layout.rows, ...changed, dense: denseArrays(model) }
+      }
+      const written = write(content)
+      // Said to whoever awaits it; the next save says it too.
+      writing = written
+      written.catch(() => undefined)
+      if (!background) await written
+      count++
+      return { step, full, rows: content.versions.length, stallMs: performance.now() - start, written }
+    },
+    async latest() {
+      await writing.catch(() => undefined)
+      const base = await readIfThere(at(fullName))
+      if (base === undefined) return undefined
+      const changed = await readIfThere(at(changedName))
+      if (changed === undefined || changed.step < base.step) return checkpointOf(base)
+      if (changed.width !== base.width || changed.rows !== base.rows) {
+        throw new FtError('CORRUPT_DATA', `latest: the files in ${folder} are of two runs; give each run its own`, {})
+      }
+      changed.ids!.forEach((id, i) => {
+        base.versions[id] = changed.versions[i]!
+        base.words.set(changed.words.subarray(i * base.width, (i + 1) * base.width), id * base.width)
+      })
+      return checkpointOf({ ...base, step: changed.step, dense: changed.dense })
+    },
+    async settle() {
+      await writing
+    },
+  }
+}
+
+async function readIfThere(path: string): Promise<CheckpointContent | undefined> {
+  const { access } = await import('node:fs/promises')
+  const there = await access(path).then(
+    () => true,
+    () => false,
+  )
+  return there ? readCheckpointFile(path) : undefined
+}

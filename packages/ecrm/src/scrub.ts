@@ -1,0 +1,167 @@
+// Scrubbing: every stripe's parity is computed again from its data rows and compared. Bits that changed in memory are named,
+// and with r = 2 located and put right.
+import { createCode, type ErasureCode } from './codes/code.ts'
+import type { Client } from './client.ts'
+import type { MessageOf } from './shard/messages.ts'
+import type { ResolvedSpec } from './shard/spec.ts'
+
+export interface CorruptStripe {
+  readonly stripe: number
+  /** Ids of the stripe's rows: one of them or a parity row is wrong. */
+  readonly ids: readonly number[]
+  /** The position of the wrong row, data first, when the code can tell (r = 2 and one wrong row). */
+  readonly position: number | undefined
+  /** The id of the wrong row, when it is a data row that is located. */
+  readonly id: number | undefined
+  readonly repaired: boolean
+}
+
+export interface ScrubReport {
+  readonly stripes: number
+  readonly corrupt: readonly CorruptStripe[]
+  /** Stripes that could not be compared: updated at every try, or being recovered. Scrub again. */
+  readonly skipped: readonly number[]
+}
+
+export interface ScrubOptions {
+  /** Stripes compared at once; default 1,024. */
+  readonly stripes?: number
+  /** Puts right what is located (r = 2); default false. */
+  readonly repair?: boolean
+  readonly signal?: AbortSignal
+  readonly onProgress?: (progress: { phase: 'scrub'; done: number; total: number }) => void
+}
+
+interface Member {
+  readonly words: Uint32Array
+  readonly version: number
+  readonly seen: Uint32Array
+}
+
+/** A stripe read while it was updated is read again this often. */
+const tries = 20
+
+/** Compares stripes `first` to `end`; what is wrong, and what could not be read at one moment. */
+export async function scrubStripes(
+  spec: ResolvedSpec,
+  client: Client,
+  { first, end }: { first: number; end: number },
+): Promise<{ corrupt: (CorruptStripe & { version: number; right: Uint32Array | undefined })[]; skipped: number[] }> {
+  const code = createCode(spec)
+  const corrupt: (CorruptStripe & { version: number; right: Uint32Array | undefined })[] = []
+  let left = Array.from({ length: end - first }, (_, i) => first + i)
+  for (let attempt = 0; attempt < tries && left.length > 0; attempt++) {
+    const views = await readStripes(spec, client, left)
+    const again: number[] = []
+    for (const stripe of left) {
+      const members = views.get(stripe)!
+      if (!fits(spec, members)) {
+        again.push(stripe)
+        continue
+      }
+      const verdict = judge(code, members as readonly Member[])
+      if (verdict === undefined) continue
+      const { position, right } = verdict
+      const ids = Array.from({ length: spec.k }, (_, i) => spec.layout.idOf({ stripe, position: i })).filter(
+        (id) => id >= 0,
+      )
+      const located = position !== undefined && position < spec.k ? spec.layout.idOf({ stripe, position }) : -1
+      const version = position === undefined ? 0 : members[position]!.version
+      corrupt.push({
+        stripe,
+        ids,
+        position,
+        id: located < 0 ? undefined : located,
+        repaired: false,
+        version,
+        right,
+      })
+    }
+    left = again
+  }
+  return { corrupt, skipped: left }
+}
+
+/** Has what is located put right. */
+export async function mend(
+  { layout, width }: ResolvedSpec,
+  client: Client,
+  found: readonly { stripe: number; position: number | undefined; version: number; right: Uint32Array | undefined }[],
+): Promise<void> {
+  const located = found.filter(({ position }) => position !== undefined)
+  for (let server = 0; server < layout.servers; server++) {
+    const own = located.filter(({ stripe, position }) => layout.serverOf({ stripe, position: position! }) === server)
+    if (own.length === 0) continue
+    const heads = Uint32Array.from(own.flatMap(({ stripe, position, version }) => [stripe, position!, version]))
+    const words = new Uint32Array(own.length * width)
+    own.forEach(({ right }, i) => right && words.set(right, i * width))
+    await client.ask(server, { type: 'mend', id: 0, heads, words })
+  }
+}
+
+async function readStripes(
+  { layout, k, r, width }: ResolvedSpec,
+  client: Client,
+  stripes: readonly number[],
+): Promise<Map<number, (Member | undefined)[]>> {
+  const views = new Map(stripes.map((stripe) => [stripe, new Array<Member | undefined>(k + r).fill(undefined)]))
+  const stride = 4 + k
+  await Promise.all(
+    Array.from({ length: layout.servers }, async (_, server) => {
+      const own = stripes.filter(
+        (stripe) => (server - (stripe % layout.servers) + layout.servers) % layout.servers < k + r,
+      )
+      if (own.length === 0) return
+      const question = { type: 'read', id: 0, stripes: Uint32Array.from(own) } as const
+      const answer = (await client.ask(server, question)) as MessageOf<'stripes'>
+      let row = 0
+      for (let at = 0; at < answer.members.length; at += stride) {
+        const [stripe, position, usable, version] = answer.members.subarray(at, at + 4)
+        if (usable !== 1) continue
+        views.get(stripe!)![position!] = {
+          words: answer.words.subarray(row * width, ++row * width),
+          version: version!,
+          seen: answer.members.subarray(at + 4, at + stride),
+        }
+      }
+    }),
+  )
+  return views
+}
+
+/** Whether all rows were read at versions that belong together. */
+function fits({ k, r }: ResolvedSpec, members: readonly (Member | undefined)[]): boolean {
+  for (let parity = k; parity < k + r; parity++)
+    for (let i = 0; i < k; i++)
+      if (members[i] === undefined || members[parity]?.seen[i] !== members[i]!.version) return false
+  return true
+}
+
+/**
+ * Which row is wrong. With S_j the sum of parity j and its data rows: one wrong data row i, off by e, gives S_j = f(j, i) e
+ * in every parity j; one wrong parity gives one S_j alone.
+ */
+function judge(
+  code: ErasureCode,
+  members: readonly Member[],
+): { position: number | undefined; right: Uint32Array | undefined } | undefined {
+  const { k, r } = code
+  const sums = Array.from({ length: r }, (_, parity) => {
+    const sum = members[k + parity]!.words.slice()
+    for (let i = 0; i < k; i++) code.accumulate(sum, members[i]!.words, { parity, position: i })
+    return sum
+  })
+  const wrong = sums.map((sum) => sum.some((word) => word !== 0))
+  if (!wrong.includes(true)) return undefined
+  if (r === 1) return { position: undefined, right: undefined }
+  if (!wrong[0] || !wrong[1]) return { position: wrong[0] ? k : k + 1, right: undefined }
+  for (let i = 0; i < k; i++) {
+    const rest = sums[1]!.slice()
+    code.accumulate(rest, sums[0]!, { parity: 1, position: i })
+    if (rest.some((word) => word !== 0)) continue
+    const right = members[i]!.words.slice()
+    code.accumulate(right, sums[0]!, { parity: 0, position: 0 })
+    return { position: i, right }
+  }
+  return { position: undefined, right: undefined }
+}

@@ -1,0 +1,63 @@
+// All rows of a store, by id, or those that changed.
+import type { Client } from './client.ts'
+import type { MessageOf } from './shard/messages.ts'
+import type { ResolvedSpec } from './shard/spec.ts'
+
+/** All rows, by id. */
+export interface Snapshot {
+  /** Bits of values and optimizer state: `[rows, width]`. */
+  readonly words: Uint32Array
+  readonly width: number
+  /** Updates of each row. */
+  readonly versions: Uint32Array
+}
+
+/** Some rows. */
+export interface RowSet {
+  readonly ids: Uint32Array
+  /** `[ids.length, width]`. */
+  readonly words: Uint32Array
+  readonly versions: Uint32Array
+}
+
+const rowsAQuestion = 65_536
+
+/** Reads rows of every server: all, or those changed since the latest reading with `mark`. */
+export async function readRows(
+  { layout, width }: ResolvedSpec,
+  client: Client,
+  { changed, mark }: { changed: boolean; mark: boolean },
+): Promise<RowSet[]> {
+  const sets: RowSet[] = []
+  for (let server = 0; server < layout.servers; server++) {
+    for (let first = 0; first < layout.dataRows; first += rowsAQuestion) {
+      const how = { changed: Number(changed), mark: Number(mark) }
+      const question = { type: 'snapshot', id: 0, first, count: rowsAQuestion, ...how } as const
+      const { rows, words, versions } = (await client.ask(server, question)) as MessageOf<'rowBits'>
+      const own = Array.from(rows, (row) => layout.idOf(layout.dataPlace(server, row)))
+      const real = own.flatMap((id, i) => (id < 0 ? [] : [i]))
+      const set = {
+        ids: new Uint32Array(real.length),
+        words: new Uint32Array(real.length * width),
+        versions: new Uint32Array(real.length),
+      }
+      real.forEach((from, to) => {
+        set.ids[to] = own[from]!
+        set.words.set(words.subarray(from * width, (from + 1) * width), to * width)
+        set.versions[to] = versions[from]!
+      })
+      sets.push(set)
+    }
+  }
+  return sets
+}
+
+/** Rows laid into a snapshot of all. */
+export function layRows(into: Snapshot, sets: readonly RowSet[]): void {
+  const { width } = into
+  for (const { ids, words, versions } of sets)
+    ids.forEach((id, i) => {
+      into.versions[id] = versions[i]!
+      into.words.set(words.subarray(i * width, (i + 1) * width), id * width)
+    })
+}

@@ -1,0 +1,154 @@
+// Saving and taking up again: the same bits; differential files; damaged ones; what was lost for good comes from one.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { isFtError, type FtErrorCode } from '@ft/core'
+import { createRandom } from '@ft/core/random'
+import {
+  createCheckpointer,
+  openShards,
+  readCheckpoint,
+  restoreModel,
+  saveCheckpoint,
+  train,
+  type DenseModel,
+  type ShardOptions,
+  type ShardStore,
+} from '../src/index.ts'
+import { plantedSamples } from './support/made.ts'
+
+const fails = (code: FtErrorCode): unknown => expect.toSatisfy((error) => isFtError(error, code))
+const data = plantedSamples(2_000, 1)
+const tables = data.categorical.map(({ size }) => ({ rows: size }))
+let open: ShardStore[] = []
+let folder = ''
+async function start(options: Partial<ShardOptions> = {}): Promise<ShardStore> {
+  const optimizer = { name: 'adam', learningRate: 0.02 } as const
+  const store = await openShards({ tables, d: 4, k: 2, where: 'memory', optimizer, ...options })
+  open.push(store)
+  return store
+}
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ft-ecrm-'))
+})
+afterEach(async () => {
+  await Promise.all(open.map((store) => store.close()))
+  open = []
+  await rm(folder, { recursive: true })
+})
+
+const bitsOf = async (store: ShardStore, { parameters, state }: DenseModel) => {
+  return { rows: await store.snapshot(), parameters, state }
+}
+
+it('a run saved and taken up elsewhere ends with the bits of one that was never interrupted', async () => {
+  const path = join(folder, 'run.ftec')
+  const options = { batch: 64, epochs: 2, seed: 3, optimizer: { name: 'adagrad', learningRate: 0.01 } } as const
+  const whole = await start()
+  const { model: expected } = await train(data, { ...options, store: whole })
+
+  const first = await start()
+  const { model, history } = await train(data, { ...options, store: first, until: 40 })
+  expect(history).toHaveLength(40)
+  await saveCheckpoint(path, { store: first, model, step: 40 })
+
+  const second = await start({ k: 3, r: 2 })
+  const saved = await readCheckpoint(path)
+  await second.restore(saved.rows)
+  const fresh = (await train(data, { ...options, store: await start(), until: 1 })).model
+  restoreModel(fresh, saved)
+  const rest = await train(data, { ...options, store: second, model: fresh, from: saved.step })
+  expect(rest.history[0]!.step).toBe(40)
+  expect(await bitsOf(second, rest.model)).toEqual(await bitsOf(whole, expected))
+  expect((await second.scrub()).corrupt).toEqual([])
+})
+
+it('rows lost for good, and no others, come from the checkpoint of last resort', async () => {
+  const store = await start({ tables: [{ rows: 300 }] })
+  const random = createRandom(2)
+  const push = async (): Promise<void> => {
+    const ids = random.sample(300, 60)
+    await store.push(ids, random.fillNormal(new Float32Array(60 * 4)))
+  }
+  for (let step = 0; step < 10; step++) await push()
+  const saved = await store.snapshot()
+  for (let step = 0; step < 10; step++) await push()
+  const before = await store.snapshot()
+  store.kill(0)
+  store.kill(1)
+  const lost = await store.recovered()
+  expect(lost.length).toBeGreaterThan(0)
+  expect(lost.length).toBeLessThan(300)
+  await store.restore(saved, lost)
+  const after = await store.snapshot()
+  const rowOf = ({ words, width }: typeof after, id: number) => words.subarray(id * width, (id + 1) * width)
+  for (let id = 0; id < 300; id++) expect(rowOf(after, id)).toEqual(rowOf(lost.includes(id) ? saved : before, id))
+  expect((await store.scrub()).corrupt).toEqual([])
+})
+
+describe('createCheckpointer', () => {
+  it.each([
+    ['full', false],
+    ['full', true],
+    ['differential', false],
+    ['differential', true],
+  ] as const)('%s, background %s: the latest has the bits of its step', async (kind, background) => {
+    const store = await start({ tables: [{ rows: 500 }] })
+    const saver = createCheckpointer({ folder, kind, background, fullEvery: 3 })
+    expect(await saver.latest()).toBeUndefined()
+    const random = createRandom(3)
+    for (let step = 1; step <= 8; step++) {
+      const ids = random.sample(500, 20)
+      await store.push(ids, random.fillNormal(new Float32Array(20 * 4)))
+      const saved = await saver.save({ store, step })
+      expect(saved.full).toBe(kind === 'full' || step % 3 === 1)
+      // Two batches of 20 since the full one at most; a server that died since then tells all its rows.
+      if (!saved.full && step !== 5 && step !== 6) expect(saved.rows).toBeLessThanOrEqual(40)
+      if (step === 4) store.kill(1)
+      const latest = await saver.latest()
+      expect(latest!.step).toBe(step)
+      expect(latest!.rows).toEqual(await store.snapshot())
+      expect(await saved.written).toBeGreaterThan(saved.rows * store.width * 4)
+    }
+  })
+
+  it('a full disk leaves the checkpoint before as it was', async () => {
+    const store = await start()
+    const saver = createCheckpointer({ folder })
+    await saver.save({ store, step: 1 })
+    const before = await readFile(join(folder, 'full.ftec'))
+    const nowhere = createCheckpointer({ folder: join(folder, 'full.ftec') })
+    await expect(nowhere.save({ store, step: 2 })).rejects.toThrow()
+    expect(await readFile(join(folder, 'full.ftec'))).toEqual(before)
+  })
+})
+
+it('refuses every damaged file', async () => {
+  const path = join(folder, 'run.ftec')
+  const store = await start()
+  await saveCheckpoint(path, { store })
+  const good = await readFile(path)
+  const random = createRandom(6)
+  for (let i = 0; i < 300; i++) {
+    const bytes = Buffer.from(good)
+    if (i % 3 === 0) await writeFile(path, bytes.subarray(0, random.integer(0, bytes.length - 1)))
+    else {
+      bytes[i % 3 === 1 ? random.integer(0, bytes.length - 1) : random.integer(0, 250)]! ^= 1 << random.integer(0, 7)
+      await writeFile(path, bytes)
+    }
+    await expect(readCheckpoint(path)).rejects.toSatisfy(
+      (error) =>
+        isFtError(error, 'CORRUPT_DATA') ||
+        isFtError(error, 'CHECKSUM_MISMATCH') ||
+        isFtError(error, 'VERSION_UNSUPPORTED'),
+    )
+  }
+  await expect(readCheckpoint(join(folder, 'none'))).rejects.toThrow(fails('IO'))
+  await expect(saveCheckpoint(join(folder, 'no', 'such', 'folder'), { store })).rejects.toThrow(fails('IO'))
+})
+
+it('refuses a snapshot of other tables', async () => {
+  const [one, other] = [await start(), await start({ d: 8 })]
+  await expect(other.restore(await one.snapshot())).rejects.toThrow(fails('SHAPE_MISMATCH'))
+})
