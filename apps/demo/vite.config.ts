@@ -1,11 +1,12 @@
 // The page: built beside the command, served by it (`--serve`), or by any file host.
 import { defineConfig } from 'vite'
 import { flightsAsset } from './page/data/flightsAsset.ts'
+import { withoutNode } from './page/data/withoutNode.ts'
 
 export default defineConfig({
   root: 'page',
   base: './',
-  plugins: [flightsAsset()],
-  worker: { format: 'es' },
+  plugins: [flightsAsset(), withoutNode()],
+  worker: { format: 'es', plugins: () => [withoutNode()] },
   build: { outDir: '../dist/page', emptyOutDir: true, target: 'es2022', modulePreload: { polyfill: false } },
 })

@@ -14,6 +14,8 @@ const tabs: readonly Tab[] = [
   story,
   { id: 'bits', name: 'Bits', view: lazy(() => import('./bits/bits.tsx')) },
   { id: 'plan', name: 'Rooflines', view: lazy(() => import('./rooflines/rooflines.tsx')) },
+  { id: 'serve', name: 'Serving', view: lazy(() => import('./serving/serving.tsx')) },
+  { id: 'shards', name: 'Shards', view: lazy(() => import('./shards/shards.tsx')) },
   { id: 'trees', name: 'Trees', view: lazy(() => import('./trees/trees.tsx')) },
 ]
 

@@ -21,12 +21,16 @@ export interface FlightsSample extends FlightsHeader {
   readonly label: Uint8Array
 }
 
-/** Reads the file that the page was built with. */
+/** Reads the file that the page was built with, from a worker. */
 export async function loadFlightsSample(): Promise<FlightsSample> {
   // Workers lie in assets/, the file beside the page
   const response = await fetch(new URL('../flights.bin', self.location.href))
   if (!response.ok) throw new Error(`the flights could not be loaded: ${response.status}`)
-  const buffer = await response.arrayBuffer()
+  return parseFlightsSample(await response.arrayBuffer())
+}
+
+/** Header length (uint32), header (JSON), features (int8), ids (uint16), labels (uint8). */
+export function parseFlightsSample(buffer: ArrayBuffer): FlightsSample {
   const length = new DataView(buffer).getUint32(0, true)
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length))) as FlightsHeader
   let at = 4 + length

@@ -9,6 +9,7 @@ export interface LineSpec {
   readonly tone: 'accent' | 'text' | 'muted'
   readonly dash?: readonly number[]
   readonly bars?: boolean
+  readonly stepped?: boolean
 }
 
 interface ChartProps {
@@ -19,6 +20,7 @@ interface ChartProps {
   /** x, then one column a line; null leaves a gap. */
   readonly data: readonly (readonly (number | null)[])[]
   readonly height?: number
+  readonly logX?: boolean
   readonly logY?: boolean
   readonly range?: { readonly x?: readonly [number, number]; readonly y?: readonly [number, number] }
   /** Vertical lines with a word. */
@@ -37,7 +39,7 @@ export function Chart(props: ChartProps) {
   const plot = useRef<uPlot>(undefined)
   const scheme = useSyncExternalStore(onScheme, () => dark.matches)
   const marks = useRef(props.marks)
-  const shape = JSON.stringify([title, props.x, props.y, lines, height, props.logY, props.range, scheme])
+  const shape = JSON.stringify([title, props.x, props.y, lines, height, props.logX, props.logY, props.range, scheme])
   useEffect(() => {
     const element = place.current
     if (!element) return
@@ -79,7 +81,7 @@ function describe({ title, x, y, lines, data }: ChartProps): string {
 }
 
 function optionsOf(
-  { x, y, lines, height = 240, logY = false, range }: ChartProps,
+  { x, y, lines, height = 240, logX = false, logY = false, range }: ChartProps,
   { element, marks }: { element: HTMLElement; marks: { readonly current: ChartProps['marks'] } },
 ): uPlot.Options {
   const style = getComputedStyle(element)
@@ -99,21 +101,26 @@ function optionsOf(
     cursor: { show: false },
     padding: [8, 12, 0, 0],
     scales: {
-      x: { time: false, ...(range?.x ? { range: [...range.x] as [number, number] } : {}) },
+      x: {
+        time: false,
+        ...(logX ? { distr: 3 as const } : {}),
+        ...(range?.x ? { range: [...range.x] as [number, number] } : {}),
+      },
       y: { ...(logY ? { distr: 3 as const } : {}), ...(range?.y ? { range: [...range.y] as [number, number] } : {}) },
     },
     axes: [
-      { ...axis, label: x, labelSize: 20, size: 34 },
-      { ...axis, label: y, labelSize: 20, size: 52 },
+      { ...axis, label: x, labelSize: 20, size: 34, ...(logX ? { splits: decades } : {}) },
+      { ...axis, label: y, labelSize: 20, size: 52, ...(logY ? { splits: decades } : {}) },
     ],
     series: [
       {},
-      ...lines.map(({ name, tone, dash, bars }) => ({
+      ...lines.map(({ name, tone, dash, bars, stepped }) => ({
         label: name,
         stroke: colour(tone),
         width: bars ? 1 : 2,
         points: { show: false },
         ...(dash ? { dash: [...dash] } : {}),
+        ...(stepped ? { paths: uPlot.paths.stepped?.({ align: 1 }) as uPlot.Series.PathBuilder } : {}),
         ...(bars
           ? { paths: uPlot.paths.bars?.({ size: [0.8, 40] }) as uPlot.Series.PathBuilder, fill: colour(tone) }
           : {}),
@@ -121,6 +128,13 @@ function optionsOf(
     ],
     hooks: { draw: [(plot) => drawMarks(plot, marks.current ?? [], colour)] },
   }
+}
+
+/** Powers of ten between two values. */
+const decades = (_plot: uPlot, _axis: number, low: number, high: number): number[] => {
+  const powers: number[] = []
+  for (let power = Math.ceil(Math.log10(low)); 10 ** power <= high; power++) powers.push(10 ** power)
+  return powers
 }
 
 function drawMarks(plot: uPlot, marks: NonNullable<ChartProps['marks']>, colour: (name: string) => string): void {

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { openEvents } from './events.ts'
 import { headers, sendFile } from './files.ts'
+import { createShardsHost } from './shards.ts'
 import { streamStory } from './story.ts'
 
 export interface PageServerOptions {
@@ -21,6 +22,7 @@ export interface PageServer {
 
 export async function startPageServer({ folder, entry, port = 0 }: PageServerOptions): Promise<PageServer> {
   let running = 0
+  const shards = createShardsHost(folder)
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     const url = new URL(request.url ?? '/', 'http://localhost')
     if (!isOwn(request)) return refuse(response, 403, 'only this machine’s own pages')
@@ -33,6 +35,15 @@ export async function startPageServer({ folder, entry, port = 0 }: PageServerOpt
       response.once('close', () => running--)
       return streamStory(events, { entry, seed: seedOf(url) })
     }
+    if (url.pathname === '/api/shards') {
+      if (shards.busy) return refuse(response, 429, 'another page runs the shards')
+      return void shards.start(openEvents(request, response), url.searchParams)
+    }
+    if (url.pathname.startsWith('/api/shards/') && request.method === 'POST') {
+      const done =
+        url.pathname === '/api/shards/kill' ? shards.kill(Number(url.searchParams.get('server'))) : shards.compare()
+      return done ? sendJson(response, { done }) : refuse(response, 409, 'nothing runs, or there is no such server')
+    }
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'GET')
     void sendFile(folder, request, response).catch(() => refuse(response, 500, 'the file could not be read'))
   }
@@ -40,11 +51,13 @@ export async function startPageServer({ folder, entry, port = 0 }: PageServerOpt
   await listen(server, port)
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    close: () =>
-      new Promise((resolve) => {
+    async close() {
+      await shards.stop()
+      await new Promise<void>((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()
-      }),
+      })
+    },
   }
 }
 
