@@ -7,6 +7,8 @@ export default defineConfig({
   root: 'page',
   base: './',
   plugins: [flightsAsset(), withoutNode()],
+  // @ft/dart reads CSV with csv-parse, whose usual entry needs Node's Buffer
+  resolve: { alias: { 'csv-parse/sync': 'csv-parse/browser/esm/sync' } },
   worker: { format: 'es', plugins: () => [withoutNode()] },
   build: { outDir: '../dist/page', emptyOutDir: true, target: 'es2022', modulePreload: { polyfill: false } },
 })
