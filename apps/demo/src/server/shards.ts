@@ -27,7 +27,7 @@ export function createShardsHost(folder: string): ShardsHost {
       events.gone.addEventListener('abort', () => stop.abort(), { once: true })
       try {
         const { buffer, byteOffset, byteLength } = await readFile(join(folder, 'flights.bin'))
-        const flights = parseFlightsSample(buffer.slice(byteOffset, byteOffset + byteLength) as ArrayBuffer)
+        const flights = parseFlightsSample(buffer.slice(byteOffset, byteOffset + byteLength))
         const settings = {
           seed: within(query, 'seed', [1, 999_999]),
           r: within(query, 'r', [1, 2]) === 2 ? (2 as const) : (1 as const),
