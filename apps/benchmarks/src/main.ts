@@ -17,6 +17,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   'parm-accuracy': async () => (await import('./parmAccuracy.ts')).parmAccuracy,
   'parm-tail': async () => (await import('./parmTail.ts')).parmTail,
   dart: async () => (await import('./dart.ts')).dart,
+  tfjs: async () => (await import('./tfjs.ts')).tfjs,
   flights: async () => (await import('./flights.ts')).flights,
 }
 
