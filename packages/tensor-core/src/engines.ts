@@ -1,5 +1,6 @@
 // Which engines there are, and the way to one of them. Each is loaded when it is asked for.
-import { FtError, assertOneOf, type EngineName, type MatmulEngine } from '@ft/core'
+import { assertOneOf, type EngineName, type MatmulEngine } from '@ft/core'
+import type { GpujsEngine, GpujsEngineOptions } from './gpujs/engine.ts'
 import type { ReferenceEngine, ReferenceOptions } from './reference/engine.ts'
 import { relaxedSimdSupported, sharedMemorySupported, simdSupported } from './runtime/features.ts'
 import { processors } from './runtime/threads.ts'
@@ -14,7 +15,6 @@ export interface EngineDescription {
 }
 
 const names = ['reference', 'wasm', 'webgpu', 'gpujs', 'auto'] as const
-const missing = 'this version of @ft/tensor-core does not have it yet'
 
 /**
  * Creates an engine.
@@ -31,11 +31,11 @@ const missing = 'this version of @ft/tensor-core does not have it yet'
 export function createEngine(name: 'reference', options?: ReferenceOptions): Promise<ReferenceEngine>
 export function createEngine(name: 'wasm', options?: WasmEngineOptions): Promise<WasmEngine>
 export function createEngine(name: 'webgpu', options?: WebgpuEngineOptions): Promise<WebgpuEngine>
-export function createEngine(name: 'gpujs'): Promise<MatmulEngine>
+export function createEngine(name: 'gpujs', options?: GpujsEngineOptions): Promise<GpujsEngine>
 export function createEngine(name: EngineName | 'auto', options?: WasmEngineOptions): Promise<MatmulEngine>
 export async function createEngine(
   name: EngineName | 'auto',
-  options: ReferenceOptions | WasmEngineOptions | WebgpuEngineOptions = {},
+  options: ReferenceOptions | WasmEngineOptions | WebgpuEngineOptions | GpujsEngineOptions = {},
 ): Promise<MatmulEngine> {
   assertOneOf(name, { where: 'createEngine', argument: 'name', values: names })
   switch (name) {
@@ -47,7 +47,7 @@ export async function createEngine(
     }
     case 'wasm': {
       const { createWasmEngine } = await import('./wasm/engine.ts')
-      const engine = createWasmEngine(options)
+      const engine = createWasmEngine(options as WasmEngineOptions)
       await engine.ready()
       return engine
     }
@@ -55,8 +55,10 @@ export async function createEngine(
       const { createWebgpuEngine } = await import('./webgpu/engine.ts')
       return createWebgpuEngine(options as WebgpuEngineOptions)
     }
-    case 'gpujs':
-      throw new FtError('ENGINE_UNAVAILABLE', `createEngine: no '${name}' engine: ${missing}; use 'wasm'`, { name })
+    case 'gpujs': {
+      const { createGpujsEngine } = await import('./gpujs/engine.ts')
+      return createGpujsEngine(options as GpujsEngineOptions)
+    }
   }
 }
 
@@ -66,9 +68,19 @@ export async function describeEngines(): Promise<EngineDescription[]> {
   return [
     { name: 'wasm', ...describeWasm() },
     { name: 'webgpu', ...(await describeWebgpu()) },
-    { name: 'gpujs', available: false, detail: missing },
+    { name: 'gpujs', ...(await describeGpujs()) },
     { name: 'reference', available: true, detail: 'plain TypeScript, float64 accumulation, one thread; for tests' },
   ]
+}
+
+async function describeGpujs(): Promise<{ available: boolean; detail: string }> {
+  const { loadGpujs } = await import('./gpujs/peer.ts')
+  try {
+    await loadGpujs()
+    return { available: true, detail: 'gpu.js, mode webasm; cpu, and webgpu where there is an adapter' }
+  } catch (error) {
+    return { available: false, detail: (error as Error).message.replace('createGpujsEngine: ', '') }
+  }
 }
 
 function describeWasm(): { available: boolean; detail: string } {
