@@ -63,8 +63,8 @@ export async function guidedNetwork(context: BenchContext, { runner, clock, devi
   prediction(context, { title, layers, profile, device })
 
   // Imported here, so that a bundle keeps the module and its exports apart: the fresh process loads it by its address.
-  const { sequenceInFreshProcess } = await import('./guideSequence.ts')
-  const sequence = await sequenceInFreshProcess({
+  const { guideSequence } = await import('./guideSequence.ts')
+  const sequence = await guideSequence.inFreshProcess({
     layers,
     seed: context.seed,
     rounds,

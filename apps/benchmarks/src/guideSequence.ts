@@ -24,14 +24,14 @@ export interface Overheads {
 
 type Samples = Readonly<Record<string, readonly number[]>>
 
-/** Runs this module's `sequence` in a fresh process and takes the overheads of its passes. */
-export async function sequenceInFreshProcess(job: SequenceJob): Promise<Overheads> {
-  const code = `const { sequence } = await import(${JSON.stringify(import.meta.url)}); await sequence()`
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', code], { stdio: ['pipe', 'pipe', 'inherit'] })
-  child.stdin.end(JSON.stringify(job))
+/** Runs this module's `child` in a fresh process and takes the overheads of its passes. */
+async function inFreshProcess(job: SequenceJob): Promise<Overheads> {
+  const code = `const { guideSequence } = await import(${JSON.stringify(import.meta.url)}); await guideSequence.child()`
+  const fresh = spawn(process.execPath, ['--input-type=module', '--eval', code], { stdio: ['pipe', 'pipe', 'inherit'] })
+  fresh.stdin.end(JSON.stringify(job))
   const parts: Buffer[] = []
-  child.stdout.on('data', (part: Buffer) => void parts.push(part))
-  const exit = await new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve))
+  fresh.stdout.on('data', (part: Buffer) => void parts.push(part))
+  const exit = await new Promise<number | null>((resolve, reject) => fresh.on('error', reject).on('close', resolve))
   if (exit !== 0) throw new Error(`guide: the sequence's process ended with ${exit}`)
   return overheadsOf(JSON.parse(Buffer.concat(parts).toString('utf8')) as Samples, job.seed)
 }
@@ -58,7 +58,7 @@ function overheadsOf(samples: Samples, seed: number): Overheads {
 }
 
 /** The child's side: reads a job, writes milliseconds a pass of each plan and round. */
-export async function sequence(): Promise<void> {
+async function child(): Promise<void> {
   const parts: Buffer[] = []
   for await (const part of process.stdin) parts.push(part as Buffer)
   const { layers, plans, rounds, seed } = JSON.parse(Buffer.concat(parts).toString('utf8')) as SequenceJob
@@ -103,3 +103,6 @@ export async function sequence(): Promise<void> {
 function repeatsOf(samples: readonly number[] | undefined): number {
   return Math.max(1, Math.ceil(20 / Math.max(samples?.at(-1) ?? 20, 1e-3)))
 }
+
+/** Both sides under one name, which the child's process imports from wherever this module is bundled. */
+export const guideSequence = { inFreshProcess, child }

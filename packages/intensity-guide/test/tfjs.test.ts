@@ -51,7 +51,8 @@ const graph = {
         shape: { shape: { dim: [{ size: '-1' }, { size: '32' }, { size: '32' }, { size: '3' }] } },
       }),
       node('conv', '_FusedConv2D', ['image', 'filter'], { strides: numbers(1, 2, 2, 1), padding: text('SAME') }),
-      node('depth', 'DepthwiseConv2dNative', ['conv', 'taps'], {
+      node('relu', 'Relu', ['conv']),
+      node('depth', 'DepthwiseConv2dNative', ['relu', 'taps'], {
         strides: numbers(1, 1, 1, 1),
         padding: text('VALID'),
       }),

@@ -52,7 +52,8 @@ function visit(
 function outputOf(input: string, results: ReadonlyMap<string, OpResult>): Known {
   const [name = '', output = '0'] = input.split(':')
   const result = results.get(name)
-  return (output === '0' ? result : result?.others?.[Number(output) - 1]) ?? {}
+  const { shape, elements } = (output === '0' ? result : result?.others?.[Number(output) - 1]) ?? {}
+  return { ...(shape ? { shape } : {}), ...(elements ? { elements } : {}) }
 }
 
 function nodesOf(model: Json): Node[] {

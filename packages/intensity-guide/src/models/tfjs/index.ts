@@ -3,7 +3,7 @@ import { assertInteger, FtError, type DType, type LinearLayer } from '@ft/core'
 import { isRecord, parseJson, unknownOperators, type Json, type ReadNetwork } from '../network.ts'
 import { walkGraphModel } from './graphModel.ts'
 import { walkLayersModel } from './layersModel.ts'
-import type { ReadFile } from './weights.ts'
+import { constants, type ReadFile } from './weights.ts'
 
 export interface TfjsReadOptions {
   /** Default 'model'. */
@@ -39,7 +39,7 @@ export function readTfjs(text: string, options: TfjsReadOptions = {}): ReadNetwo
   const input = { dtype, ...(batch === undefined ? {} : { batch }), ...(inputs ? { inputs } : {}) }
   const walk = Array.isArray(topology['node'])
     ? walkGraphModel(model as Json, { ...input, ...(readFile ? { readFile } : {}) })
-    : walkLayersModel(topology, input)
+    : walkLayersModel(topology, { ...input, stored: storedShapes(model as Json) })
   const empty = walk.layers.filter((layer) => !hasElements(layer))
   return {
     name,
@@ -59,6 +59,11 @@ export function isTfjsModel(json: unknown): boolean {
   return (
     Array.isArray(topology['node']) || isRecord(topology['model_config']) || typeof topology['class_name'] === 'string'
   )
+}
+
+function storedShapes(model: Json): (name: string) => readonly number[] | undefined {
+  const stored = constants(model)
+  return (name) => stored.get(name)?.shape
 }
 
 function hasElements({ m, n, k, op }: LinearLayer): boolean {

@@ -19,6 +19,8 @@ export interface LayerInput {
   readonly config: Json
   readonly inputs: readonly Shape[]
   readonly dtype: DType
+  /** Shape of a stored tensor of the model by its name, where the manifest has it. */
+  readonly stored?: (name: string) => Shape | undefined
 }
 
 /** Undefined: a kind that is not known here. */
@@ -113,7 +115,9 @@ const kinds: Readonly<Record<string, Kind>> = {
   },
   SeparableConv2D: (input) => {
     const channels = input.inputs[0]?.[3] ?? 1
-    const filters = channels * whole(input, 'depth_multiplier', 1)
+    // TensorFlow.js does not save this layer's multiplier; its kernel's last size is it.
+    const multiplier = input.stored?.(`${input.config['name'] as string}/depthwise_kernel`)?.[3] ?? 1
+    const filters = channels * whole(input, 'depth_multiplier', multiplier)
     const depthwise = conv({ ...input, id: `${input.id}/depthwise` }, { filters, groups: channels, linear: true })
     if (!depthwise.shape) return depthwise
     const { shape, layer } = dense(depthwise.shape, {

@@ -26,7 +26,10 @@ interface KerasLayer {
 }
 
 /** @throws FtError `CORRUPT_DATA` for what is no topology; `INVALID_ARGUMENT` for an input without a size, naming it */
-export function walkLayersModel(topology: Json, options: InputOptions): Walk {
+export function walkLayersModel(
+  topology: Json,
+  options: InputOptions & { stored: (name: string) => Shape | undefined },
+): Walk {
   const walk: Walk = { layers: [], skipped: [], unknown: [], operators: 0 }
   const root = isRecord(topology['model_config']) ? topology['model_config'] : topology
   walkModel(root, { ...options, walk, prefix: '', given: undefined })
@@ -38,6 +41,7 @@ interface Context extends InputOptions {
   readonly prefix: string
   /** Shapes that an outer model hands in. */
   readonly given: readonly (Shape | undefined)[] | undefined
+  readonly stored: (name: string) => Shape | undefined
 }
 
 /** Walks a model and returns the shape of its (first) output. */
@@ -76,7 +80,7 @@ function callLayer(
   read: readonly (Shape | undefined)[],
   context: Context,
 ): Shape | undefined {
-  const { walk, dtype } = context
+  const { walk, dtype, stored } = context
   if (kind === 'Model' || kind === 'Functional' || kind === 'Sequential')
     return walkModel({ class_name: kind, config }, { ...context, prefix: `${id}/`, given: read })
   if (kind === 'TimeDistributed' && isRecord(config['layer'])) {
@@ -93,7 +97,7 @@ function callLayer(
     else if (!layerResult(kind, { id, config, inputs: [[1, 1, 1, 1]], dtype })) walk.unknown.push(kind)
     return undefined
   }
-  const result = layerResult(kind, { id, config, inputs, dtype })
+  const result = layerResult(kind, { id, config, inputs, dtype, stored })
   if (!result) {
     walk.unknown.push(kind)
     return undefined
