@@ -25,3 +25,15 @@ export { readLightgbm, writeLightgbm } from './exchange/lightgbmText.ts'
 export { toOnnx } from './exchange/onnx.ts'
 export { readXgboost } from './exchange/readXgboost.ts'
 export { writeXgboost, type WriteXgboostOptions } from './exchange/writeXgboost.ts'
+export { crossValidate, type CrossValidated, type CrossValidateOptions } from './crossValidate.ts'
+export { contributions } from './insight/contributions.ts'
+export {
+  importance,
+  permutationImportance,
+  type ImportanceKind,
+  type PermutationImportance,
+  type PermutationOptions,
+} from './insight/importance.ts'
+export { overSpecialization, overSpecializationSvg, type OverSpecialization } from './insight/overSpecialization.ts'
+export { prune, type Pruned, type PruneOptions } from './insight/prune.ts'
+export { dumpTree } from './insight/dumpTree.ts'

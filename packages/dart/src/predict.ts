@@ -2,12 +2,11 @@
 import { FtError } from '@ft/core'
 import { createWasmRuntime } from '@ft/tensor-core/wasm'
 import { generalTree } from './generalTree.ts'
+import { objectiveOf } from './answers.ts'
 import { createArena, type Arena, type Block } from './arena.ts'
 import { toFloatMatrix, type Features } from './data/matrix.ts'
 import type { FloatMatrix } from './data/schema.ts'
 import { roundsOf, type Model } from './model.ts'
-import { createObjective } from './objectives/index.ts'
-import type { ObjectiveName } from './objectives/objective.ts'
 import { depthOf, leafOfRow, type Tree } from './tree.ts'
 
 export interface PredictOptions {
@@ -73,18 +72,8 @@ function firstTrees(model: Model, rounds = roundsOf(model)): number {
 }
 
 function answer(model: Model, scores: Float64Array): void {
-  const names: readonly string[] = [
-    'squared',
-    'absolute',
-    'huber',
-    'quantile',
-    'poisson',
-    'logistic',
-    'softmax',
-    'lambdarank',
-  ]
-  if (!names.includes(model.objective)) return
-  const objective = createObjective(model.objective as ObjectiveName, model.parameters)
+  const objective = objectiveOf(model)
+  if (!objective) return
   for (let at = 0; at < scores.length; at += model.outputs) objective.answer(scores.subarray(at, at + model.outputs))
 }
 

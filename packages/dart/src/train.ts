@@ -34,6 +34,7 @@ export interface Trained {
   readonly model: Model
   readonly history: readonly RoundRecord[]
   readonly metric: string
+  readonly better: 'lower' | 'higher'
   /** Rounds in the model: the best one's when validation data were given, else all. */
   readonly bestRound: number
   /** Raw validation scores recorded at that round, row-major by output: what the restored model must reproduce. */
@@ -202,6 +203,7 @@ function trainedOf(
     },
     history,
     metric: metric.name,
+    better: metric.better,
     bestRound,
     ...(best ? { validationScores: best.scores } : {}),
   }

@@ -169,7 +169,7 @@ function setsOf(lines: Lines, each: (name: string, length: number) => number[], 
   const words = each('cat_threshold', bounds[count] ?? -1)
   return Array.from({ length: count }, (_, i) => {
     const set = words.slice(bounds[i], bounds[i + 1])
-    const tooFar = set.length > SET_WORDS || ((set[7] as number | undefined) ?? 0) >= 2 ** 31
+    const tooFar = set.length > SET_WORDS || (set[7] ?? 0) >= 2 ** 31
     if (tooFar) throw new FtError('UNSUPPORTED', `${READ}: ${where}: categories must be 0 to 254`)
     return Uint32Array.from({ length: SET_WORDS }, (_, word) => set[word] ?? 0)
   })

@@ -2,8 +2,18 @@
 import type { Arena, Block } from '../arena.ts'
 import type { MetricName } from '../metrics.ts'
 
-export type ObjectiveName =
-  'squared' | 'absolute' | 'huber' | 'quantile' | 'poisson' | 'logistic' | 'softmax' | 'lambdarank'
+export const objectiveNames = [
+  'squared',
+  'absolute',
+  'huber',
+  'quantile',
+  'poisson',
+  'logistic',
+  'softmax',
+  'lambdarank',
+] as const
+
+export type ObjectiveName = (typeof objectiveNames)[number]
 
 /** Scores and derivatives of one round, one block an output; all float64 in the kernels' memory. */
 export interface Derivatives {
