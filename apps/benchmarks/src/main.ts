@@ -16,6 +16,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   guide: async () => (await import('./guide.ts')).guide,
   'parm-accuracy': async () => (await import('./parmAccuracy.ts')).parmAccuracy,
   'parm-tail': async () => (await import('./parmTail.ts')).parmTail,
+  'dart-quality': async () => (await import('./dartQuality.ts')).dartQuality,
   dart: async () => (await import('./dart.ts')).dart,
   tfjs: async () => (await import('./tfjs.ts')).tfjs,
   flights: async () => (await import('./flights.ts')).flights,

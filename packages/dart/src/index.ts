@@ -37,3 +37,4 @@ export {
 export { overSpecialization, overSpecializationSvg, type OverSpecialization } from './insight/overSpecialization.ts'
 export { prune, type Pruned, type PruneOptions } from './insight/prune.ts'
 export { dumpTree } from './insight/dumpTree.ts'
+export { compare, type Compared, type CompareOptions, type Comparison } from './compare.ts'

@@ -47,7 +47,14 @@ function softplus(x: number): number {
 const definitions: Readonly<Record<PlainMetricName, Omit<Metric, 'name'>>> = {
   rmse: {
     better: 'lower',
-    compute: (s) => Math.sqrt(average(s, (row) => ((first(s)[row] as number) - (s.labels[row] as number)) ** 2)),
+    // A product: powers are rounded one way in one engine and another in the next.
+    compute: (s) =>
+      Math.sqrt(
+        average(s, (row) => {
+          const error = (first(s)[row] as number) - (s.labels[row] as number)
+          return error * error
+        }),
+      ),
   },
   mae: {
     better: 'lower',

@@ -41,6 +41,8 @@ export function createScoreboard(arena: Arena, data: BinnedRows, options: Scoreb
   const scores = options.base.map(() => arena.doubles(data.rows))
   let cached = 0
   let spare: LeafIds | undefined
+  // The newest tree's leaf numbers are needed once more, to add it, whether they are kept or not.
+  let newest: { index: number; ids: LeafIds } | undefined
 
   const start = () => scores.forEach((block, output) => block.view().set(options.base[output] as Float64Array))
   start()
@@ -48,6 +50,7 @@ export function createScoreboard(arena: Arena, data: BinnedRows, options: Scoreb
   const idsOf = (index: number): LeafIds => {
     const { tree, ids } = trees[index] as (typeof trees)[number]
     if (ids) return ids
+    if (newest?.index === index) return newest.ids
     const wide = tree.values.length > 256
     if (spare?.wide !== wide) {
       if (spare) arena.free(spare.block)
@@ -75,7 +78,8 @@ export function createScoreboard(arena: Arena, data: BinnedRows, options: Scoreb
         }
         cached += bytes
       } else if (ids) {
-        arena.free(ids.block)
+        if (newest) arena.free(newest.ids.block)
+        newest = { index: trees.length, ids }
         ids = undefined
       }
       trees.push({ tree, ids })

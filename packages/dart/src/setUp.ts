@@ -49,7 +49,8 @@ export function createSetUp(arena: Arena, given: SetUpInput): SetUp {
   const board = (part: ReadData, rows: BinnedRows) =>
     createScoreboard(arena, rows, {
       base: startScores(part, objective.outputs, baseScores),
-      cacheBytes: resolved.leafCacheBytes,
+      // Without dropout no tree is looked at twice.
+      cacheBytes: resolved.dropout ? resolved.leafCacheBytes : 0,
     })
   const validationBoard = validation && board(validation, binRows(arena, validation.matrix, edges))
   const training = board(data, binned)

@@ -128,6 +128,9 @@ describe('own bytes', () => {
       { objective: 'softmax', rounds: 6, dropout: 'paper' },
     )
     expect(loadModel(saveModel(model))).toEqual(model)
+    // As read from a file: a view of a larger buffer, at an odd place.
+    const pool = Buffer.concat([Buffer.from('odd'), saveModel(model)])
+    expect(loadModel(pool.subarray(3))).toEqual(model)
     const empty = await train({ features, label: made.label }, { objective: 'softmax', rounds: 0 })
     expect(loadModel(saveModel(empty.model))).toEqual(empty.model)
     expect([...saveModel(loadModel(saveModel(model)))]).toEqual([...saveModel(model)])

@@ -16,6 +16,7 @@ export interface LabelColumn {
  * @throws FtError `INVALID_ARGUMENT` when the column is not there, or a row has no label
  * @example
  * ```ts
+ * import { readCsv } from '@ft/dart'
  * const table = readCsv('size,kind\n3,big\n1,small\n')
  * const { label, classes } = takeLabel(table, 'kind')
  * label[0] // => 0

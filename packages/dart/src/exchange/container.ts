@@ -69,6 +69,9 @@ export function unpack(
     throw corrupt(`not a file of this package (${bytes.length} bytes)`)
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  // Node's Buffer is a Uint8Array whose slice is no copy.
+  const copyOf = (start: number, stop: number): ArrayBuffer =>
+    new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength).slice(start, stop).buffer
   const end = bytes.length - CHECKSUM
   const headerEnd = PREFIX + view.getUint32(8, true)
   if (headerEnd > end) throw corrupt('cut short in its header')
@@ -91,7 +94,7 @@ export function unpack(
   for (const { name, type, length } of header.arrays) {
     const width = types[type].BYTES_PER_ELEMENT
     if (at + length * width > end) throw corrupt(`cut short in ${name}`)
-    arrays[name] = new types[type](bytes.slice(at, at + length * width).buffer)
+    arrays[name] = new types[type](copyOf(at, at + length * width))
     at = aligned(at + length * width)
   }
   if (at !== end) throw corrupt(`${end - at} bytes more than its arrays`)

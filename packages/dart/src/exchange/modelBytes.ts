@@ -120,6 +120,7 @@ export function unpackTrees(arrays: Arrays, where: string): Tree[] {
  *
  * @example
  * ```ts
+ * import { predict, train } from '@ft/dart'
  * const features = { data: Float32Array.of(0, 1, 2, 3), rows: 4, columns: 1 }
  * const { model } = await train({ features, label: [1, 1, 5, 5] }, { objective: 'squared', rounds: 3 })
  * const bytes = saveModel(model)

@@ -24,6 +24,7 @@ const LARGEST = 3.4028234663852886e38
  *
  * @example
  * ```ts
+ * import { readXgboost, train } from '@ft/dart'
  * const features = { data: Float32Array.of(0, 1, 2, 3), rows: 4, columns: 1 }
  * const { model } = await train({ features, label: [1, 1, 5, 5] }, { objective: 'squared', rounds: 3 })
  * readXgboost(writeXgboost(model)).trees.length // => 3

@@ -8,6 +8,7 @@ import { inSet } from '../tree.ts'
  *
  * @example
  * ```ts
+ * import { train } from '@ft/dart'
  * const features = { data: Float32Array.of(0, 1, 2, 3), rows: 4, columns: 1, names: ['x'] }
  * const { model } = await train({ features, label: [1, 1, 5, 5] }, { objective: 'squared', rounds: 1, dropout: false, learningRate: 1, l2: 0 })
  * dumpTree(model, 0) // => 'x <= 1.5, missing right\n  -2\nelse\n  2'

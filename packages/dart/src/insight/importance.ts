@@ -22,6 +22,7 @@ export type ImportanceKind =
  *
  * @example
  * ```ts
+ * import { train } from '@ft/dart'
  * const features = { data: Float32Array.of(0, 9, 1, 9, 2, 9, 3, 9), rows: 4, columns: 2, names: ['x', 'constant'] }
  * const { model } = await train({ features, label: [1, 1, 5, 5] }, { objective: 'squared', rounds: 3 })
  * importance(model, 'split')[1] // => 0

@@ -22,7 +22,8 @@ export function discounts(count: number): Float64Array {
 }
 
 /** 2^label - 1. */
-export const gainOf = (label: number): number => 2 ** label - 1
+export const gainOf = (label: number): number =>
+  Number.isInteger(label) && label >= 0 && label < 31 ? (1 << label) - 1 : 2 ** label - 1
 
 /** Starts of the groups, and the end of the last. */
 export function groupStarts(groups: ArrayLike<number>): Int32Array {

@@ -1,0 +1,191 @@
+// The command, run as a process from its source.
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { loadModel, predict, readCsv, takeLabel } from '../src/index.ts'
+import { makeData } from './support/made.ts'
+
+interface Esbuild {
+  build(options: object): Promise<unknown>
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'ft-dart-cli-'))
+// Beside the package's modules, so that what stays outside the bundle is found.
+const program = fileURLToPath(new URL('../.vitest/dart-cli.mjs', import.meta.url))
+const file = (name: string): string => join(folder, name)
+
+beforeAll(async () => {
+  const { build } = createRequire(createRequire(import.meta.url).resolve('tsup'))('esbuild') as Esbuild
+  await build({
+    entryPoints: [fileURLToPath(new URL('../src/cli/main.ts', import.meta.url))],
+    bundle: true,
+    outfile: program,
+    format: 'esm',
+    platform: 'node',
+    conditions: ['ft-source'],
+    banner: { js: "import { createRequire as made } from 'node:module'; const require = made(import.meta.url);" },
+  })
+  const { list, label } = makeData(400, { seed: 6, missing: 0.05 })
+  const cell = (value: number | undefined): string => (value === undefined || Number.isNaN(value) ? '' : String(value))
+  const line = (row: Float32Array, i: number): string =>
+    [...row.subarray(0, 4)]
+      .map(cell)
+      .concat(['a', 'b', 'c'][i % 3] ?? '', String((label[i] ?? 0) + 3 * (i % 3)))
+      .join(',')
+  writeFileSync(file('rows.csv'), `x0,x1,x2,x3,kind,y\n${list.map(line).join('\n')}\n`)
+  writeFileSync(
+    file('ranks.svm'),
+    list
+      .map(
+        (row, i) =>
+          `${Math.min(2, Math.max(0, Math.floor((label[i] ?? 0) / 8)))} qid:${Math.floor(i / 10)} 1:${cell(row[0]) || 0} 4:${cell(row[3]) || 0}`,
+      )
+      .join('\n'),
+  )
+})
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function dart(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [program, ...args], { cwd: folder, timeout: 60_000 }, (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr })
+    })
+  })
+}
+
+describe('the command', () => {
+  it('trains, stops early, saves; predicts what the library predicts; inspects', async () => {
+    const trained = await dart(
+      'train',
+      'rows.csv',
+      '--label',
+      'y',
+      '--valid-share',
+      '0.25',
+      '--early-stopping',
+      '10',
+      '--out',
+      'm.dart',
+      '--json',
+    )
+    expect([trained.code, trained.stderr]).toEqual([0, ''])
+    const result = JSON.parse(trained.stdout) as Record<string, number>
+    const model = loadModel(readFileSync(file('m.dart')))
+    expect(result['trees']).toBe(model.trees.length)
+    expect(result['bestRound']).toBe(model.trees.length)
+    expect(result['validation']).toBeLessThan(4)
+
+    const predicted = await dart('predict', 'm.dart', 'rows.csv')
+    const { features } = takeLabel(readCsv(readFileSync(file('rows.csv'), 'utf8')), 'y')
+    expect(predicted.stdout.trim().split('\n').map(Number)).toEqual([...predict(model, features)])
+    const leaves = await dart('predict', 'm.dart', 'rows.csv', '--output', 'leaf', '--out', 'leaves.csv')
+    expect(leaves.code).toBe(0)
+    expect(readFileSync(file('leaves.csv'), 'utf8').split('\n')[0]?.split(',').length).toBe(model.trees.length)
+
+    const inspected = await dart('inspect', 'm.dart', '--tree', '0')
+    expect(inspected.stdout).toMatch(/objective squared.*features 5/)
+    expect(inspected.stdout).toMatch(/kind +3 categories/)
+    expect(inspected.stdout).toMatch(/x\d <= /)
+  })
+
+  it.each(['m.json', 'm.txt'])('writes and reads %s', async (name) => {
+    expect(
+      (await dart('train', 'rows.csv', '--label', 'y', '--ignore', 'kind', '--rounds', '20', '--out', name)).code,
+    ).toBe(0)
+    const { stdout } = await dart('predict', name, 'rows.csv')
+    expect(stdout.trim().split('\n').length).toBe(400)
+    expect(stdout).not.toMatch(/NaN/)
+  })
+
+  it('shows rounds and the file on a terminal’s behalf, and classes of text labels', async () => {
+    const { code, stdout, stderr } = await dart(
+      'train',
+      'rows.csv',
+      '--label',
+      'kind',
+      '--objective',
+      'softmax',
+      '--rounds',
+      '5',
+      '--dropout',
+      'none',
+    )
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/labels are text: 0 a, 1 b, 2 c/)
+    expect(stdout).toMatch(/round +mlogloss train/)
+    expect(stdout).toMatch(/15 trees of round 5, mlogloss [\d.]+: model\.dart \(own bytes\)/)
+  })
+
+  it('ranks from a LibSVM file', async () => {
+    const { code, stdout } = await dart(
+      'train',
+      'ranks.svm',
+      '--label',
+      '-',
+      '--objective',
+      'lambdarank',
+      '--rounds',
+      '20',
+      '--valid-share',
+      '0.3',
+      '--json',
+    )
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ metric: 'ndcg@10' })
+  })
+
+  it('compares MART and DART', async () => {
+    const args = [
+      'compare',
+      'rows.csv',
+      '--label',
+      'y',
+      '--rounds',
+      '30',
+      '--depth',
+      '3',
+      '--rates',
+      '0.1,0.4',
+      '--folds',
+      '2',
+      '--seeds',
+      '1,2',
+      '--row-fraction',
+      '0.8',
+      '--drops',
+      '0.05',
+    ]
+    const { code, stdout } = await dart(...args)
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/MART .*\n.*DART 0\.05/)
+    expect(stdout).toMatch(/(is ahead|a tie): rmse/)
+    const lines = (await dart(...args, '--json')).stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { method: string; curve: number[]; test: number[] })
+    expect(lines.map(({ method }) => method)).toEqual(['MART', 'DART 0.05'])
+    expect(lines.every(({ curve, test }) => curve.length === 30 && test.length === 2)).toBe(true)
+  })
+
+  it.each<[string[], RegExp]>([
+    [['train', 'rows.csv', '--label', 'z'], /no column z/],
+    [['train', 'none.csv', '--label', 'y'], /cannot read none\.csv/],
+    [['predict', 'rows.csv', 'rows.csv'], /not a file of this package/],
+    [['train', 'rows.csv'], /required option '--label/],
+    [['train', 'rows.csv', '--label', 'y', '--dropout', 'much'], /must be none, a rate from 0 to 1/],
+    [['train', 'rows.csv', '--label', 'y', '--objective', 'cox'], /known are squared/],
+    [['train', 'rows.csv', '--label', 'y', '--out', 'm.onnx'], /no categorical splits/],
+  ])('%j fails with a sentence', async (args, message) => {
+    const result = await dart(...args)
+    expect(result.code).toBe(2)
+    expect(result.stderr).toMatch(message)
+    expect(result.stderr).not.toMatch(/ at .*\.mjs/)
+  })
+})

@@ -1,0 +1,22 @@
+// Runs in a worker of a page: see browser.test.ts.
+import { crc32 } from '../../src/exchange/container.ts'
+import { readXgboost, saveModel, train } from '../../src/index.ts'
+import { workerInput, workerOptions } from './browserInput.ts'
+
+const here = globalThis as unknown as {
+  onmessage: (event: { data: string }) => void
+  postMessage(answer: object): void
+  crossOriginIsolated: boolean
+}
+
+here.onmessage = ({ data }) => void answer(data)
+
+async function answer(data: string): Promise<void> {
+  const { model, history } = await train(workerInput(), workerOptions)
+  here.postMessage({
+    crc: crc32(saveModel(model)),
+    validation: history.at(-1)?.validation,
+    xgboostTrees: readXgboost(data).trees.length,
+    isShared: here.crossOriginIsolated,
+  })
+}
