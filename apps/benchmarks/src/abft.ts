@@ -1,87 +1,114 @@
-// Bench "abft": what each scheme costs beside the plain product on the wasm engine, and which is the cheapest adequate one.
-import { createRandom, type Random } from '@ft/core/random'
-import type { ProtectionScheme, Tensor } from '@ft/core'
-import { createKernels, type Kernels, type ProtectedWeights } from '@ft/abft-kernels'
+// Bench "abft": what each scheme costs beside the plain product on the wasm engine, alone and in a chain; which is the
+// cheapest adequate one; what whole networks pay.
+import type { LinearLayer, ProtectionScheme } from '@ft/core'
+import { createKernels } from '@ft/abft-kernels'
+import { createRunner } from '@ft/abft-kernels/runner'
+import { zoo } from '@ft/intensity-guide'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
-import { interleave } from './support/interleave.ts'
+import { interleave, type Timed } from './support/interleave.ts'
 
 interface Case {
   readonly name: string
-  readonly m: number
-  readonly n: number
-  readonly k: number
+  readonly layer: LinearLayer
   readonly target?: number
+  /** The network that the layer is part of, for the sum. */
+  readonly network?: string
 }
 
-const schemes: readonly ProtectionScheme[] = [
-  'global',
-  'row',
-  'column',
-  'row-column',
-  'thread-one-sided',
-  'thread-two-sided',
-  'replication',
+/** A scheme as it is measured: `global` with its checksums from and for the neighbours, or on its own. */
+interface Variant {
+  readonly name: string
+  readonly scheme: ProtectionScheme
+  readonly chained: boolean
+}
+
+const all: readonly Variant[] = [
+  { name: 'global, chained', scheme: 'global', chained: true },
+  { name: 'global', scheme: 'global', chained: false },
+  { name: 'row', scheme: 'row', chained: false },
+  { name: 'column', scheme: 'column', chained: false },
+  { name: 'row-column', scheme: 'row-column', chained: false },
+  { name: 'thread-one-sided', scheme: 'thread-one-sided', chained: false },
+  { name: 'thread-two-sided', scheme: 'thread-two-sided', chained: false },
+  { name: 'replication', scheme: 'replication', chained: false },
 ]
+/** Those that may be the cheapest. */
+const contenders = all.filter(({ name }) => ['global, chained', 'row', 'thread-one-sided'].includes(name))
 /** Smallest error that an adequate scheme sees, as a share of the output's root mean square. */
 const ADEQUATE = 1e-4
 
-const square = (size: number, target?: number): Case => ({
-  name: `${size} cubed`,
-  m: size,
-  n: size,
-  k: size,
-  ...(target ? { target } : {}),
+const dense = (name: string, m: number, n: number, k: number, target?: number): Case => ({
+  name,
+  layer: { id: name, m, n, k, count: 1, dtype: 'float32', op: { kind: 'matmul', batch: 1 } },
+  ...(target !== undefined && { target }),
 })
-const skinny = (m: number): Case => ({ name: `m = ${m}, k = n = 1024`, m, n: 1024, k: 1024, target: 1.01 })
-const layer = (name: string, m: number, n: number, k: number): Case => ({ name, m, n, k, target: 1.1 })
 
-const cases: readonly Case[] = [
-  square(256),
-  square(512, 1.03),
-  square(1024, 1.03),
-  skinny(1),
-  skinny(4),
-  skinny(8),
-  // Distinct products of ResNet-50 at 224 pixels, and of DLRM's networks.
-  layer('ResNet-50 conv1', 12544, 64, 147),
-  layer('ResNet-50 64x64', 3136, 64, 64),
-  layer('ResNet-50 256x64', 3136, 64, 256),
-  layer('ResNet-50 3x3 64', 3136, 64, 576),
-  layer('ResNet-50 64x256', 3136, 256, 64),
-  layer('ResNet-50 3x3 128', 784, 128, 1152),
-  layer('ResNet-50 128x512', 784, 512, 128),
-  layer('ResNet-50 3x3 256', 196, 256, 2304),
-  layer('ResNet-50 256x1024', 196, 1024, 256),
-  layer('ResNet-50 3x3 512', 49, 512, 4608),
-  layer('ResNet-50 512x2048', 49, 2048, 512),
-  layer('DLRM 13x512, batch 256', 256, 512, 13),
-  layer('DLRM 512x256, batch 256', 256, 256, 512),
-  layer('DLRM 512x512, batch 256', 256, 512, 512),
-  layer('DLRM 512x512, batch 2048', 2048, 512, 512),
-  layer('DLRM 512x256, batch 2048', 2048, 256, 512),
+function networkCases(name: string, layers: readonly LinearLayer[], target: number | undefined): Case[] {
+  return layers.map((layer) => ({
+    name: `${name} ${layer.m}x${layer.n}x${layer.k}${layer.op.kind === 'conv2d' ? ' conv' : ''}`,
+    layer: { ...layer, dtype: 'float32' as const },
+    ...(target !== undefined && { target }),
+    network: name,
+  }))
+}
+
+/** Layers of equal product and geometry once, with how often the network has them. */
+function distinct(layers: readonly LinearLayer[]): LinearLayer[] {
+  const found = new Map<string, LinearLayer>()
+  for (const layer of layers) {
+    const key = JSON.stringify([layer.m, layer.n, layer.k, layer.op])
+    const known = found.get(key)
+    found.set(key, known ? { ...known, count: known.count + layer.count } : layer)
+  }
+  return [...found.values()]
+}
+
+const recommendation = (batch: number) => [
+  ...zoo('dlrm-bottom', { batch }).layers,
+  ...zoo('dlrm-top', { batch }).layers.map((layer) => ({ ...layer, id: `top ${layer.id}` })),
 ]
-const quickNames = new Set([
-  '512 cubed',
-  'm = 1, k = n = 1024',
-  'm = 8, k = n = 1024',
-  'ResNet-50 64x64',
-  'ResNet-50 3x3 256',
-  'DLRM 512x256, batch 256',
-])
+
+function cases(quick: boolean): Case[] {
+  const resnet = networkCases('ResNet-50', distinct(zoo('resnet50', { resolution: [224, 224] }).layers), 1.1)
+  const dlrm = [256, 2048].flatMap((batch) => networkCases(`DLRM, batch ${batch}`, recommendation(batch), 1.1))
+  const single = networkCases('DLRM, batch 1', recommendation(1), undefined)
+  const squares = [512, 1024].map((size) => dense(`${size} cubed`, size, size, size, 1.03))
+  const skinny = [1, 4, 8].map((m) => dense(`m = ${m}, k = n = 1024`, m, 1024, 1024, 1.01))
+  if (!quick) return [dense('256 cubed', 256, 256, 256), ...squares, ...skinny, ...resnet, ...dlrm, ...single]
+  // Every network stays whole only where it is small.
+  return [...squares.slice(0, 1), ...skinny, ...resnet.filter((_, i) => i % 5 === 1), ...dlrm.slice(0, 6), ...single]
+}
 
 export const abft: Bench = {
   name: 'abft',
-  title: 'Overhead of checked products on the wasm engine, one thread (unchained; CPU figures)',
+  title: 'Overhead of checked products on the wasm engine, one thread (CPU figures)',
   async run(context) {
     const engine = createWasmEngine({ threads: 1 })
     try {
-      const kernels = await createKernels({ engine }).calibrated({ trials: 4, seed: context.seed + 1 })
+      const { calibration } = await createKernels({ engine }).calibrated({ trials: 4, seed: context.seed + 1 })
       context.note(`engine build ${engine.build}`)
-      const random = createRandom(context.seed).stream('abft bench')
-      for (const item of cases) {
-        if (!context.quick || quickNames.has(item.name))
-          await measure(context, { kernels, item, random: random.stream(item.name) })
+      const runner = createRunner({ engine, ...(calibration && { calibration }) })
+      const sums = new Map<string, { base: number; best: number }>()
+      for (const item of cases(context.quick)) {
+        const { base, best } = await measure(context, { runner, item })
+        if (item.network === undefined || best === undefined) continue
+        const sum = sums.get(item.network) ?? { base: 0, best: 0 }
+        sum.base += item.layer.count * base
+        sum.best += item.layer.count * best
+        sums.set(item.network, sum)
+      }
+      for (const [network, { base, best }] of sums) {
+        if (context.quick && network === 'ResNet-50') continue
+        context.emit({
+          case: network,
+          metric: 'sum of the cheapest adequate',
+          value: best,
+          unit: 'ms',
+          baseline: { case: 'none', value: base },
+          ratio: best / base,
+          ...(network === 'DLRM, batch 1' && { target: 'ratio <= 1.5' }),
+        })
       }
     } finally {
       await engine.dispose()
@@ -90,74 +117,61 @@ export const abft: Bench = {
 }
 
 interface Run {
-  readonly kernels: Kernels
+  readonly runner: ReturnType<typeof createRunner>
   readonly item: Case
-  readonly random: Random
 }
 
-async function measure(context: BenchContext, { kernels, item, random }: Run): Promise<void> {
-  const { m, n, k } = item
-  const a = normal(random, [m, k])
-  const weights = await kernels.prepare(normal(random, [k, n]))
-  const rms = Math.sqrt(k)
-  const adequate = await adequateSchemes(kernels, a, weights, rms)
-  const plain = { name: 'none', run: async () => void (await kernels.matmul(a, weights, { scheme: 'none' })) }
+async function measure(context: BenchContext, { runner, item }: Run): Promise<{ base: number; best?: number }> {
+  const { layer, name, target } = item
+  const adequate = ({ scheme }: Variant) => runner.smallestDetectable(layer, scheme) <= ADEQUATE
+  const shown = context.quick ? contenders : all
+  const open = (scheme: ProtectionScheme, chained: boolean) =>
+    runner.prepare(layer, scheme, { seed: context.seed, chained })
+  const plain = await open('none', false)
+  const made = await Promise.all(
+    shown.map(async (variant) => ({ variant, run: await open(variant.scheme, variant.chained) })),
+  )
   // The control is the plain product again: its interval has to hold 1, or the machine is too noisy to say anything.
-  const control = { ...plain, name: 'control' }
-  const rivals = schemes.map((scheme) => ({
-    name: scheme,
-    run: async () => void (await kernels.matmul(a, weights, { scheme })),
-  }))
-  const timed = await interleave([plain, control, ...rivals], { rounds: context.quick ? 15 : 25, seed: context.seed })
-  const flops = 2 * m * n * k
+  const rivals = [
+    { name: 'none', run: plain.run },
+    { name: 'control', run: plain.run },
+    ...made.map(({ variant, run }) => ({ name: variant.name, run: run.run })),
+  ]
+  const timed = await interleave(rivals, { rounds: context.quick ? 31 : 61, seed: context.seed, shortestMs: 4 })
   const base = timed.medianOf('none')
-  context.emit({ case: item.name, metric: 'plain', value: flops / base / 1e6, unit: 'GFLOP/s' })
-  for (const name of ['control', ...schemes]) {
-    const ratio = timed.ratio(name, 'none')
-    context.emit({
-      case: item.name,
-      metric: name,
-      value: timed.medianOf(name),
-      unit: 'ms',
-      baseline: { case: 'none', value: base },
-      ratio: ratio.value,
-      ...bounds(ratio),
-    })
-  }
-  const best = adequate.reduce<ProtectionScheme | undefined>(
-    (found, scheme) =>
-      found === undefined || timed.ratio(scheme, 'none').value < timed.ratio(found, 'none').value ? scheme : found,
+  const emit = (metric: string, rival: string, wanted?: number) =>
+    emitRatio(context, { name, metric, rival, wanted, timed })
+  emit('control', 'control')
+  for (const { name: rival } of shown) emit(rival, rival)
+  const fit = shown.filter(adequate)
+  const ratioOf = (variant: Variant) => timed.ratio(variant.name, 'none').value
+  const best = fit.reduce<Variant | undefined>(
+    (found, variant) => (found === undefined || ratioOf(variant) < ratioOf(found) ? variant : found),
     undefined,
   )
-  weights.release()
-  if (best === undefined) return context.note(`${item.name}: no scheme sees errors of ${ADEQUATE} rms`)
-  const ratio = timed.ratio(best, 'none')
+  plain.release()
+  for (const { run } of made) run.release()
+  if (best === undefined) {
+    context.note(`${name}: no scheme sees errors of ${ADEQUATE} rms`)
+    return { base }
+  }
+  emit(`cheapest adequate: ${best.name}`, best.name, target)
+  return { base, best: timed.medianOf(best.name) }
+}
+
+function emitRatio(
+  context: BenchContext,
+  o: { name: string; metric: string; rival: string; wanted: number | undefined; timed: Timed },
+): void {
+  const ratio = o.timed.ratio(o.rival, 'none')
   context.emit({
-    case: item.name,
-    metric: `cheapest adequate: ${best}`,
-    value: timed.medianOf(best),
+    case: o.name,
+    metric: o.metric,
+    value: o.timed.medianOf(o.rival),
     unit: 'ms',
-    baseline: { case: 'none', value: base },
+    baseline: { case: 'none', value: o.timed.medianOf('none') },
     ratio: ratio.value,
     ...bounds(ratio),
-    ...(item.target ? { target: `ratio <= ${item.target}` } : {}),
+    ...(o.wanted !== undefined && { target: `ratio <= ${o.wanted}` }),
   })
-}
-
-async function adequateSchemes(
-  kernels: Kernels,
-  a: Tensor,
-  weights: ProtectedWeights,
-  rms: number,
-): Promise<ProtectionScheme[]> {
-  const found: ProtectionScheme[] = []
-  for (const scheme of schemes) {
-    const { report } = await kernels.matmul(a, weights, { scheme })
-    if (report.threshold.smallestDetectable <= ADEQUATE * rms) found.push(scheme)
-  }
-  return found
-}
-
-function normal(random: Random, shape: readonly [number, number]): Tensor {
-  return { data: random.fillNormal(new Float32Array(shape[0] * shape[1])), shape, dtype: 'float32' }
 }

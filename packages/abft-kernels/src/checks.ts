@@ -48,14 +48,15 @@ export interface Judged {
   readonly n: number
   readonly k: number
   readonly norms: readonly WeightNorms[]
-  readonly rounding: Rounding
+  /** 'exact' for integers: thresholds are 0. */
+  readonly rounding: Rounding | 'exact'
   readonly calibration: Calibration | undefined
   /** Wanted chance of a first-stage alarm of a clean product. */
   readonly falseAlarmProbability: number
   /** Squares of the norms of C's rows, where the stored output is C itself (no bias, no activation). */
   readonly rowSquares?: Float64Array | undefined
   /** The global check's prediction, one an item: activation checksum times weight checksum. */
-  readonly expectedTotal?: Float64Array | undefined
+  readonly expectedTotal?: Float64Array | Int32Array | undefined
   /** What happens to the first threshold, in campaigns. */
   readonly thresholdFault?: FaultEffect | undefined
 }
@@ -133,9 +134,20 @@ function struck(thresholds: Thresholds, effect: FaultEffect | undefined): Thresh
   }
 }
 
+const none = () => 0
+
+const exactThresholds: Thresholds = {
+  policy: { kind: 'exact', kappa: 0, falseAlarmProbability: 0 },
+  row: none,
+  column: none,
+  total: none,
+  tile: none,
+}
+
 /** The thresholds of every kind of check of a product. */
 export function thresholdsOf(input: Judged): Thresholds {
   const { product, k, n, m, norms, rounding, calibration } = input
+  if (rounding === 'exact') return exactThresholds
   const figures = rowFigures(
     product.rowStatistics ?? { sum: new Float64Array(), min: new Float64Array(), max: new Float64Array() },
     k,
@@ -180,14 +192,14 @@ export function thresholdsOf(input: Judged): Thresholds {
     // Predictions from column sums of A add up m more terms in float64.
     total: (item) =>
       combine(item, [0, m]) + gamma(m, 2 ** -53) * absoluteTotal(figures, normsOf(item), [item * m, (item + 1) * m]),
-    column: (item, j) => columnThreshold({ ...input, figures, kind, kappa, unit }, item, j),
+    column: (item, j) => columnThreshold({ ...input, rounding, figures, kind, kappa, unit }, item, j),
     tile: (item, rows, columns) => {
       const share = (columns[1] - columns[0]) / n
       // A tile's columns may be the matrix's largest: their share of its norm is bounded by the tile's own columns.
       const part = columnShare(normsOf(item), columns, kind)
       return (
         combine(item, rows) * Math.max(kind === 'hard' ? share : Math.sqrt(share), part) +
-        tilePrediction(input, figures, item, rows, columns)
+        tilePrediction({ ...input, rounding }, figures, item, rows, columns)
       )
     },
   }
@@ -218,7 +230,7 @@ function columnShare(norms: WeightNorms, [first, last]: readonly [number, number
  * like an output's, with the fold's additions before it.
  */
 function tilePrediction(
-  { k, norms, rounding, m }: Judged,
+  { k, norms, rounding, m }: Judged & { readonly rounding: Rounding },
   figures: RowFigures,
   item: number,
   [first, last]: readonly [number, number],
@@ -234,6 +246,7 @@ function tilePrediction(
 }
 
 interface ColumnInput extends Judged {
+  readonly rounding: Rounding
   readonly figures: RowFigures
   readonly kind: ThresholdKind
   readonly kappa: number

@@ -8,6 +8,8 @@ export {
 } from './calibrate.ts'
 export type { Chain, ChainLayer, ChainOptions, ChainResult } from './chain.ts'
 export { schemeCost, type CostOptions, type OperationCost, type SchemeCost } from './costs.ts'
+export { embeddingBag, protectTable, type EmbeddingBagOptions, type ProtectedTable } from './embeddingBag.ts'
+export { watchWeights, type WeightFinding, type WeightWatch } from './weightWatch.ts'
 export { createKernels, type Kernels, type KernelsOptions } from './kernels.ts'
 export type { Protected, ProtectionOptions } from './protectedMatmul.ts'
 export type { Detection, Outcome, Region, Report, Threshold } from './report.ts'

@@ -5,6 +5,7 @@ import { calibrate, type CalibrateOptions, type Calibration } from './calibrate.
 import { createChain, type Chain, type ChainLayer } from './chain.ts'
 import { protectedConv2d } from './protectedConv2d.ts'
 import { protectedMatmul, type Protected, type ProtectionOptions } from './protectedMatmul.ts'
+import { protectedMatmulInt8 } from './protectedMatmulInt8.ts'
 import { protectWeights, type ProtectedWeights, type ProtectOptions } from './weights.ts'
 
 export interface KernelsOptions {
@@ -19,6 +20,12 @@ export interface Kernels {
   prepare(weights: Tensor, options?: ProtectOptions): Promise<ProtectedWeights>
   matmul(a: Tensor, weights: ProtectedWeights, options?: ProtectionOptions & MatmulOptions): Promise<Protected>
   conv2d(x: Tensor, filter: ProtectedWeights, options?: ProtectionOptions & Conv2dOptions): Promise<Protected>
+  /** int8 or uint8 times int8, checked exactly: no thresholds, no false alarms. */
+  matmulInt8(
+    a: Tensor,
+    weights: ProtectedWeights,
+    options?: Pick<ProtectionOptions, 'scheme' | 'onFault'> & MatmulOptions,
+  ): Promise<Protected>
   /** Layers in sequence, each global check predicted from the layer before: see `createChain`. */
   chain(layers: readonly ChainLayer[]): Chain
   /** The same kernels with thresholds calibrated for their engine. */
@@ -56,6 +63,7 @@ export function createKernels({ engine, calibration }: KernelsOptions): Kernels 
     prepare: (weights, options) => protectWeights(engine, weights, options),
     matmul: (a, weights, options) => protectedMatmul(context, { a, weights }, options),
     conv2d: (x, filter, options) => protectedConv2d(context, { x, filter }, options),
+    matmulInt8: (a, weights, options) => protectedMatmulInt8(context, { a, weights }, options),
     chain: (layers) => createChain(context, layers),
     calibrated: async (options) => createKernels({ engine, calibration: await calibrate(engine, options) }),
   }

@@ -10,7 +10,8 @@ import {
 import { columnChecksum } from './activationChecksum.ts'
 import type { Calibration } from './calibrate.ts'
 import { emitFor, judge } from './checks.ts'
-import { lasting, rowTensor, type RowAccess } from './recompute.ts'
+import { matmulRows } from './matmulRows.ts'
+import { lasting } from './recompute.ts'
 import type { Report } from './report.ts'
 import { roundingOf } from './rounding.ts'
 import { settle, type OnFault } from './settle.ts'
@@ -44,14 +45,15 @@ export interface ProtectionContext {
 /**
  * Multiplies and checks.
  *
- * Shapes: A `[m, k]`, weights `[k, n]`; float32.
+ * Shapes: A `[m, k]` with weights `[k, n]`; a batch A `[batch, m, k]` with one matrix (checked as batch x m rows) or with
+ * weights `[batch, k, n]` (each product checked on its own). float32.
  */
 export async function protectedMatmul(
   { engine, calibration }: ProtectionContext,
   operands: { readonly a: Tensor; readonly weights: ProtectedWeights },
   options: ProtectionOptions & MatmulOptions = {},
 ): Promise<Protected> {
-  const { a, weights } = operands
+  const { weights } = operands
   const {
     scheme = 'row',
     onFault = 'correct',
@@ -59,64 +61,95 @@ export async function protectedMatmul(
     activationChecksum,
     thresholdFault,
     emit,
+    out,
     ...rest
   } = options
-  const [m, k] = sizesOf(a, weights)
+  const { a, items, m, outShape } = sizesOf(operands.a, weights)
+  const { k, n } = weights
 
   // 1. The product, with both sides of the scheme's sums from the same registers.
-  const product = await engine.matmul(a, weights.prepared, { ...rest, emit: { ...emit, ...emitFor(scheme) } })
+  const product = await engine.matmul(a, weights.prepared, {
+    ...rest,
+    ...(out && { out: items === 1 && out.shape.length === 3 ? { ...out, shape: [m, n] } : out }),
+    emit: { ...emit, ...emitFor(scheme) },
+  })
 
   // 2. Compare each pair of sums with its threshold.
   const rounding = roundingOf(engine.build, 'float32')
   const judgement = judge({
     product,
     scheme,
-    items: 1,
+    items,
     m,
-    n: weights.n,
+    n,
     k,
     norms: weights.norms,
     rounding,
     calibration: weights.falseAlarms > 0 ? undefined : calibration,
     falseAlarmProbability,
     thresholdFault,
-    rowSquares: rounding.wide && !rest.bias && !rest.activation ? rowSquares(product.output, m) : undefined,
-    expectedTotal:
-      scheme === 'global'
-        ? Float64Array.of(dot(activationChecksum ?? columnChecksum(a), weights.prepared.rowSums))
-        : undefined,
+    rowSquares: rounding.wide && !rest.bias && !rest.activation ? rowSquares(product.output, items * m) : undefined,
+    expectedTotal: scheme === 'global' ? expectedTotals(a, weights, { items, m, activationChecksum }) : undefined,
   })
 
   // 3. Compute what failed again, decide, correct.
-  const { faults, out: _out, ...plain } = rest
+  const { faults, ...plain } = rest
   const again = { ...plain, ...lasting(faults) }
-  const access = matmulRows({ engine, rounding, a, weights, output: product.output, options: again })
-  const report = await settle({ judgement, scheme, access, m, n: weights.n, onFault, where: 'matmul' })
+  const access = matmulRows({ engine, rounding, a, weights, m, output: product.output, options: again })
+  const report = await settle({ judgement, scheme, access, m, n, onFault, where: 'matmul' })
   weights.falseAlarms += report.detections.filter((item) => item.outcome === 'false-alarm').length
-  return { output: product.output, report, ...(product.nextChecksum ? { nextChecksum: product.nextChecksum } : {}) }
+  const output = outShape === undefined ? product.output : { ...product.output, shape: outShape }
+  return { output, report, ...(product.nextChecksum ? { nextChecksum: product.nextChecksum } : {}) }
 }
 
-function sizesOf(a: Tensor, weights: ProtectedWeights): [number, number] {
-  const [m, k] = a.shape
-  if (weights.kind !== 'matmul') throw new FtError('INVALID_ARGUMENT', 'matmul: these weights were prepared for conv2d')
-  if (a.shape.length !== 2 || m === undefined || k !== weights.k) {
-    throw new FtError('SHAPE_MISMATCH', `matmul: \`a\` must be [m, ${weights.k}], got [${a.shape.join(', ')}]`, {
-      expected: weights.k,
+interface ProductSizes {
+  /** As the engine takes it: a batch with one matrix is one tall product. */
+  readonly a: Tensor
+  readonly items: number
+  readonly m: number
+  /** Where the output's shape is not the engine's. */
+  readonly outShape: readonly number[] | undefined
+}
+
+function sizesOf(a: Tensor, weights: ProtectedWeights): ProductSizes {
+  if (weights.kind !== 'matmul')
+    throw new FtError('INVALID_ARGUMENT', `matmul: these weights were prepared for ${weights.kind}`)
+  const { batch, k, n } = weights
+  const [first = 0, m = 0, last] = a.shape
+  const fits = batch > 0 ? a.shape.length === 3 && first === batch : a.shape.length === 2 || a.shape.length === 3
+  if (!fits || a.shape[a.shape.length - 1] !== k) {
+    const wanted = batch > 0 ? `[${batch}, m, ${k}]` : `[m, ${k}]`
+    throw new FtError('SHAPE_MISMATCH', `matmul: \`a\` must be ${wanted}, got [${a.shape.join(', ')}]`, {
+      expected: k,
       got: a.shape,
     })
   }
-  return [m, k]
+  if (batch > 0) return { a, items: batch, m, outShape: undefined }
+  if (last === undefined) return { a, items: 1, m: first, outShape: undefined }
+  return { a: { ...a, shape: [first * m, k] }, items: 1, m: first * m, outShape: [first, m, n] }
 }
 
 /**
  * Sum of squares of each row. A wrong element of size D raises its row's threshold by kappa u D / sqrt(3): far less than D.
  */
-function rowSquares({ data }: Tensor, m: number): Float64Array {
-  const n = data.length / m
-  return Float64Array.from({ length: m }, (_, row) => {
+function rowSquares({ data }: Tensor, rows: number): Float64Array {
+  const n = data.length / rows
+  return Float64Array.from({ length: rows }, (_, row) => {
     let sum = 0
     for (let j = row * n; j < (row + 1) * n; j++) sum += (data[j] as number) ** 2
     return sum
+  })
+}
+
+function expectedTotals(
+  a: Tensor,
+  { k, prepared }: ProtectedWeights,
+  { items, m, activationChecksum }: { items: number; m: number; activationChecksum: Float64Array | undefined },
+): Float64Array {
+  return Float64Array.from({ length: items }, (_, item) => {
+    const own = { ...a, data: a.data.subarray(item * m * k, (item + 1) * m * k), shape: [m, k] }
+    const sums = activationChecksum?.subarray(item * k, (item + 1) * k) ?? columnChecksum(own)
+    return dot(sums, prepared.rowSums.subarray(item * k, (item + 1) * k))
   })
 }
 
@@ -124,36 +157,4 @@ export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   let sum = 0
   for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number)
   return sum
-}
-
-interface MatmulRows {
-  readonly engine: MatmulEngine
-  readonly rounding: ReturnType<typeof roundingOf>
-  readonly a: Tensor
-  readonly weights: ProtectedWeights
-  readonly output: Tensor
-  readonly options: Omit<MatmulOptions, 'out' | 'emit'>
-}
-
-function matmulRows({ engine, rounding, a, weights, output, options }: MatmulRows): RowAccess {
-  const { k, n } = weights
-  const out = output.data as Float32Array
-  const operand = (_: number, row: number) =>
-    Float32Array.from((a.data as Float32Array).subarray(row * k, (row + 1) * k))
-  return {
-    engine,
-    rounding,
-    k,
-    read: (_, row) => out.subarray(row * n, (row + 1) * n),
-    write: (_, row, values) => out.set(values, row * n),
-    operand,
-    weight: (_, step, column) => weights.tensor.data[step * n + column] as number,
-    async rerun(item, row) {
-      const x = rowTensor(operand(item, row))
-      const final = await engine.matmul(x, weights.prepared, options)
-      const bare = options.bias === undefined && options.activation === undefined
-      const plain = bare ? final : await engine.matmul(x, weights.prepared, lasting(options.faults))
-      return { final: Float32Array.from(final.output.data), plain: Float32Array.from(plain.output.data) }
-    },
-  }
 }

@@ -1,21 +1,25 @@
 // What happens to a flagged region: the same kernel computes its rows again, and float64 says which of the two is right.
-import type { Fault, MatmulEngine, Tensor } from '@ft/core'
+import type { Fault, MatmulEngine, TypedArray } from '@ft/core'
 import { gamma, type Rounding } from './rounding.ts'
 import type { Alarm } from './checks.ts'
 import type { Outcome } from './report.ts'
 
+/** Outputs of a row: float32, or int32 of an integer product. */
+type Values = Float32Array | Int32Array
+
 /** How to get at one row of a product, whatever made it. */
 export interface RowAccess {
   readonly engine: MatmulEngine
-  readonly rounding: Rounding
+  /** 'exact' for integers, whose arithmetic is modulo 2^32. */
+  readonly rounding: Rounding | 'exact'
   readonly k: number
   /** Outputs of the row as they are now: final values, and where they lie. */
-  read(item: number, row: number): Float32Array
-  write(item: number, row: number, values: Float32Array): void
+  read(item: number, row: number): Values
+  write(item: number, row: number, values: Values): void
   /** The engine's kernel on this row alone: the final values, and those before bias and activation. */
-  rerun(item: number, row: number): Promise<{ final: Float32Array; plain: Float32Array }>
+  rerun(item: number, row: number): Promise<{ final: Values; plain: Values }>
   /** Operand row, and the original weights' column-wise access `[k, n]`. */
-  operand(item: number, row: number): Float32Array
+  operand(item: number, row: number): TypedArray
   weight(item: number, step: number, column: number): number
 }
 
@@ -42,14 +46,14 @@ export function rowsOf({ region }: Alarm, m: number): number[] {
  */
 export async function settleRow(access: RowAccess, item: number, row: number, correct: boolean): Promise<Outcome> {
   const a = access.operand(item, row)
-  if (!a.every(Number.isFinite)) return 'input'
+  for (const value of a) if (!Number.isFinite(value)) return 'input'
   const now = access.read(item, row)
   const { final, plain } = await access.rerun(item, row)
   const same = sameBits(now, final)
   const exact = float64Row(access, item, a, plain.length)
-  const agrees = plain.every((value, j) =>
-    withinRounding(value, exact.values[j] as number, exact.magnitudes[j] as number, access),
-  )
+  let agrees = true
+  for (let j = 0; j < plain.length; j++)
+    agrees &&= withinRounding(plain[j] as number, exact.values[j] as number, exact.magnitudes[j] as number, access)
   if (!agrees) return exact.values.every((value) => Math.abs(value) <= LARGEST) ? 'uncorrectable' : 'input'
   if (same) return 'false-alarm'
   if (!correct) return 'reported'
@@ -61,6 +65,8 @@ export async function settleRow(access: RowAccess, item: number, row: number, co
 const LARGEST = 3.4028234663852886e38
 
 function withinRounding(value: number, exact: number, magnitude: number, { rounding, k }: RowAccess): boolean {
+  // Sums of products of 8 bits stay exact in float64 for any k below 2^37.
+  if (rounding === 'exact') return value === (exact | 0)
   const bound =
     rounding.stored * Math.abs(exact) + gamma(rounding.chain(k) + 1, rounding.accumulated) * magnitude + 2 ** -149
   return Math.abs(value - exact) <= bound
@@ -69,7 +75,7 @@ function withinRounding(value: number, exact: number, magnitude: number, { round
 function float64Row(
   access: RowAccess,
   item: number,
-  a: Float32Array,
+  a: TypedArray,
   n: number,
 ): { values: Float64Array; magnitudes: Float64Array } {
   const [values, magnitudes] = [new Float64Array(n), new Float64Array(n)]
@@ -85,21 +91,17 @@ function float64Row(
   return { values, magnitudes }
 }
 
-function sameBits(a: Float32Array, b: Float32Array): boolean {
+function sameBits(a: Values, b: Values): boolean {
   const [x, y] = [bitsOf(a), bitsOf(b)]
   return x.length === y.length && x.every((bits, i) => bits === y[i])
 }
 
-function bitsOf(values: Float32Array): Uint32Array {
-  return new Uint32Array(Float32Array.from(values).buffer)
+function bitsOf(values: Values): Uint32Array {
+  return new Uint32Array(values.slice().buffer)
 }
 
 /** Faults that strike a second run too: an instrumented engine's persistent ones in its packed weights. */
 export function lasting(faults: readonly Fault[] | undefined): { faults?: readonly Fault[] } {
   const left = faults?.filter((fault) => fault.persistent === true && fault.site.kind === 'packed-weight') ?? []
   return left.length > 0 ? { faults: left } : {}
-}
-
-export function rowTensor(values: Float32Array): Tensor {
-  return { data: values, shape: [1, values.length], dtype: 'float32' }
 }

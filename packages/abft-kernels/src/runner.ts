@@ -4,6 +4,7 @@ import {
   assertOneOf,
   FtError,
   type Conv2dOptions,
+  type DType,
   type EngineName,
   type LayerRunner,
   type LinearLayer,
@@ -43,8 +44,8 @@ export const allSchemes: readonly ProtectionScheme[] = [
 /**
  * Makes a runner on an engine.
  *
- * Layers run in float32 whatever float type they are served in; integer layers and batched products are not run
- * (`schemes` is empty). `prepare(..., { chained: true })` measures a layer in the middle of a network: its input's
+ * Layers run in float32 whatever float type they are served in, 8-bit integers exactly; batches of integers and integer
+ * convolutions are not run (`schemes` is empty). `prepare(..., { chained: true })` measures a layer in the middle of a network: its input's
  * checksum is there already, and it makes the next layer's.
  *
  * @throws FtError `FINGERPRINT_MISMATCH` for a calibration of another build
@@ -91,7 +92,11 @@ export function createRunner(options: RunnerOptions): LayerRunner {
 
 function runs({ dtype, op }: LinearLayer): boolean {
   const floating = dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16' || dtype === 'float64'
-  return floating && (op.kind === 'conv2d' || op.batch === 1)
+  return floating || (isInteger(dtype) && op.kind === 'matmul' && op.batch === 1)
+}
+
+function isInteger(dtype: DType): boolean {
+  return dtype === 'int8' || dtype === 'uint8'
 }
 
 interface Wish {
@@ -109,11 +114,13 @@ async function prepareLayer(
   const { input, weights: tensor } = layerOperands(layer, seed)
   const { op } = layer
   const geometry: Conv2dOptions = op.kind === 'conv2d' ? { stride: op.stride, pad: op.pad, dilation: op.dilation } : {}
+  const integer = isInteger(layer.dtype)
   const weights = await kernels.prepare(tensor, {
-    kind: op.kind,
+    kind: integer ? 'matmul-int8' : op.kind,
     groups: op.kind === 'conv2d' ? op.groups : 1,
   })
-  const chain = chained && scheme === 'global'
+  // Checksums of batches and of integers have no place in a chain.
+  const chain = chained && scheme === 'global' && !integer && weights.batch === 0
   const options = {
     scheme,
     falseAlarmProbability,
@@ -124,8 +131,9 @@ async function prepareLayer(
     }),
   }
   return {
-    run:
-      op.kind === 'matmul'
+    run: integer
+      ? async () => void (await kernels.matmulInt8(input, weights, { scheme }))
+      : op.kind === 'matmul'
         ? async () => void (await kernels.matmul(input, weights, options))
         : async () => void (await kernels.conv2d(input, weights, { ...options, ...geometry })),
     release: () => weights.release(),

@@ -40,7 +40,10 @@ export async function settle(input: SettleInput): Promise<Report> {
       if (gravity.indexOf(outcome) > gravity.indexOf(worst)) worst = outcome
     }
     // A hard threshold is never exceeded by rounding: where the output is right, the sums themselves were struck.
-    if (worst === 'false-alarm' && (judgement.policy.kind === 'hard' || alarm.residual > FAR * alarm.threshold))
+    if (
+      worst === 'false-alarm' &&
+      (judgement.policy.kind === 'hard' || judgement.policy.kind === 'exact' || alarm.residual > FAR * alarm.threshold)
+    )
       worst = 'check-fault'
     detections.push({ ...alarm, outcome: worst })
   }
@@ -53,13 +56,18 @@ export async function settle(input: SettleInput): Promise<Report> {
       kind: judgement.policy.kind,
       largest: judgement.largest,
       falseAlarmProbability: judgement.policy.falseAlarmProbability,
-      smallestDetectable: scheme === 'none' ? Infinity : 2 * judgement.largest,
+      smallestDetectable: smallestOf(scheme, judgement),
     },
     detections,
     recomputed: settled.size * n,
   }
   if (onFault === 'throw' && report.status !== 'clean') throw faultDetected(input.where, report)
   return report
+}
+
+function smallestOf(scheme: ProtectionScheme, { policy, largest }: Judgement): number {
+  if (scheme === 'none') return Infinity
+  return policy.kind === 'exact' ? 1 : 2 * largest
 }
 
 /**

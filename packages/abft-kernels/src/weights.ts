@@ -22,8 +22,10 @@ export interface WeightNorms {
 export interface ProtectedWeights {
   readonly tensor: Tensor
   readonly prepared: PreparedWeights
-  readonly kind: 'matmul' | 'conv2d'
+  readonly kind: 'matmul' | 'conv2d' | 'matmul-int8'
   readonly groups: number
+  /** Matrices of a batch, each for its own item of A; 0 for one matrix. */
+  readonly batch: number
   /** Rows and columns of one matrix. */
   readonly k: number
   readonly n: number
@@ -37,8 +39,8 @@ export interface ProtectedWeights {
 }
 
 export interface ProtectOptions {
-  /** Default 'matmul': `[k, n]`. 'conv2d' takes `[h, w, i, o]`. */
-  readonly kind?: 'matmul' | 'conv2d'
+  /** Default 'matmul': `[k, n]` or `[batch, k, n]`. 'conv2d' takes `[h, w, i, o]`; 'matmul-int8' int8 `[k, n]`. */
+  readonly kind?: 'matmul' | 'conv2d' | 'matmul-int8'
   readonly groups?: number
 }
 
@@ -57,21 +59,26 @@ export async function protectWeights(
 ): Promise<ProtectedWeights> {
   const { kind = 'matmul', groups = 1 } = options
   const { shape } = tensor
-  if (shape.length !== (kind === 'matmul' ? 2 : 4)) {
+  const wanted = { matmul: '[k, n] or [batch, k, n]', conv2d: '[h, w, i, o]', 'matmul-int8': '[k, n]' }[kind]
+  const ranks = { matmul: [2, 3], conv2d: [4], 'matmul-int8': [2] }[kind]
+  if (!ranks.includes(shape.length)) {
     throw new FtError(
       'SHAPE_MISMATCH',
-      `protectWeights: ${kind} weights must be ${kind === 'matmul' ? '[k, n]' : '[h, w, i, o]'}, got [${shape.join(', ')}]`,
-      {
-        shape,
-      },
+      `protectWeights: ${kind} weights must be ${wanted}, got [${shape.join(', ')}]`,
+      { shape },
     )
   }
+  const batch = kind === 'matmul' && shape.length === 3 ? (shape[0] as number) : 0
   const columns = shape[shape.length - 1] as number
-  const k = shape.slice(0, -1).reduce((all, size) => all * size, 1)
+  const k = shape.slice(batch > 0 ? 1 : 0, -1).reduce((all, size) => all * size, 1)
   const n = columns / groups
-  const norms = Array.from({ length: groups }, (_, group) => normsOf(tensor.data, { k, columns, first: group * n, n }))
+  const place = { k, columns, n }
+  const norms =
+    batch > 0
+      ? Array.from({ length: batch }, (_, item) => normsOf(tensor.data, { ...place, first: item * k * n }))
+      : Array.from({ length: groups }, (_, group) => normsOf(tensor.data, { ...place, first: group * n }))
   const prepared = await engine.prepare(tensor, { kind, groups })
-  return { tensor, prepared, kind, groups, k, n, norms, falseAlarms: 0, release: () => prepared.release() }
+  return { tensor, prepared, kind, groups, batch, k, n, norms, falseAlarms: 0, release: () => prepared.release() }
 }
 
 function normsOf(

@@ -45,12 +45,15 @@ const engines: [string, MatmulEngine][] = [
   ['wasm', wasm],
 ]
 
+const integers: LinearLayer = { ...dense, id: 'integers', dtype: 'uint8' }
+const batch: LinearLayer = { ...dense, id: 'batch', op: { kind: 'matmul', batch: 3 } }
+
 describe.each(engines)('runner on %s', (_, engine) => {
   const runner = createRunner({ engine, device: 'test machine' })
 
   it.each(allSchemes)('%s: runs dense and convolution layers, chained and not', async (scheme) => {
     expect([runner.device, runner.build]).toEqual(['test machine', engine.build])
-    for (const layer of [dense, conv]) {
+    for (const layer of [dense, conv, integers, batch]) {
       expect(runner.schemes(layer)).toContain(scheme)
       for (const chained of [false, true]) {
         const prepared = await runner.prepare(layer, scheme, { seed: 3, chained })
@@ -62,10 +65,10 @@ describe.each(engines)('runner on %s', (_, engine) => {
     }
   })
 
-  it('runs no integers and no batches, and says so', async () => {
+  it('runs no batches of integers and no integer convolutions, and says so', async () => {
     for (const layer of [
-      { ...dense, dtype: 'int8' as const },
-      { ...dense, op: { kind: 'matmul' as const, batch: 3 } },
+      { ...conv, dtype: 'int8' as const },
+      { ...integers, op: { kind: 'matmul' as const, batch: 3 } },
     ]) {
       expect(runner.schemes(layer)).toEqual([])
       await expect(runner.prepare(layer, 'row', { seed: 1, chained: false })).rejects.toMatchObject({

@@ -24,6 +24,8 @@ export function smallestDetectable(
   { build, calibration, falseAlarmProbability }: SensitivityContext,
 ): number {
   if (scheme === 'none') return Infinity
+  // Integers are checked exactly: an error of 1, beside outputs of k products of uniform bytes (variance (256^2 - 1) / 12).
+  if (layer.dtype === 'int8' || layer.dtype === 'uint8') return 1 / (Math.sqrt(layer.k) * (65_535 / 12))
   const groups = layer.op.kind === 'conv2d' ? layer.op.groups : 1
   const { m, k } = layer
   const n = layer.n / groups

@@ -5,7 +5,7 @@ import { gamma, type Rounding } from '../rounding.ts'
 import type { WeightNorms } from '../weights.ts'
 import type { Calibration } from '../calibrate.ts'
 
-export type ThresholdKind = 'hard' | 'storage' | 'v-abft'
+export type ThresholdKind = 'hard' | 'storage' | 'v-abft' | 'exact'
 
 export interface ThresholdPolicy {
   readonly kind: ThresholdKind
