@@ -26,6 +26,8 @@ export function App() {
   const first = useRef(true)
   useEffect(() => {
     document.title = `${shown.name} · Break it: fault tolerance for machine learning`
+    // On a narrow window the row of tabs scrolls
+    document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' })
     if (!first.current) main.current?.focus({ preventScroll: true })
     first.current = false
   }, [shown])

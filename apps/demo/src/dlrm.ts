@@ -1,5 +1,18 @@
 // The DLRM of late arrivals: embeddings on erasure-coded shard processes, trained once for all steps that use it.
-import { evaluate, openShards, train, type Samples, type ShardStore, type Snapshot, type Trained } from '@ft/ecrm'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  evaluate,
+  openShards,
+  saveCheckpoint,
+  train,
+  type Samples,
+  type Saveable,
+  type ShardStore,
+  type Snapshot,
+  type Trained,
+} from '@ft/ecrm'
 import type { FlightTask, Range } from '@ft/datasets'
 import type { Output } from '@ft/report'
 import type { DemoOptions } from './story.ts'
@@ -21,6 +34,10 @@ export interface Run {
   readonly replacements: number
   /** First embedding row of each categorical feature. */
   readonly offsets: readonly number[]
+  /** Milliseconds that one whole checkpoint takes: training would stand still. */
+  readonly checkpointMs: number
+  /** After a kill: milliseconds until full redundancy was back, and the gaps between steps meanwhile. */
+  readonly recovery: { readonly ms: number; readonly gaps: Float64Array } | undefined
 }
 
 export interface Dlrm {
@@ -61,6 +78,8 @@ export async function runOnce({ learn, test, epochs, seed, r, kill, phase, outpu
   const store: ShardStore = await openShards({ tables, d: WIDTH, k: K, r, servers: K + 1, optimizer, seed })
   try {
     const finished: number[] = [performance.now()]
+    let struckAt: number | undefined
+    let recovered: Promise<number> | undefined
     const trained = await train(learn, {
       store,
       epochs,
@@ -72,16 +91,22 @@ export async function runOnce({ learn, test, epochs, seed, r, kill, phase, outpu
       onProgress: (progress) => output.onProgress({ ...progress, phase: `train, ${phase}` }),
       onStep: ({ step }) => {
         finished.push(performance.now())
-        if (step === kill) store.kill(2)
+        if (step !== kill) return
+        store.kill(2)
+        struckAt = performance.now()
+        recovered = store.recovered().then(() => performance.now())
       },
     })
     const lost = (await store.recovered()).length
     const { probabilities } = await evaluate(trained.model, test, { store })
     const snapshot = await store.snapshot()
     const gaps = Float64Array.from(finished.slice(1), (at, i) => at - (finished[i] as number))
+    const checkpointMs = await timeCheckpoint({ store, model: trained.model })
     return {
       trained,
       snapshot,
+      checkpointMs,
+      recovery: struckAt === undefined ? undefined : recoveryOf(finished, [struckAt, (await recovered) ?? struckAt]),
       probabilities,
       gaps,
       lost,
@@ -90,6 +115,26 @@ export async function runOnce({ learn, test, epochs, seed, r, kill, phase, outpu
     }
   } finally {
     await store.close()
+  }
+}
+
+function recoveryOf(finished: readonly number[], [from, to]: readonly [number, number]): Run['recovery'] {
+  const gaps = finished.flatMap((at, i) => {
+    const before = finished[i - 1]
+    // A step counts where it began
+    return before !== undefined && before >= from && before <= to ? [at - before] : []
+  })
+  return { ms: to - from, gaps: Float64Array.from(gaps) }
+}
+
+async function timeCheckpoint(what: Saveable): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'ft-demo-'))
+  try {
+    const begun = performance.now()
+    await saveCheckpoint(join(folder, 'checkpoint'), what)
+    return performance.now() - begun
+  } finally {
+    await rm(folder, { recursive: true, force: true })
   }
 }
 

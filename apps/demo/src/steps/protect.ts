@@ -1,16 +1,19 @@
 // Step "protect": test flights through the trained network on checked kernels, while bits flip inside the kernels.
 import type { Fault, Interval, Tensor } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
-import { wilson } from '@ft/core/statistics'
+import { aucDifference, aucInterval, wilson } from '@ft/core/statistics'
 import { createKernels, type Kernels, type ProtectedWeights, type Report } from '@ft/abft-kernels'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import type { TrainedNetwork } from '../trainNetwork.ts'
+import { protectExported } from './protectExported.ts'
 import type { Claim, Step } from '../story.ts'
 
 /** Flights in one pass. */
 const BATCH = 256
 /** A change of a flight's probability that someone would notice. */
 const CRITICAL = 0.01
+/** Flips in one batch, where many strike at once. */
+const SHOWER = 40
 
 interface Layer {
   readonly weights: ProtectedWeights
@@ -34,7 +37,8 @@ interface Counts {
 export const protectStep: Step = {
   name: 'protect',
   title: 'Protect the network while bits flip inside its products',
-  async run({ options, output, flights, network }) {
+  async run(context) {
+    const { options, output, flights, network } = context
     const { task } = await flights()
     const trained = await network()
     const engine = createWasmEngine({ threads: 1, instrumented: true })
@@ -63,6 +67,14 @@ export const protectStep: Step = {
         layers,
         Array.from({ length: Math.min(batches, 40) }, (_, batch) => input(batch)),
       )
+      const showers = await underShowers(kernels, layers, {
+        input,
+        batches: Math.min(batches, options.quick ? 16 : 60),
+        random,
+      })
+      const labels = task.label.subarray(start, start + showers.clean.length)
+      const aucOf = (scores: readonly number[]) => aucInterval({ scores, labels })
+
       const trials = options.quick ? 600 : 2000
       const counts: Counts = { faults: 0, changed: 0, critical: 0, criticalFound: 0, found: 0, exact: 0 }
       for (let trial = 0; trial < trials; trial++) {
@@ -89,8 +101,27 @@ export const protectStep: Step = {
           { header: 'share', value: (row) => row.share, format: 'percent' },
         ],
       )
+      output.table(
+        [
+          { what: 'nothing struck', auc: aucOf(showers.clean) },
+          { what: `${SHOWER} flips in each batch of ${BATCH}, unprotected`, auc: aucOf(showers.hurt) },
+          { what: 'the same flips, protected', auc: aucOf(showers.guarded) },
+        ],
+        [
+          { header: 'flights under a shower of flips', value: (row) => row.what },
+          { header: 'AUC', value: (row) => row.auc, digits: 4 },
+        ],
+      )
       output.result({ step: 'protect', ...counts, falseAlarms, checks })
-      return claims(found, exact, alarms)
+      return [
+        ...claims(found, exact, alarms),
+        {
+          text: 'protected flights keep the clean ranking under a shower of flips (AUC lost)',
+          measured: aucDifference({ first: showers.clean, second: showers.guarded, labels }),
+          below: 1e-4,
+        },
+        ...(await protectExported(context, trained)),
+      ]
     } finally {
       await engine.dispose()
     }
@@ -118,7 +149,7 @@ async function forward(
   kernels: Kernels,
   layers: readonly Layer[],
   input: Tensor,
-  { scheme, fault }: { scheme: 'none' | 'row'; fault?: { layer: number; fault: Fault } },
+  { scheme, fault }: { scheme: 'none' | 'row'; fault?: { layer: number; fault: Fault | readonly Fault[] } },
 ): Promise<Pass & { readonly layerOutputs: readonly Tensor[] }> {
   let x = input
   const reports: Report[] = []
@@ -128,13 +159,38 @@ async function forward(
       scheme,
       bias,
       ...(index < layers.length - 1 ? { activation: 'relu' as const } : {}),
-      ...(fault?.layer === index ? { faults: [fault.fault] } : {}),
+      ...(fault?.layer === index ? { faults: [fault.fault].flat() } : {}),
     })
     reports.push(report)
     layerOutputs.push(output)
     x = output
   }
   return { scores: Float32Array.from(x.data), reports, layerOutputs }
+}
+
+/** Scores of whole batches: clean, and with many flips in the last product's accumulators, unprotected and protected. */
+async function underShowers(
+  kernels: Kernels,
+  layers: readonly Layer[],
+  { input, batches, random }: { input: (batch: number) => Tensor; batches: number; random: Random },
+): Promise<Record<'clean' | 'hurt' | 'guarded', number[]>> {
+  const scores = { clean: [] as number[], hurt: [] as number[], guarded: [] as number[] }
+  const layer = layers.length - 1
+  const { k } = (layers[layer] as Layer).weights
+  for (let batch = 0; batch < batches; batch++) {
+    const fault = Array.from({ length: SHOWER }, (): Fault => ({
+      site: { kind: 'accumulator', row: random.integer(0, BATCH - 1), column: 0, step: random.integer(0, k - 1) },
+      effect: { kind: 'flip', bits: [random.integer(23, 31)] },
+    }))
+    const x = input(batch)
+    const add = (to: number[], pass: Pass) =>
+      // What is not a number says nothing of its flight
+      pass.scores.forEach((score) => to.push(Number.isNaN(score) ? 0 : score))
+    add(scores.clean, await forward(kernels, layers, x, { scheme: 'none' }))
+    add(scores.hurt, await forward(kernels, layers, x, { scheme: 'none', fault: { layer, fault } }))
+    add(scores.guarded, await forward(kernels, layers, x, { scheme: 'row', fault: { layer, fault } }))
+  }
+  return scores
 }
 
 async function cleanRuns(

@@ -1,11 +1,13 @@
 // Step "shards": a DLRM of late arrivals on five shard processes, one of which is killed for real in mid-run.
 import type { Interval } from '@ft/core'
-import { aucDifference, aucInterval, logLossInterval } from '@ft/core/statistics'
+import { aucDifference, aucInterval, logLossInterval, mean, median } from '@ft/core/statistics'
+import { wastedTime } from '@ft/ecrm'
+import { formatDuration, formatPercent } from '@ft/report'
 import type { FlightTask } from '@ft/datasets'
 import { BATCH, runOnce, WIDTH, type Run } from '../dlrm.ts'
 import type { ChartSpec } from '@ft/report/charts'
 import { levelRates } from '../rates.ts'
-import { exactly, type Claim, type Step } from '../story.ts'
+import { exactly, type Claim, type Step, type StepContext } from '../story.ts'
 
 export const shardsStep: Step = {
   name: 'shards',
@@ -50,6 +52,7 @@ export const shardsStep: Step = {
         { header: 'numbers unlike the twin’s', value: (row) => row.differing, format: 'plain' },
       ],
     )
+    showFailureCosts(output, { bare, twin, killed })
     chart(
       lossCurves(
         [
@@ -70,6 +73,44 @@ export const shardsStep: Step = {
     })
     return claims({ task, labels, killed, differing, pause: longest - usual })
   },
+}
+
+/** What failures cost by what was measured here: throughput while recovering, and coding against checkpoints. */
+function showFailureCosts(
+  output: StepContext['output'],
+  { bare, twin, killed }: Readonly<Record<'bare' | 'twin' | 'killed', Run>>,
+): void {
+  const { recovery } = killed
+  if (!recovery || recovery.gaps.length === 0) return
+  const typical = median(twin.gaps)
+  const throughput = typical / mean(recovery.gaps)
+  const overhead = Math.max(0, typical / median(bare.gaps) - 1)
+  output.text(
+    `Full redundancy was back ${formatDuration(recovery.ms)} after the kill; meanwhile steps came at ${formatPercent(throughput)} of their usual rate ` +
+      `(${recovery.gaps.length} steps). A whole checkpoint of this model takes ${formatDuration(bare.checkpointMs)}. All servers share this machine’s cores with the trainer, which makes coding dear. By these measurements, wasted time at different rates of failure:`,
+  )
+  const rows = [1, 60, 24 * 60].map((minutes) => {
+    const wasted = wastedTime({
+      meanTimeBetweenFailures: minutes * 60_000,
+      checkpoint: { stall: bare.checkpointMs },
+      coding: { overhead, rebuild: recovery.ms, slowdown: Math.min(1, Math.max(0, 1 - throughput)) },
+    })
+    return { minutes, ...wasted }
+  })
+  output.table(rows, [
+    { header: 'a failure every', value: (row) => row.minutes * 60_000, format: 'duration', align: 'right' },
+    { header: 'best interval of checkpoints', value: (row) => row.interval, format: 'duration', align: 'right' },
+    { header: 'wasted by checkpoints', value: (row) => row.checkpoint, format: 'percent' },
+    { header: 'wasted by coding', value: (row) => row.coding, format: 'percent' },
+    { header: 'coding pays from a stall of', value: (row) => row.breakEvenStall, format: 'duration', align: 'right' },
+  ])
+  output.result({
+    step: 'shards',
+    recoveryMs: recovery.ms,
+    recoveryThroughput: throughput,
+    overhead,
+    checkpointMs: bare.checkpointMs,
+  })
 }
 
 function lossCurves(runs: readonly (readonly [name: string, run: Run])[], killAt: number): ChartSpec {
