@@ -103,7 +103,7 @@ async function findGpu(): Promise<GPU> {
     throw unavailable('this browser, or this page (WebGPU needs https or localhost), has no navigator.gpu')
   // Named by a variable, so that bundlers for browsers do not look for a package that only Node needs.
   const peer = 'webgpu'
-  let module: { create(options: string[]): GPU }
+  let module: typeof import('webgpu')
   try {
     module = (await import(/* @vite-ignore */ peer)) as typeof module
   } catch (cause) {

@@ -20,8 +20,6 @@ export const tiles = {
   large: { rows: 8, columns: 8, across: 16, down: 16, depth: 8 },
 } as const satisfies Record<string, Tile>
 
-export type TileName = keyof typeof tiles
-
 export const tileName = ({ rows, columns, across, down, depth }: Tile): string =>
   `${rows}x${columns}.${across}x${down}.${depth}`
 

@@ -4,18 +4,27 @@ import { describe, expect, it } from 'vitest'
 import { describeWebgpu } from '../../src/webgpu/device.ts'
 import convolutions from './convolutions.ts'
 import faults from './faults.ts'
+import half from './half.ts'
 import misuse from './misuse.ts'
 import products from './products.ts'
 
 const required = (process.env['FT_REQUIRE'] ?? '').split(',').includes('webgpu')
 const { available, detail } = await describeWebgpu()
 
-const suites = { products, convolutions, faults, misuse }
-
 it('has an adapter where it is required', () => {
   expect(available || !required, detail).toBe(true)
 })
 
-describe.each(Object.entries(suites))(`webgpu %s${available ? '' : ` (skipped: ${detail})`}`, (_name, checks) => {
-  for (const { name, run } of checks) it.skipIf(!available)(name, run)
-})
+const halves = available && detail.includes('shader-f16')
+const suites = [
+  ['products', products, available, detail],
+  ['convolutions', convolutions, available, detail],
+  ['faults', faults, available, detail],
+  ['float16', half, halves, available ? `${detail}: no shader-f16` : detail],
+  ['misuse', misuse, available, detail],
+] as const
+
+for (const [suite, checks, runs, reason] of suites)
+  describe(`webgpu ${suite}${runs ? '' : ` (skipped: ${reason})`}`, () => {
+    for (const { name, run } of checks) it.skipIf(!runs)(name, run)
+  })

@@ -23,9 +23,6 @@ export interface Variant {
 
 export const isInteger = ({ storage }: Pick<Variant, 'storage'>): boolean => storage === 'int8' || storage === 'uint8'
 
-/** Elements of the output that one sum takes: a float32 sum carries its rounding error beside it. */
-export const sumWidth = (variant: Pick<Variant, 'storage'>): number => (isInteger(variant) ? 1 : 2)
-
 export function variantKey(v: Variant): string {
   const flags = [v.gather, v.rowActual, v.rowExpected, v.columnSums, v.replica, v.next, v.rowStatistics, v.instrumented]
   return [v.storage, tileName(v.tile), v.tileSums ?? '', ...flags.map(Number)].join()
