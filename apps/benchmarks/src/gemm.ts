@@ -8,6 +8,7 @@ import { floats, layers, quickLayers, speed, squares, type Setting, type Shape }
 import { emitted, int8, thinProduct, twoThreads } from './gemmOwn.ts'
 import { loadPeers, type Peer } from './gemmPeers.ts'
 import { onSecondNode } from './gemmSecondNode.ts'
+import { onWebgpu } from './gemmWebgpu.ts'
 import { interleave, type Rival } from './support/interleave.ts'
 
 export const gemm: Bench = {
@@ -31,6 +32,7 @@ export const gemm: Bench = {
     } finally {
       await engine.dispose()
     }
+    await onWebgpu(context, random)
     onSecondNode(context)
   },
 }

@@ -14,6 +14,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   'ecrm-recovery': async () => (await import('./ecrmRecovery.ts')).ecrmRecovery,
   gemm: async () => (await import('./gemm.ts')).gemm,
   guide: async () => (await import('./guide.ts')).guide,
+  'gemm-webgpu': async () => (await import('./gemmWebgpu.ts')).gemmWebgpu,
   'parm-accuracy': async () => (await import('./parmAccuracy.ts')).parmAccuracy,
   'parm-tail': async () => (await import('./parmTail.ts')).parmTail,
   'dart-quality': async () => (await import('./dartQuality.ts')).dartQuality,

@@ -3,6 +3,8 @@
 // `globalThis[Symbol.for('ft.webgpu')]`, where two copies of this package meet; the one global state of the library.
 /// <reference types="@webgpu/types" />
 import { FtError } from '@ft/core'
+import type { create } from 'webgpu'
+import type { Tile } from './tile.ts'
 
 export interface GpuDevice {
   readonly gpu: GPU
@@ -13,6 +15,8 @@ export interface GpuDevice {
   /** Whether the adapter computes on the processor. */
   readonly software: boolean
   readonly features: ReadonlySet<string>
+  /** The tile of large products, once it was measured. */
+  largeTile: Tile | undefined
   /** Why the device is gone; undefined while it works. */
   lost: string | undefined
 }
@@ -20,6 +24,8 @@ export interface GpuDevice {
 interface Holder {
   gpu: GPU | undefined
   current: Promise<GpuDevice> | undefined
+  /** Measured tiles by the adapter's name. */
+  readonly tuned: Map<string, Tile>
   /** Lost devices with their adapters: kept from the garbage collector. */
   readonly past: GpuDevice[]
 }
@@ -28,7 +34,7 @@ const key = Symbol.for('ft.webgpu')
 
 function holder(): Holder {
   const place = globalThis as { [key]?: Holder }
-  return (place[key] ??= { gpu: undefined, current: undefined, past: [] })
+  return (place[key] ??= { gpu: undefined, current: undefined, tuned: new Map(), past: [] })
 }
 
 /** Features that engines use where the adapter has them. */
@@ -82,12 +88,19 @@ async function requestDevice(held: Holder): Promise<GpuDevice> {
     name: nameOf(info),
     software: info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(nameOf(info)),
     features: new Set(features),
+    largeTile: held.tuned.get(nameOf(info)),
     lost: undefined,
   }
   void device.lost.then(({ reason, message }) => {
     opened.lost = message === '' ? reason : `${reason}: ${message}`
   })
   return opened
+}
+
+/** Takes a tile for all large products on this adapter, on this device and those after it. */
+export function keepTile(device: GpuDevice, tile: Tile): void {
+  device.largeTile = tile
+  holder().tuned.set(device.name, tile)
 }
 
 function nameOf({ vendor, architecture, description, device }: GPUAdapterInfo): string {
@@ -103,7 +116,7 @@ async function findGpu(): Promise<GPU> {
     throw unavailable('this browser, or this page (WebGPU needs https or localhost), has no navigator.gpu')
   // Named by a variable, so that bundlers for browsers do not look for a package that only Node needs.
   const peer = 'webgpu'
-  let module: typeof import('webgpu')
+  let module: { create: typeof create }
   try {
     module = (await import(/* @vite-ignore */ peer)) as typeof module
   } catch (cause) {

@@ -159,7 +159,7 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
         task,
         weights,
         storage: integer ? (operand as 'int8' | 'uint8') : storage,
-        tile: tile ?? chooseTile(problem, tiles.medium),
+        tile: tile ?? chooseTile(problem, gpu.largeTile ?? (software ? tiles.medium : tiles.large)),
         instrumented,
         faults,
         context,

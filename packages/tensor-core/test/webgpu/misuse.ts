@@ -1,7 +1,7 @@
 // Checks: misuse rejects with clear errors, and the engine goes on working; buffers neither leak nor pile up.
 import { isFtError, type Emit, type Fault } from '@ft/core'
 import { createReferenceEngine } from '../../src/reference.ts'
-import { createWebgpuEngine } from '../../src/webgpu.ts'
+import { createWebgpuEngine, tuneWebgpu } from '../../src/webgpu.ts'
 import { Buffers } from '../../src/webgpu/buffers.ts'
 import { openDevice } from '../../src/webgpu/device.ts'
 import { floats, integers } from '../support/cases.ts'
@@ -135,6 +135,28 @@ const checks: Check[] = [
       const storage = 0x80
       const got = await codeOf(async () => buffers.take(bytes, storage, { where: 'matmul', what: 'the operands' }))
       assert(got === 'UNSUPPORTED' && buffers.use.live === 0, () => `${got}, ${buffers.use.live} buffers`)
+    },
+  },
+  {
+    name: 'a measured tile is the tile of large products from then on',
+    async run() {
+      const candidates = [smallTile, { rows: 4, columns: 4, across: 8, down: 4, depth: 4 }]
+      const seen: number[] = []
+      const tuning = await tuneWebgpu({ candidates, size: 20, rounds: 1, onProgress: ({ done }) => seen.push(done) })
+      assert(seen.join() === '1,2,3,4', () => seen.join())
+      const [first, second] = tuning.measured
+      assert(first?.tile === tuning.chosen && candidates.includes(tuning.chosen), () => JSON.stringify(tuning))
+      assert((first?.nanoseconds ?? 0) <= (second?.nanoseconds ?? 0), () => JSON.stringify(tuning))
+      const { largeTile } = await openDevice()
+      assert(largeTile === tuning.chosen, () => JSON.stringify(largeTile))
+      const engine = await createWebgpuEngine()
+      const [column, row] = [floats([130, 3], 1), floats([3, 130], 2)]
+      sameBits((await engine.matmul(column, row)).output, (await (await engineOf()).matmul(column, row)).output)
+      await engine.dispose()
+      const code = await codeOf(() => tuneWebgpu({ candidates, signal: AbortSignal.abort() }))
+      assert(code === 'ABORTED', () => code)
+      const wrong = await codeOf(() => tuneWebgpu({ candidates: [{ ...smallTile, depth: 3 }] }))
+      assert(wrong === 'INVALID_ARGUMENT', () => wrong)
     },
   },
   {
