@@ -84,5 +84,5 @@ describe.skipIf(skip)(`in Chromium${skip ? ' (skipped: no Chromium on PATH)' : '
             [suite, name] as const,
           )
           expect(failure).toBeUndefined()
-        })
+        }, 300_000)
 })

@@ -72,7 +72,7 @@ const checks: Check[] = [
     async run() {
       await fc.assert(
         fc.asyncProperty(geometry, (g) => compare(g, all)),
-        { numRuns: 40 },
+        { numRuns: 30 },
       )
     },
   },

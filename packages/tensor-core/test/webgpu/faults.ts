@@ -118,7 +118,7 @@ const checks: Check[] = [
             assert(Math.abs(by - sign * term) < bound, () => `${by}, not ${sign * term}`)
             assert(changed.length <= 1, () => `${changed.length} elements`)
           }),
-          { numRuns: 10 },
+          { numRuns: 6 },
         )
     },
   },
@@ -221,7 +221,7 @@ const checks: Check[] = [
           const wanted = { emit, faults }
           compareIntegers(await engine.matmulInt8(x, y, wanted), reference.matmulInt8Sync(x, y, wanted))
         }),
-        { numRuns: 60 },
+        { numRuns: 40 },
       )
     },
   },
