@@ -21,4 +21,16 @@ export const checks = {
     assert.deepEqual((await two.matmul(a, b)).output.data, (await one.matmul(a, b)).output.data)
     await Promise.all([one.dispose(), two.dispose()])
   },
+  'webgpu computes, or says what is missing': async (load, assert) => {
+    const { createWebgpuEngine } = await load('@ft/tensor-core/webgpu')
+    const engine = await createWebgpuEngine().catch((error) => error)
+    if (engine instanceof Error) {
+      assert.equal(engine.code, 'ENGINE_UNAVAILABLE')
+      assert.match(engine.message, /npm install webgpu|no adapter/)
+      return
+    }
+    const one = { data: Float32Array.of(3), shape: [1, 1], dtype: 'float32' }
+    assert.deepEqual([...(await engine.matmul(one, one)).output.data], [9])
+    await engine.dispose()
+  },
 }
