@@ -10,6 +10,7 @@ import { measureFaults } from './parmFaults.ts'
 import { startGateway, type GatewayProcess } from './parmGateway.ts'
 import { openLoop } from './parmLoad.ts'
 import { askRecorded, recordedOutputs } from './parmRecorded.ts'
+import { foretell, measureSimulator } from './parmSimulator.ts'
 import { tailWorkerModule, type TailWorkerOptions } from './parmTailWorker.ts'
 
 const M = 8
@@ -66,12 +67,15 @@ export const parmTail: Bench = {
   name: 'parm-tail',
   title: `Tail latency at ${RATE} queries/s, ${M} instances of ${SERVICE_MS} ms, 1 % of responses late by 50-150 ms`,
   async run(context) {
+    await measureSimulator(context)
+    const setting = { instances: M, serviceMs: SERVICE_MS, ratePerSecond: RATE }
+    await foretell(context, { ...setting, afterMs: LATE_AFTER_MS })
     const outputs = await recordedOutputs()
     const sizes = context.quick ? { blocks: 10, queries: 400 } : { blocks: 60, queries: 500 }
     await measureCase(context, { outputs, ...sizes, name: '', slowInstance: false })
     const short = context.quick ? { blocks: 3, queries: 400 } : { blocks: 12, queries: 500 }
     await measureCase(context, { outputs, ...short, name: 'one instance 6 x slower: ', slowInstance: true })
-    await measureFaults(context, { outputs, serviceMs: SERVICE_MS, ratePerSecond: RATE, instances: M })
+    await measureFaults(context, { ...setting, outputs })
     await measureGatewayCost(context)
   },
 }

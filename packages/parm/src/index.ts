@@ -37,3 +37,6 @@ export {
 } from './training/trainParityModel.ts'
 export { evaluateCode, type Accuracy, type EvaluateOptions } from './training/evaluate.ts'
 export { preset, type TrainingSettings } from './training/presets.ts'
+export { simulate, type SimulateOptions, type Simulated, type SlowMachines } from './simulation/simulate.ts'
+export { advise, type Advice, type AdviseOptions, type Choice, type Trace } from './simulation/advise.ts'
+export { parseTrace } from './simulation/trace.ts'

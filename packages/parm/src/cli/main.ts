@@ -2,8 +2,9 @@
 // The command `parm`: serves a model in coding groups by a configuration file.
 import { readFile } from 'node:fs/promises'
 import { isFtError } from '@ft/core'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { createGateway } from '../gateway/gateway.ts'
+import { printAdvice } from './advise.ts'
 import { parseConfig } from './config.ts'
 
 const program = new Command('parm').description('Serves predictions; late ones are answered from coded ones.')
@@ -26,6 +27,29 @@ program
       `answered ${counts.query ?? 0} queries: ${counts.exact ?? 0} exact, ${counts.reconstructed ?? 0} reconstructed`,
     )
   })
+
+program
+  .command('advise')
+  .description('Say which redundancy a service should use, by simulating all on its own trace')
+  .argument('<trace>', 'CSV with columns arrival_ms, latency_ms and, where known, instance')
+  .requiredOption('--instances <n>', 'instances that served the trace', positive)
+  .option('--target <ms>', 'the p99.9 that would do', positive)
+  .option('--queries <n>', 'simulated queries a choice', positive, 30_000)
+  .option('--seed <n>', 'seed of the simulation', positive, 1)
+  .option('--json', 'print JSON', false)
+  .action(
+    (trace: string, flags: { instances: number; target?: number; queries: number; seed: number; json: boolean }) =>
+      printAdvice(trace, {
+        ...flags,
+        ...(flags.target === undefined ? {} : { targetMs: flags.target }),
+      }),
+  )
+
+function positive(text: string): number {
+  const value = Number(text)
+  if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('must be a positive number')
+  return value
+}
 
 program.parseAsync().catch((error: unknown) => {
   console.error(isFtError(error) ? error.message : error)
