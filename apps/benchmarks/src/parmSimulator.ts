@@ -1,7 +1,7 @@
 // Part of bench "parm-tail": the simulator beside another one's figures for late responses, ten seeds, and what it foretells
 // of the real run.
 import { mean, quantiles } from '@ft/core/statistics'
-import { firstWins, hedge, hold, replication, simulate, sum, type SimulateOptions } from '@ft/parm'
+import { firstWins, hedge, hold, replication, simulate, sum, type SimulateOptions, type Simulated } from '@ft/parm'
 import type { BenchContext } from './bench.ts'
 
 type Setting = Pick<SimulateOptions, 'instances' | 'policy'> & Partial<SimulateOptions>
@@ -37,7 +37,7 @@ const scenario = {
 export async function measureSimulator(context: BenchContext): Promise<void> {
   const seeds = Array.from({ length: context.quick ? 2 : 10 }, (_, i) => context.seed + i)
   for (const { name, setting, expected } of rows) {
-    const all = []
+    const all: Simulated[] = []
     for (const seed of seeds) all.push(await simulate({ ...scenario, ...setting(), seed }))
     const at = (p: number) => mean(all.map(({ latencies }) => quantiles(latencies, [p])[0] as number))
     const share = mean(

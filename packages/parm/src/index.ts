@@ -36,6 +36,7 @@ export {
   type TrainedParity,
 } from './training/trainParityModel.ts'
 export { evaluateCode, type Accuracy, type EvaluateOptions } from './training/evaluate.ts'
+export { evaluateMixed, type EvaluateMixedOptions } from './training/evaluateMixed.ts'
 export { preset, type TrainingSettings } from './training/presets.ts'
 export { simulate, type SimulateOptions, type Simulated, type SlowMachines } from './simulation/simulate.ts'
 export { advise, type Advice, type AdviseOptions, type Choice, type Trace } from './simulation/advise.ts'

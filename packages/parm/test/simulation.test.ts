@@ -50,9 +50,6 @@ describe('late responses, 1 %', () => {
   it('none and equal resources wait for the late response', async () => {
     const none = await run({ instances: M, policy: deadlineOnly() })
     near(none.p50, 25)
-    // p99 of 1 % late lies at the jump from waiting to late
-    expect(none.p99).toBeGreaterThan(28)
-    expect(none.p99).toBeLessThan(60)
     near(none.p999, 163.4)
     const equal = await run({ instances: M + M / 2, policy: deadlineOnly() })
     near(equal.p50, 25)

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { FtError } from '@ft/core'
 import { z } from 'zod'
+import { berrut } from '../codes/berrut.ts'
 import type { Code } from '../codes/code.ts'
 import { concat } from '../codes/concat.ts'
 import { replication } from '../codes/replication.ts'
@@ -48,6 +49,12 @@ const code = z.discriminatedUnion('kind', [
       channels: z.int().min(1).optional(),
       layout: z.enum(['HWC', 'CHW']).optional(),
     }),
+  }),
+  z.strictObject({
+    kind: z.literal('berrut'),
+    k: group,
+    late: z.int().min(1).max(8),
+    nodes: z.enum(['open', 'closed']).optional(),
   }),
   z.strictObject({ kind: z.literal('replication'), copies: z.int().min(2).max(8).optional() }),
 ])
@@ -179,6 +186,8 @@ function codeOf(chosen: z.infer<typeof code>): Code {
       const { height, width, ...form } = chosen.image
       return concat({ k: chosen.k, image: { height, width, ...withoutUndefined(form) } })
     }
+    case 'berrut':
+      return berrut({ k: chosen.k, late: chosen.late, ...withoutUndefined({ nodes: chosen.nodes }) })
     case 'replication':
       return replication(withoutUndefined({ copies: chosen.copies }))
   }

@@ -115,7 +115,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
         signal.addEventListener('abort', cancel, { once: true })
         query.cancelTimers.push(() => signal.removeEventListener('abort', cancel))
       }
-      runOwnUnit(query)
+      if (query.group.code.systematic) runOwnUnit(query)
       if (query.group.code.k === query.group.members.length) closeFull(query.group)
     })
   }
@@ -123,8 +123,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   /** Step 1: the query takes the next place of the group that is forming for queries like it. */
   function join(submission: Submission, answer: (answer: Answer) => void): Query {
     const own = submission.deadlineMs ?? deadlineMs
+    // A code that mixes all units has no exact answer to give
+    const alone = code?.systematic === false && submission.allowDegraded === false
     const key = code ? formOf(submission.inputs) : ''
-    const group = (code ? forming.get(key) : undefined) ?? openGroup(key)
+    const group = alone ? makeGroup(unprotected) : ((code ? forming.get(key) : undefined) ?? openGroup(key))
     const query: Query = {
       inputs: submission.inputs,
       headers: submission.headers ?? none,
@@ -238,6 +240,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   function closeShort(group: Group): void {
     leaveForming(group)
     count('group-short')
+    if (!group.code.systematic) return runAlone(group)
     if (guard?.allows() === false) return refuse(group)
     const shorter = group.code.shorten?.(group.members.length)
     if (shorter) {
@@ -247,6 +250,24 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     }
     for (const query of group.members) if (!query.answered) splitOff(query)
     forget(group)
+  }
+
+  /** A group too small for a code that mixes all units: every member runs as it is. */
+  function runAlone(group: Group): void {
+    forget(group)
+    for (const query of group.members) {
+      if (query.answered) continue
+      moveTo(query, makeGroup(unprotected))
+      runOwnUnit(query)
+    }
+  }
+
+  function moveTo(query: Query, group: Group): void {
+    for (const instance of query.group.placed) group.placed.add(instance)
+    group.closed = true
+    group.members.push(query)
+    query.group = group
+    query.slot = 0
   }
 
   /** The guard is closed: the members have their own outputs only. */
@@ -260,11 +281,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   /** Gives a query a group of its own in which a second copy of it runs. */
   function splitOff(query: Query): void {
     const own = makeGroup(replica)
-    own.closed = true
-    for (const instance of query.group.placed) own.placed.add(instance)
-    own.members.push(query)
-    query.group = own
-    query.slot = 0
+    moveTo(query, own)
     sendExtraUnits(own)
   }
 
@@ -278,7 +295,8 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const waiting = group.members.filter((query) => !query.answered)
     // Everybody was answered while the encoder waited its turn: a parity would be of no use
     if (waiting.length === 0) return forget(group)
-    if (guard?.allows() === false) return refuse(group)
+    const { systematic } = group.code
+    if (systematic && guard?.allows() === false) return refuse(group)
     let units: NamedTensor[][]
     try {
       units = group.code.encode(group.members.map((query) => query.inputs))
@@ -288,11 +306,12 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       return forget(group)
     }
     const dueMs = Math.max(...waiting.map((query) => query.arrivedMs + query.deadlineMs))
-    for (let slot = group.code.k; slot < group.code.n; slot++) {
+    // Units 0 .. k - 1 of a systematic code are on their way already
+    for (let slot = systematic ? group.code.k : 0; slot < group.code.n; slot++) {
       const model = group.code.modelFor(slot)
       const work = new Cancellation()
       group.extra.push(work)
-      count(model === 'base' ? 'replica' : 'parity')
+      if (systematic || slot >= group.code.k) count(model === 'base' ? 'replica' : 'parity')
       dispatch(
         {
           id: unitId(code ?? unprotected, { group: group.number, slot }),
@@ -316,7 +335,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   function arrived(group: Group, slot: number, outputs: readonly NamedTensor[]): void {
     if (!groups.has(group) || group.got.has(slot)) return
     group.got.set(slot, outputs)
-    const own = group.members[slot]
+    const own = group.code.systematic ? group.members[slot] : undefined
     if (own && !own.answered) {
       complete(own, 'exact', outputs)
       own.work.cancel()
@@ -331,8 +350,10 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     if (query.answered || !group.closed || !group.code.canDecode(new Set(group.got.keys()))) return
     const age = clock.now() - query.arrivedMs
     // Nothing to hold for when its own unit failed; a copy's output is exact and never held back
-    if (query.failed || age >= query.decodeAfterMs || group.code.modelFor(group.code.k) === 'base')
-      return decodeFor(query)
+    const nothingToWaitFor = group.code.systematic
+      ? query.failed || group.code.modelFor(group.code.k) === 'base'
+      : group.got.size === group.code.n
+    if (nothingToWaitFor || age >= query.decodeAfterMs) return decodeFor(query)
     query.cancelTimers.push(clock.schedule(query.decodeAfterMs - age, () => decodeFor(query)))
   }
 
@@ -340,7 +361,8 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const { group } = query
     if (query.answered) return
     try {
-      group.decoded ??= group.code.decode(group.got)
+      // Without queries among its units, every further output makes the answers better
+      group.decoded = (group.code.systematic ? group.decoded : undefined) ?? group.code.decode(group.got)
     } catch {
       // Outputs of other shapes than the members': a wrong parity model or instance. The query waits for its own output
       count('decode-failed')
