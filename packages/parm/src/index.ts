@@ -3,6 +3,8 @@ export * from './serving.ts'
 export { OipError } from './oip/error.ts'
 export { type Datatype } from './oip/datatypes.ts'
 export { createOipClient, type OipClient, type OipClientOptions } from './oip/client.ts'
+export { createGrpcClient } from './grpc/client.ts'
+export { startGrpcServer, type GrpcServer, type GrpcServerOptions } from './grpc/server.ts'
 export {
   startOipServer,
   type InferContext,

@@ -30,7 +30,7 @@ const worker = { ...common, workers: z.int().min(1).max(64).default(1), faults: 
 const instance = z.union([
   z.strictObject({
     ...common,
-    url: z.union([z.url({ protocol: /^https?$/ }), z.string().startsWith('/')]),
+    url: z.union([z.url({ protocol: /^(https?|grpcs?)$/ }), z.string().startsWith('/')]),
     model: z.string().min(1).optional(),
   }),
   z.strictObject({ ...worker, folder: z.string().min(1) }),
@@ -90,6 +90,9 @@ const config = z.strictObject({
   host: z.string().min(1).optional(),
   port: z.int().min(0).max(65535).default(8000),
   maxBodyBytes: z.int().min(1).optional(),
+  grpc: z
+    .strictObject({ host: z.string().min(1).optional(), port: z.int().min(0).max(65535).default(8001) })
+    .optional(),
   /** Files of PEM texts. */
   tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
 })
@@ -119,7 +122,7 @@ export function parseConfig(text: string, file: string): GatewayOptions {
       mistakes,
     })
   }
-  const { instances, parityInstances, code: coded, policy: chosen, tls, guard, ...rest } = parsed.data
+  const { instances, parityInstances, code: coded, policy: chosen, tls, guard, grpc, ...rest } = parsed.data
   const folder = dirname(resolve(file))
   const pem = (path: string) => readText(resolve(folder, path))
   const specs = (list: readonly z.infer<typeof instance>[]) => list.flatMap((entry) => specsOf(entry, folder))
@@ -128,6 +131,7 @@ export function parseConfig(text: string, file: string): GatewayOptions {
     model: rest.model,
     instances: specs(instances),
     policy: policyOf(chosen),
+    ...(grpc ? { grpc: withoutUndefined(grpc) } : {}),
     ...(guard === undefined ? {} : { guard: guard === false ? guard : withoutUndefined(guard) }),
     ...(tls
       ? { tls: { cert: pem(tls.cert), key: pem(tls.key), ...(tls.ca === undefined ? {} : { ca: pem(tls.ca) }) } }

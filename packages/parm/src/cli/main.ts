@@ -15,7 +15,7 @@ program
   .requiredOption('--config <file>', 'JSON configuration')
   .action(async ({ config }: { config: string }) => {
     const gateway = await createGateway(parseConfig(await readFile(config, 'utf8'), config))
-    console.log(`serving at ${gateway.url}`)
+    console.log(`serving at ${[gateway.url, gateway.grpcUrl].filter(Boolean).join(' and ')}`)
     await new Promise<void>((resolve) => {
       process.once('SIGTERM', resolve)
       process.once('SIGINT', resolve)

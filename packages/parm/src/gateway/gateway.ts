@@ -6,6 +6,7 @@ import { OipError } from '../oip/error.ts'
 import { toNamedTensor, toWireTensor, type InferRequest, type InferResponse } from '../oip/message.ts'
 import { startOipServer, type InferContext, type ModelMetadata, type OipServerOptions } from '../oip/server.ts'
 import { Cancellation } from '../serving/cancellation.ts'
+import { startGrpcServer } from '../grpc/server.ts'
 import { systemClock, type Clock } from '../serving/clock.ts'
 import { utilisationGuard } from '../serving/guard.ts'
 import { shadowCheck, type ShadowCounts } from '../serving/shadow.ts'
@@ -45,6 +46,8 @@ export interface GatewayOptions extends OipServerOptions {
   readonly shadowShare?: number
   /** Of the shadow check's choice. Default 0. */
   readonly seed?: number
+  /** Serves gRPC as well, with the optional peer @grpc/grpc-js. `tls` and `maxBodyBytes` are those of REST. */
+  readonly grpc?: { readonly host?: string; readonly port?: number }
   /** Milliseconds that instances may take to become ready. Default 30,000. */
   readonly startTimeoutMs?: number
 }
@@ -76,6 +79,8 @@ export interface GatewaySnapshot {
 export interface Gateway {
   /** Where it listens. */
   readonly url: string
+  /** Where it listens for gRPC, when it does. */
+  readonly grpcUrl: string | undefined
   snapshot(): GatewaySnapshot
   /** Refuses new requests, answers those in progress, ends its workers. */
   close(): Promise<void>
@@ -177,12 +182,21 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       stopping: stopping.signal,
     })
     const server = await startOipServer(front, options)
+    const { tls, maxBodyBytes } = options
+    const grpc = options.grpc
+      ? await startGrpcServer(front, {
+          ...options.grpc,
+          ...(tls ? { tls } : {}),
+          ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }),
+        })
+      : undefined
     return {
       url: server.url,
+      grpcUrl: grpc?.url,
       snapshot,
       async close() {
         stopping.abort()
-        await server.close()
+        await Promise.all([server.close(), grpc?.close()])
         coordinator.stop()
         await endAll(pools, opened)
       },

@@ -1,6 +1,7 @@
 // Instances as a gateway is given them: addresses of servers, or models to run in worker processes of its own.
 import { FtError } from '@ft/core'
-import { createOipClient } from '../oip/client.ts'
+import { createGrpcClient } from '../grpc/client.ts'
+import { createOipClient, type OipClient } from '../oip/client.ts'
 import type { ModelMetadata } from '../oip/server.ts'
 import { startWorker, type StartWorkerOptions, type WorkerProcess } from '../workers/spawn.ts'
 import type { WorkerFaults } from '../workers/faults.ts'
@@ -16,7 +17,7 @@ interface CommonSpec {
 }
 
 export interface ServerSpec extends CommonSpec {
-  /** 'http://host:port' of an Open Inference Protocol server, or the path of its local socket. */
+  /** 'http://host:port' or 'grpc://host:port' (also https and grpcs) of an Open Inference Protocol server, or the path of its local socket. */
   readonly url: string
   /** The model's name there. Default: the gateway's. */
   readonly model?: string
@@ -73,12 +74,12 @@ function workerOptions({ worker, faults, workerFile }: WorkerSpec): StartWorkerO
   }
 }
 
-function clientOf(spec: InstanceSpec, process: WorkerProcess | undefined, concurrency: number) {
+function clientOf(spec: InstanceSpec, process: WorkerProcess | undefined, concurrency: number): OipClient {
   // One connection more than units: probes must not wait behind them
   const connections = concurrency + 1
-  return process
-    ? createOipClient(process.address, { connections, binary: true })
-    : createOipClient((spec as ServerSpec).url, { connections })
+  if (process) return createOipClient(process.address, { connections, binary: true })
+  const { url } = spec as ServerSpec
+  return /^grpcs?:/.test(url) ? createGrpcClient(url) : createOipClient(url, { connections })
 }
 
 /** Starts a worker again whenever it ends, until told to stop. Waits longer after each end, to 5 s. */

@@ -98,41 +98,55 @@ function binaryReader(binary: Uint8Array): BinaryReader {
 
 function parseTensor(entry: unknown, where: string, reader: BinaryReader): WireTensor {
   if (!isObject(entry)) throw bad(where, 'an object', entry)
-  const { name, datatype, shape } = entry
+  const form = checkForm(entry, where)
+  const { name, datatype, shape } = form
+  const parameters = parseParameters(entry['parameters'], `${where}.parameters`)
+  const binarySize = parameters['binary_data_size']
+  if (binarySize === undefined) return { name, datatype, shape, bytes: bytesFromJson(entry['data'], form) }
+  if (entry['data'] !== undefined) throw bad(where, 'either data or binary_data_size', 'both')
+  if (typeof binarySize !== 'number' || !Number.isSafeInteger(binarySize) || binarySize < 0)
+    throw bad(`${where}.parameters.binary_data_size`, 'a number of bytes', binarySize)
+  const width = datatypes[datatype].bytes
+  if (width > 0 && binarySize !== form.size * width)
+    throw bad(`${where}.parameters.binary_data_size`, `${form.size * width} bytes for its shape and type`, binarySize)
+  return { name, datatype, shape, bytes: checkBytes(form, { bytes: reader.take(binarySize, where), where }) }
+}
+
+export interface TensorForm {
+  readonly name: string
+  readonly datatype: Datatype
+  readonly shape: readonly number[]
+  /** Elements. */
+  readonly size: number
+}
+
+/** @throws OipError 400 unless name, type and shape are those of a tensor */
+export function checkForm(
+  { name, datatype, shape }: { readonly name?: unknown; readonly datatype?: unknown; readonly shape?: unknown },
+  where: string,
+): TensorForm {
   if (typeof name !== 'string' || name === '') throw bad(`${where}.name`, 'a non-empty string', name)
   if (!isDatatype(datatype)) throw bad(`${where}.datatype`, `one of ${Object.keys(datatypes).join(', ')}`, datatype)
   if (!isShape(shape)) throw bad(`${where}.shape`, `at most ${MAX_AXES} non-negative integers`, shape)
   const size = shape.reduce((product, length) => product * length, 1)
   if (!Number.isSafeInteger(size * 8)) throw bad(`${where}.shape`, 'of fewer than 2^50 elements', shape)
-  const parameters = parseParameters(entry['parameters'], `${where}.parameters`)
-  const binarySize = parameters['binary_data_size']
-  if (binarySize === undefined) {
-    return { name, datatype, shape, bytes: bytesFromJson(entry['data'], { name, datatype, shape, size }) }
-  }
-  if (entry['data'] !== undefined) throw bad(where, 'either data or binary_data_size', 'both')
-  if (typeof binarySize !== 'number' || !Number.isSafeInteger(binarySize) || binarySize < 0)
-    throw bad(`${where}.parameters.binary_data_size`, 'a number of bytes', binarySize)
-  return { name, datatype, shape, bytes: takeBinary({ name, datatype, size, binarySize, where, reader }) }
+  return { name, datatype, shape, size }
 }
 
-function takeBinary(o: {
-  name: string
-  datatype: Datatype
-  size: number
-  binarySize: number
-  where: string
-  reader: BinaryReader
-}): Uint8Array {
-  const width = datatypes[o.datatype].bytes
-  if (width > 0 && o.binarySize !== o.size * width)
-    throw bad(`${o.where}.parameters.binary_data_size`, `${o.size * width} bytes for its shape and type`, o.binarySize)
-  const bytes = o.reader.take(o.binarySize, o.where)
+/** @throws OipError 400 unless the bytes are the contents of such a tensor */
+export function checkBytes(
+  { name, datatype, size }: TensorForm,
+  { bytes, where }: { readonly bytes: Uint8Array; readonly where: string },
+): Uint8Array {
+  const width = datatypes[datatype].bytes
+  if (width > 0 && bytes.length !== size * width)
+    throw bad(where, `${size * width} bytes for its shape and type`, bytes.length)
   if (width === 0) {
     let count = 0
-    for (const _element of elementsOf(bytes, o.name)) count++
-    if (count !== o.size) throw bad(o.where, `${o.size} BYTES elements for its shape`, count)
+    for (const _element of elementsOf(bytes, name)) count++
+    if (count !== size) throw bad(where, `${size} BYTES elements for its shape`, count)
   }
-  if (o.datatype === 'BOOL' && bytes.some((byte) => byte > 1)) throw bad(o.where, 'bytes 0 and 1 for BOOL', 'another')
+  if (datatype === 'BOOL' && bytes.some((byte) => byte > 1)) throw bad(where, 'bytes 0 and 1 for BOOL', 'another')
   return bytes
 }
 
@@ -165,7 +179,7 @@ function optionalText(json: Record<string, unknown>, key: string): string | unde
   return value
 }
 
-function assertDistinct(tensors: readonly WireTensor[], where: string): void {
+export function assertDistinct(tensors: readonly WireTensor[], where: string): void {
   const names = new Set(tensors.map(({ name }) => name))
   if (names.size !== tensors.length)
     throw bad(where, 'tensors of distinct names', tensors.map(({ name }) => name).join(', '))
@@ -179,7 +193,7 @@ const isShape = (value: unknown): value is number[] =>
   value.length <= MAX_AXES &&
   value.every((length) => Number.isSafeInteger(length) && (length as number) >= 0)
 
-function bad(where: string, expected: string, got: unknown): OipError {
+export function bad(where: string, expected: string, got: unknown): OipError {
   const shown =
     typeof got === 'string'
       ? `'${got.slice(0, 60)}'`

@@ -1,0 +1,103 @@
+// A client of any Open Inference Protocol server over gRPC, with the face of the REST client.
+import type * as Grpc from '@grpc/grpc-js'
+import { FtError } from '@ft/core'
+import type { OipClient, OipClientOptions } from '../oip/client.ts'
+import { OipError } from '../oip/error.ts'
+import { inferRequest, inferResponse, loadGrpc, service as definition } from './peer.ts'
+
+type Call = (
+  request: unknown,
+  metadata: Grpc.Metadata,
+  callback: (error: Grpc.ServiceError | null, response: unknown) => void,
+) => Grpc.ClientUnaryCall
+
+/**
+ * @param address - 'grpc://host:port', or 'grpcs://host:port' for TLS
+ * @throws FtError `MISSING_PEER` at the first call without @grpc/grpc-js; otherwise as `createOipClient`
+ */
+export function createGrpcClient(address: string, { maxBodyBytes = 64 << 20 }: OipClientOptions = {}): OipClient {
+  const [, secure, target] = /^grpc(s?):\/\/([^/]+)$/.exec(address) ?? []
+  if (target === undefined)
+    throw new FtError('INVALID_ARGUMENT', `createGrpcClient: \`address\` must be grpc://host:port, got '${address}'`, {
+      address,
+    })
+  let opened: Promise<{ grpc: typeof Grpc; client: Grpc.Client }> | undefined
+  const open = () =>
+    (opened ??= loadGrpc().then((grpc) => {
+      const Client = grpc.makeGenericClientConstructor(definition, 'GRPCInferenceService')
+      const credentials = secure === 's' ? grpc.credentials.createSsl() : grpc.credentials.createInsecure()
+      return { grpc, client: new Client(target, credentials, { 'grpc.max_receive_message_length': maxBodyBytes }) }
+    }))
+
+  async function call<Response>(
+    method: keyof typeof definition,
+    o: {
+      message: unknown
+      headers?: Readonly<Record<string, string>> | undefined
+      signal?: AbortSignal | undefined
+      started?: ((cut: (reason: unknown) => void) => void) | undefined
+    },
+  ): Promise<Response> {
+    const { grpc, client } = await open()
+    const { signal } = o
+    const metadata = new grpc.Metadata()
+    for (const [name, value] of Object.entries(o.headers ?? {})) metadata.set(name, value)
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(aborted(signal))
+      const run = (client as unknown as Record<string, Call>)[method] as Call
+      const running = run.call(client, o.message, metadata, (error, response) => {
+        signal?.removeEventListener('abort', cancel)
+        if (!error) resolve(response as Response)
+        else if (signal?.aborted) reject(aborted(signal))
+        else reject(failure(grpc, { error, address }))
+      })
+      const cancel = () => running.cancel()
+      signal?.addEventListener('abort', cancel, { once: true })
+      o.started?.(cancel)
+    })
+  }
+
+  return {
+    async infer(model, { request, headers, signal, started }) {
+      const message = inferRequest.write({ model, version: '', request })
+      const bytes = await call<Buffer>('ModelInfer', { message, headers, signal, started })
+      try {
+        return inferResponse.read(bytes)
+      } catch (cause) {
+        const text = `grpc client: ${address} sent an answer that cannot be read`
+        throw new FtError('CORRUPT_DATA', text, { address }, { cause })
+      }
+    },
+    ready: async (signal) => (await call<{ ready: boolean }>('ServerReady', { message: {}, signal })).ready,
+    async metadata(model, signal) {
+      try {
+        return await call('ModelMetadata', { message: { model, version: '' }, signal })
+      } catch (error) {
+        if (error instanceof OipError && error.status === 404) return undefined
+        throw error
+      }
+    },
+    async close() {
+      if (opened) (await opened).client.close()
+    },
+  }
+}
+
+function aborted(signal: AbortSignal): FtError {
+  return new FtError('ABORTED', 'grpc client: aborted by its signal', {}, { cause: signal.reason })
+}
+
+function failure({ status }: typeof Grpc, o: { error: Grpc.ServiceError; address: string }): Error {
+  const { error, address } = o
+  const known: Partial<Record<Grpc.status, number>> = {
+    [status.INVALID_ARGUMENT]: 400,
+    [status.NOT_FOUND]: 404,
+    [status.RESOURCE_EXHAUSTED]: 429,
+    [status.DEADLINE_EXCEEDED]: 504,
+    [status.INTERNAL]: 500,
+    [status.UNKNOWN]: 500,
+  }
+  const http = known[error.code]
+  if (http !== undefined) return new OipError(http, error.details.slice(0, 500), { cause: error })
+  return new FtError('IO', `grpc client: ${address} cannot be reached`, { address }, { cause: error })
+}

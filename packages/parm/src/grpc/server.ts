@@ -1,0 +1,118 @@
+// The protocol over gRPC, in front of the same service as REST.
+import type * as Grpc from '@grpc/grpc-js'
+import { FtError } from '@ft/core'
+import { OipError, toOipError } from '../oip/error.ts'
+import type { OipService } from '../oip/server.ts'
+import { Cancellation } from '../serving/cancellation.ts'
+import { inferRequest, inferResponse, loadGrpc, service as definition } from './peer.ts'
+
+export interface GrpcServerOptions {
+  /** Default '127.0.0.1'. */
+  readonly host?: string
+  /** Default 0: any free port. */
+  readonly port?: number
+  /** Longest message in bytes. Default 16 MiB. */
+  readonly maxBodyBytes?: number
+  /** PEM texts: serves TLS. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string }
+}
+
+export interface GrpcServer {
+  /** 'grpc://127.0.0.1:41234', or 'grpcs://' with TLS. */
+  readonly url: string
+  /** Resolves when calls in progress are answered. */
+  close(): Promise<void>
+}
+
+/** @throws FtError `MISSING_PEER` without @grpc/grpc-js, `IO` when the address cannot be used */
+export async function startGrpcServer(service: OipService, options: GrpcServerOptions = {}): Promise<GrpcServer> {
+  const { host = '127.0.0.1', port = 0, maxBodyBytes = 16 << 20, tls } = options
+  const grpc = await loadGrpc()
+  const server = new grpc.Server({ 'grpc.max_receive_message_length': maxBodyBytes })
+  const refuse = (thrown: unknown): Partial<Grpc.StatusObject> => {
+    const error = toOipError(thrown)
+    return { code: codeOf(grpc, error), details: error.message }
+  }
+  const known = (model: string, version: string) => {
+    const found = service.metadata(model)
+    if (!found || (version !== '' && !found.versions?.includes(version)))
+      throw new OipError(404, `no such model: ${model.slice(0, 100)}`)
+    return found
+  }
+  const answer =
+    <Request, Response>(run: (call: Grpc.ServerUnaryCall<Request, Response>) => Response | Promise<Response>) =>
+    (call: Grpc.ServerUnaryCall<Request, Response>, callback: Grpc.sendUnaryData<Response>) => {
+      Promise.resolve()
+        .then(() => run(call))
+        .then(
+          (response) => callback(null, response),
+          (thrown: unknown) => callback(refuse(thrown)),
+        )
+    }
+  server.addService(definition, {
+    ServerLive: answer(() => ({ ready: true })),
+    ServerReady: answer(() => ({ ready: service.ready() })),
+    ModelReady: answer<{ model: string; version: string }, { ready: boolean }>(({ request }) => {
+      known(request.model, request.version)
+      return { ready: service.ready() }
+    }),
+    ServerMetadata: answer(() => ({ name: service.name, version: service.version })),
+    ModelMetadata: answer<{ model: string; version: string }, ReturnType<typeof known>>(({ request }) =>
+      known(request.model, request.version),
+    ),
+    ModelInfer: answer<Buffer, Buffer>(async (call) => {
+      const { model, version, request } = inferRequest.read(call.request)
+      if (request.inputs.length === 0) throw new OipError(400, 'inputs must be there')
+      known(model, version)
+      const gone = new Cancellation()
+      call.on('cancelled', () => gone.cancel())
+      const response = await service.infer(model, {
+        request,
+        context: {
+          version: version === '' ? undefined : version,
+          headers: travelling(call.metadata),
+          gone,
+          get signal() {
+            return gone.signal
+          },
+        },
+      })
+      return inferResponse.write(response)
+    }),
+  })
+  const credentials = tls
+    ? grpc.ServerCredentials.createSsl(tls.ca === undefined ? null : Buffer.from(tls.ca), [
+        { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) },
+      ])
+    : grpc.ServerCredentials.createInsecure()
+  const bound = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`${host}:${port}`, credentials, (error, own) => {
+      if (error) reject(new FtError('IO', `startGrpcServer: cannot listen on ${host}:${port}`, {}, { cause: error }))
+      else resolve(own)
+    })
+  })
+  return {
+    url: `${tls ? 'grpcs' : 'grpc'}://${host}:${bound}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.tryShutdown(() => resolve())
+      }),
+  }
+}
+
+function travelling(metadata: Grpc.Metadata): Record<string, string> {
+  const kept: Record<string, string> = {}
+  for (const [name, value] of Object.entries(metadata.getMap()))
+    if (typeof value === 'string' && (/^(traceparent|tracestate|baggage)$/.test(name) || name.startsWith('x-')))
+      kept[name] = value
+  return kept
+}
+
+function codeOf({ status }: typeof Grpc, { status: http }: OipError): Grpc.status {
+  if (http === 404) return status.NOT_FOUND
+  if (http === 429) return status.RESOURCE_EXHAUSTED
+  if (http === 503) return status.UNAVAILABLE
+  if (http === 504) return status.DEADLINE_EXCEEDED
+  if (http === 499) return status.CANCELLED
+  return http < 500 ? status.INVALID_ARGUMENT : status.INTERNAL
+}
