@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { resolve } from 'node:path'
 import { expect, it } from 'vitest'
 import { parseConfig } from '../src/cli/config.ts'
@@ -48,4 +50,26 @@ it('reports every mistake with its path', () => {
     expect(details.mistakes.map(({ path }) => path).sort()).toEqual(['(top)', 'code.k', 'instances', 'port'])
   }
   expect(() => parseConfig('{', 'c.json')).toThrow(/must be JSON/)
+})
+
+it('reads the configuration of the container example', () => {
+  const file = fileURLToPath(new URL('../examples/container/parm.json', import.meta.url))
+  const options = parseConfig(readFileSync(file, 'utf8'), file)
+  expect(options.instances).toHaveLength(4)
+  expect(options).toMatchObject({ host: '0.0.0.0', grpc: { port: 8001 }, shadowShare: 0.1 })
+})
+
+it('reads every policy, the guard, faults and codes', () => {
+  const parse = (extra: object) =>
+    parseConfig(JSON.stringify({ model: 'm', instances: [{ folder: 'f' }], ...extra }), 'parm.json')
+  const delay = { afterMs: 5 }
+  expect(parse({ policy: { hedge: delay } }).policy.name).toBe('hedge(5 ms)')
+  expect(parse({ policy: { hedgeThenDecode: { hedge: delay, decode: { quantile: 0.99 } } } }).policy.name).toBe(
+    'hedgeThenDecode(5 ms, q0.99)',
+  )
+  expect(parse({ guard: false }).guard).toBe(false)
+  expect(parse({ code: { kind: 'berrut', k: 3, late: 2 } }).code?.n).toBe(5)
+  const faults = { seed: 4, late: { share: 0.5, ms: [1, 2] } }
+  const { instances } = parse({ instances: [{ onnx: 'a.onnx', workers: 2, faults }, { url: '/run/a.sock' }] })
+  expect(instances).toMatchObject([{ faults: { seed: 4 } }, { faults: { seed: 5 } }, { url: '/run/a.sock' }])
 })

@@ -8,7 +8,7 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
-it.each(readdirSync(folder))('%s prints what its header says', async (name) => {
+it.each(readdirSync(folder).filter((name) => name.endsWith('.ts')))('%s prints what its header says', async (name) => {
   const source = readFileSync(new URL(name, folder), 'utf8')
   const header = /^\/\/ Prints:\n((?:\/\/ .*\n)+)/m.exec(source)?.[1] ?? ''
   const expected = header.split('\n').filter(Boolean)

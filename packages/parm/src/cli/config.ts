@@ -34,6 +34,7 @@ const instance = z.union([
     model: z.string().min(1).optional(),
   }),
   z.strictObject({ ...worker, folder: z.string().min(1) }),
+  z.strictObject({ ...worker, onnx: z.string().min(1) }),
   z.strictObject({ ...worker, module: z.string().min(1), options: z.unknown().optional() }),
 ])
 const group = z.int().min(2).max(16)
@@ -154,7 +155,9 @@ function specsOf(entry: z.infer<typeof instance>, folder: string): InstanceSpec[
   const worker =
     'folder' in entry
       ? { folder: resolve(folder, entry.folder) }
-      : { module: resolve(folder, entry.module), options: entry.options }
+      : 'onnx' in entry
+        ? { onnx: resolve(folder, entry.onnx) }
+        : { module: resolve(folder, entry.module), options: entry.options }
   const { faults: injected } = entry
   return Array.from({ length: entry.workers }, (_, i) => ({
     ...shared,

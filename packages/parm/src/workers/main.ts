@@ -4,11 +4,13 @@ import { isAbsolute } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { startOipServer } from '../oip/server.ts'
 import { openDenseModel } from './denseModel.ts'
+import { openOnnxModel } from './onnxModel.ts'
 import { withFaults } from './faults.ts'
 import type { ModelFactory, ServedModel, WorkerModel, WorkerOrder } from './served.ts'
 
 async function open(model: WorkerModel): Promise<ServedModel> {
   if ('folder' in model) return openDenseModel(model.folder)
+  if ('onnx' in model) return openOnnxModel(model.onnx)
   const specifier = isAbsolute(model.module) ? pathToFileURL(model.module).href : model.module
   const { default: create } = (await import(specifier)) as { default: ModelFactory }
   return create(model.options)

@@ -13,9 +13,13 @@ export interface ServedModel {
   ): Promise<readonly WireTensor[]> | readonly WireTensor[]
 }
 
-/** Which model a worker runs: a folder written by this package, or a module of yours. */
+/** Which model a worker runs: a folder written by this package, an ONNX file, or a module of yours. */
 export type WorkerModel =
   | { readonly folder: string }
+  | {
+      /** Path of an ONNX file; needs the optional peer onnxruntime-node. */
+      readonly onnx: string
+    }
   | {
       /** File URL or path of a module whose default export is a `ModelFactory`. */
       readonly module: string

@@ -24,6 +24,7 @@ export async function buildWorker(): Promise<{ folder: string; workerFile: strin
     format: 'esm',
     platform: 'node',
     conditions: ['ft-source'],
+    external: ['onnxruntime-node'],
     logLevel: 'error',
   })
   return { folder, workerFile, remove: () => rmSync(folder, { recursive: true, force: true }) }
