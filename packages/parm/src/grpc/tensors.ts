@@ -1,6 +1,7 @@
 // Tensors, parameters and metadata in the protocol's protobuf form (package inference, service GRPCInferenceService),
 // written and read field by field on the wire.
-import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
+import type { BinaryWriter } from '@bufbuild/protobuf/wire'
+import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import { datatypes, viewAs, type Datatype } from '../oip/datatypes.ts'
 import { OipError } from '../oip/error.ts'
 import { bytesFromJson } from '../oip/json-data.ts'

@@ -1,12 +1,13 @@
 // ONNX models on onnxruntime-node, an optional peer: how a worker runs what was trained elsewhere.
 import { readFile } from 'node:fs/promises'
+import type * as OnnxRuntime from 'onnxruntime-node'
 import { createHash } from 'node:crypto'
 import { FtError, type DType } from '@ft/core'
 import { bytesOf, datatypeOf, viewAs } from '../oip/datatypes.ts'
 import { toNamedTensor, type WireTensor } from '../oip/message.ts'
 import type { ServedModel } from './served.ts'
 
-type Ort = typeof import('onnxruntime-node')
+type Ort = typeof OnnxRuntime
 
 /** onnxruntime's names of the types that the protocol has as numbers. */
 const types: Readonly<Record<string, DType>> = {
@@ -61,12 +62,12 @@ export async function openOnnxModel(file: string): Promise<ServedModel> {
       const shape = (value.shape ?? []).map((size) => (typeof size === 'number' && size >= 0 ? size : -1))
       return { name: value.name, datatype: datatypeOf(dtype), shape }
     })
-  const inputs = signature(session.inputMetadata as readonly ValueMetadata[])
+  const inputs = signature(session.inputMetadata)
   return {
     metadata: {
       platform: 'onnxruntime_onnx',
       inputs,
-      outputs: signature(session.outputMetadata as readonly ValueMetadata[]),
+      outputs: signature(session.outputMetadata),
       // Weights and graph: two files have the same only when they answer alike
       properties: { 'ft.fingerprint': createHash('sha256').update(bytes).digest('hex') },
     },
