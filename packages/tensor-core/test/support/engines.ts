@@ -1,24 +1,33 @@
 // The engines that the suites run on, each beside a reference with the same tiles.
 import type { SyncMatmulEngine } from '@ft/core'
 import { createReferenceEngine, type ReferenceEngine } from '../../src/reference.ts'
-import { createWasmEngine, relaxedSimdSupported, type WasmEngine, type WasmEngineOptions } from '../../src/wasm.ts'
+import {
+  createWasmEngine,
+  relaxedSimdSupported,
+  sharedMemorySupported,
+  type WasmEngine,
+  type WasmEngineOptions,
+} from '../../src/wasm.ts'
 
 export interface Bench {
   readonly name: string
   readonly options: WasmEngineOptions
 }
 
-/** Every build of the kernels that this Node runs: unshared and shared memory, strict and relaxed SIMD. */
-export const builds: readonly Bench[] = [
-  { name: 'wasm, strict, one thread', options: { threads: 1, relaxed: false } },
-  { name: 'wasm, strict, three threads', options: { threads: 3, relaxed: false } },
-  ...(relaxedSimdSupported()
-    ? [
-        { name: 'wasm, relaxed, one thread', options: { threads: 1, relaxed: true } },
-        { name: 'wasm, relaxed, three threads', options: { threads: 3, relaxed: true } },
-      ]
-    : []),
+const simd = [false, ...(relaxedSimdSupported() ? [true] : [])]
+const threads = [
+  { threads: 1, name: 'one thread' },
+  // A page without COOP and COEP headers shares no memory.
+  ...(sharedMemorySupported() ? [{ threads: 3, name: 'three threads' }] : []),
 ]
+
+/** Every build of the kernels that runs here: unshared and shared memory, strict and relaxed SIMD. */
+export const builds: readonly Bench[] = simd.flatMap((relaxed) =>
+  threads.map(({ threads, name }) => ({
+    name: `wasm, ${relaxed ? 'relaxed' : 'strict'}, ${name}`,
+    options: { threads, relaxed },
+  })),
+)
 
 export interface Pair {
   readonly engine: WasmEngine
