@@ -7,6 +7,7 @@ import process from 'node:process'
 import { auc, ratioInterval } from '@ft/core/statistics'
 import { createRandom } from '@ft/core/random'
 import { predict, train, type TrainOptions } from '@ft/dart'
+import { flightTask, readFlights } from '@ft/datasets'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 
 interface Data {
@@ -52,8 +53,10 @@ export const dart: Bench = {
         rounds: 1,
         target: 'ratio <= 0.1',
       })
+      await manyDrops(context, data, peer)
       await dropCost(context, data)
       await threads(context)
+      await flights(context, folder)
     } finally {
       rmSync(folder, { recursive: true, force: true })
     }
@@ -107,13 +110,13 @@ async function ours(data: Data, options: Partial<TrainOptions>, trees: number): 
   }
 }
 
-type Peer = (options: { dropRate: number; trees: number; threads: number }) => Result
+type Peer = (options: { dropRate: number; trees: number; threads: number; depth?: number }) => Result
 
 const script = `
 import json, resource, sys, time
 import numpy as np, xgboost as xgb
-folder, rows, cols, train, drop, trees, threads = sys.argv[1], *map(float, sys.argv[2:8])
-rows, cols, train, trees, threads = int(rows), int(cols), int(train), int(trees), int(threads)
+folder, rows, cols, train, drop, trees, threads, depth = sys.argv[1], *map(float, sys.argv[2:9])
+rows, cols, train, trees, threads, depth = int(rows), int(cols), int(train), int(trees), int(threads), int(depth)
 X = np.fromfile(folder + '/x.f32', dtype=np.float32).reshape(rows, cols)
 y = np.fromfile(folder + '/y.f64', dtype=np.float64)
 def cpu():
@@ -121,7 +124,7 @@ def cpu():
     return u.ru_utime + u.ru_stime
 t0, c0 = time.time(), cpu()
 d = xgb.DMatrix(X[:train], y[:train], nthread=threads)
-p = dict(tree_method='hist', objective='binary:logistic', max_depth=6, eta=0.1, max_bin=256, nthread=threads, verbosity=0, seed=1)
+p = dict(tree_method='hist', objective='binary:logistic', max_depth=depth, eta=0.1, max_bin=256, nthread=threads, verbosity=0, seed=1)
 if drop > 0: p.update(booster='dart', rate_drop=drop, one_drop=1)
 b = xgb.train(p, d, trees)
 c1, t1 = cpu(), time.time()
@@ -152,7 +155,7 @@ function openPeer(context: BenchContext, folder: string, data: Data): Peer | und
     encoding: 'utf8',
   }).stdout.trim()
   context.note(`peer: XGBoost ${version}, hist`)
-  return ({ dropRate, trees, threads }) => {
+  return ({ dropRate, trees, threads, depth = 6 }) => {
     const args = [
       join(folder, 'peer.py'),
       folder,
@@ -162,6 +165,7 @@ function openPeer(context: BenchContext, folder: string, data: Data): Peer | und
       dropRate,
       trees,
       threads,
+      depth,
     ].map(String)
     const env = { ...process.env, OMP_NUM_THREADS: String(threads) }
     const { status, stdout, stderr } = spawnSync(python, args, { encoding: 'utf8', env })
@@ -208,6 +212,90 @@ async function race(context: BenchContext, { name, data, peer, options, trees, r
   report('train', 'CPU s', (result) => result.cpu, target)
   report('predict', 'ns a row and tree', (result) => result.predictNs, dropRate === 0 ? 'ratio <= 0.8' : undefined)
   report('test AUC', '', (result) => result.auc)
+}
+
+/**
+ * DART of 500 trees. XGBoost follows all trees for all rows every round: its time is a t + b t^2, from runs of 50 and 100
+ * trees, and is extrapolated, for 500 trees would take it a quarter of an hour.
+ */
+async function manyDrops(context: BenchContext, data: Data, peer: Peer | undefined): Promise<void> {
+  const dropRate = 0.1
+  const trees = context.quick ? 200 : 500
+  const own = await ours(data, { dropout: { dropRate } }, trees)
+  const name = `DART 80,000 x 50, ${trees} trees, drop ${dropRate}`
+  if (!peer) return context.emit({ case: name, metric: 'train', value: own.cpu, unit: 'CPU s' })
+  const [half, whole] = [50, 100].map((count) => peer({ dropRate, trees: count, threads: 1 }).cpu) as [number, number]
+  const b = (whole - 2 * half) / 5000
+  const a = half / 50 - 50 * b
+  const value = a * trees + b * trees * trees
+  context.emit({
+    case: name,
+    metric: 'train',
+    value: own.cpu,
+    unit: 'CPU s',
+    baseline: { case: 'XGBoost, extrapolated from 50 and 100 trees', value },
+    ratio: own.cpu / value,
+    n: 1,
+    target: 'ratio <= 0.04 at 500 trees',
+  })
+}
+
+/** Flights in time order, numbers and four codes as numbers: what both programs take alike. */
+async function flights(context: BenchContext, folder: string): Promise<void> {
+  const rows = context.quick ? 600_000 : 2_500_000
+  const all = await readFlights()
+  const task = flightTask(all, { rows: Math.min(all.rows, Math.ceil(rows * 1.25)), seed: context.seed })
+  const codes = task.categorical.filter(({ name }) => ['origin', 'destination', 'route', 'hourOfWeek'].includes(name))
+  const width = task.numeric.names.length
+  const columns = width + codes.length
+  const values = new Float32Array(task.rows * columns)
+  for (let row = 0; row < task.rows; row++) {
+    for (let c = 0; c < width; c++) values[row * columns + c] = task.numeric.data[row * width + c] as number
+    codes.forEach(({ ids }, c) => (values[row * columns + width + c] = ids[row] as number))
+  }
+  const data: Data = {
+    values,
+    label: Float64Array.from(task.label),
+    rows: task.rows,
+    columns,
+    trainRows: Math.min(rows, task.rows - 1),
+  }
+  const trees = context.quick ? 30 : 100
+  const peer = openPeer(context, folder, data)
+  const pairs: { own: Result; other: Result | undefined }[] = []
+  for (let round = 0; round < (context.quick ? 1 : 3); round++) {
+    const own = await ours(data, { dropout: false, threads: 2, maxDepth: 8 }, trees)
+    pairs.push({ own, other: peer?.({ dropRate: 0, trees, threads: 2, depth: 8 }) })
+  }
+  const name = `flights, ${data.trainRows} x ${columns}, depth 8, ${trees} trees, two threads`
+  const pick = (of: (pair: (typeof pairs)[number]) => number | undefined) =>
+    middle(pairs.flatMap((pair) => of(pair) ?? []))
+  for (const [metric, unit, of, target] of [
+    ['train, wall', 's', (result: Result) => result.wall, 'ratio <= 1.5'],
+    ['train', 'CPU s', (result: Result) => result.cpu, undefined],
+    ['test AUC', '', (result: Result) => result.auc, undefined],
+  ] as const) {
+    const value = pick(({ own }) => of(own))
+    const baseline = peer && pick(({ other }) => other && of(other))
+    context.emit({
+      case: name,
+      metric,
+      value,
+      unit,
+      ...(baseline === undefined ? {} : { baseline: { case: 'XGBoost', value: baseline }, ratio: value / baseline }),
+      n: pairs.length,
+      ...(target ? { target } : {}),
+    })
+  }
+  // Of the whole process, the reading of three million flights included.
+  const value = process.resourceUsage().maxRSS / 2 ** 20
+  context.emit({
+    case: name,
+    metric: 'largest resident memory',
+    value,
+    unit: 'GiB',
+    target: 'below 2 GB at 2.5 M rows',
+  })
 }
 
 /** A DART round beside a MART round, in one process, over 300 trees. */

@@ -24,6 +24,17 @@ export const checks = {
     ]
     assert.deepEqual(two.model, one.model)
   },
+  'reads CSV, and models survive every form': async (load, assert) => {
+    const dart = await load('@ft/dart')
+    const csv = ['x,y', ...label.map((y, i) => `${features.data[i]},${y}`)].join('\n')
+    const { model } = await dart.train(dart.takeLabel(dart.readCsv(csv), 'y'), { objective: 'squared', rounds: 10 })
+    const scores = dart.predict(model, features)
+    assert.deepEqual(dart.predict(dart.loadModel(dart.saveModel(model)), features), scores)
+    for (const again of [dart.readXgboost(dart.writeXgboost(model)), dart.readLightgbm(dart.writeLightgbm(model))]) {
+      dart.predict(again, features).forEach((score, row) => assert.ok(Math.abs(score - scores[row]) < 1e-6))
+    }
+    assert.equal(dart.toOnnx(model).graph.node.length, 1)
+  },
   'misuse is an FtError': async (load, assert) => {
     const { train } = await load('@ft/dart')
     const { isFtError } = await load('@ft/core')

@@ -20,6 +20,7 @@ export async function trainCommand(file: string, flags: TrainCommandFlags, outpu
     ? { ...data, validation: readLabelled(flags.valid, flags) }
     : holdOut(data, flags.validShare, flags)
   output.settings(`train ${file}`, {
+    rows: data.label.length,
     objective: flags.objective,
     dropout: flags.dropout,
     rounds: flags.rounds,

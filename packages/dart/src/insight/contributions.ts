@@ -3,7 +3,7 @@ import { FtError } from '@ft/core'
 import type { Features } from '../data/matrix.ts'
 import type { Model } from '../model.ts'
 import { featuresOf } from '../predict.ts'
-import { goesLeft, type Tree } from '../tree.ts'
+import { depthOf, goesLeft, type Tree } from '../tree.ts'
 
 /**
  * Contributions of features to the raw scores, `[rows, outputs, columns + 1]`; the last of each row and output is the mean
@@ -26,6 +26,7 @@ export function contributions(model: Model, features: Features): Float64Array {
     return expectation(tree)
   })
   const phi = new Float64Array(columns)
+  const paths = createPaths(trees.reduce((deepest, tree) => Math.max(deepest, depthOf(tree)), 0))
   for (let row = 0; row < rows; row++) {
     const x = values.subarray(row * columns, (row + 1) * columns)
     for (let output = 0; output < outputs; output++) {
@@ -33,7 +34,7 @@ export function contributions(model: Model, features: Features): Float64Array {
       let mean = baseScores[output] as number
       for (let t = output; t < trees.length; t += outputs) {
         phi.fill(0)
-        explain(trees[t] as Tree, x, phi)
+        explain(trees[t] as Tree, x, phi, paths)
         const weight = weights[t] as number
         mean += weight * (means[t] as number)
         for (let c = 0; c < columns; c++) out[at + c] = (out[at + c] as number) + weight * (phi[c] as number)
@@ -70,83 +71,118 @@ function expectation(tree: Tree): number {
   return of(tree.feature.length === 0 ? ~0 : 0)
 }
 
-/** The features on the way to a node, each once, and the weights of subsets of them by size. */
-interface Path {
-  readonly feature: number[]
-  /** Share of rows that goes this way when the feature is left out. */
-  readonly zero: number[]
-  /** 1 when the row itself goes this way, else 0. */
-  readonly one: number[]
-  readonly weight: number[]
+/**
+ * The features on the way to a node, each once, and the weights of subsets of them by size; paths of all levels lie behind each
+ * other. `zero` is the share of rows that goes this way when the feature is left out, `one` is 1 when the row itself does.
+ */
+interface Paths {
+  readonly feature: Int32Array
+  readonly zero: Float64Array
+  readonly one: Float64Array
+  readonly weight: Float64Array
 }
 
-function explain(tree: Tree, x: Float32Array, phi: Float64Array): void {
-  const descend = (node: number, above: Path, zero: number, one: number, feature: number): void => {
-    const path = extend(above, zero, one, feature)
+function createPaths(deepest: number): Paths {
+  const size = ((deepest + 2) * (deepest + 3)) / 2 + deepest + 2
+  const doubles = (): Float64Array => new Float64Array(size)
+  return { feature: new Int32Array(size), zero: doubles(), one: doubles(), weight: doubles() }
+}
+
+/** Adds a tree's part for one row to `phi`. */
+function explain(tree: Tree, x: Float32Array, phi: Float64Array, paths: Paths): void {
+  /** `above`: where the parent's path begins, of `depth` entries. */
+  const descend = (node: number, above: number, depth: number, zero: number, one: number, feature: number): void => {
+    const at = above + depth
+    copyPath(paths, above, at, depth)
+    extend(paths, at, depth, zero, one, feature)
     if (node < 0) {
-      for (let i = 1; i < path.feature.length; i++) {
-        const w = unwoundSum(path, i)
-        const f = path.feature[i] as number
-        const change = w * ((path.one[i] as number) - (path.zero[i] as number)) * (tree.value[~node] as number)
-        phi[f] = (phi[f] as number) + change
+      for (let i = 1; i <= depth; i++) {
+        const change = (paths.one[at + i] as number) - (paths.zero[at + i] as number)
+        const f = paths.feature[at + i] as number
+        phi[f] = (phi[f] as number) + unwoundSum(paths, at, depth, i) * change * (tree.value[~node] as number)
       }
       return
     }
     const split = tree.feature[node] as number
     const isLeft = goesLeft(tree, node, x[split] as number)
     const share = leftShare(tree, node)
-    const known = path.feature.indexOf(split, 1)
-    const [zeroBefore, oneBefore] = known > 0 ? [path.zero[known] as number, path.one[known] as number] : [1, 1]
-    const rest = known > 0 ? unwind(path, known) : path
-    descend(tree.left[node] as number, rest, zeroBefore * share, isLeft ? oneBefore : 0, split)
-    descend(tree.right[node] as number, rest, zeroBefore * (1 - share), isLeft ? 0 : oneBefore, split)
+    let [zeroBefore, oneBefore, length] = [1, 1, depth + 1]
+    for (let i = 1; i <= depth; i++) {
+      if (paths.feature[at + i] !== split) continue
+      zeroBefore = paths.zero[at + i] as number
+      oneBefore = paths.one[at + i] as number
+      unwind(paths, at, depth, i)
+      length = depth
+      break
+    }
+    descend(tree.left[node] as number, at, length, zeroBefore * share, isLeft ? oneBefore : 0, split)
+    descend(tree.right[node] as number, at, length, zeroBefore * (1 - share), isLeft ? 0 : oneBefore, split)
   }
-  descend(tree.feature.length === 0 ? ~0 : 0, { feature: [], zero: [], one: [], weight: [] }, 1, 1, -1)
+  descend(tree.feature.length === 0 ? ~0 : 0, 0, 0, 1, 1, -1)
 }
 
-/** Lundberg's EXTEND. */
-function extend({ feature, zero, one, weight }: Path, z: number, o: number, f: number): Path {
-  const depth = feature.length
-  const w = [...weight, depth === 0 ? 1 : 0]
-  for (let i = depth - 1; i >= 0; i--) {
-    w[i + 1] = (w[i + 1] as number) + (o * (w[i] as number) * (i + 1)) / (depth + 1)
-    w[i] = (z * (w[i] as number) * (depth - i)) / (depth + 1)
+/** Loops: for a handful of entries a call of the engine costs more. */
+function copyPath({ feature, zero, one, weight }: Paths, from: number, to: number, count: number): void {
+  for (let i = 0; i < count; i++) {
+    feature[to + i] = feature[from + i] as number
+    zero[to + i] = zero[from + i] as number
+    one[to + i] = one[from + i] as number
+    weight[to + i] = weight[from + i] as number
   }
-  return { feature: [...feature, f], zero: [...zero, z], one: [...one, o], weight: w }
 }
 
-/** Lundberg's UNWIND: the path as if feature `at` had never been met. */
-function unwind({ feature, zero, one, weight }: Path, at: number): Path {
-  const depth = feature.length - 1
-  const [o, z] = [one[at] as number, zero[at] as number]
-  const w = weight.slice(0, depth)
-  let next = weight[depth] as number
+/** Lundberg's EXTEND: entry number `depth` of the path at `at`. */
+function extend(
+  { feature, zero, one, weight }: Paths,
+  at: number,
+  depth: number,
+  z: number,
+  o: number,
+  f: number,
+): void {
+  feature[at + depth] = f
+  zero[at + depth] = z
+  one[at + depth] = o
+  weight[at + depth] = depth === 0 ? 1 : 0
   for (let i = depth - 1; i >= 0; i--) {
+    const w = weight[at + i] as number
+    weight[at + i + 1] = (weight[at + i + 1] as number) + (o * w * (i + 1)) / (depth + 1)
+    weight[at + i] = (z * w * (depth - i)) / (depth + 1)
+  }
+}
+
+/** Lundberg's UNWIND, in place: the path of `depth` + 1 entries as if entry `index` had never been met. */
+function unwind({ feature, zero, one, weight }: Paths, at: number, depth: number, index: number): void {
+  const [o, z] = [one[at + index] as number, zero[at + index] as number]
+  let next = weight[at + depth] as number
+  for (let i = depth - 1; i >= 0; i--) {
+    const w = weight[at + i] as number
     if (o !== 0) {
-      const kept = weight[i] as number
-      w[i] = (next * (depth + 1)) / ((i + 1) * o)
-      next = kept - ((w[i] as number) * z * (depth - i)) / (depth + 1)
+      weight[at + i] = (next * (depth + 1)) / ((i + 1) * o)
+      next = w - ((weight[at + i] as number) * z * (depth - i)) / (depth + 1)
     } else {
-      w[i] = ((weight[i] as number) * (depth + 1)) / (z * (depth - i))
+      weight[at + i] = (w * (depth + 1)) / (z * (depth - i))
     }
   }
-  const without = (list: readonly number[]): number[] => list.filter((_, i) => i !== at)
-  return { feature: without(feature), zero: without(zero), one: without(one), weight: w }
+  for (let i = at + index; i < at + depth; i++) {
+    feature[i] = feature[i + 1] as number
+    zero[i] = zero[i + 1] as number
+    one[i] = one[i + 1] as number
+  }
 }
 
 /** Sum of the weights of the unwound path. */
-function unwoundSum({ feature, zero, one, weight }: Path, at: number): number {
-  const depth = feature.length - 1
-  const [o, z] = [one[at] as number, zero[at] as number]
-  let next = weight[depth] as number
+function unwoundSum({ zero, one, weight }: Paths, at: number, depth: number, index: number): number {
+  const [o, z] = [one[at + index] as number, zero[at + index] as number]
+  let next = weight[at + depth] as number
   let total = 0
   for (let i = depth - 1; i >= 0; i--) {
     if (o !== 0) {
       const part = (next * (depth + 1)) / ((i + 1) * o)
       total += part
-      next = (weight[i] as number) - (part * z * (depth - i)) / (depth + 1)
+      next = (weight[at + i] as number) - (part * z * (depth - i)) / (depth + 1)
     } else if (z !== 0) {
-      total += ((weight[i] as number) * (depth + 1)) / (z * (depth - i))
+      total += ((weight[at + i] as number) * (depth + 1)) / (z * (depth - i))
     }
   }
   return total
