@@ -61,7 +61,10 @@ export interface Trained {
 export async function train(input: TrainInput, options: TrainOptions): Promise<Trained> {
   const resolved = resolveOptions(options)
   const ranking = options.objective === 'lambdarank'
-  const data = readData(input, { where: 'train', ranking })
+  // A model to go on from knows its columns and its categories' codes: the data are read in its terms.
+  const { continueFrom: from } = options
+  const known = from && { schema: { names: from.featureNames, levels: from.featureLevels } }
+  const data = readData(input, { where: 'train', ranking, ...known })
   const { names, levels } = data.matrix
   const schema = { names, levels }
   const validation = input.validation && readData(input.validation, { where: 'train: validation', ranking, schema })

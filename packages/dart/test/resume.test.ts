@@ -118,4 +118,17 @@ describe('going on from a model', () => {
       code: 'SHAPE_MISMATCH',
     })
   })
+
+  it('reads categories in the codes of the model, whatever levels the new rows have', async () => {
+    const rows = (levels: readonly string[]) => {
+      const features = Array.from({ length: 120 }, (_, i) => ({ kind: levels[i % levels.length] as string, x: i % 11 }))
+      return { features, label: features.map(({ kind, x }) => kind.charCodeAt(0) + x / 10) }
+    }
+    const first = await train(rows(['b', 'd', 'f']), { ...options, rounds: 40 })
+    const both = await train(rows(['a', 'd']), { ...options, rounds: 1, dropout: false, continueFrom: first.model })
+    expect(both.model.featureLevels).toEqual(first.model.featureLevels)
+    // 'd' was learnt under code 1; as code 1 of the new levels it would be what 'a' is not.
+    const [d] = predict(both.model, [{ kind: 'd', x: 5 }])
+    expect(Math.abs((d ?? 0) - 100.5)).toBeLessThan(1)
+  })
 })

@@ -1,5 +1,6 @@
 // LightGBM's text form, version 4: header, then a block a tree, `name=values` line by line.
 import { FtError } from '@ft/core'
+import { MOST_LEVELS } from '../data/schema.ts'
 import type { Model } from '../model.ts'
 import { SET_WORDS, type Tree } from '../tree.ts'
 import { checkModel } from './checkModel.ts'
@@ -40,7 +41,7 @@ type Lines = ReadonlyMap<string, string>
  * A float64 threshold becomes the largest float32 not above it: the same side for every float32 value.
  *
  * @throws FtError `CORRUPT_DATA` naming tree and node; `UNSUPPORTED` for linear leaves, zero as missing, categories above
- * 254 and objectives whose answers this package does not know
+ * 253 and objectives whose answers this package does not know
  */
 export function readLightgbm(text: string): Model {
   const { header, trees } = cut(text)
@@ -51,7 +52,7 @@ export function readLightgbm(text: string): Model {
   if (outputs < 1 || trees.length % outputs !== 0) throw corrupt(`${trees.length} trees, ${outputs} an iteration`)
   const built = trees.map((lines, t) => readTree(lines, columns, `tree ${t}`))
   const withSets = new Set(built.flatMap((tree) => [...tree.feature].filter((_, n) => (tree.setAt[n] as number) >= 0)))
-  const codes = Array.from({ length: 255 }, (_, code) => String(code))
+  const codes = Array.from({ length: MOST_LEVELS }, (_, code) => String(code))
   return checkModel(
     {
       ...objectiveOf(header, outputs),
@@ -169,8 +170,8 @@ function setsOf(lines: Lines, each: (name: string, length: number) => number[], 
   const words = each('cat_threshold', bounds[count] ?? -1)
   return Array.from({ length: count }, (_, i) => {
     const set = words.slice(bounds[i], bounds[i + 1])
-    const tooFar = set.length > SET_WORDS || (set[7] ?? 0) >= 2 ** 31
-    if (tooFar) throw new FtError('UNSUPPORTED', `${READ}: ${where}: categories must be 0 to 254`)
+    const tooFar = set.length > SET_WORDS || (set[7] ?? 0) >= 2 ** 30
+    if (tooFar) throw new FtError('UNSUPPORTED', `${READ}: ${where}: categories must be 0 to 253`)
     return Uint32Array.from({ length: SET_WORDS }, (_, word) => set[word] ?? 0)
   })
 }
@@ -250,7 +251,7 @@ function writeTree({ weights, baseScores, outputs, featureLevels }: Model, tree:
     kinds.push((MISSING_NAN << 2) | CATEGORICAL)
     thresholds.push(bounds.length - 1)
     const inSet = new Set(codesIn(tree, set))
-    const levels = featureLevels[tree.feature[node] as number]?.length ?? 255
+    const levels = featureLevels[tree.feature[node] as number]?.length ?? MOST_LEVELS
     const others = Array.from({ length: levels }, (_, code) => code).filter((code) => !inSet.has(code))
     words.push(...setOf(swapped[node] ? others : inSet))
     bounds.push(words.length)

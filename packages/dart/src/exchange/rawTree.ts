@@ -1,6 +1,7 @@
 // Trees of other programs, node by node, into trees of ours: numbered anew from the root, so that cycles and nodes that hang
 // nowhere come to light.
 import { FtError } from '@ft/core'
+import { MOST_LEVELS } from '../data/schema.ts'
 import { createTree, SET_WORDS, type Tree } from '../tree.ts'
 
 export type RawNode =
@@ -79,7 +80,7 @@ export function setOf(codes: Iterable<number>): Uint32Array {
 
 /** Codes of a node's set, ascending. */
 export function codesIn(tree: Tree, set: number): number[] {
-  return Array.from({ length: 255 }, (_, code) => code).filter(
+  return Array.from({ length: MOST_LEVELS }, (_, code) => code).filter(
     (code) => ((tree.sets[set * SET_WORDS + (code >> 5)] as number) >>> (code & 31)) & 1,
   )
 }

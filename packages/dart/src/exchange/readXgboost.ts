@@ -1,5 +1,6 @@
 // XGBoost's JSON: boosters gbtree and dart, the latter as a wrapper (before 3.3) or as `weight_drop` inside gbtree.
 import { FtError } from '@ft/core'
+import { MOST_LEVELS } from '../data/schema.ts'
 import type { Model } from '../model.ts'
 import type { Tree } from '../tree.ts'
 import { checkModel } from './checkModel.ts'
@@ -34,7 +35,7 @@ export function readXgboost(json: string): Model {
   const read = trees.map((tree) => readTree(tree, columns))
   const order = roundRobin(treeInfo, outputs)
   const hasSets = new Set(read.flatMap((tree) => [...tree.feature].filter((_, node) => (tree.setAt[node] ?? -1) >= 0)))
-  const allCodes = Array.from({ length: 255 }, (_, code) => String(code))
+  const allCodes = Array.from({ length: MOST_LEVELS }, (_, code) => String(code))
   return checkModel(
     {
       objective: objective.objective,
@@ -127,7 +128,9 @@ function readTree(tree: Field, columns: number): Tree {
       return {
         feature: split,
         threshold: floatBelow(Math.fround(condition[id] as number)),
-        ...(goesRight ? { set: setOf(Array.from({ length: 255 }, (_, c) => c).filter((c) => !goesRight.has(c))) } : {}),
+        ...(goesRight
+          ? { set: setOf(Array.from({ length: MOST_LEVELS }, (_, c) => c).filter((c) => !goesRight.has(c))) }
+          : {}),
         missingLeft: missingLeft[id] === 1,
         gain: gain[id] as number,
         cover,
@@ -148,9 +151,9 @@ function rightSets(tree: Field): Map<number, number[]> {
   return new Map(
     nodes.map((node, i) => {
       const codes = all.slice(starts[i], (starts[i] as number) + (sizes[i] as number))
-      const odd = codes.find((code) => !Number.isInteger(code) || code < 0 || code > 254)
+      const odd = codes.find((code) => !Number.isInteger(code) || code < 0 || code >= MOST_LEVELS)
       if (codes.length !== sizes[i] || odd !== undefined) {
-        throw new FtError('UNSUPPORTED', `${WHERE}: ${tree.path}: node ${node}: categories must be 0 to 254`, { node })
+        throw new FtError('UNSUPPORTED', `${WHERE}: ${tree.path}: node ${node}: categories must be 0 to 253`, { node })
       }
       return [node, codes]
     }),

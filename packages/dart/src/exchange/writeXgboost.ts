@@ -1,5 +1,6 @@
 // XGBoost's JSON, written: what its `load_model` reads.
 import { FtError } from '@ft/core'
+import { MOST_LEVELS } from '../data/schema.ts'
 import type { Model } from '../model.ts'
 import type { Tree } from '../tree.ts'
 import { codesIn, constantTree, floatAbove } from './rawTree.ts'
@@ -195,7 +196,7 @@ function categoriesOf(
     const set = node >= 0 ? (tree.setAt[node] as number) : -1
     if (set < 0) continue
     const left = new Set(codesIn(tree, set))
-    const levels = featureLevels[tree.feature[node] as number]?.length ?? 255
+    const levels = featureLevels[tree.feature[node] as number]?.length ?? MOST_LEVELS
     const right = Array.from({ length: levels }, (_, code) => code).filter((code) => !left.has(code))
     nodes.push(numberOf(node))
     starts.push(all.length)
