@@ -22,10 +22,10 @@ interface Esbuild {
 }
 
 /** The worker's source, bundled as an application would. */
-async function bundle(entry: string): Promise<string> {
+async function bundle(entry: URL): Promise<string> {
   const { build } = createRequire(createRequire(import.meta.url).resolve('tsup'))('esbuild') as Esbuild
   const { outputFiles } = await build({
-    entryPoints: [fileURLToPath(new URL(entry, import.meta.url))],
+    entryPoints: [fileURLToPath(entry)],
     bundle: true,
     write: false,
     format: 'iife',
@@ -40,7 +40,7 @@ it.skipIf(browser === undefined && !required)(
   'a worker in a page trains the model that Node trains',
   { timeout: 90_000 },
   async () => {
-    const worker = await bundle('support/browserWorker.ts')
+    const worker = await bundle(new URL('./support/browserWorker.ts', import.meta.url))
     const server = createServer((request, response) => {
       const isWorker = request.url === '/worker.js'
       response.setHeader('content-type', isWorker ? 'text/javascript' : 'text/html')
