@@ -14,6 +14,7 @@ import {
   type ZooName,
   type ZooOptions,
 } from '@ft/intensity-guide'
+import { describeEngines } from '@ft/tensor-core'
 import type { Bench, BenchContext } from './bench.ts'
 import { guidedNetwork, type GuidedNetwork } from './guideNetwork.ts'
 import { squareSweep } from './guideSquares.ts'
@@ -34,38 +35,37 @@ export const guide: Bench = {
   async run(context) {
     analysisTime(context)
     predictedReductions(context)
-    const runner = await loadRunner({ seed: context.seed })
-    try {
-      const clock = clockFor(runner.build)
-      context.note(`engine build ${runner.build}: figures of this machine's engine alone, in ${clock.name}`)
-      await squareSweep(context, { runner, clock })
-      const device = await measureDevice({ runner, seed: context.seed, now: clock.now })
-      context.emit({
-        case: 'measured device',
-        metric: 'ridge',
-        value: device.measured.ridge,
-        unit: 'FLOP/B',
-      })
-      context.emit({
-        case: 'measured device',
-        metric: 'peak',
-        value: device.measured.peak.value / 1e9,
-        unit: 'GFLOP/s',
-      })
-      context.emit({
-        case: 'measured device',
-        metric: 'bandwidth',
-        value: device.measured.bandwidth.value / 1e9,
-        unit: 'GB/s',
-      })
-      for (const network of networks) {
-        if (!context.quick || quickNetworks.has(network.zoo))
-          await guidedNetwork(context, { runner, clock, device, network })
-      }
-    } finally {
-      await runner.dispose()
-    }
+    // The engine of any machine, and the GPU's where there is one that is no program itself.
+    for (const engine of (await hasGpu()) ? (['wasm', 'webgpu'] as const) : (['wasm'] as const))
+      await onEngine(engine, { ...context, emit: (line) => context.emit({ ...line, case: `${engine}, ${line.case}` }) })
   },
+}
+
+async function hasGpu(): Promise<boolean> {
+  const webgpu = (await describeEngines()).find(({ name }) => name === 'webgpu')
+  return webgpu !== undefined && webgpu.available && !webgpu.detail.includes('software')
+}
+
+async function onEngine(engine: 'wasm' | 'webgpu', context: BenchContext): Promise<void> {
+  const runner = await loadRunner({ engine, seed: context.seed })
+  try {
+    const clock = clockFor(runner.build)
+    context.note(`engine build ${runner.build}: figures of this machine's engine alone, in ${clock.name}`)
+    await squareSweep(context, { runner, clock })
+    const device = await measureDevice({ runner, seed: context.seed, now: clock.now })
+    const { ridge, peak, bandwidth } = device.measured
+    const figure = (metric: string, value: number, unit: string) =>
+      context.emit({ case: 'measured device', metric, value, unit })
+    figure('ridge', ridge, 'FLOP/B')
+    figure('peak', peak.value / 1e9, 'GFLOP/s')
+    figure('bandwidth', bandwidth.value / 1e9, 'GB/s')
+    for (const network of networks) {
+      if (!context.quick || quickNetworks.has(network.zoo))
+        await guidedNetwork(context, { engine, runner, clock, device, network })
+    }
+  } finally {
+    await runner.dispose()
+  }
 }
 
 /** Every network of the zoo at its resolutions, analysed and planned for four devices. */

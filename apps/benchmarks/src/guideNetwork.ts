@@ -26,6 +26,7 @@ export interface GuidedNetwork {
 }
 
 interface Parts {
+  readonly engine: 'wasm' | 'webgpu'
   readonly runner: LayerRunner
   readonly clock: Clock
   readonly device: MeasuredDevice
@@ -41,12 +42,15 @@ const uniform = {
   control: () => 'control',
 } satisfies Record<string, Choice>
 
-export async function guidedNetwork(context: BenchContext, { runner, clock, device, network }: Parts): Promise<void> {
+export async function guidedNetwork(
+  context: BenchContext,
+  { engine, runner, clock, device, network }: Parts,
+): Promise<void> {
   const { name, layers } = zoo(network.zoo, { batch: network.batch, dtype: 'float32' })
   const { rounds } = network
   const profile = await profileLayers(layers, { runner, seed: context.seed, rounds, shortestMs: 3, now: clock.now })
   const measurements = measurementsOf(profile, { layers, rounds: 'even' })
-  const plan = planNetwork({ name, layers }, { device, target: 'wasm', measurements })
+  const plan = planNetwork({ name, layers }, { device, target: engine, measurements })
   const schemes = new Map(plan.layers.map((layer) => [layer.id, layer.scheme]))
   const guided = ({ id }: LinearLayer): ProtectionScheme => schemes.get(id) ?? 'none'
 
@@ -65,6 +69,7 @@ export async function guidedNetwork(context: BenchContext, { runner, clock, devi
   // Imported here, so that a bundle keeps the module and its exports apart: the fresh process loads it by its address.
   const { guideSequence } = await import('./guideSequence.ts')
   const sequence = await guideSequence.inFreshProcess({
+    engine,
     layers,
     seed: context.seed,
     rounds,

@@ -9,6 +9,7 @@ import { clockFor } from './support/clock.ts'
 import { bootstrapIndices, median, ratioInterval } from '@ft/core/statistics'
 
 export interface SequenceJob {
+  readonly engine: 'wasm' | 'webgpu'
   readonly layers: readonly LinearLayer[]
   /** Scheme of each layer, by plan. */
   readonly plans: Readonly<Record<string, readonly ProtectionScheme[]>>
@@ -61,8 +62,8 @@ function overheadsOf(samples: Samples, seed: number): Overheads {
 async function child(): Promise<void> {
   const parts: Buffer[] = []
   for await (const part of process.stdin) parts.push(part as Buffer)
-  const { layers, plans, rounds, seed } = JSON.parse(Buffer.concat(parts).toString('utf8')) as SequenceJob
-  const runner = await loadRunner({ seed, calibrate: true })
+  const { engine, layers, plans, rounds, seed } = JSON.parse(Buffer.concat(parts).toString('utf8')) as SequenceJob
+  const runner = await loadRunner({ engine, seed })
   const followers = new Set(layers.flatMap(({ next }) => (next === undefined ? [] : [next])))
   const handles = new Map<string, { run(): Promise<void>; release(): void }>()
   const handle = async (layer: LinearLayer, scheme: ProtectionScheme) => {

@@ -10,7 +10,7 @@ import { plan, type Flags } from './plan.ts'
 const program = new Command('intensity-guide')
   .description('Which fault protection should each layer of a network get on this device?')
   .option('--device <name>', "device of the catalogue; with a runner also 'measured'. Default t4, or measured")
-  .option('--target <target>', 'wasm, webgpu, gpujs, onnx or tfjs; default webgpu, or wasm with a runner')
+  .option('--target <target>', 'wasm, webgpu, gpujs, onnx or tfjs; default webgpu, or with a runner its engine')
   .option('--rule <rule>', "'intensity' (the paper's) or 'cost' (the cheapest by the cost model)", 'intensity')
   .option('--sensitivity <share>', 'largest error that may go unseen, as a share of the outputs’ rms', positive)
   .option('--budget <percent>', 'at most so much extra time, least residual risk', notNegative)

@@ -83,7 +83,7 @@ type Chosen = ChooseOptions & {
 }
 
 function chooseOptions(flags: Flags, device: Device, runner: LayerRunner | undefined): Chosen {
-  const { target = runner ? 'wasm' : 'webgpu', rule, sensitivity } = flags
+  const { target = runner ? targetOf(runner) : 'webgpu', rule, sensitivity } = flags
   const where = 'intensity-guide'
   assertOneOf(target, { where, argument: '--target', values: Object.keys(targetSchemes) as PlanTarget[] })
   assertOneOf(rule, { where, argument: '--rule', values: ['intensity', 'cost'] })
@@ -100,6 +100,11 @@ function chooseOptions(flags: Flags, device: Device, runner: LayerRunner | undef
         }
       : {}),
   }
+}
+
+/** Builds begin with their engine's name. */
+function targetOf({ build }: LayerRunner): PlanTarget {
+  return (['webgpu', 'gpujs'] as const).find((engine) => build.startsWith(engine)) ?? 'wasm'
 }
 
 async function deviceOf(flags: Flags, runner: OpenedRunner | undefined, { output, signal }: Call): Promise<Device> {
