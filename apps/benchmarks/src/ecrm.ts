@@ -3,7 +3,7 @@ import process from 'node:process'
 import { median, ratioInterval } from '@ft/core/statistics'
 import { createRandom } from '@ft/core/random'
 import { flightTask, readFlights } from '@ft/datasets'
-import { openShards, type ShardStore } from '@ft/ecrm'
+import { naivePropagation, openShards, type ShardStore } from '@ft/ecrm'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 import {
   flights,
@@ -29,6 +29,8 @@ export const ecrm: Bench = {
     await steady(context, flights(task, 2_048))
     await shardBound(context)
     await acknowledged(context)
+    await scrubbed(context)
+    naive(context)
   },
 }
 
@@ -205,4 +207,49 @@ async function acknowledged(context: BenchContext): Promise<void> {
       await store.close()
     }
   }
+}
+
+/** Bits flipped in memory, one a stripe: how many a scrub finds, and how long it takes. */
+async function scrubbed(context: BenchContext): Promise<void> {
+  const rows = context.quick ? 200_000 : 1_000_000
+  const count = 1_000
+  const store = await openShards({ tables: [{ rows }], d, k, r: 1, servers, optimizer, seed: context.seed })
+  try {
+    const random = createRandom(context.seed).stream('flips')
+    const stripes = new Set(random.sample(store.layout.stripes, count))
+    for (const stripe of stripes) {
+      const [position, word, bit] = [random.integer(0, k), random.integer(0, 2 * d - 1), random.integer(0, 31)]
+      await store.flipBit({ stripe, position, word, bit })
+    }
+    const start = performance.now()
+    const { corrupt, skipped } = await store.scrub()
+    const ms = performance.now() - start
+    const right = corrupt.filter(({ stripe }) => stripes.has(stripe)).length
+    context.emit({
+      case: `scrub of ${rows} rows, ${count} flipped bits`,
+      metric: 'stripes flagged',
+      value: right,
+      unit: `stripes, ${corrupt.length - right} falsely, ${skipped.length} skipped`,
+      target: `${count}, 0 falsely`,
+    })
+    context.emit({ case: 'same', metric: 'rows scrubbed', value: (rows / ms) * 1000, unit: 'rows/s' })
+  } finally {
+    await store.close()
+  }
+}
+
+/** What a parity fed with gradients decodes, instead of one fed with differences. */
+function naive(context: BenchContext): void {
+  const optimizer = { name: 'adagrad', learningRate: 0.1 } as const
+  const errors = Array.from({ length: 9 }, (_, i) => {
+    return naivePropagation({ optimizer, updates: 1_000, initialState: 0.1, seed: context.seed + i }).ofNorm
+  })
+  context.emit({
+    case: 'naive gradient propagation, Adagrad, k = 2, 1,000 updates',
+    metric: 'error of a decoded row',
+    value: median(errors),
+    unit: 'of its norm',
+    n: errors.length,
+    target: 'about 0.49: it fails',
+  })
 }

@@ -3,6 +3,7 @@ import { median, ratioInterval } from '@ft/core/statistics'
 import { flightTask, readFlights, type FlightTask } from '@ft/datasets'
 import { evaluate, type ShardStore } from '@ft/ecrm'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
+import { besideCheckpoints, realRun, type Recovery } from './ecrmCheckpoints.ts'
 import { flights, flightSamples, openRun, sum, trainBlock, zipfTask, type Run } from './ecrmTask.ts'
 
 const k = 4
@@ -12,7 +13,8 @@ export const ecrmRecovery: Bench = {
   name: 'ecrm-recovery',
   title: 'Erasure-coded embedding shards while servers die',
   async run(context) {
-    await whileRecovering(context)
+    await besideCheckpoints(context, await whileRecovering(context))
+    await realRun(context)
     const task = flightTask(await readFlights(), { rows: context.quick ? 200_000 : 600_000, seed: context.seed })
     await gaps(context, task)
     await sameModel(context, task)
@@ -28,7 +30,7 @@ async function untilRedundant(store: ShardStore, replacements: number): Promise<
 }
 
 /** A large table, so that recovery lasts: steps from the kill to full redundancy beside the steps before and after. */
-async function whileRecovering(context: BenchContext): Promise<void> {
+async function whileRecovering(context: BenchContext): Promise<Recovery> {
   const { seed, quick } = context
   const rows = quick ? 100_000 : 250_000
   const run = await openRun(zipfTask(rows, 1_024, seed), { k, r: 1, servers, seed })
@@ -89,6 +91,8 @@ async function whileRecovering(context: BenchContext): Promise<void> {
       n: first.length,
     })
     context.emit({ case: 'same', metric: 'kill to full redundancy', value: median(whole), unit: 'ms', n: whole.length })
+    const slowdown = Math.max(0, 1 - ratio.value)
+    return { rebuild: median(whole) / 1000, slowdown, firstStep: median(first) / 1000, rows }
   } finally {
     await run.store.close()
   }

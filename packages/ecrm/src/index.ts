@@ -45,3 +45,8 @@ export {
   type CheckpointerOptions,
   type SavedCheckpoint,
 } from './checkpoint/checkpointer.ts'
+export {
+  trainCheckpointed,
+  type CheckpointedOptions,
+  type CheckpointedTraining,
+} from './baselines/checkpointedTraining.ts'
