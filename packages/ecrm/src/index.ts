@@ -50,3 +50,12 @@ export {
   type CheckpointedOptions,
   type CheckpointedTraining,
 } from './baselines/checkpointedTraining.ts'
+export { createParityGroup, type GroupBuffer, type ParityGroup, type ParityGroupOptions } from './group/parityGroup.ts'
+export {
+  chooseProtection,
+  type ChooseOptions,
+  type ProtectableTable,
+  type ProtectedPart,
+  type Protection,
+  type ProtectionChoice,
+} from './advisor/chooseProtection.ts'
