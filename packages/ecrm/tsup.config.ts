@@ -1,3 +1,3 @@
 import { ftBuild } from '../../tsup.base.ts'
 
-export default ftBuild()
+export default ftBuild({ entries: { 'cli/main': 'src/cli/main.ts' } })

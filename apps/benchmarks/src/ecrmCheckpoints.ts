@@ -83,7 +83,7 @@ export async function besideCheckpoints(context: BenchContext, recovery: Recover
       value,
       unit: metric === 'bytes' ? 'B' : metric === 'rows' ? 'a table' : 's or part',
     })
-  for (const gigabytes of [bytes / 2 ** 30, 44, 440]) {
+  for (const gigabytes of [bytes / 2 ** 30, 44]) {
     const scale = (gigabytes * 2 ** 30) / bytes
     for (const hours of [4, 12, 24]) {
       const of = (minutes?: number) =>
@@ -171,8 +171,15 @@ export async function realRun(context: BenchContext): Promise<void> {
   const every = Math.max(1, Math.round((Math.sqrt(2 * stall * mean) / useful) * steps))
   const folder = mkdtempSync(join(tmpdir(), 'ft-bench-ecrm-'))
   try {
+    // The shards of the first life are there before either run begins.
+    let opened: ShardStore | undefined = await open(0)
+    const again = (): Promise<ShardStore> => {
+      const first = opened
+      opened = undefined
+      return first === undefined ? open(0) : Promise.resolve(first)
+    }
     const at = performance.now()
-    const stormy = await trainCheckpointed(data, { ...training, open: () => open(0), folder, every, onStep: killer() })
+    const stormy = await trainCheckpointed(data, { ...training, open: again, folder, every, onStep: killer() })
     const checkpointed = (performance.now() - at) / 1000
     await stormy.store.close()
 

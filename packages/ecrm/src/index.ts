@@ -59,3 +59,4 @@ export {
   type Protection,
   type ProtectionChoice,
 } from './advisor/chooseProtection.ts'
+export { exportNpy } from './export/exportNpy.ts'

@@ -1,0 +1,85 @@
+#!/usr/bin/env node
+// npx @ft/ecrm: trains a table on erasure-coded shards, or says whether coding is worth it.
+import process from 'node:process'
+import { Command, InvalidArgumentError } from 'commander'
+import { isFtError } from '@ft/core'
+import { createOutput, terminalFromEnvironment, type Output } from '@ft/report'
+import { runAdvise, type AdviseFlags } from './advise.ts'
+import { runTrain, type TrainFlags } from './train.ts'
+
+const whole = (text: string): number => {
+  const value = Number(text)
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number')
+  return value
+}
+const number = (text: string): number => {
+  const value = Number(text)
+  if (!Number.isFinite(value) || value < 0) throw new InvalidArgumentError('must be a number, 0 or more')
+  return value
+}
+const numbers = (text: string): number[] => text.split(',').map(number)
+const collect = (text: string, before: string[]): string[] => [...before, text]
+
+const program = new Command('ecrm')
+  .description('Recommendation-model training that survives killed servers')
+  .option('--json', 'one JSON object a line', false)
+program
+  .command('train')
+  .description('trains a DLRM on a CSV file; its embeddings live in shard processes')
+  .requiredOption('--data <file>', 'CSV with a header')
+  .requiredOption('--schema <file>', 'JSON: { "label", "positive", "dense": [...], "categorical": [...] }')
+  .option('--shards <n>', 'shard processes; default k + r', whole)
+  .option('--k <n>', 'data rows a stripe', whole, 4)
+  .option('--r <n>', 'shards that may die at once: 1 or 2', whole, 1)
+  .option('--d <n>', 'width of embeddings', whole, 16)
+  .option('--epochs <n>', 'passes over the data', whole, 1)
+  .option('--batch <n>', 'samples a step', whole, 128)
+  .option('--optimizer <name>', 'of rows and dense network', 'adagrad')
+  .option('--rate <x>', 'learning rate', number, 0.03)
+  .option('--test <part>', 'the last part of the rows is for the test', number, 0.2)
+  .option('--seed <n>', 'of weights and order', whole, 0)
+  .option('--kill <shard:2@step:500>', 'ends a shard at a step; repeat it', collect, [])
+  .option('--every <n>', 'steps between lines', whole, 100)
+  .option('--save <file>', 'writes a checkpoint at the end')
+  .option('--onnx <file>', 'writes the model with its tables')
+  .action((flags: TrainFlags) => run((output, signal) => runTrain(flags, { output, signal, command: again() })))
+program
+  .command('advise')
+  .description('checkpoints or coding: what each wastes, by a model and by simulation; times in minutes')
+  .option('--mtbf <hours>', 'between failures of the job, several with commas', numbers, [4, 12, 24])
+  .option('--stall <min>', 'training stands still for one checkpoint', number, 10)
+  .option('--reload <min>', 'reading one back; default the stall', number)
+  .option('--rebuild <min>', 'from a failure to full redundancy', number, 20)
+  .option('--overhead <part>', 'of coding while nothing fails', number, 0.04)
+  .option('--slowdown <part>', 'of throughput while rebuilding', number, 0.13)
+  .option('--runs <n>', 'simulated runs', whole, 50)
+  .option('--seed <n>', 'of the simulation', whole, 1)
+  .action((flags: AdviseFlags) =>
+    run((output) => {
+      runAdvise(flags, { output, command: again() })
+      return Promise.resolve()
+    }),
+  )
+
+await program.parseAsync()
+
+function again(): string {
+  return ['npx @ft/ecrm', ...process.argv.slice(2)].join(' ')
+}
+
+async function run(command: (output: Output, signal: AbortSignal) => Promise<void>): Promise<void> {
+  const { json } = program.opts<{ json: boolean }>()
+  const terminal = terminalFromEnvironment({ json })
+  const output = createOutput({ stdout: process.stdout, stderr: process.stderr, json, ...terminal })
+  const stop = new AbortController()
+  process.once('SIGINT', () => stop.abort())
+  try {
+    await command(output, stop.signal)
+  } catch (error) {
+    if (!isFtError(error)) throw error
+    process.stderr.write(`${error.message}\n`)
+    process.exitCode = error.code === 'ABORTED' ? 130 : 2
+  } finally {
+    output.end()
+  }
+}

@@ -1,0 +1,127 @@
+// `ecrm train`: a table on shard processes, some of them killed on demand, with what became of them.
+import { writeFile } from 'node:fs/promises'
+import { FtError } from '@ft/core'
+import type { Output } from '@ft/report'
+import { saveCheckpoint } from '../checkpoint/checkpoint.ts'
+import { optimizerNames, type OptimizerName } from '../shard/optimizers.ts'
+import { openShards, type ServerReport } from '../store.ts'
+import { evaluate, train } from '../train.ts'
+import { readTable } from './readTable.ts'
+
+export interface TrainFlags {
+  readonly data: string
+  readonly schema: string
+  readonly shards?: number
+  readonly k: number
+  readonly r: number
+  readonly d: number
+  readonly epochs: number
+  readonly batch: number
+  readonly optimizer: string
+  readonly rate: number
+  readonly test: number
+  readonly seed: number
+  /** `shard:2@step:500`, each. */
+  readonly kill: readonly string[]
+  readonly save?: string
+  readonly onnx?: string
+  /** Steps between lines of the run. */
+  readonly every: number
+}
+
+export interface Kill {
+  readonly shard: number
+  readonly step: number
+}
+
+/** @throws FtError `INVALID_ARGUMENT` */
+export function parseKill(text: string): Kill {
+  const [, shard, step] = /^shard:(\d+)@step:(\d+)$/.exec(text) ?? []
+  if (shard === undefined || step === undefined)
+    throw new FtError('INVALID_ARGUMENT', `ecrm: --kill must be like shard:2@step:500, got ${text}`, { text })
+  return { shard: Number(shard), step: Number(step) }
+}
+
+export async function runTrain(
+  flags: TrainFlags,
+  { output, signal, command }: { output: Output; signal: AbortSignal; command?: string },
+): Promise<void> {
+  if (!optimizerNames.includes(flags.optimizer as OptimizerName))
+    throw new FtError('INVALID_ARGUMENT', `ecrm: --optimizer must be one of ${optimizerNames.join(', ')}`, {})
+  const kills = flags.kill.map(parseKill)
+  const table = await readTable(flags.data, flags.schema, { test: flags.test })
+  const servers = flags.shards ?? flags.k + flags.r
+  const optimizer = { name: flags.optimizer as OptimizerName, learningRate: flags.rate }
+  const { k, r, d, seed, epochs, batch } = flags
+  output.settings('Training on erasure-coded shards', {
+    rows: table.train.label.length,
+    shards: servers,
+    k,
+    r,
+    d,
+    optimizer: optimizer.name,
+    epochs,
+    batch,
+    seed,
+  })
+  const tables = table.sizes.map((rows) => ({ rows }))
+  const store = await openShards({ tables, d, k, r, servers, optimizer, seed })
+  try {
+    let sum = 0
+    const { model, history } = await train(table.train, {
+      store,
+      epochs,
+      batch,
+      seed,
+      optimizer,
+      signal,
+      onProgress: output.onProgress,
+      async onStep({ step, loss }) {
+        for (const kill of kills) {
+          if (kill.step !== step) continue
+          output.note(`step ${step}: shard ${kill.shard} is killed`)
+          store.kill(kill.shard)
+        }
+        sum += loss
+        if ((step + 1) % flags.every > 0) return
+        const reports = await store.report()
+        const missing = reports.reduce((all, { missingRows }) => all + missingRows, 0)
+        const line = { step: step + 1, loss: sum / flags.every, replaced: store.replacements, missing }
+        sum = 0
+        output.result({ type: 'step', ...line })
+        output.text(
+          `step ${line.step}  loss ${line.loss.toFixed(4)}  shards replaced ${line.replaced}  rows to recover ${missing}`,
+        )
+      },
+    })
+    const lost = await store.recovered()
+    const { auc, logLoss } = await evaluate(model, table.test, { store, signal })
+    const reports = await store.report()
+    output.table(
+      reports.map((report, shard) => ({ shard, ...report })),
+      [
+        { header: 'shard', value: ({ shard }) => shard, format: 'plain' },
+        { header: 'rows and state', value: ({ dataBytes }) => dataBytes, format: 'bytes' },
+        { header: 'parity', value: ({ parityBytes }) => parityBytes, format: 'bytes' },
+        { header: 'pulled', value: ({ pulledRows }) => pulledRows, format: 'count' },
+        { header: 'pushed', value: ({ pushedRows }) => pushedRows, format: 'count' },
+        { header: 'to recover', value: ({ missingRows }) => missingRows, format: 'count' },
+        { header: 'unacknowledged, most', value: ({ mostUnacknowledgedBytes: most }) => most, format: 'bytes' },
+        { header: 'CPU', value: ({ cpuSeconds }: ServerReport) => cpuSeconds * 1000, format: 'duration' },
+      ],
+    )
+    if (flags.save !== undefined) await saveCheckpoint(flags.save, { store, model, step: history.length })
+    if (flags.onnx !== undefined) {
+      const { exportOnnx } = await import('../export/exportOnnx.ts')
+      await writeFile(flags.onnx, await exportOnnx(model, { from: 'ids', store }))
+    }
+    output.result({ type: 'end', auc, logLoss, replaced: store.replacements, lost, shards: reports })
+    output.conclusion(
+      `AUC ${auc.toFixed(4)}, log loss ${logLoss.toFixed(4)} on ${table.test.label.length} test rows; ` +
+        `${store.replacements} shards replaced, ${lost.length} rows lost.`,
+      command === undefined ? {} : { repeat: command },
+    )
+  } finally {
+    await store.close()
+  }
+}

@@ -1,0 +1,126 @@
+// A trained DLRM as an ONNX model, for serving anywhere.
+import { FtError, assertOneOf } from '@ft/core'
+import { graphBuilder, serializeModel, type GraphBuilder } from '@ft/onnx'
+import type { DenseModel } from '../dlrm/denseModel.ts'
+import type { ShardStore } from '../store.ts'
+
+export type ExportOnnxOptions =
+  /** The tables become part of the model: inputs `dense` [batch, features] and `ids` int64 [batch, tables], each id its table's own. */
+  | { readonly from: 'ids'; readonly store: ShardStore }
+  /** The caller looks rows up: inputs `dense` and `embeddings` [batch, tables, d]. */
+  | { readonly from: 'embeddings' }
+
+interface Layer {
+  readonly weights: Float32Array
+  readonly bias: Float32Array
+  readonly inputs: number
+  readonly outputs: number
+}
+
+/**
+ * Writes the model as ONNX, opset of @ft/onnx; its one output is `probability` [batch].
+ *
+ * With `ids` the file holds every row: mind its size, above 2 GB an ONNX file cannot be.
+ *
+ * @throws FtError `INVALID_ARGUMENT`; `UNSUPPORTED` when the tables would pass 2 GB; as `store.pull`
+ */
+export async function exportOnnx(model: DenseModel, options: ExportOnnxOptions): Promise<Uint8Array> {
+  assertOneOf(options.from, { where: 'exportOnnx', argument: 'options.from', values: ['ids', 'embeddings'] })
+  const { bottom, top, d, vectors } = shapesOf(model)
+  const b = graphBuilder({ name: 'dlrm' })
+  const dense = b.input('dense', 'float32', ['batch', bottom[0]!.inputs])
+  const tables = vectors - 1
+  const embeddings =
+    options.from === 'embeddings'
+      ? b.input('embeddings', 'float32', ['batch', tables, d])
+      : await lookUps(b, options.store, { tables, d })
+
+  const z0 = perceptron(b, bottom, { input: dense, name: 'bottom', lastRelu: true })
+  const ints = (name: string, values: readonly number[]): string =>
+    b.initializer(name, { type: 'int64', shape: [values.length], data: BigInt64Array.from(values, BigInt) })
+  const first = b.node('Unsqueeze', [z0, ints('axis1', [1])])
+  const stack = b.node('Concat', [first, embeddings], { attributes: { axis: { int: 1 } } })
+  const across = b.node('Transpose', [stack], { attributes: { perm: { ints: [0, 2, 1] } } })
+  const products = b.node('MatMul', [stack, across])
+  const flat = b.node('Reshape', [products, ints('flat', [-1, vectors * vectors])])
+  // Pairs (i, j), j < i, row by row.
+  const lower: number[] = []
+  for (let i = 1; i < vectors; i++) for (let j = 0; j < i; j++) lower.push(i * vectors + j)
+  const pairs = b.node('Gather', [flat, ints('lower', lower)], { attributes: { axis: { int: 1 } } })
+  const joined = b.node('Concat', [z0, pairs], { attributes: { axis: { int: 1 } } })
+  const logit = perceptron(b, top, { input: joined, name: 'top', lastRelu: false })
+  const odds = b.node('Sigmoid', [logit])
+  b.output(b.node('Reshape', [odds, ints('all', [-1])], { outputs: ['probability'] }), 'float32', ['batch'])
+  return serializeModel(b.build())
+}
+
+/** Splits the parameters into the two networks: the top one begins where widths do not follow on each other. */
+function shapesOf({ parameters }: DenseModel): { bottom: Layer[]; top: Layer[]; d: number; vectors: number } {
+  const layers: Layer[] = []
+  for (let i = 0; i + 1 < parameters.length; i += 2) {
+    const [weights, bias] = [parameters[i]!, parameters[i + 1]!]
+    layers.push({ weights, bias, inputs: weights.length / bias.length, outputs: bias.length })
+  }
+  const split = layers.findIndex(({ inputs }, i) => i > 0 && inputs !== layers[i - 1]!.outputs)
+  const d = layers[split - 1]?.outputs ?? 0
+  // d + V (V - 1) / 2 inputs: V from the quadratic.
+  const vectors = (1 + Math.sqrt(1 + 8 * ((layers[split]?.inputs ?? 0) - d))) / 2
+  if (split < 1 || !Number.isInteger(vectors)) {
+    throw new FtError('INVALID_ARGUMENT', 'exportOnnx: `model` must be a DLRM of createDenseModel or train', {})
+  }
+  return { bottom: layers.slice(0, split), top: layers.slice(split), d, vectors }
+}
+
+function perceptron(
+  b: GraphBuilder,
+  layers: readonly Layer[],
+  { input, name, lastRelu }: { input: string; name: string; lastRelu: boolean },
+): string {
+  let value = input
+  layers.forEach(({ weights, bias, inputs, outputs }, i) => {
+    const w = b.initializer(`${name}.${i}.weight`, { dtype: 'float32', shape: [inputs, outputs], data: weights })
+    const c = b.initializer(`${name}.${i}.bias`, { dtype: 'float32', shape: [outputs], data: bias })
+    value = b.node('Gemm', [value, w, c])
+    if (lastRelu || i < layers.length - 1) value = b.node('Relu', [value])
+  })
+  return value
+}
+
+/** Tables as initializers and a look-up of each id: `[batch, tables, d]`. */
+async function lookUps(b: GraphBuilder, store: ShardStore, sizes: { tables: number; d: number }): Promise<string> {
+  const { tables, d } = sizes
+  if (store.offsets.length !== tables || store.d !== d) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `exportOnnx: \`store\` must have ${tables} tables of width ${d}, got ${store.offsets.length} of ${store.d}; give the store that the model was trained on`,
+      { tables, d },
+    )
+  }
+  if (store.layout.rows * d * 4 > 2 ** 31 - 2 ** 24) {
+    throw new FtError('UNSUPPORTED', "exportOnnx: the tables pass 2 GB; export with `from: 'embeddings'`", {})
+  }
+  const ids = b.input('ids', 'int64', ['batch', tables])
+  const vectors: string[] = []
+  for (let t = 0; t < tables; t++) {
+    const values = await tableValues(store, t)
+    const table = b.initializer(`table.${t}`, { dtype: 'float32', shape: [values.length / d, d], data: values })
+    const column = b.initializer(`column.${t}`, { type: 'int64', shape: [1], data: BigInt64Array.of(BigInt(t)) })
+    const own = b.node('Gather', [ids, column], { attributes: { axis: { int: 1 } } })
+    vectors.push(b.node('Gather', [table, own], { attributes: { axis: { int: 0 } } }))
+  }
+  return b.node('Concat', vectors, { attributes: { axis: { int: 1 } } })
+}
+
+const idsAPull = 65_536
+
+/** A table's values, `[rows, d]`. */
+async function tableValues(store: ShardStore, table: number): Promise<Float32Array> {
+  const first = store.offsets[table]!
+  const end = store.offsets[table + 1] ?? store.layout.rows
+  const out = new Float32Array((end - first) * store.d)
+  for (let at = first; at < end; at += idsAPull) {
+    const ids = Uint32Array.from({ length: Math.min(idsAPull, end - at) }, (_, i) => at + i)
+    out.set(await store.pull(ids), (at - first) * store.d)
+  }
+  return out
+}

@@ -1,0 +1,104 @@
+// The command line's two commands, as functions: what they print, with and without --json, and what they refuse.
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { isFtError, type FtErrorCode } from '@ft/core'
+import { createOutput } from '@ft/report'
+import { runAdvise } from '../src/cli/advise.ts'
+import { parseKill, runTrain, type TrainFlags } from '../src/cli/train.ts'
+import { readCheckpoint } from '../src/index.ts'
+import { plantedSamples } from './support/made.ts'
+
+const fails = (code: FtErrorCode): unknown => expect.toSatisfy((error) => isFtError(error, code))
+let folder = ''
+let flags: TrainFlags
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ft-ecrm-'))
+  const { dense, categorical, label } = plantedSamples(1_500, 1)
+  const lines = Array.from(label, (y, row) => {
+    const numbers = dense.slice(row * 3, row * 3 + 3).map((value) => Number(value.toFixed(4)))
+    return [y === 1 ? 'yes' : 'no', ...numbers, ...categorical.map(({ ids }, t) => `c${t}-${ids[row]}`)].join(',')
+  })
+  await writeFile(join(folder, 'data.csv'), ['late,x,y,z,a,b', ...lines].join('\n'))
+  const schema = { label: 'late', positive: 'yes', dense: ['x', 'y', 'z'], categorical: ['a', 'b'] }
+  await writeFile(join(folder, 'schema.json'), JSON.stringify(schema))
+  const files = { data: join(folder, 'data.csv'), schema: join(folder, 'schema.json') }
+  const sizes = { k: 2, r: 1, d: 4, epochs: 2, batch: 50, test: 0.2, seed: 1, every: 20 }
+  flags = { ...files, ...sizes, optimizer: 'adagrad', rate: 0.05, kill: [] }
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+function printer(json: boolean) {
+  let text = ''
+  const stdout = new Writable({
+    write(chunk: Buffer, _, done) {
+      text += chunk.toString()
+      done()
+    },
+  })
+  const stderr = Object.assign(new Writable({ write: (_chunk, _encoding, done) => done() }), { isTTY: false })
+  return { output: createOutput({ stdout, stderr, json }), text: () => text }
+}
+const signal = new AbortController().signal
+
+describe('train', () => {
+  it('ends with the same scores whether a shard is killed or not', async () => {
+    const ends = []
+    for (const kill of [[], ['shard:1@step:17']]) {
+      const { output, text } = printer(true)
+      const save = join(folder, 'run.ftec')
+      await runTrain({ ...flags, kill, save, onnx: join(folder, 'model.onnx') }, { output, signal })
+      const lines = text()
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+      expect(lines.filter(({ type }) => type === 'step')).toHaveLength(2)
+      ends.push(lines.at(-1)!)
+      expect((await readCheckpoint(save)).step).toBe(48)
+      expect((await readFile(join(folder, 'model.onnx'))).length).toBeGreaterThan(1_000)
+    }
+    const [calm, stormy] = ends as [Record<string, unknown>, Record<string, unknown>]
+    expect(calm).toMatchObject({ type: 'end', replaced: 0, lost: [] })
+    expect(stormy).toMatchObject({ replaced: 1, lost: [], auc: calm['auc'], logLoss: calm['logLoss'] })
+    expect(calm['auc']).toBeGreaterThan(0.6)
+  })
+
+  it('prints a table of shards and a conclusion', async () => {
+    const { output, text } = printer(false)
+    await runTrain({ ...flags, epochs: 1 }, { output, signal })
+    expect(text()).toMatch(/step 20 {2}loss 0\.\d{4}/)
+    expect(text()).toMatch(/rows and state/)
+    expect(text()).toMatch(/AUC 0\.\d{4}.*300 test rows; 0 shards replaced, 0 rows lost/)
+  })
+
+  it('refuses what it cannot use', async () => {
+    const { output } = printer(true)
+    const run = (more: Partial<TrainFlags>) => runTrain({ ...flags, ...more }, { output, signal })
+    await expect(run({ data: join(folder, 'none.csv') })).rejects.toThrow(fails('IO'))
+    await expect(run({ schema: flags.data })).rejects.toThrow(fails('CORRUPT_DATA'))
+    await writeFile(join(folder, 'bad.json'), '{"label":"nothing","dense":["x"],"categorical":["a"]}')
+    await expect(run({ schema: join(folder, 'bad.json') })).rejects.toThrow(fails('CORRUPT_DATA'))
+    await expect(run({ optimizer: 'best' })).rejects.toThrow(fails('INVALID_ARGUMENT'))
+    expect(() => parseKill('2@500')).toThrow(fails('INVALID_ARGUMENT'))
+    expect(parseKill('shard:2@step:500')).toEqual({ shard: 2, step: 500 })
+  })
+})
+
+describe('advise', () => {
+  const costs = { mtbf: [4, 24], stall: 10, rebuild: 20, overhead: 0.04, slowdown: 0.13, seed: 1, runs: 20 }
+  it('prints the model and a simulation of it', () => {
+    const { output, text } = printer(false)
+    runAdvise(costs, { output })
+    expect(text()).toMatch(/33(\.0)? ?%/)
+    expect(text()).toMatch(/A failure every 4 h: coding wastes 84\.6 ?% less/)
+  })
+  it('says when checkpoints are cheaper', () => {
+    const { output, text } = printer(true)
+    runAdvise({ ...costs, stall: 0.05 }, { output })
+    const lines = text().trim().split('\n')
+    expect(JSON.parse(lines[1]!)).toMatchObject({ hours: 24, best: { choose: 'checkpoint' } })
+  })
+})
