@@ -5,7 +5,7 @@ import { createRandom } from '@ft/core/random'
 import type { OptimizerOptions } from '../shard/optimizers.ts'
 import { createDenseOptimizer } from './denseOptimizer.ts'
 import { interact, interactBackward, pairCount } from './interaction.ts'
-import { backward, createLayers, forward } from './perceptron.ts'
+import { backward, createLayers, forward, type Layer } from './perceptron.ts'
 
 export interface DenseModelOptions {
   readonly engine: SyncMatmulEngine
@@ -51,6 +51,21 @@ export interface DenseModel {
   update(gradients: readonly Float32Array[]): void
 }
 
+/** The two networks of a DLRM as they start: a function of seed and sizes, whatever computes them. */
+export function createDenseLayers(
+  options: Omit<DenseModelOptions, 'engine'>,
+  where: string,
+): { below: Layer[]; above: Layer[] } {
+  const { features, tables, d, bottom = [64], top = [64, 32], seed } = options
+  for (const [argument, value] of Object.entries({ features, tables, d }))
+    assertInteger(value, { where, argument, min: 1 })
+  const random = createRandom(seed).stream('dense network')
+  return {
+    below: createLayers([features, ...bottom, d], { relu: true, random: random.stream('bottom') }),
+    above: createLayers([d + pairCount(tables + 1), ...top, 1], { relu: false, random: random.stream('top') }),
+  }
+}
+
 /**
  * Makes the dense part of a DLRM on a matrix engine, forward and backward written out.
  *
@@ -58,13 +73,9 @@ export interface DenseModel {
  * Source: Naumov et al., "Deep Learning Recommendation Model" (2019).
  */
 export function createDenseModel(options: DenseModelOptions): DenseModel {
-  const { engine, features, tables, d, bottom = [64], top = [64, 32], seed } = options
-  for (const [argument, value] of Object.entries({ features, tables, d }))
-    assertInteger(value, { where: 'createDenseModel', argument, min: 1 })
+  const { engine, features, tables, d } = options
+  const { below, above } = createDenseLayers(options, 'createDenseModel')
   const vectors = tables + 1
-  const random = createRandom(seed).stream('dense network')
-  const below = createLayers([features, ...bottom, d], { relu: true, random: random.stream('bottom') })
-  const above = createLayers([d + pairCount(vectors), ...top, 1], { relu: false, random: random.stream('top') })
   const parameters = [...below, ...above].flatMap(({ weights, bias }) => [weights, bias])
   const optimizer = createDenseOptimizer(parameters, options.optimizer)
 

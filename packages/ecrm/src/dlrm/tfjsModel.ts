@@ -1,0 +1,98 @@
+// The dense part of a DLRM on TensorFlow.js: the same parameters, optimizer and interface as on the matrix engines.
+import type * as TensorFlow from '@tensorflow/tfjs'
+import { FtError } from '@ft/core'
+import { createDenseLayers, type DenseBatch, type DenseModel, type DenseModelOptions } from './denseModel.ts'
+import { createDenseOptimizer } from './denseOptimizer.ts'
+
+export interface TfjsModelOptions extends Omit<DenseModelOptions, 'engine'> {
+  /**
+   * TensorFlow.js, with the backend of your choice ready: `import * as tf from '@tensorflow/tfjs'`, or tfjs-node or
+   * tfjs-node-gpu where they are installed.
+   */
+  readonly tf: typeof TensorFlow
+}
+
+/**
+ * Makes the dense part of a DLRM whose forward and backward passes TensorFlow.js computes.
+ *
+ * Parameters stay in the caller's memory, where the package's own optimizer updates them, so both models of one seed start
+ * alike and save alike; they are uploaded for every batch (a few MB at most). Results carry the backend's rounding.
+ *
+ * @throws FtError `INVALID_ARGUMENT`
+ */
+export function createTfjsModel(options: TfjsModelOptions): DenseModel {
+  const { tf, features, tables, d } = options
+  const { below, above } = createDenseLayers(options, 'createTfjsModel')
+  const parameters = [...below, ...above].flatMap(({ weights, bias }) => [weights, bias])
+  const optimizer = createDenseOptimizer(parameters, options.optimizer)
+  const vectors = tables + 1
+  // Pairs (i, j), j < i, row by row, in a sample's vectors x vectors products.
+  const lower: number[] = []
+  for (let i = 1; i < vectors; i++) for (let j = 0; j < i; j++) lower.push(i * vectors + j)
+
+  function upload({ dense, embeddings }: DenseBatch) {
+    const batch = dense.length / features
+    if (!Number.isInteger(batch) || embeddings.length !== batch * tables * d) {
+      throw new FtError(
+        'SHAPE_MISMATCH',
+        `createTfjsModel: a batch must have ${features} features and ${tables} x ${d} embedding values a sample`,
+        { features: dense.length, embeddings: embeddings.length },
+      )
+    }
+    const layers = [...below, ...above]
+    return {
+      dense: tf.tensor2d(dense, [batch, features]),
+      embeddings: tf.tensor3d(embeddings, [batch, tables, d]),
+      parameters: layers.flatMap(({ weights, bias, inputs, outputs }) => [
+        tf.tensor2d(weights, [inputs, outputs]),
+        tf.tensor1d(bias),
+      ]),
+    }
+  }
+
+  function logits(
+    dense: TensorFlow.Tensor,
+    embeddings: TensorFlow.Tensor,
+    layers: readonly TensorFlow.Tensor[],
+  ): TensorFlow.Tensor {
+    const batch = dense.shape[0]
+    let at = 0
+    const layer = (x: TensorFlow.Tensor, relu: boolean): TensorFlow.Tensor => {
+      const sum = tf.add(tf.matMul(x as TensorFlow.Tensor2D, layers[at++] as TensorFlow.Tensor2D), layers[at++]!)
+      return relu ? tf.relu(sum) : sum
+    }
+    let z0 = dense
+    for (const { relu } of below) z0 = layer(z0, relu)
+    const stack = tf.concat([tf.reshape(z0, [batch, 1, d]), embeddings], 1)
+    const products = tf.reshape(tf.matMul(stack, stack, false, true), [batch, vectors * vectors])
+    let x = tf.concat([z0, tf.gather(products, tf.tensor1d(lower, 'int32'), 1)], 1)
+    for (const { relu } of above) x = layer(x, relu)
+    return tf.reshape(x, [batch])
+  }
+
+  return {
+    parameters,
+    state: optimizer.state,
+    predict(batch) {
+      return tf.tidy(() => {
+        const on = upload(batch)
+        return tf
+          .sigmoid(logits(on.dense, on.embeddings, on.parameters))
+          .dataSync()
+          .slice() as Float32Array
+      })
+    },
+    gradients(batch, labels) {
+      return tf.tidy(() => {
+        const on = upload(batch)
+        const wanted = tf.tensor1d(Float32Array.from(labels))
+        const loss = (embeddings: TensorFlow.Tensor, ...layers: TensorFlow.Tensor[]): TensorFlow.Tensor =>
+          tf.losses.sigmoidCrossEntropy(wanted, logits(on.dense, embeddings, layers))
+        const { value, grads } = tf.valueAndGrads(loss)([on.embeddings, ...on.parameters])
+        const [embeddings, ...rest] = grads.map((one) => one.dataSync().slice() as Float32Array)
+        return { loss: value.dataSync()[0]!, parameters: rest, embeddings: embeddings! }
+      })
+    },
+    update: (gradients) => optimizer.step(gradients),
+  }
+}

@@ -1,0 +1,1 @@
+export { createTfjsModel, type TfjsModelOptions } from './dlrm/tfjsModel.ts'
