@@ -4,6 +4,7 @@ import { median, ratioInterval } from '@ft/core/statistics'
 import { createRandom } from '@ft/core/random'
 import { flightTask, readFlights } from '@ft/datasets'
 import { naivePropagation, openShards, type ShardStore } from '@ft/ecrm'
+import { denseBeside } from './ecrmDense.ts'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 import {
   flights,
@@ -31,6 +32,7 @@ export const ecrm: Bench = {
     await acknowledged(context)
     await scrubbed(context)
     naive(context)
+    await denseBeside(context)
   },
 }
 

@@ -1,5 +1,8 @@
 // The dense model on TensorFlow.js beside the one on the WebAssembly engine: the same losses, gradients and training.
+import { createRequire } from 'node:module'
+import { dirname } from 'node:path'
 import * as tf from '@tensorflow/tfjs'
+import { setWasmPaths } from '@tensorflow/tfjs-backend-wasm'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { isFtError } from '@ft/core'
 import { createRandom } from '@ft/core/random'
@@ -8,10 +11,8 @@ import { createDenseModel, evaluate, openShards, train } from '../src/index.ts'
 import { createTfjsModel } from '../src/tfjs.ts'
 import { plantedSamples } from './support/made.ts'
 
-beforeAll(async () => {
-  await tf.setBackend('cpu')
-  await tf.ready()
-})
+const files = dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm'))
+setWasmPaths(`${files}/`)
 
 const shape = { features: 6, tables: 4, d: 8, bottom: [16, 12], top: [24, 10] }
 const options = { ...shape, optimizer: { name: 'adagrad', learningRate: 0.01 }, seed: 3 } as const
@@ -41,7 +42,12 @@ function expectClose(got: Float32Array, expected: Float32Array): void {
   got.forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThanOrEqual(tolerance * largest))
 }
 
-describe('createTfjsModel', () => {
+describe.each(['cpu', 'wasm'])('createTfjsModel on the %s backend', (backend) => {
+  beforeAll(async () => {
+    expect(await tf.setBackend(backend)).toBe(true)
+    await tf.ready()
+  })
+
   it.each([1, 7, 64])('starts alike; %i samples: the same loss, probabilities and gradients', (samples) => {
     const [ours, theirs] = [createDenseModel({ ...options, engine }), createTfjsModel({ ...options, tf })]
     expect(theirs.parameters).toEqual(ours.parameters)

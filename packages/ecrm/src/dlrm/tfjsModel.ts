@@ -3,6 +3,7 @@ import type * as TensorFlow from '@tensorflow/tfjs'
 import { FtError } from '@ft/core'
 import { createDenseLayers, type DenseBatch, type DenseModel, type DenseModelOptions } from './denseModel.ts'
 import { createDenseOptimizer } from './denseOptimizer.ts'
+import { pairCount } from './interaction.ts'
 
 export interface TfjsModelOptions extends Omit<DenseModelOptions, 'engine'> {
   /**
@@ -26,9 +27,12 @@ export function createTfjsModel(options: TfjsModelOptions): DenseModel {
   const parameters = [...below, ...above].flatMap(({ weights, bias }) => [weights, bias])
   const optimizer = createDenseOptimizer(parameters, options.optimizer)
   const vectors = tables + 1
-  // Pairs (i, j), j < i, row by row, in a sample's vectors x vectors products.
-  const lower: number[] = []
-  for (let i = 1; i < vectors; i++) for (let j = 0; j < i; j++) lower.push(i * vectors + j)
+  // Pairs (i, j), j < i, row by row, taken from a sample's vectors x vectors products by a constant matrix: not every backend
+  // has the gradient of a gather.
+  const pairs = pairCount(vectors)
+  const choice = new Float32Array(vectors * vectors * pairs)
+  for (let i = 1, pair = 0; i < vectors; i++)
+    for (let j = 0; j < i; j++, pair++) choice[(i * vectors + j) * pairs + pair] = 1
 
   function upload({ dense, embeddings }: DenseBatch) {
     const batch = dense.length / features
@@ -65,7 +69,7 @@ export function createTfjsModel(options: TfjsModelOptions): DenseModel {
     for (const { relu } of below) z0 = layer(z0, relu)
     const stack = tf.concat([tf.reshape(z0, [batch, 1, d]), embeddings], 1)
     const products = tf.reshape(tf.matMul(stack, stack, false, true), [batch, vectors * vectors])
-    let x = tf.concat([z0, tf.gather(products, tf.tensor1d(lower, 'int32'), 1)], 1)
+    let x = tf.concat([z0, tf.matMul(products, tf.tensor2d(choice, [vectors * vectors, pairs]))], 1)
     for (const { relu } of above) x = layer(x, relu)
     return tf.reshape(x, [batch])
   }
