@@ -2,6 +2,7 @@
 import type { Conv2dOptions, MatmulEngine, MatmulOptions, Tensor } from '@ft/core'
 import { FtError } from '@ft/core'
 import { calibrate, type CalibrateOptions, type Calibration } from './calibrate.ts'
+import { protectedAttention, type AttentionOptions, type AttentionResult } from './attention.ts'
 import { createChain, type Chain, type ChainLayer } from './chain.ts'
 import { protectedConv2d } from './protectedConv2d.ts'
 import { protectedMatmul, type Protected, type ProtectionOptions } from './protectedMatmul.ts'
@@ -26,6 +27,11 @@ export interface Kernels {
     weights: ProtectedWeights,
     options?: Pick<ProtectionOptions, 'scheme' | 'onFault'> & MatmulOptions,
   ): Promise<Protected>
+  /** softmax(scale Q K^T) V of `[batch, tokens, width]`, every part checked: see `protectedAttention`. */
+  attention(
+    operands: { readonly q: Tensor; readonly k: Tensor; readonly v: Tensor },
+    options?: AttentionOptions,
+  ): Promise<AttentionResult>
   /** Layers in sequence, each global check predicted from the layer before: see `createChain`. */
   chain(layers: readonly ChainLayer[]): Chain
   /** The same kernels with thresholds calibrated for their engine. */
@@ -57,14 +63,16 @@ export function createKernels({ engine, calibration }: KernelsOptions): Kernels 
     )
   }
   const context = { engine, calibration }
-  return {
+  const kernels: Kernels = {
     engine,
     calibration,
     prepare: (weights, options) => protectWeights(engine, weights, options),
     matmul: (a, weights, options) => protectedMatmul(context, { a, weights }, options),
     conv2d: (x, filter, options) => protectedConv2d(context, { x, filter }, options),
     matmulInt8: (a, weights, options) => protectedMatmulInt8(context, { a, weights }, options),
+    attention: (operands, options) => protectedAttention(kernels, operands, options),
     chain: (layers) => createChain(context, layers),
     calibrated: async (options) => createKernels({ engine, calibration: await calibrate(engine, options) }),
   }
+  return kernels
 }
