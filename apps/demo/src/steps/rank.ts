@@ -1,11 +1,23 @@
 // Step "rank": which departures of a route and day will be the latest? LambdaMART with and without dropout.
 import type { Interval } from '@ft/core'
 import { bootstrap, mean } from '@ft/core/statistics'
-import { ndcg, predict, train, type LabelledData, type Model, type TrainOptions } from '@ft/dart'
+import {
+  crossValidate,
+  ndcg,
+  overSpecialization,
+  predict,
+  train,
+  type CrossValidateOptions,
+  type LabelledData,
+  type OverSpecialization,
+  type TrainOptions,
+} from '@ft/dart'
+import type { ChartSpec } from '@ft/report/charts'
 import { departuresToRank, type DeparturesToRank, type Range } from '@ft/datasets'
-import { exactly, type Claim, type Step } from '../story.ts'
+import { exactly, type Claim, type Step, type StepContext } from '../story.ts'
 
 const AT = 3
+const FOLDS = 2
 const GRID: Readonly<Record<'MART' | 'DART', readonly number[]>> = { MART: [0.05, 0.1, 0.2], DART: [0.2, 0.4, 0.8] }
 
 interface Part extends LabelledData {
@@ -19,12 +31,14 @@ interface Ranked {
   readonly rounds: number
   /** NDCG of each test list. */
   readonly each: Float64Array
+  /** How contributions are shared among the trees. */
+  readonly shares: OverSpecialization | undefined
 }
 
 export const rankStep: Step = {
   name: 'rank',
   title: 'Rank the departures of each route and day by how late they will be',
-  async run({ options, output, flights }) {
+  async run({ options, output, flights, chart }) {
     const { flights: all } = await flights()
     const lists = departuresToRank(all, { groups: options.quick ? 6000 : 20_000, seed: options.seed })
     const [learn, judge, test] = (['train', 'validate', 'test'] as const).map((part) => partOf(lists, part)) as [
@@ -34,44 +48,55 @@ export const rankStep: Step = {
     ]
     output.text(
       `${lists.groupSizes.length.toLocaleString('en-US')} lists, ${lists.rows.toLocaleString('en-US')} departures; lists without a late ` +
-        'departure are left out of NDCG. Learning rates are chosen on 1 to 15 June and judged on 16 to 30 June.',
+        `departure are left out of NDCG. Learning rates are chosen by ${FOLDS} folds of the lists before June, the number of trees on 1 to 15 June; 16 to 30 June judge.`,
     )
     const ranked: Ranked[] = []
     for (const name of ['MART', 'DART'] as const) {
-      let best: { model: Model; learningRate: number; rounds: number; score: number } | undefined
-      for (const learningRate of GRID[name]) {
-        const { model, bestRound, history } = await train({ ...learn, validation: judge }, {
-          objective: 'lambdarank',
-          metric: `ndcg@${AT}`,
+      const common = {
+        objective: 'lambdarank',
+        metric: `ndcg@${AT}`,
+        maxDepth: 5,
+        minRows: 20,
+        dropout: name === 'MART' ? false : { dropRate: 0.05 },
+        seed: options.seed,
+        threads: options.threads,
+      } satisfies Partial<TrainOptions>
+      const learningRate = await bestRate(name, { learn, common, options, output })
+      const { model, bestRound } = await train(
+        { ...learn, validation: judge },
+        {
+          ...common,
+          learningRate,
           rounds: options.quick ? 40 : 120,
           earlyStopping: 25,
-          maxDepth: 5,
-          minRows: 20,
-          learningRate,
-          dropout: name === 'MART' ? false : { dropRate: 0.05 },
-          seed: options.seed,
-          threads: options.threads,
           onProgress: (progress) => output.onProgress({ ...progress, phase: `${name}, learning rate ${learningRate}` }),
-        } satisfies TrainOptions)
-        const score = history[bestRound - 1]?.validation ?? -Infinity
-        if (!best || score > best.score) best = { model, learningRate, rounds: bestRound, score }
-      }
-      if (!best) throw new Error('nothing was trained')
-      const scores = predict(best.model, test.features, { output: 'raw' })
-      ranked.push({ name, learningRate: best.learningRate, rounds: best.rounds, each: eachList(scores, test) })
+        },
+      )
+      const scores = predict(model, test.features, { output: 'raw' })
+      const shares = bestRound > 0 ? overSpecialization(model, test.features) : undefined
+      ranked.push({ name, learningRate, rounds: bestRound, each: eachList(scores, test), shares })
     }
     ranked.push({
       name: 'most late in the last 24 h on the route',
       learningRate: NaN,
       rounds: 0,
       each: eachList(routeLateness(lists), test),
+      shares: undefined,
     })
     output.table(ranked, [
       { header: 'ranking', value: (row) => row.name },
       { header: 'learning rate', value: (row) => (Number.isNaN(row.learningRate) ? null : row.learningRate) },
       { header: 'trees', value: (row) => row.rounds || null, format: 'plain' },
       { header: `NDCG@${AT}`, value: (row) => meanInterval(row.each, options.seed), digits: 4 },
+      { header: 'first tree’s share', value: (row) => row.shares?.firstTree, format: 'percent' },
+      { header: 'last half’s share', value: (row) => row.shares?.lastHalf, format: 'percent' },
+      {
+        header: 'lists’ rows that the last half reaches',
+        value: (row) => row.shares?.lastHalfReach,
+        format: 'percent',
+      },
     ])
+    chart(contributions(ranked))
     for (const { name, learningRate, rounds, each } of ranked)
       output.result({
         step: 'rank',
@@ -83,6 +108,45 @@ export const rankStep: Step = {
       })
     return claims(ranked, options.seed)
   },
+}
+
+/** The learning rate with the best mean over the folds at its own best round. */
+async function bestRate(
+  name: 'MART' | 'DART',
+  {
+    learn,
+    common,
+    options,
+    output,
+  }: { learn: Part; common: CrossValidateOptions } & Pick<StepContext, 'options' | 'output'>,
+): Promise<number> {
+  let best = { learningRate: NaN, mean: -Infinity }
+  for (const learningRate of GRID[name]) {
+    const { best: at } = await crossValidate(learn, {
+      ...common,
+      learningRate,
+      folds: FOLDS,
+      rounds: options.quick ? 25 : 80,
+      onProgress: (progress) =>
+        output.onProgress({ ...progress, phase: `${name}, learning rate ${learningRate}, ${progress.phase}` }),
+    })
+    if (at.mean > best.mean) best = { learningRate, mean: at.mean }
+  }
+  return best.learningRate
+}
+
+function contributions(ranked: readonly Ranked[]): ChartSpec {
+  return {
+    title: 'Over-specialisation',
+    subtitle: 'Mean contribution of each tree to a departure’s score, on the test lists',
+    x: { label: 'tree' },
+    y: { label: 'mean |weight x leaf value|', scale: 'log' },
+    series: ranked.flatMap(({ name, shares }) =>
+      shares
+        ? [{ kind: 'line' as const, name, points: Array.from(shares.meanContribution, (y, i) => ({ x: i + 1, y })) }]
+        : [],
+    ),
+  }
 }
 
 function partOf(lists: DeparturesToRank, part: 'train' | 'validate' | 'test'): Part {
