@@ -1,5 +1,6 @@
 // Faults that workers inject into themselves, through a gateway with real processes; metrics and TLS of its front.
 import { request as httpsRequest } from 'node:https'
+import { propagation, trace, type Context, type Tracer } from '@opentelemetry/api'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import {
   createGateway,
@@ -8,6 +9,7 @@ import {
   hold,
   sum,
   toNamedTensor,
+  weighted,
   type Gateway,
   type GatewayOptions,
   type InstanceSpec,
@@ -78,6 +80,73 @@ it('reconstructs what is late, and nothing else under hold', async () => {
   // The outputs that came after all choose the class that their reconstructions chose: the model is linear
   await expect.poll(() => gateway.snapshot().shadow.compared, { timeout: 5000 }).toBeGreaterThan(0)
   expect(gateway.snapshot().shadow.agreed).toBe(gateway.snapshot().shadow.compared)
+})
+
+it('decodes two late queries of a group from two parities', async () => {
+  const late = worker({ seed: 3, late: { share: 1, ms: [3000, 3100] } })
+  const gateway = await start({
+    instances: [late, late],
+    // y = 3 x is its own parity model, whatever the weights
+    parityInstances: { 'parity-0': [worker()], 'parity-1': [worker()] },
+    code: weighted({ k: 2, r: 2 }),
+    policy: hold({ afterMs: 200 }),
+    guard: false,
+  })
+  const client = createOipClient(gateway.url, { binary: true })
+  const answer = await client.infer('m', {
+    request: { parameters: {}, inputs: [floats('x', [1, 2, 10, 20], [2, 2])], binaryOutput: true },
+  })
+  expect(answer.parameters?.['ft.qualities']).toBe('reconstructed,reconstructed')
+  // Sums of integers below 2^24: exact
+  expect(Array.from((answer.outputs[0] && toNamedTensor(answer.outputs[0])?.data) ?? [])).toEqual([3, 6, 30, 60])
+  await client.close()
+})
+
+it('records a span a request, child of the caller, with the quality', async () => {
+  const spans: { attributes: Record<string, unknown>; traceId: string | undefined; ended: boolean }[] = []
+  trace.setGlobalTracerProvider({
+    getTracer: () =>
+      ({
+        startSpan(_name: string, _options: unknown, context: Context) {
+          const own = {
+            attributes: {} as Record<string, unknown>,
+            traceId: trace.getSpanContext(context)?.traceId,
+            ended: false,
+          }
+          spans.push(own)
+          const span = trace.wrapSpanContext({ traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: 1 })
+          span.setAttribute = (key, value) => ((own.attributes[key] = value), span)
+          span.end = () => void (own.ended = true)
+          return span
+        },
+      }) as unknown as Tracer,
+  })
+  propagation.setGlobalPropagator({
+    extract: (context, carrier: Record<string, string>) =>
+      trace.setSpanContext(context, {
+        traceId: (carrier['traceparent'] ?? '').split('-')[1] ?? '',
+        spanId: 'b7ad6b7169203331',
+        traceFlags: 1,
+      }),
+    inject: (context, carrier: Record<string, string>) => {
+      carrier['traceparent'] = `00-${trace.getSpanContext(context)?.traceId}-x-01-passed on`
+    },
+    fields: () => ['traceparent'],
+  })
+  const echo = { worker: { module: tripleModule, options: { headers: true } }, workerFile: built.workerFile }
+  const gateway = await start({ instances: [echo], policy: hold({ afterMs: 1000 }), tracing: true })
+  const response = await fetch(`${gateway.url}/v2/models/m/infer`, {
+    method: 'POST',
+    headers: { traceparent: `00-${'a'.repeat(32)}-b7ad6b7169203331-01`, 'x-tenant': '7' },
+    body: JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] }),
+  })
+  // What the module was told has the injected header's length: 3 + 32 + 15
+  expect(await response.json()).toMatchObject({ outputs: [{ data: [50, 7] }] })
+  expect(spans).toMatchObject([
+    { traceId: 'a'.repeat(32), ended: true, attributes: { 'ft.model': 'm', 'ft.quality': 'exact' } },
+  ])
+  trace.disable()
+  propagation.disable()
 })
 
 it('answers late queries exactly by a copy under hedge, without a code', async () => {

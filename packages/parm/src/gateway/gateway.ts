@@ -16,6 +16,7 @@ import { createCoordinator, type Coordinator, type CoordinatorEvent } from '../s
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from '@ft/report/prometheus'
 import { latencyHistogram, metricsOf, type LatencyHistogram } from './metrics.ts'
 import { checkSignature } from './signature.ts'
+import { withTracing } from './tracing.ts'
 import { keepRunning, metadataWhenReady, openInstance, type InstanceSpec, type OpenInstance } from './instances.ts'
 import { createPool, type Pool } from './pool.ts'
 import { joinRows, splitRows } from './rows.ts'
@@ -46,6 +47,8 @@ export interface GatewayOptions extends OipServerOptions {
   readonly shadowShare?: number
   /** Of the shadow check's choice. Default 0. */
   readonly seed?: number
+  /** Records an OpenTelemetry span a request, with the optional peer @opentelemetry/api. Default false. */
+  readonly tracing?: boolean
   /** Serves gRPC as well, with the optional peer @grpc/grpc-js. `tls` and `maxBodyBytes` are those of REST. */
   readonly grpc?: { readonly host?: string; readonly port?: number }
   /** Milliseconds that instances may take to become ready. Default 30,000. */
@@ -169,7 +172,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       ),
     })
 
-    const front = createFront({
+    const plain = createFront({
       options,
       latency,
       snapshot,
@@ -181,6 +184,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       queueLimit,
       stopping: stopping.signal,
     })
+    const front = options.tracing ? await withTracing(plain) : plain
     const server = await startOipServer(front, options)
     const { tls, maxBodyBytes } = options
     const grpc = options.grpc
