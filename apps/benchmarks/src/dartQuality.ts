@@ -255,7 +255,7 @@ function queryScores({ data: { label, group } }: Queries, scores: readonly Float
 
 /** The departures of a route and day, by how late they arrive. */
 async function flights(context: BenchContext): Promise<void> {
-  const lists = context.quick ? 3000 : 12_000
+  const lists = context.quick ? 12_000 : 40_000
   const task = departuresToRank(await readFlights(), { groups: lists, seed: context.seed })
   const width = task.numeric.names.length
   const part = ({ start, end }: { start: number; end: number }, groups: { start: number; end: number }): Queries => ({
