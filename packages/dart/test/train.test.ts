@@ -137,11 +137,14 @@ describe('training', () => {
     expect(other.history).toEqual(plain.history)
   })
 
-  it('two threads on enough rows to share give the same bits', async () => {
-    const large = makeData(40_000, { task: 'binary' })
+  it.each([2, 3, 5])('%i threads on enough rows to share give the same bits', async (threads) => {
+    const large = makeData(40_000, { task: 'binary', missing: 0.1 })
     const options: TrainOptions = { objective: 'logistic', rounds: 6, dropout: { dropRate: 0.3 } }
-    const [one, two] = [await train(large, options), await train(large, { ...options, threads: 2 })]
-    expect(two.model).toEqual(one.model)
+    for (const more of [{}, { minRows: 30, l1: 0.5, growth: 'leaf' as const }]) {
+      const one = await train(large, { ...options, ...more })
+      const many = await train(large, { ...options, ...more, threads })
+      expect(many.model).toEqual(one.model)
+    }
   })
 
   it('the same seed gives the same bits, another seed other trees; the drop seed moves only the drops', async () => {
