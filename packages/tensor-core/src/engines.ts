@@ -62,7 +62,7 @@ export async function createEngine(
   }
 }
 
-/** Lists every engine: what it would be on this machine, or why it is not there. */
+/** Lists every engine: what it would be on this machine, or why it is not there. Opens the process's WebGPU device. */
 export async function describeEngines(): Promise<EngineDescription[]> {
   const { describeWebgpu } = await import('./webgpu/device.ts')
   return [

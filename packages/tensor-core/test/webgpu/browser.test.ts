@@ -9,6 +9,7 @@ import { chromium, type Browser, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import convolutions from './convolutions.ts'
 import faults from './faults.ts'
+import laws from './laws.ts'
 import misuse from './misuse.ts'
 import type { PageChecks } from './page.ts'
 import products from './products.ts'
@@ -75,7 +76,7 @@ describe.skipIf(skip)(`in Chromium${skip ? ' (skipped: no Chromium on PATH)' : '
     expect(found).toMatchObject({ available: true })
   })
 
-  for (const [suite, checks] of Object.entries({ products, convolutions, faults, misuse }))
+  for (const [suite, checks] of Object.entries({ products, laws, convolutions, faults, misuse }))
     for (const { name, nodeOnly } of checks)
       if (nodeOnly !== true)
         it(`${suite}: ${name}`, async () => {

@@ -5,6 +5,7 @@ import { describeWebgpu } from '../../src/webgpu/device.ts'
 import convolutions from './convolutions.ts'
 import faults from './faults.ts'
 import half from './half.ts'
+import laws from './laws.ts'
 import misuse from './misuse.ts'
 import products from './products.ts'
 
@@ -21,6 +22,7 @@ const patience = 300_000
 const halves = available && detail.includes('shader-f16')
 const suites = [
   ['products', products, available, detail],
+  ['laws', laws, available, detail],
   ['convolutions', convolutions, available, detail],
   ['faults', faults, available, detail],
   ['float16', half, halves, available ? `${detail}: no shader-f16` : detail],

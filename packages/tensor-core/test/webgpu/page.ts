@@ -2,10 +2,11 @@
 import { describeWebgpu } from '../../src/webgpu/device.ts'
 import convolutions from './convolutions.ts'
 import faults from './faults.ts'
+import laws from './laws.ts'
 import misuse from './misuse.ts'
 import products from './products.ts'
 
-const suites = { products, convolutions, faults, misuse }
+const suites = { products, laws, convolutions, faults, misuse }
 
 const ftChecks = {
   describe: describeWebgpu,
