@@ -2,14 +2,16 @@
 import { FtError, throwIfAborted, type LongRunning, type MatmulEngine } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
 import { rowFigures } from './thresholds/rows.ts'
-import { rowScale } from './thresholds/policy.ts'
+import { noiseOf, rowScale, type RowScale } from './thresholds/policy.ts'
 import { protectWeights } from './weights.ts'
 
 export interface CalibrationPoint {
   readonly k: number
-  /** Standard deviation of residual / rowScale, of the noisiest ordinary distribution. */
+  /** Standard deviation of residuals per unit of the centred part of rowScale, of the noisiest centred distribution. */
   readonly noise: number
-  /** Largest |residual| / rowScale seen. */
+  /** The same for the aligned part, of what is left of the residuals of positive data. */
+  readonly aligned: number
+  /** Largest |residual| in standard deviations. */
   readonly worst: number
   readonly rows: number
 }
@@ -52,7 +54,7 @@ export const ordinaryDistributions: Readonly<Record<string, (random: Random, siz
  * Calibrates an engine.
  *
  * For each k and distribution it multiplies random matrices and takes the residuals of clean row checks relative to
- * rowScale. Cost: about two seconds of products.
+ * both parts of rowScale. Cost: about two seconds of products.
  *
  * @throws FtError `ABORTED`
  */
@@ -64,31 +66,50 @@ export async function calibrate(engine: MatmulEngine, options: CalibrateOptions 
   const points: CalibrationPoint[] = []
   let done = 0
   for (const k of lengths) {
-    let [noise, worst, rows] = [0, 0, 0]
+    const samples = new Map<string, Residual[]>()
     for (const name of names) {
-      let squares = 0
-      let count = 0
+      const own: Residual[] = []
       for (let trial = 0; trial < trials; trial++) {
         throwIfAborted(options.signal, 'calibrate')
-        for (const ratio of await residuals(engine, { name, k, random: random.stream(name, k * 1000 + trial) })) {
-          squares += ratio * ratio
-          worst = Math.max(worst, Math.abs(ratio))
-          count++
-        }
+        own.push(...(await residuals(engine, { name, k, random: random.stream(name, k * 1000 + trial) })))
         options.onProgress?.({ phase: 'calibrate', done: ++done, total })
       }
-      noise = Math.max(noise, Math.sqrt(squares / count))
-      rows += count
+      samples.set(name, own)
     }
-    points.push({ k, noise, worst, rows })
+    points.push(fit(k, samples))
   }
   return { schema: 'ft.calibration', version: 1, build: engine.build, dtype: 'float32', seed, points }
+}
+
+interface Residual {
+  readonly difference: number
+  readonly scale: RowScale
+}
+
+/** Data of one sign: what the aligned part is measured on. */
+const ALIGNED = 'positive'
+
+function fit(k: number, samples: ReadonlyMap<string, readonly Residual[]>): CalibrationPoint {
+  const mean = (of: readonly Residual[], value: (residual: Residual) => number) =>
+    of.reduce((sum, residual) => sum + value(residual), 0) / of.length
+  let noise = 0
+  for (const [name, own] of samples)
+    if (name !== ALIGNED)
+      noise = Math.max(noise, Math.sqrt(mean(own, ({ difference, scale }) => difference ** 2 / scale.centred)))
+  const positive = samples.get(ALIGNED) ?? []
+  const rest = mean(positive, ({ difference, scale }) => (difference ** 2 - noise ** 2 * scale.centred) / scale.aligned)
+  const aligned = Math.sqrt(Math.max(0, rest))
+  const all = [...samples.values()].flat()
+  const worst = all.reduce((most, { difference, scale }) => {
+    return Math.max(most, Math.abs(difference) / noiseOf(scale, { centred: noise, aligned }))
+  }, 0)
+  return { k, noise, aligned, worst, rows: all.length }
 }
 
 const ROWS = 48
 const COLUMNS = 96
 
-async function residuals(engine: MatmulEngine, o: { name: string; k: number; random: Random }): Promise<number[]> {
+async function residuals(engine: MatmulEngine, o: { name: string; k: number; random: Random }): Promise<Residual[]> {
   const make = ordinaryDistributions[o.name] as (random: Random, size: number) => Float32Array
   const a = { data: make(o.random, ROWS * o.k), shape: [ROWS, o.k], dtype: 'float32' as const }
   // Weights are centred, as trained ones are, but where the distribution is about positive data.
@@ -106,7 +127,7 @@ async function residuals(engine: MatmulEngine, o: { name: string; k: number; ran
   const figures = rowFigures(rowStatistics, o.k)
   return Array.from(rowSums.actual, (actual, i) => {
     const scale = rowScale(figures.mean[i] as number, figures.variance[i] as number, norms)
-    return (actual - (rowSums.expected[i] as number)) / scale
+    return { difference: actual - (rowSums.expected[i] as number), scale }
   })
 }
 
@@ -141,7 +162,13 @@ export function parseCalibration(text: string, options: { build: string }): Cali
     c.points.every((point: CalibrationPoint, i, all: readonly CalibrationPoint[]) => {
       const increasing = i === 0 || point.k > (all[i - 1]?.k ?? Infinity)
       return (
-        Number.isSafeInteger(point.k) && point.k > 0 && increasing && point.noise > 0 && Number.isFinite(point.noise)
+        Number.isSafeInteger(point.k) &&
+        point.k > 0 &&
+        increasing &&
+        point.noise > 0 &&
+        Number.isFinite(point.noise) &&
+        point.aligned >= 0 &&
+        Number.isFinite(point.aligned)
       )
     })
   if (!ok) throw new FtError('CORRUPT_DATA', 'parseCalibration: points must be ascending in k with positive noise')

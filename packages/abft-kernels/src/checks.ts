@@ -5,8 +5,10 @@ import { rowFigures, type RowFigures } from './thresholds/rows.ts'
 import {
   hardRow,
   kappaFor,
+  noiseOf,
   noisePerUnit,
   rowScale,
+  type Noise,
   type ThresholdKind,
   type ThresholdPolicy,
 } from './thresholds/policy.ts'
@@ -157,7 +159,8 @@ export function thresholdsOf(input: Judged): Thresholds {
   const kappa = kind === 'hard' ? 0 : kappaFor(checksOf(input), input.falseAlarmProbability)
   const policy = { kind, kappa, falseAlarmProbability: kind === 'hard' ? 0 : input.falseAlarmProbability }
   // Storing rounds once, uniformly: standard deviation u |c| / sqrt(3). rowScale bounds |c_i|.
-  const unit = kind === 'storage' ? rounding.stored / Math.sqrt(3) : (noise ?? 0)
+  const stored = rounding.stored / Math.sqrt(3)
+  const unit: Noise = noise ?? { centred: stored, aligned: stored }
   const at = (item: number, row: number) => item * m + row
   const normsOf = (item: number) => norms[item % norms.length] as WeightNorms
   const slack = (item: number, row: number) => floor(figures, at(item, row), normsOf(item), k, n)
@@ -166,11 +169,11 @@ export function thresholdsOf(input: Judged): Thresholds {
     if (kind === 'hard') return hardRow(figures.largest[index] as number, normsOf(item), rounding, k, n)
     // Only storing rounds, and what was stored is known: its norm is the noise's scale, with nothing to bound.
     const known = kind === 'storage' ? input.rowSquares?.[index] : undefined
-    const scale =
+    const deviation =
       known === undefined
-        ? rowScale(figures.mean[index] as number, figures.variance[index] as number, normsOf(item))
-        : Math.sqrt(known)
-    return kappa * unit * scale + slack(item, i)
+        ? noiseOf(rowScale(figures.mean[index] as number, figures.variance[index] as number, normsOf(item)), unit)
+        : stored * Math.sqrt(known)
+    return kappa * deviation + slack(item, i)
   }
   const rowsTogether = (
     item: number,
@@ -250,7 +253,7 @@ interface ColumnInput extends Judged {
   readonly figures: RowFigures
   readonly kind: ThresholdKind
   readonly kappa: number
-  readonly unit: number
+  readonly unit: Noise
 }
 
 /** Column j by symmetry: the norm of C's column from the rows' figures and B's column. */
@@ -265,16 +268,17 @@ function columnThreshold(
     weights.columnSums[j],
     weights.columnAbsolute[j],
   ]
-  let [largest, noise] = [0, 0]
+  let [largest, centred, aligned] = [0, 0, 0]
   for (let i = item * m; i < (item + 1) * m; i++) {
     const mean = figures.mean[i] as number
     largest += figures.largest[i] as number
-    noise += mean * mean * (sum * sum + square) + (figures.variance[i] as number) * square
+    centred += (mean * mean + (figures.variance[i] as number)) * square
+    aligned += mean * mean * sum * sum
   }
   const exact = gamma(k + m + 2, 2 ** -53) * largest * absolute
   if (kind === 'hard')
     return (gamma(rounding.chain(k) + 1, rounding.accumulated) + rounding.stored) * largest * absolute + exact
-  return kappa * unit * Math.sqrt(noise) + exact
+  return kappa * noiseOf({ centred, aligned }, unit) + exact
 }
 
 function compare(

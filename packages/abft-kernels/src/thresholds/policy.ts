@@ -27,16 +27,35 @@ export function kappaFor(checks: number, falseAlarmProbability: number): number 
   return -normalQuantile(falseAlarmProbability / (2 * Math.max(1, checks)))
 }
 
+/** The two parts of a row's size, squared. */
+export interface RowScale {
+  /** Of what is centred: operand and weights whose products change sign. */
+  readonly centred: number
+  /** Of what has one sign: the row's mean times the weights' column sums. Errors of such sums add up. */
+  readonly aligned: number
+}
+
+/** Standard deviation of rounding per unit of each part of `rowScale`. */
+export interface Noise {
+  readonly centred: number
+  readonly aligned: number
+}
+
 /**
- * One row's noise: an estimate of the norm of the row of C and of the sums behind it, per unit of the accumulator's
- * rounding error.
+ * One row's size: an estimate of the norm of the row of C and of the sums behind it.
  *
  * With c_ij = mean_i colsum_j + (a_i - mean_i) b_j, the row's size is mean_i^2 |e^T B|^2 + var_i |B|^2; partial sums add
- * mean_i^2 |B|^2. (V-ABFT, 2026, bounds the same moments; it takes the first term without its square root and so
- * loosens with n. Differs: norms of B instead of the extrema of its rows, which are offline here and exact.)
+ * mean_i^2 |B|^2. The parts round differently and are calibrated apart. (V-ABFT, 2026, bounds the same moments; it takes
+ * the first term without its square root and so loosens with n. Differs: norms of B instead of the extrema of its rows,
+ * which are offline here and exact.)
  */
-export function rowScale(mean: number, variance: number, norms: WeightNorms): number {
-  return Math.sqrt(mean * mean * (norms.columnSumSquares + norms.squares) + variance * norms.squares)
+export function rowScale(mean: number, variance: number, norms: WeightNorms): RowScale {
+  return { centred: (mean * mean + variance) * norms.squares, aligned: mean * mean * norms.columnSumSquares }
+}
+
+/** Standard deviation of a sum's rounding. */
+export function noiseOf({ centred, aligned }: RowScale, noise: Noise): number {
+  return Math.sqrt(noise.centred ** 2 * centred + noise.aligned ** 2 * aligned)
 }
 
 /**
@@ -50,19 +69,21 @@ export function hardRow(largest: number, norms: WeightNorms, rounding: Rounding,
 }
 
 /** Rounding error per unit of rowScale, from calibration where there is one; else no statistical threshold exists. */
-export function noisePerUnit(calibration: Calibration | undefined, k: number): number | undefined {
+export function noisePerUnit(calibration: Calibration | undefined, k: number): Noise | undefined {
   if (!calibration) return undefined
-  const points = calibration.points
+  const { points } = calibration
   const first = points[0]
   const last = points[points.length - 1]
   if (!first || !last) return undefined
-  if (k <= first.k) return first.noise
+  if (k <= first.k) return { centred: first.noise, aligned: first.aligned }
   for (let i = 1; i < points.length; i++) {
     const [low, high] = [points[i - 1] as typeof first, points[i] as typeof first]
     if (k > high.k) continue
     const share = Math.log(k / low.k) / Math.log(high.k / low.k)
-    return low.noise + share * (high.noise - low.noise)
+    const between = (from: number, to: number) => from + share * (to - from)
+    return { centred: between(low.noise, high.noise), aligned: between(low.aligned, high.aligned) }
   }
   // Beyond the longest chain measured, noise grows no faster than the square root of k.
-  return last.noise * Math.sqrt(k / last.k)
+  const growth = Math.sqrt(k / last.k)
+  return { centred: last.noise * growth, aligned: last.aligned * growth }
 }
