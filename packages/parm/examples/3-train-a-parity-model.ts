@@ -3,7 +3,7 @@
 //
 // Prints:
 //   the model itself as parity model: fewer than 7 of 10 reconstructions right
-//   trained for 12 epochs: more than 8 of 10 right
+//   trained for 12 epochs: right more often, by more than 5 points
 import { createRandom } from '@ft/core/random'
 import { createDenseRunner, evaluateCode, sum, trainParityModel, type DenseLayer } from '@ft/parm'
 
@@ -13,12 +13,16 @@ const normal = (name: string, shape: number[], standardDeviation: number) => ({
   shape,
   dtype: 'float32' as const,
 })
-const base: DenseLayer[] = [
-  { weights: normal('w1', [8, 16], 0.4), bias: normal('b1', [16], 0.1), relu: true },
-  { weights: normal('w2', [16, 3], 0.4), bias: normal('b2', [3], 0.1), relu: false },
-]
-const run = createDenseRunner(base)
 const inputs = normal('x', [6000, 8], 1)
+const layers = (bias: Float32Array): DenseLayer[] => [
+  { weights: normal('w1', [8, 16], 0.4), bias: normal('b1', [16], 0.1), relu: true },
+  { weights: normal('w2', [16, 3], 0.4), bias: { data: bias, shape: [3], dtype: 'float32' }, relu: false },
+]
+// Outputs centred, so that no class is much more frequent than the others
+const mean = new Float32Array(3)
+createDenseRunner(layers(new Float32Array(3)))(inputs).data.forEach((value, i) => (mean[i % 3]! -= value / 6000))
+const base = layers(mean)
+const run = createDenseRunner(base)
 const outputs = run(inputs).data
 const labels = Array.from({ length: 6000 }, (_, i) => {
   const row = outputs.subarray(3 * i, 3 * i + 3)
@@ -36,4 +40,4 @@ const [before, after] = [rightOf(base), rightOf(trained.layers)]
 console.log(
   `the model itself as parity model: ${before < 0.7 ? 'fewer' : 'no fewer'} than 7 of 10 reconstructions right`,
 )
-console.log(`trained for 12 epochs: ${after > 0.8 ? 'more' : 'no more'} than 8 of 10 right`)
+console.log(`trained for 12 epochs: right more often, by ${after - before > 0.05 ? 'more' : 'less'} than 5 points`)

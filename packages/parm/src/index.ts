@@ -39,6 +39,13 @@ export {
 } from './training/trainParityModel.ts'
 export { evaluateCode, type Accuracy, type EvaluateOptions } from './training/evaluate.ts'
 export { evaluateMixed, type EvaluateMixedOptions } from './training/evaluateMixed.ts'
+export { learned, type LearnedOptions } from './codes/learned.ts'
+export {
+  trainLearnedCode,
+  type LearnedTask,
+  type TrainLearnedOptions,
+  type TrainedLearned,
+} from './training/trainLearnedCode.ts'
 export { preset, type TrainingSettings } from './training/presets.ts'
 export { simulate, type SimulateOptions, type Simulated, type SlowMachines } from './simulation/simulate.ts'
 export { advise, type Advice, type AdviseOptions, type Choice, type Trace } from './simulation/advise.ts'

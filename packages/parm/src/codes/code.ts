@@ -21,6 +21,8 @@ export interface Code {
   /** Units in a group, parities included. */
   readonly n: number
   readonly systematic: boolean
+  /** Whether decoded answers are the model's own, as copies of a query are: never held back, never marked. */
+  readonly exact?: boolean
   /** Inputs of all n units; queries are passed on, not copied. */
   encode(group: readonly (readonly NamedTensor[])[]): NamedTensor[][]
   /** Whether outputs of these units give all k answers. */

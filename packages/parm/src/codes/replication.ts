@@ -16,6 +16,7 @@ export function replication({ k = 1, copies = 2 }: { readonly k?: number; readon
     k,
     n: k * copies,
     systematic: true,
+    exact: true,
     encode(group) {
       if (group.length !== k)
         throw invalidArgument({ where: 'replication', argument: 'group' }, `${k} members`, group.length)

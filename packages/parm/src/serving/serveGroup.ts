@@ -311,7 +311,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       const model = group.code.modelFor(slot)
       const work = new Cancellation()
       group.extra.push(work)
-      if (systematic || slot >= group.code.k) count(model === 'base' ? 'replica' : 'parity')
+      if (systematic || slot >= group.code.k) count(group.code.exact ? 'replica' : 'parity')
       dispatch(
         {
           id: unitId(code ?? unprotected, { group: group.number, slot }),
@@ -351,7 +351,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const age = clock.now() - query.arrivedMs
     // Nothing to hold for when its own unit failed; a copy's output is exact and never held back
     const nothingToWaitFor = group.code.systematic
-      ? query.failed || group.code.modelFor(group.code.k) === 'base'
+      ? query.failed || group.code.exact === true
       : group.got.size === group.code.n
     if (nothingToWaitFor || age >= query.decodeAfterMs) return decodeFor(query)
     query.cancelTimers.push(clock.schedule(query.decodeAfterMs - age, () => decodeFor(query)))
