@@ -245,6 +245,20 @@ describe('sums by segment', () => {
   })
 })
 
+it('keeps no tensor and no wasm memory over 300 gradients', async () => {
+  await use('wasm')
+  const x = tensor([2, 8, 8, 3], 1)
+  const filter = tensor([3, 3, 3, 4], 2)
+  const gradient = (): void =>
+    tf.dispose(tf.grad((w) => tf.sum(tf.conv2d(x as tf.Tensor4D, w as tf.Tensor4D, 1, 'same')))(filter))
+  for (let i = 0; i < 20; i++) gradient()
+  const before = { tensors: tf.memory().numTensors, used: (engine.runtime as { used?: number }).used }
+  for (let i = 0; i < 300; i++) gradient()
+  expect({ tensors: tf.memory().numTensors, used: (engine.runtime as { used?: number }).used }).toEqual(before)
+  expect(before.used).toBeGreaterThan(0)
+  tf.dispose([x, filter])
+})
+
 describe('registration', () => {
   it('adds what is not there, once, and takes its own away', () => {
     const names = [
