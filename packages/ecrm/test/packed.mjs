@@ -22,6 +22,16 @@ export const checks = {
     const parity = Uint32Array.of(5 ^ 9)
     assert.deepEqual(Array.from(code.reconstruct([undefined, Uint32Array.of(9), parity], 0)), [5])
   },
+  'exports a model and advises': async (load, assert) => {
+    const { openShards, train, wastedTime } = await load('@ft/ecrm')
+    const { exportOnnx } = await load('@ft/ecrm/onnx')
+    const store = await openShards({ tables: [{ rows: 90 }], d: 4, k: 2, r: 1, where: 'memory' })
+    const { model } = await train(data, { store })
+    assert.ok((await exportOnnx(model, { from: 'ids', store })).length > 1000)
+    await store.close()
+    const coding = { overhead: 0.04, rebuild: 20, slowdown: 0.13 }
+    assert.equal(wastedTime({ meanTimeBetweenFailures: 240, checkpoint: { stall: 10 }, coding }).choose, 'coding')
+  },
   'misuse is an FtError': async (load, assert) => {
     const { openShards } = await load('@ft/ecrm')
     const { isFtError } = await load('@ft/core')
