@@ -17,6 +17,7 @@ export { isTfjsModel, readTfjs, type TfjsReadOptions } from './models/tfjs/index
 export { residualOf, type Residual } from './residual.ts'
 export { smallestDetectable } from './sensitivity.ts'
 export { targetSchemes } from './targets.ts'
+export { whatIf, type WhatIfCase, type WhatIfRow } from './whatIf.ts'
 export {
   transformerLayers,
   zoo,

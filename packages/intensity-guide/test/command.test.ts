@@ -62,6 +62,19 @@ describe('intensity-guide', () => {
     expect(run(file('layers.json', '[{"m":8,"n":16,"k":32}]'))).toMatch(/1 linear layers/)
   })
 
+  it('answers what-if for batches, resolutions and devices', () => {
+    const line = (text: string, label: string) => text.split('\n').find((each) => each.startsWith(`${label} `)) ?? ''
+    const batches = run('dlrm-top', '--sweep', 'batch=1,2048', '--device', 't4')
+    // Intensities and counts of the paper's artefact
+    expect(line(batches, '1')).toMatch(/^1 +7\.68 +203 +3 /)
+    expect(line(batches, '2048')).toMatch(/^2048 +175\.8 +203 +2 /)
+    expect(line(run('zoo', 'resnet50', '--resolution', '1080x1920', '--sweep', 'device=t4,v100'), 'v100')).toMatch(
+      /122 +139 +24 /,
+    )
+    expect(run('vgg16', '--sweep', 'resolution=224x224,1080x1920', '--json').trim().split('\n')).toHaveLength(2)
+    expect(attempt('vgg16', '--sweep', 'luck=1').stderr).toMatch(/--sweep must read batch=1,8,64/)
+  })
+
   it('keeps a budget, and says what it buys', () => {
     const text = run('resnet50', '--budget', '0.5', '--device', 't4')
     const [, overhead] = /([\d.]+) % extra time leave [\d.]+ of 1000 faults critical and unseen/.exec(text) ?? []

@@ -31,6 +31,7 @@ const program = new Command('intensity-guide')
   .option('--json', 'the plan as JSON', false)
   .option('--html <file>', 'also write a report, one file')
   .option('--svg <file>', 'also write the roofline as a picture')
+  .option('--sweep <what=values>', 'what if: totals for batch=1,8,64, resolution=, tokens= or device=t4,h100')
 program
   .command('plan <model>', { isDefault: true })
   .description(

@@ -16,6 +16,7 @@ import { fileCache, writeText } from './files.ts'
 import { openModel, type OpenFlags } from './open.ts'
 import { loadRunnerModule, type OpenedRunner } from './runner.ts'
 import { showPlan, type Shown } from './show.ts'
+import { parseSweep, showSweep, type Sweep } from './sweep.ts'
 
 export interface Flags extends OpenFlags {
   readonly device?: string
@@ -32,6 +33,7 @@ export interface Flags extends OpenFlags {
   readonly json: boolean
   readonly html?: string
   readonly svg?: string
+  readonly sweep?: string
 }
 
 export interface Call {
@@ -45,6 +47,7 @@ export interface Call {
 
 export async function plan(model: string, call: Call): Promise<void> {
   const { flags, output } = call
+  if (flags.sweep !== undefined) return sweep(model, call, parseSweep(flags.sweep))
   const network = openModel(model, { ...flags, zooOnly: call.zooOnly === true })
   const measuring = flags.profile !== undefined || flags.device === 'measured'
   const runner = measuring ? await loadRunnerModule(flags.runner, { seed: flags.seed }) : undefined
@@ -74,6 +77,21 @@ export async function plan(model: string, call: Call): Promise<void> {
   } finally {
     await runner?.dispose?.()
   }
+}
+
+/** Totals by the cost model for each value of a sweep. */
+function sweep(model: string, { flags, output, zooOnly = false }: Call, { what, values }: Sweep): void {
+  const cases = values.map((value) => {
+    const number = Number(value)
+    const pixels = value.split('x').map(Number) as [number, number]
+    const given =
+      what === 'resolution' ? { resolution: pixels } : what === 'device' ? { device: value } : { [what]: number }
+    const at: Flags = { ...flags, ...given }
+    const options = chooseOptions(at, findDevice(at.device ?? 't4'), undefined)
+    return { label: value, network: openModel(model, { ...at, zooOnly }), options }
+  })
+  output.settings(model, { sweep: what, rule: flags.rule })
+  showSweep(cases, { what, output })
 }
 
 type Chosen = ChooseOptions & {
