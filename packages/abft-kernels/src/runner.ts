@@ -170,4 +170,5 @@ export async function loadRunner(options: LoadRunnerOptions = {}): Promise<Owned
   return { ...runner, dispose: () => engine.dispose() }
 }
 
+/** What a command line that loads this module by name calls. @alias */
 export default loadRunner
