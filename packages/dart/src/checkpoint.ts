@@ -86,7 +86,7 @@ export function restoreCheckpoint(setUp: SetUp, bytes: Uint8Array, fingerprint: 
 
 const boards = ({ training, validation }: Booster) => [training, ...validation]
 
-/** A number that tells runs apart: of labels, weights, groups, some features, and every option that shapes the model. */
+/** A number that tells runs apart: by the content and length of each part, in order. */
 export function fingerprintOf(parts: readonly (ArrayBufferView | string)[]): number {
   let all = ''
   for (const part of parts) {

@@ -81,31 +81,41 @@ export async function train(input: TrainInput, options: TrainOptions): Promise<T
     if (resolved.threads > 1) await runtime.ready()
     const setUp = createSetUp(createArena(runtime), { options, resolved, objective, data, validation })
     const fingerprint =
-      options.resume || options.onCheckpoint ? runFingerprint({ options, resolved, data, validation }) : 0
+      options.resume || options.onCheckpoint ? runFingerprint({ options, resolved, data, validation, metric }) : 0
     return await boost(setUp, { options, resolved, metric, schema, fingerprint })
   } finally {
     await runtime.dispose()
   }
 }
 
-/** Of what shapes a run: threads, callbacks and the number of rounds do not. */
-function runFingerprint(given: Pick<SetUpInput, 'options' | 'resolved' | 'data' | 'validation'>): number {
-  const { options, resolved, data, validation } = given
+/**
+ * Of what shapes a run, its choice of the best round included: threads, callbacks and the number of rounds do not. Objectives
+ * and metrics of one's own count by their names.
+ */
+function runFingerprint(
+  given: Pick<SetUpInput, 'options' | 'resolved' | 'data' | 'validation'> & { metric: Metric },
+): number {
+  const { options, resolved, data, validation, metric } = given
   const { objective, monotone, interactions, classes, alpha, delta, truncation, sigma, normalizeLambdas } = options
-  const { baseScore, continueFrom } = options
+  const { baseScore, continueFrom, emptyQuery = 'skip' } = options
   const shape = {
     ...{ ...resolved, threads: 0, rounds: 0, leafCacheBytes: 0, checkpointEvery: 0, earlyStopping: 0 },
     objective: typeof objective === 'string' ? objective : objective.name,
     ...{ monotone, interactions, classes, alpha, delta, truncation, sigma, normalizeLambdas, baseScore },
+    ...{ metric: metric.name, better: metric.better, emptyQuery },
     names: data.matrix.names,
     levels: data.matrix.levels,
   }
-  const parts = [data, ...(validation ? [validation] : [])].flatMap(({ matrix, label, weight, group }) => [
-    matrix.values,
-    label,
-    ...(weight ? [weight] : []),
-    ...(group ? [group] : []),
-  ])
+  // What is absent has its place too: weights must not pass for initial scores.
+  const parts = [data, ...(validation ? [validation] : [])].flatMap(
+    ({ matrix, label, weight, group, initialScore }) => [
+      matrix.values,
+      label,
+      weight ?? '',
+      group ?? '',
+      initialScore ? Float64Array.from(initialScore) : '',
+    ],
+  )
   return fingerprintOf([JSON.stringify(shape), ...parts, ...(continueFrom ? [saveModel(continueFrom)] : [])])
 }
 

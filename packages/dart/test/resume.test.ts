@@ -62,6 +62,38 @@ describe('a resumed run', () => {
     await refused({ ...input, label: data.label.map((y) => y + 1) }, options)
     await refused(data, options)
     await refused(input, { ...options, seed: 9 })
+    await refused({ ...input, initialScore: data.label.map(() => 1) }, options)
+    await refused({ ...data, validation: { ...test, initialScore: test.label.map(() => 1) } }, options)
+    // Of equal length, in the place of one another.
+    const ones = data.label.map(() => 1)
+    const weighted = await killedAt(7, { ...input, weight: ones }, options)
+    await expect(train({ ...input, initialScore: ones }, { ...options, resume: weighted })).rejects.toMatchObject({
+      code: 'FINGERPRINT_MISMATCH',
+    })
+  })
+
+  it('under another metric is refused: the best round so far was judged by the first', async () => {
+    const state = await killedAt(7, input, options)
+    await expect(train(input, { ...options, metric: 'mae', resume: state })).rejects.toMatchObject({
+      code: 'FINGERPRINT_MISMATCH',
+    })
+    // Its name said aloud is no other metric.
+    await expect(train(input, { ...options, metric: 'rmse', resume: state })).resolves.toEqual(
+      await train(input, options),
+    )
+  })
+
+  it('with empty queries counted otherwise is refused', async () => {
+    const queries = (seed: number) => {
+      const { features, label } = makeData(100, { seed })
+      const group = new Array<number>(10).fill(10)
+      return { features, label: label.map((_, row) => (row < 10 ? 0 : row % 3)), group }
+    }
+    const ranks: TrainOptions = { ...options, objective: 'lambdarank', emptyQuery: 1 }
+    const run = { ...queries(1), validation: queries(2) }
+    const state = await killedAt(7, run, ranks)
+    const { emptyQuery: _, ...skipping } = ranks
+    await expect(train(run, { ...skipping, resume: state })).rejects.toMatchObject({ code: 'FINGERPRINT_MISMATCH' })
   })
 
   it('from damaged bytes is refused', async () => {
