@@ -192,6 +192,23 @@ describe('models of this package', () => {
     )
   })
 
+  it.each(['squared', 'logistic', 'softmax'] as const)(
+    '%s: a model that validation left without trees keeps its base scores',
+    async (objective) => {
+      const task = ({ squared: 'regression', logistic: 'binary', softmax: 'classes' } as const)[objective]
+      const data = makeData(200, { task })
+      // One class more often than the others, so that no base score is 0.
+      const label = data.label.map((y, row) => (row % 3 === 0 && objective !== 'squared' ? 1 : y))
+      const { model } = await train({ ...data, label }, { ...small, objective, rounds: 0 })
+      expect(model.trees.length).toBe(0)
+      expect(model.baseScores.every((base) => base !== 0)).toBe(true)
+      const raw = predict(model, data.features, { output: 'raw' })
+      expect(predict(readLightgbm(writeLightgbm(model)), data.features, { output: 'raw' })).toEqual(raw)
+      const throughXgboost = predict(readXgboost(writeXgboost(model)), data.features, { output: 'raw' })
+      expect(apart(throughXgboost, raw)).toBeLessThan(FLOAT32_SUM)
+    },
+  )
+
   it('LightGBM names with blanks are refused', async () => {
     const { model } = await train({ features: [{ 'a b': 1 }, { 'a b': 2 }], label: [1, 2] }, small)
     expect(() => writeLightgbm(model)).toThrow(/feature name 'a b'/)

@@ -4,7 +4,7 @@ import { MOST_LEVELS } from '../data/schema.ts'
 import type { Model } from '../model.ts'
 import { SET_WORDS, type Tree } from '../tree.ts'
 import { checkModel } from './checkModel.ts'
-import { codesIn, floatAtMost, setOf, treeFrom, type RawNode } from './rawTree.ts'
+import { codesIn, constantTree, floatAtMost, setOf, treeFrom, type RawNode } from './rawTree.ts'
 
 const READ = 'readLightgbm'
 
@@ -202,14 +202,15 @@ function testOf(
  * @throws FtError `UNSUPPORTED` for feature names that its text cannot hold
  */
 export function writeLightgbm(model: Model): string {
-  const { trees, outputs, featureNames, objective } = model
+  const { outputs, featureNames, objective } = model
   const odd = featureNames.find((name) => name === '' || /[\s=]/.test(name))
   if (odd !== undefined) {
     throw new FtError('UNSUPPORTED', `writeLightgbm: feature name '${odd}': blanks and = have a meaning there`, {
       name: odd,
     })
   }
-  const blocks = trees.map((tree, t) => `Tree=${t}\n${writeTree(model, tree, t)}\n`)
+  const folded = model.trees.length > 0 ? model : withEmptyRound(model)
+  const blocks = folded.trees.map((tree, t) => `Tree=${t}\n${writeTree(folded, tree, t)}\n`)
   const header = {
     version: 'v4',
     num_class: outputs,
@@ -224,6 +225,12 @@ export function writeLightgbm(model: Model): string {
   }
   const lines = Object.entries(header).map(([name, value]) => `${name}=${value}`)
   return `tree\n${lines.join('\n')}\n\n${blocks.join('')}end of trees\n\nfeature_importances:\n\nparameters:\nend of parameters\n\npandas_categorical:null\n`
+}
+
+/** Base scores have no place but the first round's leaves: a model without rounds gets one that adds nothing. */
+function withEmptyRound(model: Model): Model {
+  const trees = Array.from(model.baseScores, () => constantTree(0))
+  return { ...model, trees, weights: new Float64Array(trees.length).fill(1) }
 }
 
 /** Levels of a category; for numbers any range will do, for it is not read in prediction. */
