@@ -1,7 +1,7 @@
 export { fromArrow, type ArrowTable, type ArrowVector } from './data/arrow.ts'
 export { readCsv, readLibSvm, type CsvOptions, type LibSvmRows } from './data/csv.ts'
 export type { Features, Matrix } from './data/matrix.ts'
-export { takeLabel, type LabelColumn } from './data/split.ts'
+export { takeLabel, type LabelColumn, type TakeLabelOptions } from './data/split.ts'
 export type { Cell, Column, ColumnTable, FeatureRecord } from './data/table.ts'
 export { chooseDropped, normalize, type Normalized } from './dropout.ts'
 export { loadModel, saveModel } from './exchange/modelBytes.ts'

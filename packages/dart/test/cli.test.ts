@@ -37,6 +37,15 @@ beforeAll(async () => {
       .concat(['a', 'b', 'c'][i % 3] ?? '', String((label[i] ?? 0) + 3 * (i % 3)))
       .join(',')
   writeFileSync(file('rows.csv'), `x0,x1,x2,x3,kind,y\n${list.map(line).join('\n')}\n`)
+  // Of the classes a, b and c only the latter two.
+  writeFileSync(
+    file('late.csv'),
+    `x0,x1,x2,x3,kind,y\n${list
+      .map(line)
+      .filter((_, i) => i % 3 > 0)
+      .join('\n')}\n`,
+  )
+  writeFileSync(file('unknown.csv'), `x0,x1,x2,x3,kind,y\n1,1,1,1,d,1\n`)
   writeFileSync(
     file('ranks.svm'),
     list
@@ -123,6 +132,29 @@ describe('the command', () => {
     expect(stdout).toMatch(/15 trees of round 5, mlogloss [\d.]+: model\.dart \(own bytes\)/)
   })
 
+  it('numbers the text labels of every file as the training file does', async () => {
+    const common = ['rows.csv', '--label', 'kind', '--objective', 'softmax', '--rounds', '15', '--json']
+    const { code, stdout } = await dart('train', ...common, '--valid', 'late.csv', '--dropout', 'none', '--rate', '1')
+    expect(code).toBe(0)
+    // All rows to judge by are rows of training: a model that knows them says b and c, where numbers of the file's own
+    // would ask for a and b.
+    const model = loadModel(readFileSync(file('model.dart')))
+    const { features, label } = takeLabel(readCsv(readFileSync(file('rows.csv'), 'utf8')), 'kind')
+    const answers = predict(model, features)
+    const late = [...label.keys()].filter((row) => row % 3 > 0)
+    const loss = late.reduce((sum, row) => sum - Math.log(answers[3 * row + (label[row] ?? 0)] ?? 0), 0) / late.length
+    // The same sum, its probabilities rounded once in another order.
+    expect(Math.abs(Number((JSON.parse(stdout) as Record<string, unknown>)['validation']) - loss)).toBeLessThan(1e-9)
+
+    const compared = await dart(
+      ...['compare', ...common, '--test', 'late.csv', '--rates', '1', '--folds', '2', '--seeds', '1', '--drops', '0.1'],
+    )
+    expect(compared.code).toBe(0)
+    const [mart] = compared.stdout.split('\n').map((line) => JSON.parse(line || '{}') as { test?: number[] })
+    // Guessing costs log 3 = 1.1; a test numbered otherwise costs more than that, for the model is sure of it.
+    expect(mart?.test?.[0]).toBeLessThan(1)
+  })
+
   it('ranks from a LibSVM file', async () => {
     const { code, stdout } = await dart(
       'train',
@@ -177,6 +209,14 @@ describe('the command', () => {
   it.each<[string[], RegExp]>([
     [['train', 'rows.csv', '--label', 'z'], /no column z/],
     [['train', 'none.csv', '--label', 'y'], /cannot read none\.csv/],
+    [
+      ['train', 'rows.csv', '--label', 'kind', '--objective', 'softmax', '--valid', 'unknown.csv'],
+      /row 0: kind is 'd'/,
+    ],
+    [
+      ['compare', 'rows.csv', '--label', 'kind', '--objective', 'softmax', '--test', 'unknown.csv'],
+      /row 0: kind is 'd'/,
+    ],
     [['predict', 'rows.csv', 'rows.csv'], /not a file of this package/],
     [['train', 'rows.csv'], /required option '--label/],
     [['train', 'rows.csv', '--label', 'y', '--dropout', 'much'], /must be none, a rate from 0 to 1/],

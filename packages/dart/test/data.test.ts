@@ -133,6 +133,13 @@ describe('readCsv', () => {
     expect(classes).toEqual(['a', 'b'])
     expect(features.columns.map(({ name }) => name)).toEqual(['x'])
     expect(() => takeLabel(readCsv('x,y\n1,\n'), 'y')).toThrow(/row 0 has no y/)
+    const later = readCsv('x,kind\n1,b\n')
+    expect([...takeLabel(later, 'kind', { classes: classes as string[] }).label]).toEqual([1])
+    expect(() => takeLabel(readCsv('x,kind\n1,b\n2,d\n'), 'kind', { classes: ['a', 'b'] })).toThrow(
+      /row 1: kind is 'd'; classes are a, b/,
+    )
+    // Names that look like numbers, in a table that has no other.
+    expect([...takeLabel(readCsv('x,kind\n1,7\n'), 'kind', { classes: ['7', 'other'] }).label]).toEqual([0])
     expect(() => takeLabel(readCsv('x,y\n1,\n'), 'z')).toThrow(/no column z/)
   })
 })

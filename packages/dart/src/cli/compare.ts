@@ -17,7 +17,7 @@ export interface CompareFlags extends TrainFlags {
 export async function compareCommand(file: string, flags: CompareFlags, output: Output): Promise<void> {
   const data = readLabelled(file, flags)
   const [training, test] = flags.test
-    ? [data, readLabelled(flags.test, flags)]
+    ? [data, readLabelled(flags.test, flags, data)]
     : splitRows(data, flags.testShare, flags)
   const drops = flags.drops.split(',')
   output.settings(`compare ${file}`, {

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { extname } from 'node:path'
 import { FtError } from '@ft/core'
 import { serializeModel } from '@ft/onnx'
-import { readCsv, readLibSvm } from '../data/csv.ts'
+import { readCsv, readLibSvm, type CsvOptions } from '../data/csv.ts'
 import { takeLabel } from '../data/split.ts'
 import type { ColumnTable } from '../data/table.ts'
 import { readLightgbm, writeLightgbm } from '../exchange/lightgbmText.ts'
@@ -34,10 +34,22 @@ export interface DataFlags {
   readonly ignore: readonly string[]
 }
 
-/** Rows with labels; `classes` where labels are text. */
-export function readLabelled(path: string, flags: DataFlags): LabelledData & { classes?: readonly string[] } {
-  if (isSvm(path)) return readLibSvm(readText(path))
-  let table = readTable(path, flags)
+/** `classes` where labels are text. */
+export type LabelledFile = LabelledData & { readonly classes?: readonly string[] }
+
+/**
+ * Rows with labels.
+ *
+ * @param like - the training file, for files that are judged beside it: text labels are numbered as there
+ * @throws FtError `INVALID_ARGUMENT` for a class that the training file lacks; `CORRUPT_DATA` for text where it has numbers
+ */
+export function readLabelled(path: string, flags: DataFlags, like?: LabelledFile): LabelledFile {
+  if (isSvm(path)) {
+    if (!like?.classes) return readLibSvm(readText(path))
+    throw new FtError('INVALID_ARGUMENT', `${path}: labels of LibSVM are numbers, those of the training file text`)
+  }
+  const kind = like && { [flags.label]: like.classes ? ('category' as const) : ('number' as const) }
+  let table = readTable(path, flags, kind)
   const column = (name: string): Float64Array => {
     const taken = takeLabel(table, name)
     table = taken.features
@@ -45,12 +57,17 @@ export function readLabelled(path: string, flags: DataFlags): LabelledData & { c
   }
   const group = flags.group === undefined ? undefined : runs(column(flags.group))
   const weight = flags.weight === undefined ? undefined : column(flags.weight)
-  return { ...takeLabel(table, flags.label), ...(group ? { group } : {}), ...(weight ? { weight } : {}) }
+  const labelled = takeLabel(table, flags.label, like?.classes ? { classes: like.classes } : {})
+  return { ...labelled, ...(group ? { group } : {}), ...(weight ? { weight } : {}) }
 }
 
 /** Columns of a CSV file, without those to be ignored. */
-export function readTable(path: string, flags: Pick<DataFlags, 'delimiter' | 'category' | 'ignore'>): ColumnTable {
-  const kinds = Object.fromEntries(flags.category.map((name) => [name, 'category' as const]))
+export function readTable(
+  path: string,
+  flags: Pick<DataFlags, 'delimiter' | 'category' | 'ignore'>,
+  known: CsvOptions['kinds'] = {},
+): ColumnTable {
+  const kinds = { ...Object.fromEntries(flags.category.map((name) => [name, 'category' as const])), ...known }
   const table = readCsv(readText(path), { delimiter: flags.delimiter, kinds })
   return { ...table, columns: table.columns.filter(({ name }) => !flags.ignore.includes(name)) }
 }

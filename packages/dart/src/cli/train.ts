@@ -15,9 +15,10 @@ export interface TrainCommandFlags extends TrainFlags {
 }
 
 export async function trainCommand(file: string, flags: TrainCommandFlags, output: Output): Promise<void> {
-  const { classes, ...data } = readLabelled(file, flags)
+  const labelled = readLabelled(file, flags)
+  const { classes, ...data } = labelled
   const input: TrainInput = flags.valid
-    ? { ...data, validation: readLabelled(flags.valid, flags) }
+    ? { ...data, validation: readLabelled(flags.valid, flags, labelled) }
     : holdOut(data, flags.validShare, flags)
   output.settings(`train ${file}`, {
     rows: data.label.length,

@@ -10,10 +10,15 @@ export interface LabelColumn {
   readonly classes?: readonly string[]
 }
 
+export interface TakeLabelOptions {
+  /** Classes of the training set, for other sets: numbers depend on which names a table happens to have. */
+  readonly classes?: readonly string[]
+}
+
 /**
- * Takes the label's column out of a table. Text becomes class numbers, in the order of the names sorted.
+ * Takes the label's column out of a table. Text becomes class numbers, in the order of the names sorted or of `classes`.
  *
- * @throws FtError `INVALID_ARGUMENT` when the column is not there, or a row has no label
+ * @throws FtError `INVALID_ARGUMENT` when the column is not there, a row has no label, or one that `classes` lacks
  * @example
  * ```ts
  * import { readCsv } from '@ft/dart'
@@ -23,7 +28,7 @@ export interface LabelColumn {
  * classes // => ['big', 'small']
  * ```
  */
-export function takeLabel(table: ColumnTable, name: string): LabelColumn {
+export function takeLabel(table: ColumnTable, name: string, options: TakeLabelOptions = {}): LabelColumn {
   const column = table.columns.find((each) => each.name === name)
   if (!column) {
     const known = table.columns.map((each) => each.name).slice(0, 20)
@@ -33,10 +38,16 @@ export function takeLabel(table: ColumnTable, name: string): LabelColumn {
   }
   const features = { rows: table.rows, columns: table.columns.filter((each) => each !== column) }
   const present = Array.from({ length: table.rows }, (_, row) => presentAt(column, row))
-  if (column.kind === 'number') return { features, label: Float64Array.from(present, Number) }
-  const classes = [...new Set(present)].sort()
+  if (column.kind === 'number' && !options.classes) return { features, label: Float64Array.from(present, Number) }
+  const classes = options.classes ?? [...new Set(present)].sort()
   const codes = new Map(classes.map((level, code) => [level, code]))
-  return { features, label: Float64Array.from(present, (level) => codes.get(level) as number), classes }
+  const label = Float64Array.from(present, (level, row) => {
+    const code = codes.get(level)
+    if (code !== undefined) return code
+    const message = `takeLabel: row ${row}: ${name} is '${level}'; classes are ${classes.slice(0, 20).join(', ')}`
+    throw new FtError('INVALID_ARGUMENT', message, { row, column: name, class: level })
+  })
+  return { features, label, classes }
 }
 
 function presentAt(column: Column, row: number): string {
