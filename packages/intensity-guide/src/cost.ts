@@ -32,6 +32,7 @@ export function predict(
   const analysed = analyseLayer(layer, { dtype })
   const { flops, bytes } = device.counting === 'exact' ? analysed.traffic : analysed.padded
   const calls = layer.count
+  const products = calls * batchOf(layer)
   const { launch, step, epilogue, dot, compare } = device.latency
   const peak = peakOf(device, dtype)
   const chain = layer.k * step * calls
@@ -46,9 +47,9 @@ export function predict(
     return { base, extra, overhead: extra / base }
   }
 
-  const outputs = layer.m * layer.n * calls
-  const rowWork = 2 * layer.m * layer.k * calls
-  const columnWork = 2 * layer.k * layer.n * calls
+  const outputs = layer.m * layer.n * products
+  const rowWork = 2 * layer.m * layer.k * products
+  const columnWork = 2 * layer.k * layer.n * products
   const perTile = (folds: number) => (flops / 2) * folds
   const protectedTime = (): number => {
     const start = launch * calls
@@ -86,10 +87,15 @@ export function predict(
 /** Quantities that a scheme's extra time grows with, in the order of `SchemeCost`: all calls of the layer. */
 export function costFeatures(layer: LinearLayer): readonly [number, number, number, number, number] {
   const { m, n, k, count, op } = layer
-  const calls = count * (op.kind === 'matmul' ? op.batch : 1)
+  const calls = count * batchOf(layer)
   const groups = op.kind === 'conv2d' ? op.groups : 1
   const inputs = op.kind === 'conv2d' ? op.x.reduce((all, size) => all * size, 1) : m * k
   return [count, m * n * k * calls, m * n * calls, inputs * groups * calls, k * n * calls]
+}
+
+/** Products with operands of their own in one call. */
+function batchOf({ op }: LinearLayer): number {
+  return op.kind === 'matmul' ? op.batch : 1
 }
 
 function fittedExtra(layer: LinearLayer, cost: SchemeCost): number {

@@ -172,6 +172,27 @@ describe('cost and sensitivity', () => {
     )
   })
 
+  it('a batch of products costs what as many calls do, but for what each call costs to start', () => {
+    const batched = (batch: number, count: number): LinearLayer => ({
+      ...dense(512, 512, 64),
+      count,
+      op: { kind: 'matmul', batch },
+    })
+    const t4 = findDevice('t4')
+    const latency = { launch: 0, step: 0, epilogue: 0, dot: 0, compare: 0 }
+    for (const scheme of targetSchemes.webgpu) {
+      const cost = (layer: LinearLayer) => predict(layer, scheme, { device: { ...t4, latency } })
+      const [together, apart] = [cost(batched(192, 1)), cost(batched(1, 192))]
+      // The same numbers multiplied in another order; extra work that hides behind memory costs nothing in both
+      expect(Math.abs(together.overhead - apart.overhead)).toBeLessThan(1e-12)
+      expect(Math.abs(together.base / apart.base - 1)).toBeLessThan(1e-12)
+      if (scheme === 'global' || scheme.includes('row')) expect(apart.overhead).toBeGreaterThan(0.01)
+      // Every call of a scheme starts something: a batch is one call
+      const started = (layer: LinearLayer) => predict(layer, scheme, { device: t4 }).extra
+      expect(started(batched(192, 1))).toBeLessThan(started(batched(1, 192)))
+    }
+  })
+
   it('gives the published thresholds of half precision, times two', () => {
     // Thresholds at kappa 6 relative to the rms: 0.0383 a row of 512, 1.73 for 2048 x 512 in one sum, 0.0135 a tile of 64.
     const layer = dense(2048, 512, 256)
