@@ -44,8 +44,10 @@ interface Prepared {
  *
  * Guarantees: elements add up in the order of k, in float32 in modes 'webasm' and 'webgpu', in float64 rounded once in
  * mode 'cpu'; the same bits with and without `emit`; int8 products exact modulo 2^32.
- * Emits `rowSums`, one-sided `tileSums` and `replica` of tiles of one row and three columns; anything else is
- * `UNSUPPORTED`. Bias, activation and the layout of convolutions are the host's work.
+ * Emits `rowSums`, one-sided `tileSums` and `replica` of tiles of one row and three columns, and `rowStatistics`;
+ * anything else is `UNSUPPORTED`. Row statistics, bias, activation and the layout of convolutions are the host's work.
+ * Operands are copied before the call returns: they may be changed while the product runs. `dispose` waits for products
+ * under way.
  * Cost: about 1 GFLOP/s; use the wasm engine for speed.
  *
  * @example
@@ -62,11 +64,18 @@ export async function createGpujsEngine({ mode = 'webasm' }: GpujsEngineOptions 
   const kernels = createKernels(new Gpu({ mode }))
   const build = `gpujs/${mode}`
   const registry = createWeightsRegistry<Prepared>(build)
-  let disposed = false
+  const underWay = new Set<Promise<Product>>()
+  let closing: Promise<void> | undefined
 
-  function run(problem: Problem, matrices: WeightMatrices, where: string, faults: MatmulOptions['faults']) {
+  async function run(problem: Problem, matrices: WeightMatrices, where: string, faults: MatmulOptions['faults']) {
     assertSupported(problem, where, faults)
-    return multiply(kernels, problem, matrices)
+    const running = multiply(kernels, problem, matrices)
+    underWay.add(running)
+    try {
+      return await running
+    } finally {
+      underWay.delete(running)
+    }
   }
 
   async function product(
@@ -82,6 +91,13 @@ export async function createGpujsEngine({ mode = 'webasm' }: GpujsEngineOptions 
     const problem = resolveMatmul({ where, a, weights: sizes }, o)
     const matrices = known?.value.matrices ?? matmulWeights(weights as Tensor, o.transposeB ?? false)
     return run(problem, matrices, where, o.faults)
+  }
+
+  /** Products under way have kernels still to run. */
+  async function close(): Promise<void> {
+    registry.close()
+    await Promise.allSettled(underWay)
+    await kernels.destroy()
   }
 
   return {
@@ -124,12 +140,7 @@ export async function createGpujsEngine({ mode = 'webasm' }: GpujsEngineOptions 
       const problem = resolveConv2d({ x, filter: shape, groups }, o)
       return run(problem, known?.value.matrices ?? filterWeights(filter as Tensor, groups), 'conv2d', o.faults)
     },
-    async dispose() {
-      if (disposed) return
-      disposed = true
-      registry.close()
-      await kernels.destroy()
-    },
+    dispose: () => (closing ??= close()),
   }
 }
 
@@ -139,7 +150,7 @@ function assertSupported({ emit, integer }: Problem, where: string, faults: Matm
     throw new FtError('UNSUPPORTED', `${where}: the gpujs engine has no ${what}; ${instead}`, { engine: 'gpujs' })
   }
   if (faults !== undefined && faults.length > 0) refuse('instrumented build', "inject faults on 'wasm' or 'reference'")
-  for (const kind of ['columnSums', 'total', 'rowStatistics', 'nextChecksum'] as const)
+  for (const kind of ['columnSums', 'total', 'nextChecksum'] as const)
     if (emit[kind] !== undefined && emit[kind] !== false) refuse(`\`emit.${kind}\``, "use 'wasm' or 'reference'")
   if (emit.tileSums === 'two-sided') refuse('two-sided tile sums: its tile has one row', "ask for 'one-sided'")
   if (integer && (emit.rowSums === true || emit.tileSums !== undefined || emit.replica === true))

@@ -1,7 +1,8 @@
 // A product on gpu.js: operands as rows, tiles and row sums as further columns, what is left on the host.
-import type { CheckSums, Product, Tensor, TileSums } from '@ft/core'
+import type { CheckSums, Product, RowStatistics, Tensor, TileSums } from '@ft/core'
 import { gelu } from '../problem/gelu.ts'
 import { matrixA, outputIndex, type Problem, type WeightMatrices } from '../reference/matrices.ts'
+import { rowStatisticsOf } from '../reference/sums.ts'
 import { tileColumns, type KernelName, type Kernels } from './kernels.ts'
 
 /** Sums of one product, joined over batch items and groups. */
@@ -9,18 +10,31 @@ interface Sums {
   rows?: { actual: number[]; expected: number[] }
   tiles?: { actual: number[]; expected: number[] }
   replica?: { actual: number[]; expected: number[] }
+  statistics?: Record<keyof RowStatistics, number[]>
 }
 
-export async function multiply(kernels: Kernels, problem: Problem, weights: WeightMatrices): Promise<Product> {
+/** What the caller may change later, A and bias, is copied before the first wait. */
+export async function multiply(kernels: Kernels, given: Problem, weights: WeightMatrices): Promise<Product> {
+  const problem = copied(given)
   const { count, emit } = problem
   const output = problem.out ?? newTensor(problem)
   const sums: Sums = {
     ...(emit.rowSums === true && { rows: { actual: [], expected: [] } }),
     ...(emit.tileSums !== undefined && { tiles: { actual: [], expected: [] } }),
     ...(emit.replica === true && { replica: { actual: [], expected: [] } }),
+    ...(emit.rowStatistics === true && { statistics: { sum: [], min: [], max: [] } }),
   }
   for (let item = 0; item < count; item++) await multiplyItem(kernels, { problem, weights, item, output, sums })
   return { output, ...joined(problem, sums) }
+}
+
+function copied(problem: Problem): Problem {
+  const { bias } = problem
+  const own = (tensor: Tensor): Tensor => ({ ...tensor, data: tensor.data.slice() })
+  const added = bias === undefined ? {} : { bias: own(bias) }
+  return problem.kind === 'matmul'
+    ? { ...problem, a: own(problem.a), ...added }
+    : { ...problem, x: own(problem.x), ...added }
 }
 
 interface Item {
@@ -36,6 +50,11 @@ async function multiplyItem(kernels: Kernels, o: Item): Promise<void> {
   const { m, n, k } = problem
   const from = weights.count === 1 ? 0 : item * k * n
   const operands = { a: matrixA(problem, item), b: weights.values.subarray(from, from + k * n) }
+  if (sums.statistics !== undefined) {
+    // On the host, which has A at hand: kernels would read it once more.
+    const statistics = rowStatisticsOf(operands.a, m, k)
+    for (const name of ['sum', 'min', 'max'] as const) append(sums.statistics[name], statistics[name])
+  }
   const c = problem.integer
     ? await integers(kernels, problem, operands)
     : await floats(kernels, problem, operands, sums)
@@ -91,18 +110,23 @@ async function floats(kernels: Kernels, problem: Problem, { a, b }: Operands, su
   }
   if (!tiled) await take('plain')
   if (sums.tiles !== undefined) {
-    sums.tiles.expected.push(...(await take('one-sided', rows(folded(wide, k, across), k, across))))
-    sums.tiles.actual.push(...tileActual(c, { m, n, tiles }))
+    append(sums.tiles.expected, await take('one-sided', rows(folded(wide, k, across), k, across)))
+    append(sums.tiles.actual, tileActual(c, { m, n, tiles }))
   }
   if (sums.replica !== undefined) {
-    sums.replica.expected.push(...(await take('replica')))
-    sums.replica.actual.push(...tileActual(c, { m, n, tiles }))
+    append(sums.replica.expected, await take('replica'))
+    append(sums.replica.actual, tileActual(c, { m, n, tiles }))
   }
   if (sums.rows !== undefined) {
-    sums.rows.expected.push(...expectedRows)
+    append(sums.rows.expected, expectedRows)
     for (let i = 0; i < m; i++) sums.rows.actual.push(c.subarray(i * n, (i + 1) * n).reduce((sum, x) => sum + x, 0))
   }
   return c
+}
+
+/** Not by spreading: a large product has more tiles than a call takes arguments. */
+function append(all: number[], more: ArrayLike<number>): void {
+  for (let i = 0; i < more.length; i++) all.push(more[i] as number)
 }
 
 /** B folded across each tile's columns: `[k, tiles]`. */
@@ -158,7 +182,7 @@ function finish(problem: Problem, value: number, channel: number): number {
   return activation === 'relu' ? (wrapped < 0 ? 0 : wrapped) : gelu(wrapped)
 }
 
-function joined({ m, n }: Problem, { rows: rowSums, tiles, replica }: Sums): Partial<Product> {
+function joined({ m, n }: Problem, { rows: rowSums, tiles, replica, statistics }: Sums): Partial<Product> {
   const check = ({ actual, expected }: { actual: number[]; expected: number[] }): CheckSums => ({
     actual: Float64Array.from(actual),
     expected: Float64Array.from(expected),
@@ -169,6 +193,13 @@ function joined({ m, n }: Problem, { rows: rowSums, tiles, replica }: Sums): Par
     ...(rowSums && { rowSums: check(rowSums) }),
     ...(tiles && { tileSums: tileSums(tiles) }),
     ...(replica && { replica: tileSums(replica) }),
+    ...(statistics && {
+      rowStatistics: {
+        sum: Float64Array.from(statistics.sum),
+        min: Float64Array.from(statistics.min),
+        max: Float64Array.from(statistics.max),
+      },
+    }),
   }
 }
 

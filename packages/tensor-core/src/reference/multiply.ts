@@ -8,7 +8,7 @@ import { planNextChecksum, type NextChecksumPlan } from '../problem/next-checksu
 import type { Counts } from './counts.ts'
 import { matrixA, outputIndex, type Problem, type WeightMatrices } from './matrices.ts'
 import * as sums from './sums.ts'
-import type { Pair, ProductMatrices, Tile } from './sums.ts'
+import type { Pair, ProductMatrices, Statistics, Tile } from './sums.ts'
 
 export interface ReferenceRun {
   readonly weights: WeightMatrices
@@ -127,7 +127,7 @@ interface Parts {
   total?: number
   tileSums?: Pair
   replica?: Pair
-  rowStatistics?: { sum: Float64Array; min: Float64Array; max: Float64Array }
+  rowStatistics?: Statistics
 }
 
 function emitSums(p: ProductMatrices, emit: Emit, { tile, counts }: ReferenceRun): Parts {

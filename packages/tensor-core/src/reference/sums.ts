@@ -143,23 +143,29 @@ function withTileTotals(p: ProductMatrices, o: { tile: Tile; expected: number[];
   return { actual: Float64Array.from(actual), expected: Float64Array.from(o.expected) }
 }
 
-/** Sum, smallest and largest element of each row of A; NaN shows in the sum and is no extremum. */
-export function rowStatistics(
-  p: ProductMatrices,
-  counts: OperationCounts,
-): { sum: Float64Array; min: Float64Array; max: Float64Array } {
-  const { m, k, cleanA } = p
-  const sum = rowSumsOf(cleanA, m, k)
-  const min = new Float64Array(m).fill(Infinity)
-  const max = new Float64Array(m).fill(-Infinity)
-  for (let i = 0; i < m; i++)
-    for (let s = 0; s < k; s++) {
-      const value = cleanA[i * k + s] as number
+export interface Statistics {
+  readonly sum: Float64Array
+  readonly min: Float64Array
+  readonly max: Float64Array
+}
+
+export function rowStatistics({ m, k, cleanA }: ProductMatrices, counts: OperationCounts): Statistics {
+  counts.adds += 3 * m * k
+  counts.bytes += 24 * m
+  return rowStatisticsOf(cleanA, m, k)
+}
+
+/** Sum, smallest and largest element of each row; NaN shows in the sum and is no extremum. */
+export function rowStatisticsOf(matrix: Float64Array, rows: number, columns: number): Statistics {
+  const sum = rowSumsOf(matrix, rows, columns)
+  const min = new Float64Array(rows).fill(Infinity)
+  const max = new Float64Array(rows).fill(-Infinity)
+  for (let i = 0; i < rows; i++)
+    for (let j = 0; j < columns; j++) {
+      const value = matrix[i * columns + j] as number
       if (value < (min[i] as number)) min[i] = value
       if (value > (max[i] as number)) max[i] = value
     }
-  counts.adds += 3 * m * k
-  counts.bytes += 24 * m
   return { sum, min, max }
 }
 

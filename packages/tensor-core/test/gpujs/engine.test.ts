@@ -27,6 +27,8 @@ const emits: Emit[] = [
   { tileSums: 'one-sided' },
   { replica: true },
   { rowSums: true, tileSums: 'one-sided', replica: true },
+  { rowSums: true, rowStatistics: true },
+  { tileSums: 'one-sided', rowStatistics: true },
 ]
 
 /**
@@ -50,6 +52,8 @@ function compare(actual: Product, expected: Product, { n, k }: { n: number; k: n
     expect(distance(ours.actual, theirs.actual)).toBeLessThanOrEqual(bounds[kind].actual)
     expect(distance(ours.expected, theirs.expected)).toBeLessThanOrEqual(bounds[kind].expected)
   }
+  // Both add up a row of A in float64, from left to right: the same numbers.
+  expect(actual.rowStatistics).toEqual(expected.rowStatistics)
   expect(actual.tileSums?.grid).toEqual(expected.tileSums?.grid)
   expect([actual.replica?.tileRows, actual.replica?.tileColumns]).toEqual([
     expected.replica?.tileRows,
@@ -115,7 +119,7 @@ describe.each(modes)('gpu.js, mode $mode', ({ mode, skip, runs }) => {
     [33, 7, 65],
   ])('agrees on %i x %i x %i with every sum it has', async (m, n, k) => {
     const [a, b] = [floats([m, k], 1), floats([k, n], 2)]
-    const emit: Emit = { rowSums: true, tileSums: 'one-sided', replica: true }
+    const emit: Emit = { rowSums: true, tileSums: 'one-sided', replica: true, rowStatistics: true }
     compare(await engine.matmul(a, b, { emit }), reference.matmulSync(a, b, { emit }), { n, k })
   })
 
@@ -128,7 +132,7 @@ describe.each(modes)('gpu.js, mode $mode', ({ mode, skip, runs }) => {
   const convolutions = mode === 'webgpu' ? convCases.slice(0, 4) : convCases
   test.each(convolutions)('convolves: $name', async ({ x, filter, options }) => {
     const [image, weights] = [floats(x, 1), floats(filter, 2)]
-    const { emit } = { emit: { rowSums: true, tileSums: 'one-sided' } as const }
+    const emit: Emit = { rowSums: true, tileSums: 'one-sided', rowStatistics: true }
     const expected = reference.conv2dSync(image, weights, { ...options, emit })
     const k = filter[0] * filter[1] * filter[2]
     const sizes = { n: filter[3] / (options.groups ?? 1), k }
@@ -149,8 +153,30 @@ describe.each(modes)('gpu.js, mode $mode', ({ mode, skip, runs }) => {
     }
     const [a, b] = [integers([2, 5, 33], 'int8', 3), integers([33, 6], 'int8', 4)]
     const weights = await engine.prepare(b, { kind: 'matmul-int8' })
-    const options = { activation: 'relu' } as const
-    sameBits((await engine.matmulInt8(a, weights, options)).output, reference.matmulInt8Sync(a, b, options).output)
+    const options = { activation: 'relu', emit: { rowStatistics: true } } as const
+    const [product, expected] = [await engine.matmulInt8(a, weights, options), reference.matmulInt8Sync(a, b, options)]
+    sameBits(product.output, expected.output)
+    expect(product.rowStatistics).toEqual(expected.rowStatistics)
+  })
+
+  test('computes with operands as they were at the call, in every batch item and group', async () => {
+    const batch = () => [floats([3, 4, 5], 1), floats([3, 5, 6], 2), floats([6], 3)] as const
+    const image = () => [floats([1, 5, 5, 4], 4), floats([3, 3, 2, 4], 5), floats([4], 6)] as const
+    const emit: Emit = { rowSums: true, rowStatistics: true }
+    {
+      const [left, right, bias] = batch()
+      const product = engine.matmul(left, right, { bias, emit })
+      for (const { data } of [left, right, bias]) data.fill(0)
+      const [a, b, c] = batch()
+      compare(await product, reference.matmulSync(a, b, { bias: c, emit }), { n: 6, k: 5 })
+    }
+    {
+      const [x, filter, bias] = image()
+      const product = engine.conv2d(x, filter, { groups: 2, bias, emit })
+      for (const { data } of [x, filter, bias]) data.fill(0)
+      const [a, b, c] = image()
+      compare(await product, reference.conv2dSync(a, b, { groups: 2, bias: c, emit }), { n: 2, k: 18 })
+    }
   })
 })
 
@@ -170,7 +196,6 @@ describe('misuse of the gpu.js engine', () => {
     const unsupported: Emit[] = [
       { columnSums: true },
       { total: true },
-      { rowStatistics: true },
       { nextChecksum: { kind: 'matmul' } },
       { tileSums: 'two-sided' },
     ]
@@ -194,6 +219,25 @@ describe('misuse of the gpu.js engine', () => {
     weights.release()
     expect(await code(() => engine.matmul(a, weights))).toBe('INVALID_ARGUMENT')
     expect(await code(() => engine.matmul(a, reference.prepareSync(b)))).toBe('INVALID_ARGUMENT')
+  })
+
+  it('holds the sums of more tiles than a call takes arguments', async () => {
+    const [left, right] = [floats([700, 1], 1), floats([1, 700], 2)]
+    const emit: Emit = { tileSums: 'one-sided', replica: true }
+    const { tileSums, replica } = await engine.matmul(left, right, { emit })
+    expect([tileSums?.actual.length, replica?.expected.length]).toEqual([700 * 234, 700 * 234])
+  })
+
+  it('disposing waits for every batch item of products under way', async () => {
+    const own = await createGpujsEngine()
+    const [left, right] = [floats([4, 3, 5], 1), floats([4, 5, 6], 2)]
+    const emit: Emit = { tileSums: 'one-sided', replica: true }
+    let done = false
+    const product = own.matmul(left, right, { emit }).finally(() => (done = true))
+    product.catch(() => undefined)
+    await Promise.all([own.dispose(), own.dispose()])
+    expect(done).toBe(true)
+    compare(await product, reference.matmulSync(left, right, { emit }), { n: 6, k: 5 })
   })
 
   it('is closed after dispose, which may be called twice', async () => {
