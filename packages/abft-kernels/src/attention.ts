@@ -1,7 +1,7 @@
 // Attention whose products are checked, and whose softmax is computed twice and summed: softmax(scale Q K^T) V.
 import { assertTensor, FtError, type Fault, type Tensor } from '@ft/core'
 import type { Kernels } from './kernels.ts'
-import type { ProtectionOptions } from './protectedMatmul.ts'
+import type { Protected, ProtectionOptions } from './protectedMatmul.ts'
 import { statusOf, type Report } from './report.ts'
 import { faultDetected } from './settle.ts'
 
@@ -30,7 +30,8 @@ export interface AttentionResult {
  *
  * The products have the checks of `matmul`, with sums of K and V taken anew, since they are no constants. Softmax is computed
  * twice and compared bit for bit, since an error before the division leaves its rows' sums at 1; its rows are then summed,
- * which sees what changed in memory since. Between the products' checks nothing is left that only one computation says.
+ * which sees what changed in memory since. Not seen: a score that changes after its product's check and before the softmax
+ * reads it, since both softmaxes then read the wrong one, and an output that changes after the last check.
  *
  * @throws FtError `SHAPE_MISMATCH` for operands that do not fit, `FAULT_DETECTED` with `onFault: 'throw'`
  */
@@ -48,19 +49,20 @@ export async function protectedAttention(
     ...(falseAlarmProbability !== undefined && { falseAlarmProbability }),
   }
 
-  const keys = await kernels.prepare(transposed(k))
-  const scores = await kernels.matmul(q, keys, { ...shared, ...(faults.scores && { faults: faults.scores }) })
-  keys.release()
+  const multiply = async (a: Tensor, b: Tensor, struck: readonly Fault[] | undefined): Promise<Protected> => {
+    const weights = await kernels.prepare(b)
+    try {
+      return await kernels.matmul(a, weights, { ...shared, ...(struck && { faults: struck }) })
+    } finally {
+      weights.release()
+    }
+  }
+  const scores = await multiply(q, transposed(k), faults.scores)
 
   const probabilities: Tensor = { data: new Float32Array(batch * m * n), shape: [batch, m, n], dtype: 'float32' }
   const softmax = checkedSoftmax(scores.output, probabilities, { scale, onFault, hook: options.onProbabilities })
 
-  const values = await kernels.prepare(v)
-  const attended = await kernels.matmul(probabilities, values, {
-    ...shared,
-    ...(faults.values && { faults: faults.values }),
-  })
-  values.release()
+  const attended = await multiply(probabilities, v, faults.values)
   const detections = [scores.report, softmax, attended.report].flatMap((report) => report.detections)
   return {
     output: attended.output,

@@ -79,6 +79,25 @@ describe.each(engines)('attention on %s', (_, engine) => {
     })
   })
 
+  it('releases keys and values, also when a product throws', async () => {
+    let [alive, calls, bad] = [0, 0, 0]
+    const counting: MatmulEngine = {
+      ...engine,
+      async prepare(...given) {
+        const made = await engine.prepare(...given)
+        const release = made.release.bind(made)
+        alive++
+        return Object.assign(made, { release: () => void (alive--, release()) })
+      },
+      matmul: (...given) => (++calls === bad ? Promise.reject(new Error('lost')) : engine.matmul(...given)),
+    }
+    for (bad of [1, 2]) {
+      calls = 0
+      await expect(createKernels({ engine: counting }).attention(operands)).rejects.toThrow('lost')
+      expect(alive).toBe(0)
+    }
+  })
+
   it('refuses operands that do not fit', async () => {
     const bad = [
       { ...operands, k: normalTensor([3, 14, 15], 1) },
