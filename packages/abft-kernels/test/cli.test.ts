@@ -10,8 +10,9 @@ import { createOutput } from '@ft/report'
 import { Writable } from 'node:stream'
 import { parseCampaign } from '../src/campaign.ts'
 import { campaign } from '../src/cli/campaign.ts'
-import { layersOf, shapeOption } from '../src/cli/options.ts'
+import { layersOf, positiveWhole, shapeOption } from '../src/cli/options.ts'
 import { protect, runCalibrate } from '../src/cli/protect.ts'
+import { runSoak } from '../src/cli/soak.ts'
 import { convNet } from './onnx/models.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'ft-cli-'))
@@ -57,6 +58,25 @@ describe('commands', () => {
     await expect(campaign({ ...flags, shape: [...flags.shape], seed: 2 }, capture().output)).rejects.toMatchObject({
       code: 'FINGERPRINT_MISMATCH',
     })
+  })
+
+  it('several processes do not resume: an existing result is refused, not counted again or lost', async () => {
+    const out = file('finished.json')
+    writeFileSync(out, 'kept')
+    const flags = { engine: 'wasm', scheme: 'row', shape: [], input: {}, trials: 4, seed: 1, confidence: 0.95 } as const
+    const two = campaign({ ...flags, shape: [], by: 'site', jobs: 2, out }, capture().output)
+    await expect(two).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    await expect(two).rejects.toThrow(/--jobs 2 does not resume/)
+    expect(readFileSync(out, 'utf8')).toBe('kept')
+  })
+
+  it('soak on no core concludes nothing', async () => {
+    const { output, text } = capture()
+    await expect(runSoak({ engine: 'wasm', seconds: 0.1, seed: 1, cores: 0 }, output)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+    expect(text()).toBe('')
+    expect(() => positiveWhole('0')).toThrow(/at least 1/)
   })
 
   it('calibrate saves thresholds that campaign takes', async () => {

@@ -20,7 +20,8 @@ const REPORT_EVERY = 16
  * Guarantees: seeded; stopped by `signal` it rejects with `ABORTED`, whose `details.result` resumes it: nothing is lost.
  *
  * @throws FtError `INVALID_ARGUMENT` for neither or both of model and shapes, `UNSUPPORTED` for an engine without
- * `instrumented: true`, `FINGERPRINT_MISMATCH` for a resumed result of another campaign
+ * `instrumented: true`, `FINGERPRINT_MISMATCH` for a resumed result of another campaign, `INVALID_ARGUMENT` for one of
+ * another number of shards
  */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const { engine, calibration, scheme = 'row', trials, seed, shard = { index: 0, count: 1 } } = options
@@ -29,23 +30,22 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
   const sources = (options.faults ?? allSources()).filter(({ schemes }) => schemes?.includes(scheme) ?? true)
   const kernels = createKernels({ engine, ...(calibration && { calibration }) })
   const subjects = await subjectsOf(options, kernels)
-  const places = placesOf(subjects, sources)
-  const tally = new Tally({
-    build: engine.build,
-    scheme,
-    seed,
-    trials,
-    threshold: subjects[0]?.threshold ?? 'hard',
-    fingerprint: fingerprintOf(subjects, sources),
-  })
-  let start = shard.index
-  if (options.resume) {
-    tally.resume(options.resume)
-    start =
-      options.resume.shards.find(({ index, count }) => index === shard.index && count === shard.count)?.done ?? start
-  }
-  const random = createRandom(seed).stream('campaign')
   try {
+    const places = placesOf(subjects, sources)
+    const tally = new Tally({
+      build: engine.build,
+      scheme,
+      seed,
+      trials,
+      threshold: subjects[0]?.threshold ?? 'hard',
+      fingerprint: fingerprintOf(subjects, sources),
+    })
+    let start = shard.index
+    if (options.resume) {
+      tally.resume(options.resume)
+      start = tally.startOf(shard)
+    }
+    const random = createRandom(seed).stream('campaign')
     for (let trial = start; trial < trials; trial += shard.count) {
       stopIfAborted(options.signal, () => tally.result([{ ...shard, done: trial }]))
       const drawn = drawTrial(trial, { sources, places, random })
@@ -54,10 +54,10 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
       if (done % REPORT_EVERY === 0 || trial + shard.count >= trials)
         options.onProgress?.({ phase: 'campaign', done, total: Math.ceil((trials - shard.index) / shard.count) })
     }
+    return tally.result([{ ...shard, done: trials }])
   } finally {
     for (const subject of subjects) subject.release()
   }
-  return tally.result([{ ...shard, done: trials }])
 }
 
 function subjectsOf(options: CampaignOptions, kernels: ReturnType<typeof createKernels>): Promise<Subject[]> {

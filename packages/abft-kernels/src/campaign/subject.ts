@@ -3,6 +3,7 @@ import { strike } from '@ft/core/faults'
 import { FtError, type LinearLayer, type ProtectionScheme, type Tensor } from '@ft/core'
 import type { Chain, ChainOptions, ChainResult } from '../chain.ts'
 import type { Kernels } from '../kernels.ts'
+import type { ProtectedWeights } from '../weights.ts'
 import { layerOperands } from '../runner/operands.ts'
 import type { CampaignLayer, CampaignModel, FaultClass } from './types.ts'
 import type { DrawnFault } from './sources.ts'
@@ -24,16 +25,38 @@ async function createSubject(
   network: { layers: readonly CampaignLayer[]; input: Tensor; products: readonly LinearLayer[] },
   scheme: ProtectionScheme,
 ): Promise<Subject> {
-  const prepared = await Promise.all(
-    network.layers.map(({ weights, groups }) =>
-      kernels.prepare(weights, weights.shape.length === 4 ? { kind: 'conv2d', groups: groups ?? 1 } : {}),
-    ),
-  )
+  const prepared: ProtectedWeights[] = []
+  const release = () => {
+    for (const weights of prepared) weights.release()
+  }
+  try {
+    for (const { weights, groups } of network.layers)
+      prepared.push(
+        await kernels.prepare(weights, weights.shape.length === 4 ? { kind: 'conv2d', groups: groups ?? 1 } : {}),
+      )
+    return { ...(await subjectOf(kernels, { ...network, prepared }, scheme)), release }
+  } catch (error) {
+    release()
+    throw error
+  }
+}
+
+async function subjectOf(
+  kernels: Kernels,
+  network: {
+    layers: readonly CampaignLayer[]
+    input: Tensor
+    products: readonly LinearLayer[]
+    prepared: readonly ProtectedWeights[]
+  },
+  scheme: ProtectionScheme,
+): Promise<Omit<Subject, 'release'>> {
+  const { prepared } = network
   const chain = kernels.chain(
     network.layers.map(({ weights: _, groups: __, ...layer }, i) => ({
       ...layer,
       scheme,
-      weights: prepared[i] as (typeof prepared)[number],
+      weights: prepared[i] as ProtectedWeights,
     })),
   )
   const clean = await chain.run(network.input)
@@ -42,12 +65,13 @@ async function createSubject(
   return {
     layers: network.products,
     threshold: clean.reports[0]?.threshold.kind ?? 'hard',
-    run: (drawn, options) => struckRun(chain, network.input, { drawn, ...options }),
+    run(drawn, options) {
+      // Each trial on its own: a false alarm would turn its layer to hard bounds for all trials that follow.
+      for (const weights of prepared) weights.falseAlarms = 0
+      return struckRun(chain, network.input, { drawn, ...options })
+    },
     classify: (output) => classify(clean.output, output),
     same: (output) => sameBits(clean.output, output),
-    release: () => {
-      for (const weights of prepared) weights.release()
-    },
   }
 }
 
@@ -75,19 +99,25 @@ export async function subjectsOfShapes(
   shapes: readonly LinearLayer[],
   { scheme, seed }: { scheme: ProtectionScheme; seed: number },
 ): Promise<Subject[]> {
-  const subjects: Subject[] = []
-  for (const layer of shapes) {
-    const { op, id } = layer
+  for (const { id, op } of shapes)
     if (op.kind === 'matmul' && op.batch > 1)
       throw new FtError('UNSUPPORTED', `runCampaign: layer ${id} is a batch of products; give one of them`, {
         layer: id,
       })
+  const subjects: Subject[] = []
+  for (const layer of shapes) {
+    const { op, id } = layer
     const { input, weights } = layerOperands(layer, seed)
     const geometry =
       op.kind === 'conv2d' ? { groups: op.groups, stride: op.stride, pad: op.pad, dilation: op.dilation } : {}
-    subjects.push(
-      await createSubject(kernels, { layers: [{ id, weights, ...geometry }], input, products: [layer] }, scheme),
-    )
+    try {
+      subjects.push(
+        await createSubject(kernels, { layers: [{ id, weights, ...geometry }], input, products: [layer] }, scheme),
+      )
+    } catch (error) {
+      for (const subject of subjects) subject.release()
+      throw error
+    }
   }
   return subjects
 }

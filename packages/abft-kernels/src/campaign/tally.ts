@@ -5,6 +5,7 @@ import { faultClasses, type CampaignCell, type CampaignResult, type FaultClass }
 type Key = Pick<CampaignCell, 'layer' | 'site' | 'model' | 'bit'>
 type Settings = Omit<CampaignResult, 'schema' | 'version' | 'shards' | 'cells'>
 type Counts = Record<FaultClass, number>
+type Shard = CampaignResult['shards'][number]
 interface Cell extends Key {
   trials: number
   count: Counts
@@ -34,7 +35,12 @@ export class Tally {
     if (corrected) cell.corrected++
   }
 
-  /** Takes over what an earlier part counted. */
+  /**
+   * Takes over what an earlier part counted.
+   *
+   * @throws FtError `FINGERPRINT_MISMATCH` for another campaign's part; `INVALID_ARGUMENT` for shards that are in already
+   * or are of another number of shards: their trials would count twice
+   */
   resume(part: CampaignResult): void {
     for (const name of settingNames)
       if (part[name] !== this.#settings[name])
@@ -43,6 +49,7 @@ export class Tally {
           `runCampaign: the result to resume has ${name} ${String(part[name])}, this campaign ${String(this.#settings[name])}`,
           { name, expected: this.#settings[name], got: part[name] },
         )
+    for (const shard of part.shards) this.#shards = [...this.#shards, this.#fresh(shard)]
     for (const cell of part.cells) {
       const own = this.#cell(cell)
       own.trials += cell.trials
@@ -52,7 +59,33 @@ export class Tally {
         own.detected[name] += cell.detected[name]
       }
     }
-    this.#shards = [...this.#shards, ...part.shards]
+  }
+
+  /** The first trial of a shard that is not counted yet. */
+  startOf({ index, count }: Omit<Shard, 'done'>): number {
+    this.#assertCount(count)
+    return this.#shards.find((shard) => shard.index === index)?.done ?? index
+  }
+
+  #fresh(shard: Shard): Shard {
+    this.#assertCount(shard.count)
+    if (this.#shards.some(({ index }) => index === shard.index))
+      throw new FtError(
+        'INVALID_ARGUMENT',
+        `campaign: shard ${shard.index} of ${shard.count} is given twice; each may be counted once`,
+        { shard },
+      )
+    return shard
+  }
+
+  #assertCount(count: number): void {
+    const expected = this.#shards[0]?.count ?? count
+    if (count !== expected)
+      throw new FtError(
+        'INVALID_ARGUMENT',
+        `campaign: results of ${expected} and of ${count} shards share trials; give shards of one count`,
+        { expected, got: count },
+      )
   }
 
   /** The result so far; `shards` replace those of the same index. */
@@ -86,7 +119,8 @@ function zero(): Counts {
 /**
  * Puts the results of shards of one campaign together.
  *
- * @throws FtError `FINGERPRINT_MISMATCH` for results of different campaigns, `INVALID_ARGUMENT` for none
+ * @throws FtError `FINGERPRINT_MISMATCH` for results of different campaigns, `INVALID_ARGUMENT` for none, for a shard
+ * that comes twice and for shards of different counts
  */
 export function mergeCampaigns(parts: readonly CampaignResult[]): CampaignResult {
   const [first] = parts
@@ -119,8 +153,12 @@ export function parseCampaign(text: string): CampaignResult {
   for (const name of ['build', 'scheme', 'threshold', 'fingerprint'] as const)
     if (typeof c[name] !== 'string') throw fail(`${name} must be text`)
   for (const name of ['seed', 'trials'] as const) if (!whole(c[name])) throw fail(`${name} must be a whole number`)
-  if (!Array.isArray(c.shards) || !c.shards.every((s) => [s?.index, s?.count, s?.done].every(whole)))
-    throw fail('shards must be a list of { index, count, done }')
+  if (
+    !Array.isArray(c.shards) ||
+    c.shards.length === 0 ||
+    !c.shards.every((s) => [s?.index, s?.count, s?.done].every(whole))
+  )
+    throw fail('shards must be a list of at least one { index, count, done }')
   if (!Array.isArray(c.cells)) throw fail('cells must be a list')
   c.cells.forEach((cell: Partial<CampaignCell> | null, i) => {
     const named = [cell?.layer, cell?.site, cell?.model].every((name) => typeof name === 'string')

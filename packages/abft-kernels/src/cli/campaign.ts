@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
-import { isFtError, type EngineName, type LinearLayer, type ProtectionScheme } from '@ft/core'
+import { FtError, isFtError, type EngineName, type LinearLayer, type ProtectionScheme } from '@ft/core'
 import type { Output } from '@ft/report'
 import { chart } from '@ft/report/charts'
 import { parseCalibration } from '../calibrate.ts'
@@ -44,6 +44,12 @@ const defaultShape: LinearLayer = {
 export async function campaign(flags: CampaignFlags, output: Output): Promise<void> {
   const { scheme, trials, seed, confidence, out } = flags
   output.settings('campaign', { engine: flags.engine, scheme, trials, seed, confidence, jobs: flags.jobs })
+  if (flags.jobs > 1 && !flags.shard && out !== undefined && existsSync(out))
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `campaign: ${out} exists, and --jobs ${flags.jobs} does not resume; remove the file, or go on with --jobs 1`,
+      { out, jobs: flags.jobs },
+    )
   const result = flags.jobs > 1 && !flags.shard ? await inProcesses(flags) : await here(flags, output)
   if (out !== undefined) writeFileSync(out, JSON.stringify(result))
   if (flags.svg !== undefined) writeFileSync(flags.svg, chart(detectionByBit(result, { confidence })))

@@ -6,7 +6,7 @@ import { isFtError } from '@ft/core'
 import { createOutput, terminalFromEnvironment, type Output } from '@ft/report'
 import { allSchemes } from '../runner.ts'
 import { campaign, type CampaignFlags } from './campaign.ts'
-import { engineName, inputOption, positive, shapeOption, whole } from './options.ts'
+import { engineName, inputOption, positive, positiveWhole, shapeOption, whole } from './options.ts'
 import { protect, runCalibrate, type CalibrateFlags, type ProtectFlags } from './protect.ts'
 import { runSoak, type SoakFlags } from './soak.ts'
 
@@ -28,12 +28,12 @@ program
   .option('--seed <n>', 'seed of data and faults', whole, 1)
   .option('--confidence <share>', 'of the intervals', positive, 0.95)
   .option('--calibration <file>', 'thresholds made by calibrate; default hard bounds')
-  .option('--out <file>', 'result as JSON; an unfinished one is resumed')
+  .option('--out <file>', 'result as JSON; with --jobs 1 an unfinished one is resumed')
   .option('--svg <file>', 'picture of detection by bit')
   .addOption(
     new Option('--by <what>', 'rows of the table').choices(['site', 'layer', 'bit', 'model', 'all']).default('site'),
   )
-  .option('--jobs <n>', 'processes', whole, 1)
+  .option('--jobs <n>', 'processes; more than one start anew', positiveWhole, 1)
   .addOption(new Option('--shard <i/n>').hideHelp())
   .option('--json', 'one JSON object', false)
   .action((flags: CampaignFlags & { json: boolean }) => run(flags, (output) => campaign(flags, output)))
@@ -66,7 +66,7 @@ program
   .option('--engine <name>', 'wasm or reference', engineName, 'wasm')
   .option('--seconds <n>', 'how long', positive, 10)
   .option('--seed <n>', 'seed of the products', whole, 1)
-  .option('--cores <n>', 'how many cores; default all', whole)
+  .option('--cores <n>', 'how many cores; default all', positiveWhole)
   .addOption(new Option('--core <n>').argParser(whole).hideHelp())
   .option('--json', 'one JSON object a core', false)
   .action((flags: SoakFlags & { json: boolean }) => run(flags, (output) => runSoak(flags, output)))

@@ -11,6 +11,12 @@ export function whole(text: string): number {
   return value
 }
 
+export function positiveWhole(text: string): number {
+  const value = whole(text)
+  if (value === 0) throw new InvalidArgumentError('must be at least 1')
+  return value
+}
+
 export function positive(text: string): number {
   const value = Number(text)
   if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('must be a number above 0')

@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { cpus } from 'node:os'
 import process from 'node:process'
-import type { EngineName } from '@ft/core'
+import { assertInteger, type EngineName } from '@ft/core'
 import type { Output } from '@ft/report'
 import { soak, type SoakResult } from '../campaign/soak.ts'
 import { openEngine } from './options.ts'
@@ -17,7 +17,9 @@ export interface SoakFlags {
 
 export async function runSoak(flags: SoakFlags, output: Output): Promise<void> {
   if (flags.core !== undefined) return soakHere(flags, output)
-  const cores = Math.min(flags.cores ?? Infinity, cpus().length)
+  if (flags.cores !== undefined) assertInteger(flags.cores, { where: 'soak', argument: '--cores', min: 1 })
+  // Systems that hide their processors have one all the same.
+  const cores = Math.min(flags.cores ?? Infinity, Math.max(1, cpus().length))
   output.settings('soak', { engine: flags.engine, seconds: flags.seconds, seed: flags.seed, cores })
   const results = await Promise.all(Array.from({ length: cores }, (_, core) => onCore(core, flags)))
   output.table(results, [

@@ -1,6 +1,6 @@
 // Campaigns: seeded, sharded, resumable; what they count agrees with what the checks promise.
 import { afterAll, describe, expect, it } from 'vitest'
-import type { FtError, LinearLayer } from '@ft/core'
+import type { FtError, LinearLayer, MatmulEngine } from '@ft/core'
 import { bitFlips, cancellingPairs } from '@ft/core/faults'
 import { chart } from '@ft/report/charts'
 import { createReferenceEngine } from '@ft/tensor-core/reference'
@@ -15,6 +15,7 @@ import {
   sourceOf,
   summarise,
   type CampaignModel,
+  type CampaignResult,
 } from '../../src/campaign.ts'
 import { calibrate } from '../../src/index.ts'
 import { normalTensor } from '../support/data.ts'
@@ -72,6 +73,55 @@ describe('campaigns', () => {
     const resumed = await runCampaign({ ...common, trials: 120, resume: part })
     expect(sorted(resumed)).toBe(sorted(whole))
     expect(resumed.shards).toEqual([{ index: 0, count: 1, done: 120 }])
+  })
+
+  it('calibrated: a false alarm of one trial says nothing about the next, so shards count what one run counts', async () => {
+    const calibration = await calibrate(engine, { trials: 3, lengths: [16, 64] })
+    // A threshold that lost a factor of 2 to 256 alarms on rounding: 'false-alarm', between trials that need the calibration.
+    const faults = allSources().filter(
+      ({ site }) => site === 'threshold' || site === 'accumulator' || site === 'output',
+    )
+    const options = { ...common, calibration, faults, trials: 400 }
+    const cells = ({ cells }: CampaignResult) => cells.map((cell) => JSON.stringify(cell)).sort()
+    const whole = await runCampaign(options)
+    const shards: CampaignResult[] = []
+    for (const index of [0, 1, 2, 3]) shards.push(await runCampaign({ ...options, shard: { index, count: 4 } }))
+    expect(cells(mergeCampaigns(shards))).toEqual(cells(whole))
+  })
+
+  it('counts no trial twice: shards that repeat or are of another count are refused', async () => {
+    const part = (index: number, count: number) => runCampaign({ ...common, trials: 20, shard: { index, count } })
+    const [half, other, third] = [await part(0, 2), await part(1, 2), await part(2, 3)]
+    const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error
+    expect(() => mergeCampaigns([half, half])).toThrow(refused)
+    expect(() => mergeCampaigns([half, third])).toThrow(refused)
+    await expect(runCampaign({ ...common, trials: 20, resume: half })).rejects.toThrow(refused)
+    // Its own shard again is nothing new; the other half is.
+    const again = await runCampaign({ ...common, trials: 20, resume: half, shard: { index: 0, count: 2 } })
+    expect(again.cells).toEqual(half.cells)
+    const both = await runCampaign({ ...common, trials: 20, resume: half, shard: { index: 1, count: 2 } })
+    expect(both.cells.reduce((sum, { trials }) => sum + trials, 0)).toBe(20)
+    expect(mergeCampaigns([half, other]).shards).toHaveLength(2)
+  })
+
+  it('releases every weight, also when it is refused', async () => {
+    let alive = 0
+    const counting: MatmulEngine = {
+      ...engine,
+      async prepare(...given) {
+        const made = await engine.prepare(...given)
+        const release = made.release.bind(made)
+        alive++
+        return Object.assign(made, { release: () => void (alive--, release()) })
+      },
+      conv2d: () => Promise.reject(new Error('no convolutions today')),
+    }
+    const other = await runCampaign({ ...common, seed: 6, trials: 5 })
+    const resumed = { ...common, shapes: [dense], engine: counting, trials: 5, resume: other }
+    await expect(runCampaign(resumed)).rejects.toMatchObject({ code: 'FINGERPRINT_MISMATCH' })
+    expect(alive).toBe(0)
+    await expect(runCampaign({ ...common, engine: counting, trials: 5 })).rejects.toThrow('no convolutions today')
+    expect(alive).toBe(0)
   })
 
   it('every visible harmful fault is found and corrected; a wrong input is seen by nobody; thresholds alarm safely', async () => {
@@ -161,6 +211,7 @@ describe('misuse', () => {
       [{ ...good, version: 3 }, /version 3/],
       [{ ...good, trials: -1 }, /trials/],
       [{ ...good, shards: [{}] }, /shards/],
+      [{ ...good, shards: [] }, /shards/],
       [{ ...good, cells: [{ ...good.cells[0], trials: 99 }] }, /cells\[0\]/],
       [{ ...good, cells: [null] }, /cells\[0\]/],
     ]
