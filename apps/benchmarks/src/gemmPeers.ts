@@ -3,8 +3,8 @@
 import { createRequire } from 'node:module'
 import { dirname } from 'node:path'
 import type { Tensor } from '@ft/core'
+import { graphBuilder, serializeModel } from '@ft/onnx'
 import type { BenchContext } from './bench.ts'
-import { borrowed } from './support/borrowed.ts'
 
 export interface PeerProduct {
   /** From array to array. */
@@ -64,32 +64,8 @@ async function tensorFlow(context: BenchContext): Promise<Peer> {
   }
 }
 
-/** The part of onnxruntime-node that a product needs. */
-interface OnnxRuntime {
-  readonly Tensor: new (type: string, data: Float32Array, shape: readonly number[]) => object
-  readonly InferenceSession: {
-    create(
-      model: Uint8Array,
-      options: object,
-    ): Promise<{ run(feeds: object): Promise<object>; release(): Promise<void> }>
-  }
-}
-
-/** The part of @ft/onnx that makes a graph of one product. */
-interface OnnxWriter {
-  graphBuilder(options: { name: string }): {
-    input(name: string, dtype: string, shape: readonly number[]): string
-    initializer(name: string, value: Tensor): string
-    node(op: string, inputs: readonly string[], options: { outputs: readonly string[] }): string
-    output(name: string, dtype: string, shape: readonly number[]): void
-    build(): unknown
-  }
-  serializeModel(model: unknown): Uint8Array
-}
-
 async function onnxRuntime(context: BenchContext): Promise<Peer> {
-  const ort = borrowed<OnnxRuntime>('@ft/abft-kernels', 'onnxruntime-node')
-  const { graphBuilder, serializeModel } = borrowed<OnnxWriter>('@ft/abft-kernels', '@ft/onnx')
+  const ort = await import('onnxruntime-node')
   context.note('peer onnxruntime-node: native code with AVX, one thread')
   return {
     name: 'onnxruntime-node',
@@ -97,7 +73,7 @@ async function onnxRuntime(context: BenchContext): Promise<Peer> {
       const builder = graphBuilder({ name: 'product' })
       const x = builder.input('a', 'float32', a.shape)
       const product = builder.node('MatMul', [x, builder.initializer('b', b)], { outputs: ['c'] })
-      builder.output(product, 'float32', [a.shape[0] as number, b.shape[1] as number])
+      builder.output(product, 'float32', [a.shape[0], b.shape[1]])
       const session = await ort.InferenceSession.create(serializeModel(builder.build()), {
         intraOpNumThreads: 1,
         interOpNumThreads: 1,
@@ -113,20 +89,11 @@ async function onnxRuntime(context: BenchContext): Promise<Peer> {
   }
 }
 
-interface GpuJsKernel {
-  (a: readonly Float32Array[], b: readonly Float32Array[]): unknown
-  setConstants(constants: object): GpuJsKernel
-  setOutput(output: readonly number[]): GpuJsKernel
-  destroy(): void
-}
-
-/** The part of gpu.js that a product needs; kernels of its webasm mode give promises. */
-interface GpuJs {
-  readonly GPU: new (options: { mode: string }) => { createKernel(source: string): GpuJsKernel }
-}
+/** A kernel of gpu.js' webasm mode: it gives a promise, which gpu.js' own types do not say. */
+type GpuJsKernel = (a: readonly Float32Array[], b: readonly Float32Array[]) => unknown
 
 async function gpuJs(context: BenchContext): Promise<Peer> {
-  const { GPU } = borrowed<GpuJs>('@ft/tensor-core', 'gpu.js')
+  const { GPU } = await import('gpu.js')
   context.note('peer gpu.js: webasm mode, its own number of threads')
   const gpu = new GPU({ mode: 'webasm' })
   const rows = ({ data, shape }: Tensor): Float32Array[] => {
@@ -138,10 +105,11 @@ async function gpuJs(context: BenchContext): Promise<Peer> {
     async prepare(a, b) {
       const [m, k, n] = [a.shape[0] as number, a.shape[1] as number, b.shape[1] as number]
       const kernel = gpu.createKernel(multiplySource).setConstants({ k }).setOutput([n, m])
+      const multiply = kernel as unknown as GpuJsKernel
       const [x, y] = [rows(a), rows(b)]
       return {
         async run() {
-          await kernel(x, y)
+          await multiply(x, y)
         },
         release: () => kernel.destroy(),
       }
