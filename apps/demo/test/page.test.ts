@@ -171,6 +171,7 @@ describe.skipIf(skipReason !== '')(`the page in Chromium${skipReason}`, () => {
 
   it('works by keyboard alone', async () => {
     const { page } = await open('')
+    await page.locator('nav a').first().waitFor()
     for (let i = 0; i < 3; i++) await page.keyboard.press('Tab')
     await page.keyboard.press('Enter')
     await expect.poll(() => page.url()).toContain('#plan')

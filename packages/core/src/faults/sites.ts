@@ -115,7 +115,11 @@ export function assertFaultFits(fault: Fault, options: { layer: LinearLayer; whe
   const { rows, columns, steps, operandSteps, weightSteps } = extentOf(layer)
   const { site, effect } = fault
   if (site.kind === 'index')
-    throw invalidArgument({ where, argument: 'fault.site' }, 'a site of a matrix product (products read no ids)', 'index')
+    throw invalidArgument(
+      { where, argument: 'fault.site' },
+      'a site of a matrix product (products read no ids)',
+      'index',
+    )
   const within = (name: string, value: number, size: number) =>
     assertInteger(value, { where, argument: `fault.site.${name}`, min: 0, max: size - 1 })
   if ('row' in site) within('row', site.row, rows)
