@@ -34,6 +34,7 @@ const programs = [
   { code: `export { train, predict } from '@ft/dart'`, budget: 60, without: engines },
   { code: `export { createKernels } from '@ft/abft-kernels'`, budget: 25, without: engines },
   { code: `export { planNetwork, zoo, findDevice } from '@ft/intensity-guide'`, budget: 25, without: engines },
+  { code: `export { sum, createCoordinator, virtualClock } from '@ft/parm/serving'`, budget: 25, without: engines },
   { code: `export { openShards } from '@ft/ecrm'`, budget: 60, without: [...engines, 'plotting'] },
 ]
 
