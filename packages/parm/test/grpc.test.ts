@@ -7,6 +7,7 @@ import {
   createGrpcClient,
   firstWins,
   startGrpcServer,
+  startOipServer,
   sum,
   toNamedTensor,
   type Gateway,
@@ -151,5 +152,46 @@ describe('a gateway', () => {
     expect((await ask('m', [1, 2])).outputs).toHaveLength(1)
     expect(await client.metadata('other')).toBeUndefined()
     await client.close()
+  })
+
+  it('leaves out the headers that gRPC cannot carry, and passes the others on', async () => {
+    const seen: Readonly<Record<string, string>>[] = []
+    servers.push(await startGrpcServer(tripleService({ before: ({ headers }) => void seen.push(headers) })))
+    const instance = { url: servers[0]?.url as string, model: 'triple' }
+    const gateway = await createGateway({ model: 'm', policy: firstWins(), instances: [instance, instance] })
+    gateways.push(gateway)
+    for (const [name, value] of [
+      ['x-trace-bin', 'text'],
+      ['x-user', 'Zo\u00eb'],
+      ['x-a*b', 'star'],
+    ] as const) {
+      const response = await fetch(`${gateway.url}/v2/models/m/infer`, {
+        method: 'POST',
+        headers: { [name]: value, 'x-tenant': '7' },
+        body: JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] }),
+      })
+      expect(await response.json()).toMatchObject({ outputs: [{ data: [3, 6] }] })
+      expect(seen.pop()).toEqual({ 'x-tenant': '7' })
+    }
+    expect(gateway.snapshot().instances).toMatchObject([
+      { failed: 0, out: false },
+      { failed: 0, out: false },
+    ])
+  })
+
+  it('does not keep its REST front when gRPC cannot start', async () => {
+    servers.push(await startGrpcServer(tripleService()))
+    const url = servers[0]?.url as string
+    const free = await startOipServer(tripleService())
+    const port = Number(new URL(free.url).port)
+    await free.close()
+    const taken = { port: Number(url.split(':').at(-1)) }
+    const instances = [{ url, model: 'triple' }]
+    await expect(
+      createGateway({ model: 'm', policy: firstWins(), instances, port, grpc: taken }),
+    ).rejects.toMatchObject({ code: 'IO' })
+    // The port is free again
+    const again = await startOipServer(tripleService(), { port })
+    await again.close()
   })
 })

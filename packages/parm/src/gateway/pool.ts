@@ -201,7 +201,7 @@ export function createPool({ instances, clock, probeEveryMs = 100, onUtilisation
   function onFailure(instance: Instance, { waiting, error }: { waiting: Waiting; error: unknown }): void {
     // The fault is the request's, not the instance's: no other instance would answer differently
     const refused = error instanceof OipError && error.status < 500
-    if (!refused) health.failed(instance, { unreachable: isFtError(error, 'IO') })
+    if (isInstances(error)) health.failed(instance, { unreachable: isFtError(error, 'IO') })
     if (waiting.settled) return
     if (refused || closed || waiting.attempts > 1 || instances.length < 2) {
       settle(waiting)
@@ -235,4 +235,10 @@ export function createPool({ instances, clock, probeEveryMs = 100, onUtilisation
       }
     },
   }
+}
+
+/** Whether a failure says something about the instance: it answered wrongly or could not be reached. */
+function isInstances(error: unknown): boolean {
+  if (error instanceof OipError) return error.status >= 500
+  return isFtError(error, 'IO') || isFtError(error, 'CORRUPT_DATA')
 }

@@ -41,7 +41,7 @@ export function createGrpcClient(address: string, { maxBodyBytes = 64 << 20 }: O
     const { grpc, client } = await open()
     const { signal } = o
     const metadata = new grpc.Metadata()
-    for (const [name, value] of Object.entries(o.headers ?? {})) metadata.set(name, value)
+    for (const [name, value] of Object.entries(o.headers ?? {})) if (isCarried(name, value)) metadata.set(name, value)
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(aborted(signal))
       const run = (client as unknown as Record<string, Call>)[method] as Call
@@ -81,6 +81,11 @@ export function createGrpcClient(address: string, { maxBodyBytes = 64 << 20 }: O
       if (opened) (await opened).client.close()
     },
   }
+}
+
+/** Whether gRPC has a place for a header: HTTP allows more names and values, and '-bin' promises bytes as base64. */
+function isCarried(name: string, value: string): boolean {
+  return /^[0-9a-z_.-]+$/i.test(name) && !/-bin$/i.test(name) && /^[ -~]*$/.test(value)
 }
 
 function aborted(signal: AbortSignal): FtError {
