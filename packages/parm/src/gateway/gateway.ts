@@ -4,7 +4,13 @@ import type { Code } from '../codes/code.ts'
 import type { NamedTensor, Quality } from '../named.ts'
 import { OipError } from '../oip/error.ts'
 import { toNamedTensor, toWireTensor, type InferRequest, type InferResponse } from '../oip/message.ts'
-import { startOipServer, type InferContext, type ModelMetadata, type OipServerOptions } from '../oip/server.ts'
+import {
+  startOipServer,
+  type InferContext,
+  type ModelMetadata,
+  type OipServer,
+  type OipServerOptions,
+} from '../oip/server.ts'
 import { Cancellation } from '../serving/cancellation.ts'
 import { startGrpcServer } from '../grpc/server.ts'
 import { systemClock, type Clock } from '../serving/clock.ts'
@@ -109,6 +115,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const opened: OpenInstance[] = []
   const pools = new Map<string, Pool>()
   const counts: Partial<Record<CoordinatorEvent, number>> = {}
+  let server: OipServer | undefined
   try {
     for (const [pool, specs] of poolsOf(options)) {
       if (specs.length === 0)
@@ -185,7 +192,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       stopping: stopping.signal,
     })
     const front = options.tracing ? await withTracing(plain) : plain
-    const server = await startOipServer(front, options)
+    const rest = await startOipServer(front, options)
+    server = rest
     const { tls, maxBodyBytes } = options
     const grpc = options.grpc
       ? await startGrpcServer(front, {
@@ -195,18 +203,19 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         })
       : undefined
     return {
-      url: server.url,
+      url: rest.url,
       grpcUrl: grpc?.url,
       snapshot,
       async close() {
         stopping.abort()
-        await Promise.all([server.close(), grpc?.close()])
+        await Promise.all([rest.close(), grpc?.close()])
         coordinator.stop()
         await endAll(pools, opened)
       },
     }
   } catch (error) {
     stopping.abort()
+    server?.destroy()
     await endAll(pools, opened)
     throw error
   }
