@@ -25,6 +25,7 @@ import { checkSignature } from './signature.ts'
 import { withTracing } from './tracing.ts'
 import { keepRunning, metadataWhenReady, openInstance, type InstanceSpec, type OpenInstance } from './instances.ts'
 import { createPool, type Pool } from './pool.ts'
+import { checkInputs, readHints } from './request.ts'
 import { joinRows, splitRows } from './rows.ts'
 
 export interface GatewayOptions extends OipServerOptions {
@@ -371,33 +372,6 @@ function createFront(front: FrontOptions) {
       text: await prometheusText(metricsOf(front.snapshot())),
     }),
   }
-}
-
-/** @throws OipError 400 unless the inputs are those of the model */
-function checkInputs({ inputs }: InferRequest, metadata: ModelMetadata): void {
-  for (const expected of metadata.inputs) {
-    const input = inputs.find(({ name }) => name === expected.name)
-    if (!input) throw new OipError(400, `inputs: '${expected.name}' is missing`)
-    const fits =
-      input.shape.length === expected.shape.length &&
-      expected.shape.every((size, axis) => size === -1 || size === input.shape[axis])
-    if (input.datatype !== expected.datatype || !fits)
-      throw new OipError(
-        400,
-        `inputs: '${input.name}' must be ${expected.datatype} [${expected.shape.join(', ')}], got ${input.datatype} [${input.shape.join(', ')}]`,
-      )
-  }
-  const unknown = inputs.find(({ name }) => !metadata.inputs.some((expected) => expected.name === name))
-  if (unknown) throw new OipError(400, `inputs: the model has no input '${unknown.name.slice(0, 100)}'`)
-}
-
-function readHints({ parameters }: InferRequest, longestMs: number): { allowDegraded: boolean; deadlineMs: number } {
-  const allowDegraded = parameters['ft.allowDegraded'] ?? true
-  if (typeof allowDegraded !== 'boolean') throw new OipError(400, 'parameters.ft.allowDegraded must be true or false')
-  const deadlineMs = parameters['ft.deadlineMs'] ?? longestMs
-  if (typeof deadlineMs !== 'number' || !(deadlineMs > 0))
-    throw new OipError(400, 'parameters.ft.deadlineMs must be a positive number')
-  return { allowDegraded, deadlineMs: Math.min(deadlineMs, longestMs) }
 }
 
 function worst(qualities: readonly Quality[]): Quality {
