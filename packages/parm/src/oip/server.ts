@@ -77,7 +77,16 @@ export interface OipServer {
 /** Serves until closed. @throws FtError `IO` when the address cannot be used */
 export async function startOipServer(service: OipService, options: OipServerOptions = {}): Promise<OipServer> {
   const { host = '127.0.0.1', port = 0, socketPath, maxBodyBytes = 16 << 20, keepAliveMs = 60_000, tls } = options
+  const responses = new Set<ServerResponse>()
+  let closing = false
   const listener = (request: IncomingMessage, response: ServerResponse) => {
+    responses.add(response)
+    if (closing) response.setHeader('Connection', 'close')
+    response.once('close', () => {
+      responses.delete(response)
+      // Its head may have left before the server was told to close; its connection is idle after this turn
+      if (closing) setImmediate(() => server.closeIdleConnections())
+    })
     void handle({ service, request, response, maxBodyBytes })
   }
   const common = { keepAliveTimeout: keepAliveMs, noDelay: true }
@@ -94,6 +103,9 @@ export async function startOipServer(service: OipService, options: OipServerOpti
     url: socketPath ?? `${tls ? 'https' : 'http'}://${shown}:${(server.address() as AddressInfo).port}`,
     close: () =>
       new Promise((resolve) => {
+        // A client that keeps asking on one connection must be told, or it keeps the server up
+        closing = true
+        for (const response of responses) if (!response.headersSent) response.setHeader('Connection', 'close')
         server.close(() => resolve())
         server.closeIdleConnections()
       }),
