@@ -1,6 +1,7 @@
 // The protocol over real sockets: a stock HTTP client with JSON, our client with bytes, refusals with their status.
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
@@ -109,4 +110,55 @@ it('gives IO for a server that is not there', async () => {
   await expect(client.metadata('m')).rejects.toMatchObject({ code: 'IO' })
   await client.close()
   expect(() => createOipClient('ftp://x')).toThrow(/http URL/)
+})
+
+it('closes although a client keeps asking on its connection', async () => {
+  let close = () => {}
+  let closed: Promise<void> | undefined
+  const own = await startOipServer(tripleService({ before: () => close() }))
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const ask = () =>
+    new Promise<string | undefined>((resolve, reject) => {
+      const asked = request(`${own.url}/v2/models/triple/infer`, { agent, method: 'POST' }, (response) => {
+        response.resume().once('end', () => resolve(response.headers.connection))
+      })
+      asked.once('error', reject).end(body)
+    })
+  expect(await ask()).toBe('keep-alive')
+  close = () => void (closed ??= own.close())
+  // Told to close while it works on this request: answers it, and takes no other
+  expect(await ask()).toBe('close')
+  for (let more = 0; more < 20; more++) await expect(ask()).rejects.toMatchObject({ code: 'ECONNREFUSED' })
+  await closed
+  agent.destroy()
+})
+
+it('ends calls that wait for a connection when they are aborted, cut off, or the client is closed', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'parm-test-'))
+  const never = tripleService({ before: () => new Promise(() => undefined) })
+  const local = await startOipServer(never, { socketPath: join(folder, 's') })
+  const client = createOipClient(local.url, { binary: true, connections: 1 })
+  const infer = (o: { signal?: AbortSignal; started?: (cut: (reason: unknown) => void) => void } = {}) => {
+    const call = { parameters: {}, inputs: [floats('x', [1, 2], [1, 2])], binaryOutput: true }
+    const settled = client.infer('triple', { request: call, ...o }).catch((error: unknown) => error)
+    return settled as Promise<{ code: string; cause: unknown }>
+  }
+  const stop = new AbortController()
+  let cut: (reason: unknown) => void = () => undefined
+  const [sent, aborted, cutOff, waiting] = [
+    infer(),
+    infer({ signal: stop.signal }),
+    infer({ started: (own) => (cut = own) }),
+    infer(),
+  ]
+  stop.abort()
+  expect(await aborted).toMatchObject({ code: 'ABORTED' })
+  await expect.poll(() => cut.length).toBe(1)
+  cut('enough')
+  expect(await cutOff).toMatchObject({ code: 'IO', cause: 'enough' })
+  await client.close()
+  expect(await waiting).toMatchObject({ code: 'IO', cause: { code: 'ABORTED' } })
+  expect(await sent).toMatchObject({ code: 'IO', cause: { code: 'ABORTED' } })
+  local.destroy()
+  rmSync(folder, { recursive: true })
 })

@@ -85,6 +85,12 @@ function listen(signal: AbortSignal, { exchange, cut }: { exchange: Exchange; cu
   }
 }
 
+/** A call that has no connection yet. */
+interface Waiting {
+  readonly exchange: Exchange
+  use(connection: Connection): void
+}
+
 /** Longest head of an answer. */
 const MAX_HEAD = 16 << 10
 const READ_BYTES = 64 << 10
@@ -99,12 +105,12 @@ const READ_BYTES = 64 << 10
 export function localTransport(socketPath: string, { connections, maxBodyBytes }: TransportOptions): Transport {
   const idle: Connection[] = []
   const open = new Set<Connection>()
-  const waiting: ((connection: Connection) => void)[] = []
+  const waiting: Waiting[] = []
   let closed = false
 
   function release(connection: Connection): void {
     const next = waiting.shift()
-    if (next) next(connection)
+    if (next) next.use(connection)
     else idle.push(connection)
   }
 
@@ -114,7 +120,7 @@ export function localTransport(socketPath: string, { connections, maxBodyBytes }
     if (at >= 0) idle.splice(at, 1)
     // Somebody may have waited for the place that it held
     const next = closed ? undefined : waiting.shift()
-    if (next) next(openOne())
+    if (next) next.use(openOne())
   }
 
   function openOne(): Connection {
@@ -123,11 +129,11 @@ export function localTransport(socketPath: string, { connections, maxBodyBytes }
     return connection
   }
 
-  function acquire(use: (connection: Connection) => void): void {
+  function acquire(call: Waiting): void {
     const connection = idle.pop()
-    if (connection) use(connection)
-    else if (open.size < connections) use(openOne())
-    else waiting.push(use)
+    if (connection) call.use(connection)
+    else if (open.size < connections) call.use(openOne())
+    else waiting.push(call)
   }
 
   return {
@@ -136,23 +142,31 @@ export function localTransport(socketPath: string, { connections, maxBodyBytes }
         const { signal } = call
         if (closed) return reject(new FtError('ABORTED', 'oip client: closed', {}))
         if (signal?.aborted) return reject(signal.reason)
-        acquire((connection) => {
-          // Given up while it waited for a connection
-          if (signal?.aborted) {
-            release(connection)
-            return reject(signal.reason)
-          }
-          const exchange: Exchange = { bytes: written(call), resolve, reject }
-          const cut = (reason: unknown) => connection.cut(exchange, reason)
-          call.started?.(cut)
-          if (signal) listen(signal, { exchange, cut })
-          connection.exchange(exchange)
-        })
+        const exchange: Exchange = { bytes: written(call), resolve, reject }
+        let found: Connection | undefined
+        const own: Waiting = {
+          exchange,
+          use(connection) {
+            found = connection
+            connection.exchange(exchange)
+          },
+        }
+        const cut = (reason: unknown) => {
+          if (found) return found.cut(exchange, reason)
+          const at = waiting.indexOf(own)
+          if (at >= 0) waiting.splice(at, 1)
+          exchange.reject(reason)
+        }
+        call.started?.(cut)
+        if (signal) listen(signal, { exchange, cut })
+        acquire(own)
       })
     },
     close() {
       closed = true
-      for (const connection of open) connection.destroy(new FtError('ABORTED', 'oip client: closed', {}))
+      const reason = new FtError('ABORTED', 'oip client: closed', {})
+      for (const { exchange } of waiting.splice(0)) exchange.reject(reason)
+      for (const connection of open) connection.destroy(reason)
       return Promise.resolve()
     },
   }
