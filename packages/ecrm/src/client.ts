@@ -38,6 +38,16 @@ interface Waiting {
 
 const answers = new Set(['rows', 'rowBits', 'counts', 'stripes'])
 
+const refused = (server: number, { type, id }: Request): FtError =>
+  new FtError(
+    'INVALID_ARGUMENT',
+    `${type}: server ${server} refused values that are not finite and applied none of them`,
+    {
+      server,
+      id,
+    },
+  )
+
 /** One server's share of ids: where each stands in the caller's list. */
 interface Share {
   readonly rows: number[]
@@ -160,7 +170,8 @@ export function createClient({ spec, send }: ClientOptions): Client {
         const one = pushing[server]
         if (one?.request.id !== message.id) return
         pushing[server] = undefined
-        one.resolve(message)
+        if (message.rejected === 0) one.resolve(message)
+        else one.reject(refused(server, one.request))
         nextPush(server)
       } else if (answers.has(message.type)) {
         if (!('id' in message)) return

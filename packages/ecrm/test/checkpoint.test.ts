@@ -87,6 +87,23 @@ it('rows lost for good, and no others, come from the checkpoint of last resort',
   expect((await store.scrub()).corrupt).toEqual([])
 })
 
+it('brings back a state that is not finite, and every row beside it', async () => {
+  const optimizer = { name: 'adagrad', learningRate: 0.1 } as const
+  const store = await start({ tables: [{ rows: 100 }], optimizer })
+  const ids = Uint32Array.from({ length: 100 }, (_, id) => id)
+  const gradients = new Float32Array(100 * 4).fill(0.5)
+  // Finite, but its square, which Adagrad sums, is beyond float32.
+  gradients[5] = 2e19
+  await store.push(ids, gradients)
+  const saved = await store.snapshot()
+  const states = new Float32Array(saved.words.buffer)
+  expect(states.filter((value) => !Number.isFinite(value))).toEqual(Float32Array.of(Infinity))
+  await store.push(ids, new Float32Array(100 * 4).fill(1))
+  await store.restore(saved)
+  expect((await store.snapshot()).words).toEqual(saved.words)
+  expect((await store.scrub()).corrupt).toEqual([])
+})
+
 describe('createCheckpointer', () => {
   it.each([
     ['full', false],
@@ -111,6 +128,18 @@ describe('createCheckpointer', () => {
       expect(latest!.rows).toEqual(await store.snapshot())
       expect(await saved.written).toBeGreaterThan(saved.rows * store.width * 4)
     }
+  })
+
+  it('differential: holds a row that a scrub put right after the full one', async () => {
+    const store = await start({ tables: [{ rows: 100 }], r: 2 })
+    const right = await store.snapshot()
+    const saver = createCheckpointer({ folder, kind: 'differential' })
+    await store.flipBit({ stripe: 3, position: 1, word: 2, bit: 30 })
+    await saver.save({ store, step: 1 })
+    expect((await saver.latest())!.rows).not.toEqual(right)
+    expect((await store.scrub({ repair: true })).corrupt).toMatchObject([{ stripe: 3, repaired: true }])
+    expect(await saver.save({ store, step: 2 })).toMatchObject({ full: false, rows: 1 })
+    expect((await saver.latest())!.rows).toEqual(right)
   })
 
   it('a full disk leaves the checkpoint before as it was', async () => {

@@ -10,8 +10,8 @@ const mendWords = 3
 
 export interface Inspection {
   snapshot(message: MessageOf<'snapshot'>): MessageOf<'rowBits'>
-  /** Puts right what a scrub found wrong. */
-  mend(message: MessageOf<'mend'>): void
+  /** Puts right what a scrub found wrong; for each row named, 1 when it was: 0 when it is no longer what was read. */
+  mend(message: MessageOf<'mend'>): Uint32Array
   flip(message: MessageOf<'flip'>): void
 }
 
@@ -52,14 +52,20 @@ export function createInspection(o: {
     },
 
     mend({ heads, words: right }) {
-      for (let i = 0; i * mendWords < heads.length; i++) {
+      const mended = new Uint32Array(heads.length / mendWords)
+      for (let i = 0; i < mended.length; i++) {
         const [stripe, position, version] = [heads[i * 3]!, heads[i * 3 + 1]!, heads[i * 3 + 2]!]
         if (layout.serverOf({ stripe, position }) !== server || stripe >= layout.stripes) continue
         const local = layout.localOf({ stripe, position })
         if (position >= k) parityRows.discard(local, stripe)
-        else if (dataState[local] === live && versions[local] === version)
+        else if (dataState[local] === live && versions[local] === version) {
           words.set(right.subarray(i * width, (i + 1) * width), local * width)
+          // Other words at the same version: a checkpoint of what changed must have them all the same.
+          if (marked) marked[local] = never
+        } else continue
+        mended[i] = 1
       }
+      return mended
     },
     flip({ stripe, position, word, bit }) {
       if (layout.serverOf({ stripe, position }) !== server || stripe >= layout.stripes || word >= width) return

@@ -23,7 +23,8 @@ export const schema = {
   write: { numbers: ['id'], arrays: ['rows', 'words', 'versions'] },
   /**
    * From a scrub. heads: stripe, position and version of rows that are not what they should be. Data rows that still have
-   * the version get the words, without a difference, as their parity was right; parity rows are encoded anew.
+   * the version get the words, without a difference, as their parity was right; parity rows are encoded anew. The answer
+   * has 1 for each row that was put right, else 0.
    */
   mend: { numbers: ['id'], arrays: ['heads', 'words'] },
   /** Flips a bit in memory, as a fault would. */

@@ -189,7 +189,8 @@ export function createShard(options: ShardOptions): Shard {
     }
     const content = message.type === 'push' ? message.gradients : message.words
     const values = new Float32Array(content.buffer, content.byteOffset, content.length)
-    if (!allFinite(values)) {
+    // A write is bits, whatever they say: a state that overflowed comes back as it was.
+    if (message.type === 'push' && !allFinite(values)) {
       send(worker, { type: 'pushed', id, rejected: 1 })
       return
     }
@@ -295,8 +296,7 @@ export function createShard(options: ShardOptions): Shard {
         else push({ worker: node, message })
         return
       case 'mend':
-        inspection.mend(message)
-        send(node, { type: 'counts', id: message.id, values: new Uint32Array(0) })
+        send(node, { type: 'counts', id: message.id, values: inspection.mend(message) })
         return
       case 'flip':
         inspection.flip(message)
