@@ -13,8 +13,12 @@ export interface CorruptStripe {
   readonly position: number | undefined
   /** The id of the wrong row, when it is a data row that is located. */
   readonly id: number | undefined
+  /** Whether it was located and its server took the repair; a parity row is then encoded anew. */
   readonly repaired: boolean
 }
+
+/** What is wrong as it was read. */
+type Found = CorruptStripe & { readonly version: number; readonly right: Uint32Array | undefined }
 
 export interface ScrubReport {
   readonly stripes: number
@@ -26,7 +30,7 @@ export interface ScrubReport {
 export interface ScrubOptions {
   /** Stripes compared at once; default 1,024. */
   readonly stripes?: number
-  /** Puts right what is located (r = 2); default false. */
+  /** Puts right what is located (r = 2), again where a push came between; default false. */
   readonly repair?: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: { phase: 'scrub'; done: number; total: number }) => void
@@ -41,15 +45,39 @@ interface Member {
 /** A stripe read while it was updated is read again this often. */
 const tries = 20
 
-/** Compares stripes `first` to `end`; what is wrong, and what could not be read at one moment. */
+/** Compares stripes, and puts right what is located when told to; what is wrong, and what could not be compared. */
 export async function scrubStripes(
   spec: ResolvedSpec,
   client: Client,
-  { first, end }: { first: number; end: number },
-): Promise<{ corrupt: (CorruptStripe & { version: number; right: Uint32Array | undefined })[]; skipped: number[] }> {
+  { stripes, repair }: { stripes: readonly number[]; repair: boolean },
+): Promise<{ corrupt: CorruptStripe[]; skipped: number[] }> {
+  const { corrupt, skipped } = await compare(spec, client, stripes)
+  const report = new Map<number, Found>(corrupt.map((one) => [one.stripe, one]))
+  let left = repair ? corrupt.filter(({ position }) => position !== undefined) : []
+  for (let attempt = 0; attempt < tries && left.length > 0; attempt++) {
+    const mended = await mend(spec, client, left)
+    for (const one of mended) report.set(one.stripe, { ...one, repaired: true })
+    // A push came between the reading and the repair: what is right now differs.
+    const moved = left.filter((one) => !mended.has(one)).map(({ stripe }) => stripe)
+    left = (await compare(spec, client, moved)).corrupt.filter(({ position }) => position !== undefined)
+  }
+  return {
+    corrupt: Array.from(report.values(), ({ stripe, ids, position, id, repaired }) => {
+      return { stripe, ids, position, id, repaired }
+    }),
+    skipped,
+  }
+}
+
+/** What is wrong in stripes, and which could not be read at one moment. */
+async function compare(
+  spec: ResolvedSpec,
+  client: Client,
+  stripes: readonly number[],
+): Promise<{ corrupt: Found[]; skipped: number[] }> {
   const code = createCode(spec)
-  const corrupt: (CorruptStripe & { version: number; right: Uint32Array | undefined })[] = []
-  let left = Array.from({ length: end - first }, (_, i) => first + i)
+  const corrupt: Found[] = []
+  let left = [...stripes]
   for (let attempt = 0; attempt < tries && left.length > 0; attempt++) {
     const views = await readStripes(spec, client, left)
     const again: number[] = []
@@ -82,21 +110,19 @@ export async function scrubStripes(
   return { corrupt, skipped: left }
 }
 
-/** Has what is located put right. */
-export async function mend(
-  { layout, width }: ResolvedSpec,
-  client: Client,
-  found: readonly { stripe: number; position: number | undefined; version: number; right: Uint32Array | undefined }[],
-): Promise<void> {
-  const located = found.filter(({ position }) => position !== undefined)
+/** Has what is located put right; what was. */
+async function mend({ layout, width }: ResolvedSpec, client: Client, located: readonly Found[]): Promise<Set<Found>> {
+  const mended = new Set<Found>()
   for (let server = 0; server < layout.servers; server++) {
     const own = located.filter(({ stripe, position }) => layout.serverOf({ stripe, position: position! }) === server)
     if (own.length === 0) continue
     const heads = Uint32Array.from(own.flatMap(({ stripe, position, version }) => [stripe, position!, version]))
     const words = new Uint32Array(own.length * width)
     own.forEach(({ right }, i) => right && words.set(right, i * width))
-    await client.ask(server, { type: 'mend', id: 0, heads, words })
+    const { values } = (await client.ask(server, { type: 'mend', id: 0, heads, words })) as MessageOf<'counts'>
+    own.forEach((one, i) => values[i] === 1 && mended.add(one))
   }
+  return mended
 }
 
 async function readStripes(

@@ -8,7 +8,7 @@ import type { ProcessOptions, startProcesses } from './network/processes.ts'
 import type { Message, MessageOf } from './shard/messages.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import { resolveSpec } from './shard/spec.ts'
-import { mend, scrubStripes, type CorruptStripe, type ScrubOptions, type ScrubReport } from './scrub.ts'
+import { scrubStripes, type CorruptStripe, type ScrubOptions, type ScrubReport } from './scrub.ts'
 import { layRows, readRows, type RowSet, type Snapshot } from './snapshot.ts'
 
 export interface EmbeddingTable {
@@ -261,10 +261,9 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
       for (let first = 0; first < total; first += stripes) {
         throwIfAborted(signal, 'scrub')
         const end = Math.min(total, first + stripes)
-        const found = await scrubStripes(spec, client, { first, end })
-        if (repair) await mend(spec, client, found.corrupt)
-        for (const { stripe, ids, position, id } of found.corrupt)
-          corrupt.push({ stripe, ids, position, id, repaired: repair && position !== undefined })
+        const some = Array.from({ length: end - first }, (_, i) => first + i)
+        const found = await scrubStripes(spec, client, { stripes: some, repair })
+        corrupt.push(...found.corrupt)
         skipped.push(...found.skipped)
         onProgress?.({ phase: 'scrub', done: end, total })
       }

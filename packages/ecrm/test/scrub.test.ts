@@ -66,6 +66,34 @@ describe.each(['memory', 'process'] as const)('in %s', (where) => {
   })
 })
 
+it.each(['memory', 'process'] as const)(
+  'in %s: reports as repaired what is, while its rows are pushed',
+  async (where) => {
+    const store = await start({ where, r: 2 })
+    const made = flips(store, 4, 60)
+    for (const flip of made) await store.flipBit(flip)
+    const ids = Uint32Array.from(
+      made.flatMap((flip) => {
+        const id = store.layout.idOf(flip)
+        return id < 0 ? [] : [id]
+      }),
+    )
+    let done = false
+    const pushing = (async () => {
+      while (!done) await store.push(ids, new Float32Array(ids.length * store.d).fill(0.01))
+    })()
+    const { corrupt, skipped } = await store.scrub({ repair: true })
+    done = true
+    await pushing
+    expect(corrupt.length + skipped.length).toBe(made.length)
+    expect(corrupt.some(({ repaired }) => repaired)).toBe(true)
+    const left = [...corrupt.flatMap(({ stripe, repaired }) => (repaired ? [] : [stripe])), ...skipped]
+    const after = await store.scrub()
+    expect(after.skipped).toEqual([])
+    expect(after.corrupt.map(({ stripe }) => stripe)).toEqual(left.sort((a, b) => a - b))
+  },
+)
+
 it('r = 2: two wrong rows of a stripe are found but not located', async () => {
   const store = await start({ r: 2 })
   await store.flipBit({ stripe: 7, position: 0, word: 1, bit: 3 })
