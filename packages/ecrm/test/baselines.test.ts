@@ -1,8 +1,9 @@
 // The baseline of checkpoints: it comes to the same model as a calm run, by doing steps again.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
+import { isFtError } from '@ft/core'
 import { openShards, train, trainCheckpointed, type ShardStore } from '../src/index.ts'
 import { plantedSamples } from './support/made.ts'
 
@@ -46,3 +47,56 @@ it.each([
     await rm(folder, { recursive: true })
   },
 )
+
+/** Opens shards in processes; `left` says how many are open still. */
+function counted(change: (store: ShardStore, life: number) => ShardStore) {
+  const lives = { begun: 0, left: 0 }
+  const open = async (): Promise<ShardStore> => {
+    const store = await openShards(options)
+    lives.left++
+    const close = (): Promise<void> => store.close().finally(() => lives.left--)
+    return change({ ...store, close }, lives.begun++)
+  }
+  return { lives, open }
+}
+
+it('a death while rows are restored is one more rollback, and what was done again is counted once', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ft-ecrm-'))
+  const { lives, open } = counted((store, life) => {
+    const restore: ShardStore['restore'] = (...args) => {
+      if (life === 1) store.kill(0)
+      return store.restore(...args)
+    }
+    return { ...store, restore }
+  })
+  let killed = false
+  const stormy = await trainCheckpointed(data, {
+    ...training,
+    epochs: 1,
+    open,
+    folder,
+    every: 10,
+    onStep({ step }, store) {
+      if (step !== 14 || killed) return
+      killed = true
+      store.kill(1)
+    },
+  })
+  expect(stormy.rollbacks).toBe(2)
+  expect(stormy.history).toHaveLength(40 + stormy.redone)
+  expect(stormy.reloadMs).toHaveLength(1)
+  expect(lives).toEqual({ begun: 3, left: 1 })
+  await stormy.store.close()
+  await rm(folder, { recursive: true })
+})
+
+it('closes the shards when the checkpoint is damaged', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ft-ecrm-'))
+  await writeFile(join(folder, 'full.ftec'), 'no checkpoint')
+  const { lives, open } = counted((store) => store)
+  await expect(trainCheckpointed(data, { ...training, open, folder, every: 10 })).rejects.toSatisfy((error) =>
+    isFtError(error, 'CORRUPT_DATA'),
+  )
+  expect(lives).toEqual({ begun: 1, left: 0 })
+  await rm(folder, { recursive: true })
+})

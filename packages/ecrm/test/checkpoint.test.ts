@@ -142,6 +142,31 @@ describe('createCheckpointer', () => {
     expect((await saver.latest())!.rows).toEqual(right)
   })
 
+  it.each([
+    ['full', false],
+    ['full', true],
+    ['differential', false],
+    ['differential', true],
+  ] as const)('%s, background %s: goes on, with a whole one, after a write that failed', async (kind, background) => {
+    const store = await start({ tables: [{ rows: 100 }] })
+    const blocked = join(folder, 'blocked')
+    await writeFile(blocked, 'no folder')
+    const saver = createCheckpointer({ folder: blocked, kind, background })
+    if (background) {
+      const { written } = await saver.save({ store, step: 1 })
+      await expect(written).rejects.toThrow(fails('IO'))
+    }
+    await expect(saver.save({ store, step: 2 })).rejects.toThrow(fails('IO'))
+    await rm(blocked)
+    await store.push(Uint32Array.of(4), new Float32Array(4).fill(1))
+    expect(await saver.save({ store, step: 3 })).toMatchObject({ full: true, rows: 100 })
+    await saver.settle()
+    const latest = await saver.latest()
+    expect(latest).toMatchObject({ step: 3, rows: await store.snapshot() })
+    expect((await saver.save({ store, step: 4 })).full).toBe(kind === 'full')
+    await saver.settle()
+  })
+
   it('a full disk leaves the checkpoint before as it was', async () => {
     const store = await start()
     const saver = createCheckpointer({ folder })

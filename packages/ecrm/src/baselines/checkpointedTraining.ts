@@ -55,19 +55,22 @@ export async function trainCheckpointed(data: Samples, options: CheckpointedOpti
   const reloadMs: number[] = []
   let [checkpoints, rollbacks, redone, stallMs] = [0, 0, 0, 0]
   let died: number | undefined
+  /** Steps that the model has behind it. */
+  let reached = 0
   for (;;) {
     const store = await open()
-    const saved = await saver.latest()
-    const from = saved?.step ?? 0
-    redone += died === undefined ? 0 : (history.at(-1)?.step ?? -1) + 1 - from
-    let model: DenseModel | undefined
-    if (saved !== undefined) {
-      await store.restore(saved.rows)
-      // A network of the right shape; its weights are the checkpoint's.
-      model = (await train(data, { ...training, store, until: 0 })).model
-      restoreModel(model, saved)
-    }
     try {
+      const saved = await saver.latest()
+      const from = saved?.step ?? 0
+      redone += Math.max(0, reached - from)
+      reached = from
+      let model: DenseModel | undefined
+      if (saved !== undefined) {
+        await store.restore(saved.rows)
+        // A network of the right shape; its weights are the checkpoint's.
+        model = (await train(data, { ...training, store, until: 0 })).model
+        restoreModel(model, saved)
+      }
       const trained = await train(data, {
         ...training,
         store,
@@ -76,6 +79,7 @@ export async function trainCheckpointed(data: Samples, options: CheckpointedOpti
         async onStep(record, current) {
           if (died !== undefined) reloadMs.push(performance.now() - died)
           died = undefined
+          reached = record.step + 1
           history.push(record)
           await onStep?.(record, store)
           if ((record.step + 1) % every !== 0) return

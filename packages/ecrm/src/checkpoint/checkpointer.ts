@@ -27,11 +27,15 @@ export interface SavedCheckpoint {
 }
 
 export interface Checkpointer {
-  /** Saves; resolves when training may go on. */
+  /**
+   * Saves; resolves when training may go on. When a whole one could not be written the next is whole.
+   *
+   * @throws FtError `IO` when this one cannot be written; in the background, when the one before could not be
+   */
   save(what: Saveable): Promise<SavedCheckpoint>
   /** The latest one that is whole on disk; undefined when there is none. */
   latest(): Promise<Checkpoint | undefined>
-  /** Waits for what is being written. */
+  /** Waits for what is being written; throws when it failed and no save has said so. */
   settle(): Promise<void>
 }
 
@@ -53,15 +57,32 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   assertInteger(fullEvery, { where, argument: 'fullEvery', min: 1 })
   let writing: Promise<unknown> = Promise.resolve()
   let count = 0
+  /** No whole checkpoint on disk is of the store's latest marks: one must come before the next that holds changes only. */
+  let owed = true
   const at = (name: string): string => `${folder}/${name}`
+
+  /** Waits for what is being written. Its failure is said once: the disk may be well again. */
+  async function settle(): Promise<void> {
+    const before = writing
+    try {
+      await before
+    } finally {
+      if (writing === before) writing = Promise.resolve()
+    }
+  }
 
   async function write(content: CheckpointContent): Promise<number> {
     const { mkdir, rm } = await import('node:fs/promises')
-    await mkdir(folder, { recursive: true })
+    await mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+      throw new FtError('IO', `save: the folder ${folder} cannot be made; look at the cause`, { folder }, { cause })
+    })
     const full = content.ids === undefined
     const bytes = await writeCheckpointFile(at(full ? fullName : changedName), content)
     // What changed since an earlier full one says nothing beside the new one.
-    if (full) await rm(at(changedName), { force: true })
+    if (full) {
+      await rm(at(changedName), { force: true })
+      owed = false
+    }
     return bytes
   }
 
@@ -69,18 +90,21 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     async save({ store, model, step = 0 }) {
       const start = performance.now()
       // Two files at once would be in each other's way, and their rows in memory twice.
-      await writing
-      const full = kind === 'full' || count % fullEvery === 0
+      await settle()
+      const full = kind === 'full' || owed || count % fullEvery === 0
       let content: CheckpointContent
-      if (full) content = fullContent(await store.snapshot({ mark: kind === 'differential' }), model, step)
-      else {
+      if (full) {
+        owed = true
+        count = 0
+        content = fullContent(await store.snapshot({ mark: kind === 'differential' }), model, step)
+      } else {
         const changed = await store.changed()
         const { layout, width } = store
         content = { step, width, rows: layout.rows, ...changed, dense: denseArrays(model) }
       }
       const written = write(content)
-      // Said to whoever awaits it; the next save says it too.
-      writing = written
+      // In the background a failure is said to whoever awaits it, and once more by the next save or settle.
+      writing = background ? written : Promise.resolve()
       written.catch(() => undefined)
       if (!background) await written
       count++
@@ -101,9 +125,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       })
       return checkpointOf({ ...base, step: changed.step, dense: changed.dense })
     },
-    async settle() {
-      await writing
-    },
+    settle,
   }
 }
 
