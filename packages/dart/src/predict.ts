@@ -1,9 +1,9 @@
 // Prediction: sums of weighted leaves in tree order, in float64, the same bits for one row and for a million.
 import { FtError } from '@ft/core'
-import { createWasmRuntime } from '@ft/tensor-core/wasm'
 import { generalTree } from './generalTree.ts'
 import { objectiveOf } from './answers.ts'
-import { createArena, type Arena, type Block } from './arena.ts'
+import type { Arena, Block } from './arena.ts'
+import { withKeptArena } from './keptArena.ts'
 import { toFloatMatrix, type Features } from './data/matrix.ts'
 import type { FloatMatrix } from './data/schema.ts'
 import { roundsOf, type Model } from './model.ts'
@@ -25,7 +25,8 @@ export interface PredictOptions {
 /**
  * Predicts, `[rows, outputs]` row-major ('leaf': `[rows, trees]`). Nothing is random: two calls give the same bits.
  *
- * Cost: about 10 ns a row and tree; below 64 rows in plain JavaScript, without starting WebAssembly.
+ * Cost: about 8 ns a row and tree; below 64 rows in plain JavaScript, without starting WebAssembly. Later calls find the
+ * kernels compiled, and their memory (at most 32 MiB is kept).
  *
  * @throws FtError `SHAPE_MISMATCH` when the columns are not those of training
  */
@@ -34,7 +35,10 @@ export function predict(model: Model, features: Features, options: PredictOption
   const matrix = featuresOf(model, features, 'predict')
   const trees = firstTrees(model, options.rounds)
   if (output === 'leaf') return leaves(model, matrix, trees)
-  const scores = matrix.rows < SMALL ? sumRows(model, matrix, trees) : sumKernels(model, matrix, trees)
+  const scores =
+    matrix.rows < SMALL
+      ? sumRows(model, matrix, trees)
+      : withKeptArena((arena) => sumKernels(arena, model, matrix, trees))
   if (output === 'answer') answer(model, scores)
   return scores
 }
@@ -108,30 +112,21 @@ function leaves(model: Model, { values, rows, columns }: FloatMatrix, trees: num
 
 /** Rows of one pass: their features stay in the first-level cache while all trees go over them. */
 const BLOCK = 160
-/** Rows copied into the kernels' memory at a time. */
-const STAGE = BLOCK * 256
+/** Bytes of features copied into the kernels' memory at a time: what the second-level cache holds. */
+const STAGE_BYTES = 2 ** 18
 /** Deeper trees are followed node by node: padding them to complete ones would double with every level. */
 const DEEPEST_COMPLETE = 8
 
-function sumKernels(model: Model, matrix: FloatMatrix, trees: number): Float64Array {
-  const runtime = createWasmRuntime({ threads: 1, relaxed: false })
-  const arena = createArena(runtime)
-  try {
-    return sumStaged(arena, model, matrix, trees)
-  } finally {
-    arena.release()
-    void runtime.dispose()
-  }
-}
-
-function sumStaged(arena: Arena, model: Model, { values, rows, columns }: FloatMatrix, trees: number): Float64Array {
+function sumKernels(arena: Arena, model: Model, matrix: FloatMatrix, trees: number): Float64Array {
+  const { values, rows, columns } = matrix
   const { kernels } = arena
   const runs = model.trees.slice(0, trees).map((tree, t) => treeRunner(arena, tree, model.weights[t] as number))
-  const staged = arena.floats(Math.min(rows, STAGE) * columns)
-  const sums = arena.doubles(Math.min(rows, STAGE) * model.outputs)
+  const stage = BLOCK * Math.max(1, Math.floor(STAGE_BYTES / (4 * columns * BLOCK)))
+  const staged = arena.floats(Math.min(rows, stage) * columns)
+  const sums = arena.doubles(Math.min(rows, stage) * model.outputs)
   const scores = startScores(model, rows)
-  for (let first = 0; first < rows; first += STAGE) {
-    const count = Math.min(STAGE, rows - first)
+  for (let first = 0; first < rows; first += stage) {
+    const count = Math.min(stage, rows - first)
     staged.view().set(values.subarray(first * columns, (first + count) * columns))
     sums.view().set(scores.subarray(first * model.outputs, (first + count) * model.outputs))
     for (let start = 0; start < count; start += BLOCK) {

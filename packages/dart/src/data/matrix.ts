@@ -31,10 +31,9 @@ export type Features = Matrix | Tensor | readonly FeatureRecord[] | ColumnTable
 export function toFloatMatrix(features: Features, options: { where: string; schema?: Schema }): FloatMatrix {
   const matrix = read(features, options)
   const { values, columns } = matrix
-  // One comparison a value: the difference of an infinite value and itself is NaN, as it is of NaN.
-  for (let i = 0; i < values.length; i++) {
+  for (let i = firstOdd(values); i < values.length; i++) {
     const value = values[i] as number
-    if (value - value === 0 || value !== value) continue
+    if (Number.isFinite(value) || value !== value) continue
     const [row, column] = [Math.floor(i / columns), i % columns]
     throw new FtError(
       'INVALID_ARGUMENT',
@@ -44,6 +43,23 @@ export function toFloatMatrix(features: Features, options: { where: string; sche
     )
   }
   return matrix
+}
+
+/**
+ * Start of the first 256 values among which one is not finite; the length when there is none. The difference of a value and
+ * itself is 0, of an infinite value NaN as of NaN: one sum tells.
+ */
+function firstOdd(values: Float32Array): number {
+  for (let start = 0; start < values.length; start += 256) {
+    const end = Math.min(start + 256, values.length)
+    let sum = 0
+    for (let i = start; i < end; i++) {
+      const value = values[i] as number
+      sum += value - value
+    }
+    if (sum !== 0) return start
+  }
+  return values.length
 }
 
 function read(features: Features, options: { where: string; schema?: Schema }): FloatMatrix {
