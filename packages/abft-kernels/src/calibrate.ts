@@ -159,7 +159,8 @@ export function parseCalibration(text: string, options: { build: string }): Cali
   const ok =
     Array.isArray(c.points) &&
     c.points.length > 0 &&
-    c.points.every((point: CalibrationPoint, i, all: readonly CalibrationPoint[]) => {
+    c.points.every((point: CalibrationPoint | null, i, all: readonly (CalibrationPoint | null)[]) => {
+      if (typeof point !== 'object' || point === null) return false
       const increasing = i === 0 || point.k > (all[i - 1]?.k ?? Infinity)
       return (
         Number.isSafeInteger(point.k) &&

@@ -224,7 +224,8 @@ function columnShare(norms: WeightNorms, [first, last]: readonly [number, number
   const values = kind === 'hard' ? norms.columnAbsolute : norms.columnSquares
   let part = 0
   for (let j = first; j < last; j++) part += values[j] ?? 0
-  const share = part / (kind === 'hard' ? norms.absolute : norms.squares || 1)
+  // Weights of nothing but zeros have no share to give, and every threshold is 0.
+  const share = part / ((kind === 'hard' ? norms.absolute : norms.squares) || 1)
   return kind === 'hard' ? share : Math.sqrt(share)
 }
 

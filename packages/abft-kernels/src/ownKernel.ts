@@ -26,7 +26,8 @@ export interface OwnKernel {
  * Thresholds without calibration take the accumulator as one float32 chain of length k: kernels that round less keep their
  * guarantee and can be calibrated for more sensitivity.
  *
- * @throws FtError `UNSUPPORTED` from the engine for convolutions, integers, tile schemes and faults, which need a look inside
+ * @throws FtError `UNSUPPORTED` from the engine for convolutions, integers, transposes, tile schemes and faults: they need
+ * a look inside
  * @example
  * ```ts
  * import { createKernels } from '@ft/abft-kernels'
@@ -75,11 +76,13 @@ export function engineOf(kernel: OwnKernel): MatmulEngine {
     name: 'reference',
     build,
     prepare: (weights, options = {}) =>
-      (options.kind ?? 'matmul') === 'matmul' && weights.shape.length === 2
+      (options.kind ?? 'matmul') === 'matmul' && weights.shape.length === 2 && options.transposeB !== true
         ? Promise.resolve(prepare(weights))
         : unsupported('such weights'),
     async matmul(a, weights, options = {}) {
       const { emit = {} } = options
+      if (options.transposeA === true) return unsupported('transposed operands')
+      if (options.transposeB === true && !('release' in weights)) return unsupported('transposed operands')
       if (options.faults && options.faults.length > 0) return unsupported('sites for faults')
       if (emit.tileSums ?? emit.replica) return unsupported('register tiles to sum')
       const prepared = 'release' in weights ? weights : prepare(weights)

@@ -32,6 +32,7 @@ export async function protectedConv2d(
   } = options
   if (filter.kind !== 'conv2d') throw new FtError('INVALID_ARGUMENT', 'conv2d: these weights were prepared for matmul')
 
+  const rounding = roundingOf(engine.build, 'float32')
   const product = await engine.conv2d(x, filter.prepared, {
     ...rest,
     groups: filter.groups,
@@ -41,7 +42,6 @@ export async function protectedConv2d(
   const format = rest.format ?? 'NHWC'
   const channels = filter.n * filter.groups
   const pixels = product.output.data.length / channels
-  const rounding = roundingOf(engine.build, 'float32')
   const geometry = convGeometry(x, filter.tensor.shape, rest)
   const tapSums = scheme === 'global' ? (activationChecksum ?? tapChecksum(x, geometry)) : undefined
   const judgement = judge({

@@ -47,6 +47,8 @@ export interface ProtectionContext {
  *
  * Shapes: A `[m, k]` with weights `[k, n]`; a batch A `[batch, m, k]` with one matrix (checked as batch x m rows) or with
  * weights `[batch, k, n]` (each product checked on its own). float32.
+ *
+ * @throws FtError `SHAPE_MISMATCH`; `INVALID_ARGUMENT` for transposes; `UNSUPPORTED` for an engine that stores float16
  */
 export async function protectedMatmul(
   { engine, calibration }: ProtectionContext,
@@ -64,8 +66,10 @@ export async function protectedMatmul(
     out,
     ...rest
   } = options
+  refuseTransposes(rest, 'matmul')
   const { a, items, m, outShape } = sizesOf(operands.a, weights)
   const { k, n } = weights
+  const rounding = roundingOf(engine.build, 'float32')
 
   // 1. The product, with both sides of the scheme's sums from the same registers.
   const product = await engine.matmul(a, weights.prepared, {
@@ -75,7 +79,6 @@ export async function protectedMatmul(
   })
 
   // 2. Compare each pair of sums with its threshold.
-  const rounding = roundingOf(engine.build, 'float32')
   const judgement = judge({
     product,
     scheme,
@@ -100,6 +103,20 @@ export async function protectedMatmul(
   weights.falseAlarms += report.detections.filter((item) => item.outcome === 'false-alarm').length
   const output = outShape === undefined ? product.output : { ...product.output, shape: outShape }
   return { output, report, ...(product.nextChecksum ? { nextChecksum: product.nextChecksum } : {}) }
+}
+
+/** Checks read both operands as they lie; a transposed one would have its sums taken along the wrong axis. */
+export function refuseTransposes(
+  { transposeA, transposeB }: Pick<MatmulOptions, 'transposeA' | 'transposeB'>,
+  where: string,
+): void {
+  if (transposeA !== true && transposeB !== true) return
+  const name = transposeA === true ? 'transposeA' : 'transposeB'
+  throw new FtError(
+    'INVALID_ARGUMENT',
+    `${where}: \`options.${name}\` must not be true; a protected product takes operands as they lie: transpose them before`,
+    { [name]: true },
+  )
 }
 
 interface ProductSizes {

@@ -21,10 +21,15 @@ const WASM_BLOCK = 256
  *
  * Builds that are not known are taken at their worst: one float32 chain of length k.
  *
- * @throws FtError `UNSUPPORTED` for element types without rounding analysis
+ * @throws FtError `UNSUPPORTED` for element types without rounding analysis, and for builds that store operands in float16:
+ * decisions about alarms read the operands as given, which such a build does not multiply
  */
 export function roundingOf(build: string, dtype: DType): Rounding {
   if (dtype !== 'float32') throw new FtError('UNSUPPORTED', `roundingOf: no analysis for ${dtype}`, { dtype })
+  if (storesFloat16(build))
+    throw new FtError('UNSUPPORTED', `roundingOf: no analysis for ${build}; make the engine with storage 'float32'`, {
+      build,
+    })
   const u = unitRoundoff('float32')
   if (build.startsWith('reference')) {
     return { stored: u, accumulated: unitRoundoff('float64'), chain: (k) => k, wide: true }
@@ -36,13 +41,23 @@ export function roundingOf(build: string, dtype: DType): Rounding {
   return { stored: u, accumulated: u, chain: (k) => k + 1, wide: false }
 }
 
+/** Whether a build rounds its operands to float16 before it multiplies. */
+export function storesFloat16(build: string): boolean {
+  return build.startsWith('webgpu/float16')
+}
+
 /** gamma_n = n u / (1 - n u) (Higham, "Accuracy and Stability", section 3.1). Infinity once n u reaches 1. */
 export function gamma(n: number, u: number): number {
   return n * u < 1 ? (n * u) / (1 - n * u) : Infinity
 }
 
-/** Rows and columns of the register tile that an engine build's tile sums speak of. */
+/**
+ * Rows and columns of the register tile that an engine build's tile sums speak of; the largest one where the build chooses
+ * by the product's size (webgpu: 1 x 4, 4 x 4 or 8 x 8), so that no tile's threshold is larger than what it says.
+ */
 export function tileOf(build: string): readonly [number, number] {
+  if (build.startsWith('webgpu')) return [8, 8]
+  if (build.startsWith('gpujs')) return [1, 3]
   const [, rows, columns] = /\/(\d+)x(\d+)x\d+$/.exec(build) ?? []
   return rows === undefined ? [4, 8] : [Number(rows), Number(columns)]
 }

@@ -17,6 +17,7 @@ import type { Calibration } from './calibrate.ts'
 import { convGeometry } from './convGeometry.ts'
 import { createKernels, type Kernels } from './kernels.ts'
 import { layerOperands } from './runner/operands.ts'
+import { storesFloat16 } from './rounding.ts'
 import { smallestDetectable } from './runner/smallestDetectable.ts'
 
 export interface RunnerOptions {
@@ -45,7 +46,8 @@ export const allSchemes: readonly ProtectionScheme[] = [
  * Makes a runner on an engine.
  *
  * Layers run in float32 whatever float type they are served in, 8-bit integers exactly; batches of integers and integer
- * convolutions are not run (`schemes` is empty). `prepare(..., { chained: true })` measures a layer in the middle of a network: its input's
+ * convolutions are not run (`schemes` is empty), nor floats on an engine that stores float16. `schemes` lists what the engine
+ * has sums for. `prepare(..., { chained: true })` measures a layer in the middle of a network: its input's
  * checksum is there already, and it makes the next layer's.
  *
  * @throws FtError `FINGERPRINT_MISMATCH` for a calibration of another build
@@ -65,15 +67,17 @@ export function createRunner(options: RunnerOptions): LayerRunner {
   const { engine, calibration, falseAlarmProbability = 1e-6, device = engine.build } = options
   const kernels = createKernels({ engine, ...(calibration && { calibration }) })
   const context = { build: engine.build, calibration, falseAlarmProbability }
-  const schemes = (layer: LinearLayer): ProtectionScheme[] => (runs(layer) ? [...allSchemes] : [])
+  const schemes = (layer: LinearLayer): ProtectionScheme[] => (runs(layer, engine) ? schemesOf(engine, layer) : [])
   const assertRuns = (layer: LinearLayer, scheme: ProtectionScheme): void => {
     assertOneOf(scheme, { where: 'runner', argument: 'scheme', values: allSchemes })
-    if (!runs(layer))
+    if (!runs(layer, engine))
       throw new FtError(
         'UNSUPPORTED',
         `runner: layer ${layer.id} (${layer.dtype}, batch ${layer.op.kind === 'matmul' ? layer.op.batch : 1}) is not run here`,
         { layer: layer.id },
       )
+    if (!schemes(layer).includes(scheme))
+      throw new FtError('UNSUPPORTED', `runner: ${engine.build} has no sums for scheme '${scheme}'`, { scheme })
   }
   return {
     device,
@@ -90,8 +94,17 @@ export function createRunner(options: RunnerOptions): LayerRunner {
   }
 }
 
-function runs({ dtype, op }: LinearLayer): boolean {
-  const floating = dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16' || dtype === 'float64'
+/** Kernels of GPU.js give the sums of a row and of its own tile, and none of integers: see the engine. */
+const gpujsSchemes: readonly ProtectionScheme[] = ['none', 'row', 'thread-one-sided', 'replication']
+
+function schemesOf({ name }: MatmulEngine, { dtype }: LinearLayer): ProtectionScheme[] {
+  if (name !== 'gpujs') return [...allSchemes]
+  return isInteger(dtype) ? ['none'] : [...gpujsSchemes]
+}
+
+function runs({ dtype, op }: LinearLayer, { build }: MatmulEngine): boolean {
+  const floating =
+    !storesFloat16(build) && (dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16' || dtype === 'float64')
   return floating || (isInteger(dtype) && op.kind === 'matmul' && op.batch === 1)
 }
 

@@ -50,7 +50,7 @@ export interface ProtectOptions {
  * Cost: one pass in float64 over the weights, offline; 24 bytes a column besides the engine's own copy.
  *
  * @throws FtError `SHAPE_MISMATCH` for a tensor that is neither `[k, n]` nor `[h, w, i, o]`; `INVALID_ARGUMENT` for
- * weights that are not finite
+ * weights that are not finite, and for groups of anything but a filter
  */
 export async function protectWeights(
   engine: MatmulEngine,
@@ -68,6 +68,12 @@ export async function protectWeights(
       { shape },
     )
   }
+  if (groups !== 1 && (kind !== 'conv2d' || !Number.isSafeInteger((shape[3] as number) / groups) || !(groups >= 1)))
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `protectWeights: \`options.groups\` must be ${kind === 'conv2d' ? `a divisor of ${shape[3]} outputs` : `1 for ${kind} weights`}, got ${groups}`,
+      { kind, groups },
+    )
   const batch = kind === 'matmul' && shape.length === 3 ? (shape[0] as number) : 0
   const columns = shape[shape.length - 1] as number
   const k = shape.slice(batch > 0 ? 1 : 0, -1).reduce((all, size) => all * size, 1)

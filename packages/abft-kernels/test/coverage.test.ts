@@ -118,6 +118,8 @@ describe('calibrations', () => {
     const refusals: [string, string][] = [
       [saveCalibration(calibration).slice(0, 40), 'CORRUPT_DATA'],
       [JSON.stringify({ ...calibration, version: 2 }), 'VERSION_UNSUPPORTED'],
+      [JSON.stringify({ ...calibration, points: [null] }), 'CORRUPT_DATA'],
+      [JSON.stringify({ ...calibration, points: [calibration.points[0], 7] }), 'CORRUPT_DATA'],
       [JSON.stringify({ ...calibration, points: [{ k: 5, noise: -1 }] }), 'CORRUPT_DATA'],
       [JSON.stringify({ ...calibration, build: 'other' }), 'FINGERPRINT_MISMATCH'],
     ]

@@ -77,6 +77,14 @@ describe.each(engines)('int8 on %s', (_, engine) => {
     expect(report.detections.map(({ outcome }) => outcome)).toEqual(['check-fault'])
   })
 
+  it('refuses transposed operands', async () => {
+    const square = integers([8, 8], 1, 'int8')
+    const weights = await kernels.prepare(square, { kind: 'matmul-int8' })
+    await expect(kernels.matmulInt8(square, weights, { transposeA: true })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    })
+  })
+
   it('refuses weights of another kind', async () => {
     const floats = await kernels.prepare(normalTensor([4, 4], 1))
     await expect(kernels.matmulInt8(integers([2, 4], 1, 'int8'), floats)).rejects.toMatchObject({

@@ -116,6 +116,42 @@ describe.each(cases)('$scheme on $name', ({ engine, scheme }) => {
 })
 
 describe.each(engines)('limits and misuse on %s', (_, engine) => {
+  it.each(schemes)('%s: products of zeros, and of no terms, are clean', async (scheme) => {
+    const kernels = createKernels({ engine })
+    const none = (rows: number, columns: number) =>
+      ({ data: new Float32Array(rows * columns), shape: [rows, columns], dtype: 'float32' }) as const
+    for (const [a, w] of [
+      [normalTensor([9, 20], 1), none(20, 13)],
+      [none(9, 0), none(0, 13)],
+    ] as const) {
+      const { output, report } = await kernels.matmul(a, await kernels.prepare(w), { scheme })
+      expect(report).toMatchObject({ status: 'clean', detections: [] })
+      expect(report.threshold.largest).toBe(0)
+      expect([...output.data]).toEqual(new Array(9 * 13).fill(0))
+    }
+  })
+
+  it.each(['transposeA', 'transposeB'] as const)('refuses %s instead of alarming on a clean product', async (name) => {
+    const kernels = createKernels({ engine })
+    const square = normalTensor([8, 8], 1)
+    const weights = await kernels.prepare(square)
+    for (const scheme of ['global', 'row'] as const) {
+      const refused = kernels.matmul(square, weights, { scheme, [name]: true })
+      await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+      await expect(refused).rejects.toThrow(name)
+    }
+  })
+
+  it('refuses groups of anything but a filter', async () => {
+    const kernels = createKernels({ engine })
+    const refused = { code: 'INVALID_ARGUMENT' }
+    await expect(kernels.prepare(normalTensor([8, 6], 1), { groups: 2 })).rejects.toMatchObject(refused)
+    const filter = normalTensor([1, 1, 2, 6], 1)
+    for (const groups of [4, 0, -1, 1.5])
+      await expect(kernels.prepare(filter, { kind: 'conv2d', groups })).rejects.toMatchObject(refused)
+    expect((await kernels.prepare(filter, { kind: 'conv2d', groups: 2 })).n).toBe(3)
+  })
+
   it('a NaN operand is an input fault, not a compute fault', async () => {
     const a = normalTensor([4, 16], 3)
     a.data[17] = NaN

@@ -74,5 +74,9 @@ it('says what it cannot do', async () => {
   await expect(
     kernels.matmul(a, weights, { faults: [{ site, effect: { kind: 'set', value: 1 } }] }),
   ).rejects.toMatchObject(refused)
+  const square = normalTensor([8, 8], 1)
+  await expect(engine.matmul(square, square, { transposeA: true })).rejects.toMatchObject(refused)
+  await expect(engine.matmul(square, square, { transposeB: true })).rejects.toMatchObject(refused)
+  await expect(engine.prepare(square, { transposeB: true })).rejects.toMatchObject(refused)
   await expect(kernels.conv2d(a, weights as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
 })

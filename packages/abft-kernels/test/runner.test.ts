@@ -65,6 +65,17 @@ describe.each(engines)('runner on %s', (_, engine) => {
     }
   })
 
+  it('lists for an engine only what it has sums for', async () => {
+    const gpujs = createRunner({ engine: { ...engine, name: 'gpujs', build: 'gpujs/cpu' } })
+    expect(gpujs.schemes(dense)).toEqual(['none', 'row', 'thread-one-sided', 'replication'])
+    expect(gpujs.schemes(integers)).toEqual(['none'])
+    await expect(gpujs.prepare(dense, 'column', { seed: 1, chained: false })).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+    })
+    const narrow = createRunner({ engine: { ...engine, name: 'webgpu', build: 'webgpu/float16/any' } })
+    expect(narrow.schemes(dense)).toEqual([])
+  })
+
   it('runs no batches of integers and no integer convolutions, and says so', async () => {
     for (const layer of [
       { ...conv, dtype: 'int8' as const },

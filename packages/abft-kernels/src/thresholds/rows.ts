@@ -14,6 +14,8 @@ export interface RowFigures {
 export function rowFigures({ sum, min, max }: RowStatistics, k: number): RowFigures {
   const rows = sum.length
   const [mean, variance, largest] = [new Float64Array(rows), new Float64Array(rows), new Float64Array(rows)]
+  // Rows of no elements have no extrema: a product of length 0 is 0, and rounds nothing.
+  if (k === 0) return { mean, variance, largest }
   for (let i = 0; i < rows; i++) {
     const [low, high] = [min[i] as number, max[i] as number]
     const middle = Math.min(Math.max((sum[i] as number) / k, low), high)
