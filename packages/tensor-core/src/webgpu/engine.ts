@@ -3,6 +3,7 @@
 import {
   FtError,
   assertOneOf,
+  isFtError,
   type Conv2dOptions,
   type HWIO,
   type MatmulEngine,
@@ -18,13 +19,14 @@ import { resolveMatmul } from '../problem/matmul.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
 import { Buffers, type BufferUse } from './buffers.ts'
 import { openDevice } from './device.ts'
-import { assertNotLost } from './guard.ts'
+import { assertNotLost, deviceError, watched } from './guard.ts'
 import { runProduct } from './run.ts'
 import type { Storage } from './shader/variant.ts'
 import { conv2dTask, matmulTask, type Task } from './task.ts'
 import { assertTile, chooseTile, tiles, type Tile } from './tile.ts'
 import {
   decodeSums,
+  dropWeights,
   encodeSums,
   filterLayout,
   freeWeights,
@@ -62,6 +64,22 @@ export interface WebgpuEngine extends MatmulEngine {
   readonly buffers: BufferUse
 }
 
+interface Placement {
+  readonly where: string
+  readonly layout: WeightLayout
+  readonly batched: boolean
+  readonly integer: boolean
+  readonly filter?: HWIO
+  readonly sums: boolean
+}
+
+interface Placed {
+  readonly placed: DeviceWeights
+  readonly sums: Float64Array
+  /** That the device found nothing wrong. */
+  readonly done: Promise<void>
+}
+
 /**
  * Creates the WebGPU engine on the device of this process.
  *
@@ -96,22 +114,22 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
   const underWay = new Set<Promise<Product>>()
   const registry = createWeightsRegistry<DeviceWeights>(build, (weights) => freeWeights(buffers, weights))
 
-  /** Weights on the device; with their row sums where they are kept or a product asks for them. */
-  function place(
-    weights: Tensor,
-    o: { where: string; layout: WeightLayout; batched: boolean; integer: boolean; filter?: HWIO; sums: boolean },
-  ): { placed: DeviceWeights; sums: Float64Array } {
+  /** Weights on their way to the device; with their row sums where they are kept or a product asks for them. */
+  function place(weights: Tensor, o: Placement): Placed {
     const stored: Storage = o.integer ? 'int8' : storage
-    const placed = placeWeights(device, buffers, { ...o, data: weights.data, storage: stored })
-    if (!o.sums) return { placed, sums: new Float64Array() }
-    try {
-      const words = encodeSums(rowSumsOf(storedValues(weights.data, stored), o.layout), o.integer)
-      placed.checksum = placeSums(device, buffers, { sums: words, where: o.where })
-      return { placed, sums: decodeSums(words) }
-    } catch (error) {
-      freeWeights(buffers, placed)
-      throw error
-    }
+    const { value, done } = watched(device, () => {
+      const placed = placeWeights(device, buffers, { ...o, data: weights.data, storage: stored })
+      if (!o.sums) return { placed, sums: new Float64Array() }
+      try {
+        const words = encodeSums(rowSumsOf(storedValues(weights.data, stored), o.layout), o.integer)
+        placed.checksum = placeSums(device, buffers, { sums: words, where: o.where })
+        return { placed, sums: decodeSums(words) }
+      } catch (error) {
+        dropWeights(buffers, placed)
+        throw error
+      }
+    })
+    return { ...value, done }
   }
 
   async function prepare(weights: Tensor, o: PrepareOptions = {}): Promise<PreparedWeights> {
@@ -121,10 +139,17 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
     assertOneOf(kind, { where: 'prepare', argument: 'options.kind', values: ['matmul', 'conv2d', 'matmul-int8'] })
     const shared = { where: 'prepare', integer: kind === 'matmul-int8', sums: true }
     const filter = kind === 'conv2d' ? assertFilter(weights, groups, 'prepare') : undefined
-    const { placed, sums } =
+    const { placed, sums, done } =
       filter === undefined
         ? place(weights, { ...shared, ...matrices(weights, { integer: shared.integer, transposeB }) })
         : place(weights, { ...shared, layout: filterLayout(filter, groups), batched: false, filter })
+    try {
+      await done
+      registry.assertOpen('prepare')
+    } catch (error) {
+      dropWeights(buffers, placed)
+      throw isFtError(error) ? error : await deviceError(gpu, 'prepare', error)
+    }
     return registry.add(placed, {
       kind,
       k: placed.k,
@@ -192,9 +217,8 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
     const problem = resolveMatmul({ where: at, a, weights: { ...layout, count: batched ? layout.count : 0 } }, o)
     const task = matmulTask(problem)
     if (plain === undefined) return run(task, known?.value as DeviceWeights, o.faults)
-    return passing(place(weights as Tensor, { where: at, ...plain, integer, sums: o.emit?.rowSums === true }), (w) =>
-      run(task, w, o.faults),
-    )
+    const placed = place(weights as Tensor, { where: at, ...plain, integer, sums: o.emit?.rowSums === true })
+    return passing(placed, at, (w) => run(task, w, o.faults))
   }
 
   async function conv2d(x: Tensor, filter: Tensor | PreparedWeights, o: Conv2dOptions = {}): Promise<Product> {
@@ -205,19 +229,24 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
     if (known !== undefined) return run(task, known.value, o.faults)
     const layout = filterLayout(shape, groups)
     const shared = { where: 'conv2d', layout, batched: false, integer: false, sums: o.emit?.rowSums === true }
-    return passing(place(filter as Tensor, shared), (w) => run(task, w, o.faults))
+    return passing(place(filter as Tensor, shared), 'conv2d', (w) => run(task, w, o.faults))
   }
 
   /** Weights for one product. */
   async function passing(
-    { placed }: { placed: DeviceWeights },
+    { placed, done }: Placed,
+    where: string,
     use: (weights: DeviceWeights) => Promise<Product>,
   ): Promise<Product> {
-    try {
-      return await use(placed)
-    } finally {
+    // The weights' failure first: it is why the product failed.
+    const [there, product] = await Promise.allSettled([done, use(placed)])
+    if (there.status === 'fulfilled' && product.status === 'fulfilled') {
       freeWeights(buffers, placed)
+      return product.value
     }
+    dropWeights(buffers, placed)
+    const failure = [there, product].find((outcome) => outcome.status === 'rejected')
+    throw isFtError(failure?.reason) ? failure.reason : await deviceError(gpu, where, failure?.reason)
   }
 
   return {

@@ -128,10 +128,16 @@ export function placeSums(
 export function freeWeights(buffers: Buffers, weights: DeviceWeights): void {
   weights.released = true
   if (weights.users > 0) return
-  const { b, checksum, folds } = weights
-  buffers.give(b)
-  if (checksum !== undefined) buffers.give(checksum)
-  for (const lease of folds.values()) buffers.give(lease)
+  for (const lease of leasesOf(weights)) buffers.give(lease)
+}
+
+/** Gives back what weights of no product hold, of which it is not known whether it ever was on the device. */
+export function dropWeights(buffers: Buffers, weights: DeviceWeights): void {
+  for (const lease of leasesOf(weights)) buffers.drop(lease)
+}
+
+function leasesOf({ b, checksum, folds }: DeviceWeights): Lease[] {
+  return [b, ...(checksum === undefined ? [] : [checksum]), ...folds.values()]
 }
 
 /** Keeps weights alive while a product uses them. */

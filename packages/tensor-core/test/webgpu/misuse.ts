@@ -2,7 +2,7 @@
 import { isFtError, type Emit, type Fault } from '@ft/core'
 import { createReferenceEngine } from '../../src/reference.ts'
 import { createWebgpuEngine, tuneWebgpu } from '../../src/webgpu.ts'
-import { Buffers } from '../../src/webgpu/buffers.ts'
+import { Buffers, roomFor } from '../../src/webgpu/buffers.ts'
 import { openDevice } from '../../src/webgpu/device.ts'
 import { floats, integers } from '../support/cases.ts'
 import { assert, codeOf, sameBits } from './compare.ts'
@@ -23,6 +23,43 @@ async function refuses(
     assert(got === code, () => `${name}: ${got}, not ${code}`)
   }
   assert((await engine.matmul(a, b)).output.shape.join() === '4,5', () => 'the engine does not go on')
+}
+
+/**
+ * Runs calls while the device has no memory for buffers of these bytes: they are invalid, of which only the error scope
+ * around their making tells.
+ */
+async function withoutMemoryFor(bytes: number, calls: () => Promise<void>): Promise<void> {
+  const { device } = await openDevice()
+  const { createBuffer, pushErrorScope, popErrorScope } = device
+  const scopes: { filter: GPUErrorFilter; full: boolean }[] = []
+  const patched: Pick<GPUDevice, 'createBuffer' | 'pushErrorScope' | 'popErrorScope'> = {
+    createBuffer: (o) => {
+      if (o.size !== bytes) return createBuffer.call(device, o)
+      const scope = scopes.findLast(({ filter }) => filter === 'out-of-memory')
+      if (scope !== undefined) scope.full = true
+      // A buffer without a use is invalid; that the device says so stays in a scope of its own.
+      pushErrorScope.call(device, 'validation')
+      const invalid = createBuffer.call(device, { size: bytes, usage: 0 })
+      void popErrorScope.call(device)
+      return invalid
+    },
+    pushErrorScope: (filter) => {
+      scopes.push({ filter, full: false })
+      return pushErrorScope.call(device, filter)
+    },
+    popErrorScope: async () => {
+      const scope = scopes.pop()
+      const error = await popErrorScope.call(device)
+      return scope?.full === true ? { message: 'no memory' } : error
+    },
+  }
+  Object.assign(device, patched)
+  try {
+    await calls()
+  } finally {
+    Object.assign(device, { createBuffer, pushErrorScope, popErrorScope })
+  }
 }
 
 const checks: Check[] = [
@@ -135,6 +172,28 @@ const checks: Check[] = [
       const storage = 0x80
       const got = await codeOf(async () => buffers.take(bytes, storage, { where: 'matmul', what: 'the operands' }))
       assert(got === 'UNSUPPORTED' && buffers.use.live === 0, () => `${got}, ${buffers.use.live} buffers`)
+    },
+  },
+  {
+    name: 'weights that the device has no memory for are refused as such, and leave nothing for the next product',
+    async run() {
+      const engine = await createWebgpuEngine({ tile: smallTile })
+      const [left, right] = [floats([4, 60], 1), floats([60, 50], 2)]
+      const clean = (await (await engineOf()).matmul(left, right)).output
+      const { live } = engine.buffers
+      await withoutMemoryFor(roomFor(60 * 50 * 4), async () => {
+        for (const run of [
+          () => engine.matmul(left, right),
+          () => engine.prepare(right),
+          () => engine.conv2d(floats([1, 5, 5, 60], 1), { ...right, shape: [1, 1, 60, 50] }),
+        ]) {
+          const error: unknown = await run().catch((reason: unknown) => reason)
+          assert(isFtError(error, 'UNSUPPORTED') && error.message.includes('memory'), () => String(error))
+        }
+      })
+      assert(engine.buffers.live === live, () => `${engine.buffers.live} buffers, ${live} before`)
+      sameBits((await engine.matmul(left, right)).output, clean)
+      await engine.dispose()
     },
   },
   {
