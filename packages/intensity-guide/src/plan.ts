@@ -9,6 +9,8 @@ import {
 } from '@ft/core'
 import { choosePerLayer, type ChooseOptions } from './choosePerLayer.ts'
 import { predict } from './cost.ts'
+import { wrongIntervalField, wrongLayerField } from './fields.ts'
+import { isRecord } from './models/network.ts'
 import { targetSchemes } from './targets.ts'
 import type { Network } from './zoo/index.ts'
 
@@ -97,6 +99,8 @@ export function savePlan(plan: ProtectionPlan): string {
   return JSON.stringify(plan, null, 2)
 }
 
+const bounds: ReadonlySet<unknown> = new Set<PlannedLayer['bound']>(['compute', 'memory', 'measure'])
+
 /**
  * Reads a plan back.
  *
@@ -120,7 +124,7 @@ export function parsePlan(text: string, options: { fingerprint?: string; target?
     )
   }
   const target = plan['target']
-  if (typeof target !== 'string' || !(target in targetSchemes)) {
+  if (typeof target !== 'string' || !Object.hasOwn(targetSchemes, target)) {
     return fail('target', `one of ${Object.keys(targetSchemes).join(', ')}`)
   }
   const model = plan['model']
@@ -141,13 +145,17 @@ export function parsePlan(text: string, options: { fingerprint?: string; target?
     const { smallestDetectable: seen, scheme } = item
     if (!(seen === null ? scheme === 'none' : typeof seen === 'number' && seen >= 0))
       return fail(`${where}.smallestDetectable`, 'a number of at least 0')
+    if (!bounds.has(item['bound'])) return fail(`${where}.bound`, [...bounds].join(' | '))
     if (!Array.isArray(item['alternatives'])) return fail(`${where}.alternatives`, 'an array')
-    const layer = item['layer']
-    if (!isRecord(layer)) return fail(`${where}.layer`, 'a linear layer')
-    for (const size of ['m', 'n', 'k', 'count']) {
-      if (!Number.isSafeInteger(layer[size]) || (layer[size] as number) < 1)
-        return fail(`${where}.layer.${size}`, 'a positive integer')
-    }
+    item['alternatives'].forEach((other: unknown, at) => {
+      const sound = isRecord(other) && schemes.includes(other['scheme'] as string) && Number.isFinite(other['overhead'])
+      if (!sound) fail(`${where}.alternatives[${at}]`, '{ scheme, overhead }')
+    })
+    const measured = item['measured']
+    const wrong =
+      wrongLayerField(item['layer'], `${where}.layer`) ??
+      (measured === undefined ? undefined : wrongIntervalField(measured, `${where}.measured`))
+    if (wrong !== undefined) return fail(wrong.where, wrong.expected)
     return undefined
   })
   if (options.fingerprint !== undefined && options.fingerprint !== model['fingerprint']) {
@@ -177,8 +185,4 @@ function parseJson(text: string): unknown {
   } catch (cause) {
     throw new FtError('CORRUPT_DATA', 'parsePlan: not JSON', {}, { cause })
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

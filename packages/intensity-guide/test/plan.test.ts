@@ -21,6 +21,8 @@ import {
   type ZooName,
 } from '../src/index.ts'
 
+import { damaged } from './support/damage.ts'
+
 const dense = (m: number, n: number, k: number): LinearLayer => ({
   id: `${m}x${n}x${k}`,
   m,
@@ -228,6 +230,27 @@ describe('plans as files', () => {
       )[1],
     ).toMatch(/layers\[0\]\.layer\.m/)
     expect(codeOf(() => parsePlan(savePlan(plan), { fingerprint: 'other' }))[0]).toBe('FINGERPRINT_MISMATCH')
+  })
+
+  it('every field is checked: without it, or with another value, a plan is refused or serves', () => {
+    const layers = zoo('coral').layers.slice(0, 1).concat(zoo('coral').layers.slice(-1))
+    const interval = { value: 0.1, low: 0.05, high: 0.2, confidence: 0.95, n: 12 }
+    const small = planNetwork({ name: 'small', layers }, { device: findDevice('t4'), target: 'onnx' })
+    const [first, ...rest] = small.layers
+    const document = { ...small, layers: [{ ...first, measured: interval }, ...rest] }
+    expect(layers.map(({ op }) => op.kind)).toEqual(['conv2d', 'matmul'])
+    // The only fields that a plan may lack, and entries of lists that any number fits
+    const optional = /\.(activation|next|measured)$|^layers\.\d+(\.alternatives\.\d+)?$/
+    for (const { where, gone, text } of damaged(document)) {
+      const [code] = codeOf(() => {
+        const parsed = parsePlan(text)
+        const totals = planTotals(parsed, { device: findDevice('t4') })
+        expect([totals.guided, totals.base], where).toEqual([expect.any(Number), expect.any(Number)])
+        expect(savePlan(parsed), where).toBe(JSON.stringify(JSON.parse(text), null, 2))
+      })
+      if (gone && !optional.test(where.replace(' left out', ''))) expect([where, code]).not.toEqual([where, 'none'])
+      else expect(['none', 'CORRUPT_DATA', 'VERSION_UNSUPPORTED'], where).toContain(code)
+    }
   })
 
   it('any cut of the text is refused', () => {

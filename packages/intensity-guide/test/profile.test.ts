@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { isFtError, type LinearLayer, type ProtectionScheme } from '@ft/core'
@@ -15,9 +18,12 @@ import {
   profileLayers,
   saveProfile,
   shapeKey,
+  zoo,
   type Profile,
 } from '../src/index.ts'
+import { fileCache, machineName } from '../src/cli/files.ts'
 import { nonNegativeLeastSquares } from '../src/leastSquares.ts'
+import { damaged } from './support/damage.ts'
 import { fakeRunner, overheads } from './support/fakeRunner.ts'
 import { tensorCoreRunner } from './support/tensorCoreRunner.ts'
 
@@ -164,6 +170,28 @@ describe('profileLayers', () => {
     expect(damaged.log.some((line) => line.includes('prepare a'))).toBe(true)
   })
 
+  it('files of measurements belong to a machine, whatever the runner calls it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'ft-guide-cache-'))
+    try {
+      const measured = async (machine?: string) => {
+        const runner = fakeRunner()
+        const cache = fileCache(folder, machine === undefined ? {} : { machine })
+        await profileLayers(layers, { runner, seed: 1, rounds: 6, now: runner.now, cache })
+        return runner.log.some((line) => line.startsWith('prepare'))
+      }
+      expect([await measured('a, 8 threads'), await measured('a, 8 threads')]).toEqual([true, false])
+      expect([await measured('a, 16 threads'), await measured('b, 8 threads'), await measured()]).toEqual([
+        true,
+        true,
+        true,
+      ])
+      expect(await measured(machineName())).toBe(false)
+      expect(machineName()).toContain(`${availableParallelism()} threads`)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
   it('refuses what gives no interval', async () => {
     const runner = fakeRunner()
     expect(await codeOf(() => profileLayers(layers, { runner, seed: 1, rounds: 5 }))).toEqual([
@@ -248,6 +276,26 @@ describe('profiles as files', () => {
       const [code] = await codeOf(() => Promise.resolve().then(() => parseProfile(saveProfile(profile), other)))
       expect(code).toBe('FINGERPRINT_MISMATCH')
     }
+  })
+
+  it('every field is checked: without it, or with another value, a profile is refused or serves', () => {
+    const conv = zoo('coral').layers.find(({ op }) => op.kind === 'conv2d') as LinearLayer
+    const shapes = [...profile.shapes, { key: shapeKey(conv), layer: conv, times: { none: [1, 2] } }]
+    let refused = 0
+    for (const { where, text } of damaged({ ...profile, shapes })) {
+      try {
+        for (const { layer, times } of parseProfile(text).shapes) {
+          // A name of something inherited, or none, would show as undefined
+          expect(shapeKey(layer), where).not.toMatch(/undefined|NaN|null/)
+          expect(predict(layer, 'global', { device: findDevice('t4') }).overhead, where).toBeGreaterThan(0)
+          for (const samples of Object.values(times)) expect(samples, where).toHaveLength(times.none?.length ?? 0)
+        }
+      } catch (error) {
+        if (!isFtError(error)) throw error
+        refused++
+      }
+    }
+    expect(refused).toBeGreaterThan(100)
   })
 
   it('any change of a byte is refused or leaves a sound profile', () => {

@@ -1,6 +1,7 @@
 // Files of the command: what it writes, and measurements that it keeps.
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { availableParallelism, cpus } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { FtError } from '@ft/core'
@@ -17,9 +18,20 @@ export function writeText(file: string, text: string): void {
   }
 }
 
-/** One file a measured shape, named by what it was measured on. */
-export function fileCache(folder: string): ProfileCache {
-  const fileOf = (name: string) => join(folder, `${createHash('sha256').update(name).digest('hex').slice(0, 32)}.json`)
+/** What times depend on beside a runner's device and build, which may name the engine alone. */
+export function machineName(): string {
+  const [processor] = cpus()
+  return `${processor?.model ?? process.arch}, ${availableParallelism()} threads`
+}
+
+/** One file a measured shape, named by what it was measured on: another machine's are not found. */
+export function fileCache(folder: string, options: { machine?: string } = {}): ProfileCache {
+  const { machine = machineName() } = options
+  const digest = (name: string) =>
+    createHash('sha256')
+      .update(JSON.stringify([machine, name]))
+      .digest('hex')
+  const fileOf = (name: string) => join(folder, `${digest(name).slice(0, 32)}.json`)
   return {
     get(name) {
       try {

@@ -1,6 +1,8 @@
 // What profiling measured, as a document: times by shape and scheme, round by round, so that any interval, half or total
 // can be taken from it later.
 import { FtError, type LinearLayer, type ProtectionScheme } from '@ft/core'
+import { wrongLayerField } from '../fields.ts'
+import { isRecord } from '../models/network.ts'
 
 /** A scheme, or the unprotected product measured a second time: its ratio to 'none' shows what the machine's noise is. */
 export type Arm = ProtectionScheme | 'control'
@@ -92,16 +94,14 @@ const arms: ReadonlySet<string> = new Set<Arm>([
 function checkShape(shape: unknown, where: string): void {
   if (!isRecord(shape) || typeof shape['key'] !== 'string') throw corrupt(where, 'an object with a key')
   const { layer, times } = shape
-  if (!isRecord(layer) || !isRecord(layer['op'])) throw corrupt(`${where}.layer`, 'a linear layer')
-  for (const size of ['m', 'n', 'k']) {
-    if (!Number.isSafeInteger(layer[size]) || (layer[size] as number) < 1)
-      throw corrupt(`${where}.layer.${size}`, 'a positive integer')
-  }
+  const wrong = wrongLayerField(layer, `${where}.layer`)
+  if (wrong !== undefined) throw corrupt(wrong.where, wrong.expected)
   if (!isRecord(times) || !Array.isArray(times['none'])) throw corrupt(`${where}.times`, 'times with those of none')
   const rounds = times['none'].length
   for (const [arm, samples] of Object.entries(times)) {
     if (!arms.has(arm)) throw corrupt(`${where}.times`, `times of known schemes, got ${arm}`)
-    const sound = Array.isArray(samples) && samples.length === rounds && samples.every((time) => time > 0)
+    const sound =
+      Array.isArray(samples) && samples.length === rounds && samples.every((time) => Number.isFinite(time) && time > 0)
     if (!sound) throw corrupt(`${where}.times.${arm}`, `${rounds} positive numbers`)
   }
 }
@@ -116,8 +116,4 @@ function parseJson(text: string): unknown {
   } catch (cause) {
     throw new FtError('CORRUPT_DATA', 'parseProfile: not JSON', {}, { cause })
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
