@@ -254,6 +254,22 @@ describe('faults', () => {
     },
   )
 
+  it('takes the units of a worker that falls silent before its first answer, and after it came back', async () => {
+    const deadlineMs = 300
+    const gateway = await start({ instances: [triple()], deadlineMs })
+    const own = () => gateway.snapshot().instances[0]
+    // Never answered, while the worker itself is well: it is probed, and comes back with the unit in progress
+    expect((await ask(gateway, [555, 1])).status).toBe(504)
+    await new Promise((resolve) => setTimeout(resolve, deadlineMs))
+    expect(own()).toMatchObject({ answered: 0, outstanding: 1 })
+    process.kill(pidOf(gateway, 'base-0'), 'SIGSTOP')
+    await expect.poll(() => own()?.outstanding, { timeout: 5000 }).toBe(0)
+    expect(own()?.out).toBe(true)
+    process.kill(pidOf(gateway, 'base-0'), 'SIGCONT')
+    await expect.poll(() => own()?.out, { timeout: 5000 }).toBe(false)
+    expect((await ask(gateway, [7, 7])).outputs?.[0]?.data).toEqual([21, 21])
+  })
+
   it('survives a query that crashes every worker it reaches', async () => {
     const gateway = await coded({ deadlineMs: 400, policy: deadlineOnly() })
     expect((await ask(gateway, [666, 0], { parameters: { 'ft.allowDegraded': false } })).status).toBe(504)

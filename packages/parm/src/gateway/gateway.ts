@@ -132,6 +132,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         createPool({
           instances: own.map(({ instance }) => instance),
           clock,
+          deadlineMs,
           ...(pool === 'base' ? { onUtilisation: guard.sample } : {}),
         }),
       )

@@ -33,7 +33,7 @@ export function createHealth(o: {
   readonly clock: Clock
   readonly probeEveryMs: number
   /** An instance has come back. */
-  readonly onBack: () => void
+  readonly onBack: (instance: Instance) => void
   /** An instance did not answer a health request: what it works on will not come. */
   readonly onSilent: (instance: Instance) => void
 }): Health {
@@ -74,7 +74,7 @@ export function createHealth(o: {
     instance.failuresInRow = 0
     instance.judged = 0
     instance.latencyMs = 0
-    o.onBack()
+    o.onBack(instance)
   }
 
   /** At most a third of the instances, so that slowness of all is not mistaken for slowness of some. */

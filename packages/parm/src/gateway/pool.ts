@@ -58,6 +58,8 @@ export interface PoolOptions {
   readonly clock: Clock
   /** Milliseconds between probes of an instance that is out. Default 100. */
   readonly probeEveryMs?: number
+  /** Milliseconds without an answer after which an instance of unknown latency must answer a probe. Default 1000. */
+  readonly deadlineMs?: number
   /** Shows the utilisation after each change. */
   readonly onUtilisation?: (utilisation: number) => void
 }
@@ -88,13 +90,19 @@ const LEAST_PATIENCE_MS = 200
 
 const silence = new FtError('IO', 'gateway: the instance has fallen silent', {})
 
-export function createPool({ instances, clock, probeEveryMs = 100, onUtilisation }: PoolOptions): Pool {
+export function createPool({
+  instances,
+  clock,
+  probeEveryMs = 100,
+  deadlineMs = 1000,
+  onUtilisation,
+}: PoolOptions): Pool {
   const queue: Waiting[] = []
   const running = new Map<Instance, Set<Running>>(instances.map((instance) => [instance, new Set()]))
   const watched = new Set<Instance>()
   let closed = false
   let turn = 0
-  const health = createHealth({ instances, clock, probeEveryMs, onBack: pull, onSilent: cutAll })
+  const health = createHealth({ instances, clock, probeEveryMs, onBack, onSilent: cutAll })
 
   function run(job: Job): Promise<InferResponse> {
     return new Promise((resolve, reject) => {
@@ -175,10 +183,11 @@ export function createPool({ instances, clock, probeEveryMs = 100, onUtilisation
 
   /** Notices an instance that answers nothing although it has units; one timer an instance, not one a unit. */
   function watch(instance: Instance): void {
-    // Before the first answer nobody knows how long it takes
-    if (watched.has(instance) || instance.judged === 0) return
+    if (watched.has(instance)) return
     watched.add(instance)
-    const patience = Math.max(LEAST_PATIENCE_MS, PATIENCE * instance.latencyMs)
+    // Before the first answer nobody knows how long it takes: until nobody waits for its first unit any more
+    const known = instance.judged > 0 ? PATIENCE * instance.latencyMs : deadlineMs
+    const patience = Math.max(LEAST_PATIENCE_MS, known)
     const look = () => {
       watched.delete(instance)
       if (instance.outstanding === 0 || closed) return
@@ -192,6 +201,12 @@ export function createPool({ instances, clock, probeEveryMs = 100, onUtilisation
       }
     }
     clock.schedule(patience, look)
+  }
+
+  /** It may have kept units: it can fall silent on those as well. */
+  function onBack(instance: Instance): void {
+    if (instance.outstanding > 0) watch(instance)
+    pull()
   }
 
   function cutAll(instance: Instance): void {
