@@ -7,13 +7,16 @@ import { createRandom } from '@ft/core/random'
 import { quantiles } from '@ft/core/statistics'
 import {
   advise,
+  concat,
   deadlineOnly,
   firstWins,
   hedge,
   hold,
+  learned,
   parseTrace,
   simulate,
   sum,
+  type DenseLayer,
   type SimulateOptions,
 } from '../src/index.ts'
 
@@ -92,6 +95,36 @@ it('shows coding lose when machines are slow and the load is high', async () => 
   expect(parities.p999).toBeGreaterThan(1.1 * equal.p999)
 })
 
+it('sends the units of every code, those of trained and of image codes too', async () => {
+  const layer = (rows: number, columns: number): DenseLayer => ({
+    weights: { data: new Float32Array(rows * columns), shape: [rows, columns], dtype: 'float32' },
+    bias: { data: new Float32Array(columns), shape: [columns], dtype: 'float32' },
+    relu: false,
+  })
+  const codes = [
+    learned({ k: 2, encoder: [layer(4, 2)], decoder: [layer(3, 2)] }),
+    concat({ k: 2, image: { height: 4, width: 4 } }),
+    sum({ k: 2, shortGroups: true }),
+  ]
+  for (const code of codes) {
+    const { counts } = await simulate({
+      ...scenario,
+      seed: 1,
+      queries: 1000,
+      instances: 2 * M,
+      parityInstances: M,
+      policy: hold({ afterMs: 40 }),
+      code,
+    })
+    // One parity for each two queries, but for groups that are answered before they fill
+    expect(counts.parity, code.name).toBeGreaterThan(490)
+    expect(counts.replica, code.name).toBeUndefined()
+    expect(counts['decode-failed'], code.name).toBeUndefined()
+    // 1 % are late: about 10
+    expect(counts.reconstructed, code.name).toBeGreaterThan(0)
+  }
+})
+
 it('gives the same figures for the same seed, and a query its latency by its deadline', async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -119,14 +152,14 @@ it('gives the same figures for the same seed, and a query its latency by its dea
 
 describe('advice', () => {
   /** A trace of a service of four instances, 60 requests a second. */
-  function trace(o: { late?: number; rate?: number; slowInstance?: boolean }) {
+  function trace(o: { late?: number; rate?: number; slowInstance?: boolean; instances?: number }) {
     const random = createRandom(5).stream('trace')
     let at = 0
     const rows = Array.from({ length: 4000 }, (_, i) => {
       at += random.exponential((o.rate ?? 60) / 1000)
-      const instance = `i${i % 4}`
+      const instance = `i${i % (o.instances ?? 4)}`
       const ms = random.uniform(18, 22) + (random.bernoulli(o.late ?? 0) ? random.uniform(100, 300) : 0)
-      return { at, instance, ms: o.slowInstance && instance === 'i2' ? 4 * ms : ms }
+      return { at, instance, ms: o.slowInstance && instance === `i${(o.instances ?? 4) - 2}` ? 4 * ms : ms }
     })
     return {
       arrivalsMs: rows.map(({ at: ms }) => ms),
@@ -145,6 +178,11 @@ describe('advice', () => {
     expect(await advise(trace({ slowInstance: true }), options)).toMatchObject({
       cause: 'instance',
       found: { slowInstances: ['i2'] },
+    })
+    // One of two: half of all requests are its own
+    expect(await advise(trace({ slowInstance: true, instances: 2 }), { ...options, instances: 2 })).toMatchObject({
+      cause: 'instance',
+      found: { slowInstances: ['i0'] },
     })
     expect(await advise(trace({}), { ...options, targetMs: 60 })).toMatchObject({ cause: 'none', recommended: 'none' })
   })

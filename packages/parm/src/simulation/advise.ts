@@ -80,7 +80,7 @@ export async function advise(trace: Trace, options: AdviseOptions): Promise<Advi
   const ratePerSecond = (1000 * (arrivals.length - 1)) / Math.max(spanMs, 1e-3)
   const meanUsual = usual.reduce((total, ms) => total + ms, 0) / usual.length
   const utilisation = (ratePerSecond * meanUsual) / 1000 / instances
-  const slowInstances = findSlow(trace, median)
+  const slowInstances = findSlow(trace)
   const lateShare = late.length / latencies.length
   const found = { ratePerSecond, medianMs: median, lateShare, utilisation, slowInstances }
 
@@ -167,8 +167,8 @@ function decide(o: {
   }
 }
 
-/** Instances whose median is more than three times that of all requests. */
-function findSlow({ latenciesMs, instances }: Trace, median: number): string[] {
+/** Instances whose median is more than three times that of the other instances' requests. */
+function findSlow({ latenciesMs, instances }: Trace): string[] {
   if (!instances) return []
   const by = new Map<string, number[]>()
   Array.from(instances).forEach((name, i) => {
@@ -177,7 +177,12 @@ function findSlow({ latenciesMs, instances }: Trace, median: number): string[] {
     by.set(name, own)
   })
   if (by.size < 2) return []
-  return [...by].filter(([, own]) => (quantiles(own, [0.5])[0] as number) > 3 * median).map(([name]) => name)
+  const middle = (values: readonly number[]) => quantiles(values, [0.5])[0] as number
+  const names = [...by.keys()]
+  return names.filter((name) => {
+    const others = names.filter((other) => other !== name).flatMap((other) => by.get(other) ?? [])
+    return middle(by.get(name) ?? []) > 3 * middle(others)
+  })
 }
 
 function checkTrace({ arrivalsMs, latenciesMs, instances }: Trace): { arrivals: number[]; latencies: number[] } {

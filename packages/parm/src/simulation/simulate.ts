@@ -81,7 +81,7 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
   }
   const counts: Partial<Record<CoordinatorEvent, number>> = {}
   const coordinator = createCoordinator({
-    ...(code ? { code } : {}),
+    ...(code ? { code: timesOf(code) } : {}),
     ...(guard ? { guard } : {}),
     policy,
     clock,
@@ -114,6 +114,30 @@ export async function simulate(options: SimulateOptions): Promise<Simulated> {
 
 /** What units carry: only their times matter. */
 const nothing: readonly NamedTensor[] = []
+
+/** A code without its arithmetic, which no empty unit would suit: its units, and from which of them it can decode. */
+function timesOf(code: Code): Code {
+  const { k, n, systematic, exact = false, shorten } = code
+  const empty = (length: number): NamedTensor[][] => Array.from({ length }, () => [...nothing])
+  return {
+    ...code,
+    encode: () => empty(n),
+    decode: (got) => ({
+      outputs: empty(k),
+      quality: Array.from({ length: k }, (_, slot) =>
+        exact || (systematic && got.has(slot)) ? 'exact' : 'reconstructed',
+      ),
+    }),
+    ...(shorten
+      ? {
+          shorten: (size) => {
+            const shorter = shorten(size)
+            return shorter && timesOf(shorter)
+          },
+        }
+      : {}),
+  }
+}
 
 interface Machine {
   /** How many disturbers are on it. */
