@@ -125,6 +125,19 @@ describe('chooseProtection', () => {
     await store.close()
   })
 
+  it('encodes below half of the rows a step, and a hot table whose replicas would be too large', () => {
+    const choose = (updates: number, replicaAllowance?: number) => {
+      const allowance = replicaAllowance === undefined ? {} : { replicaAllowance }
+      const { parts } = chooseProtection([{ rows: 100, d: 16, updates }], { k: 4, r: 1, servers: 5, ...allowance })
+      return [parts[0]!.protection, parts[0]!.reason]
+    }
+    expect(choose(49)).toEqual(['encode', expect.stringContaining('few rows')])
+    expect(choose(50)).toEqual(['replicate', expect.stringContaining('half of its rows')])
+    // One copy is 100 rows of 32 words and a counter, 3,300 words; parity 25 rows of 32 words and 4 counters, 900.
+    expect(choose(100, 3.6)).toEqual(['encode', expect.stringContaining('too much memory')])
+    expect(choose(100, 3.7)[0]).toBe('replicate')
+  })
+
   it('replicates what is small and hot, leaves what may go', () => {
     const { parts } = chooseProtection(
       [

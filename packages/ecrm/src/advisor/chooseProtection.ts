@@ -21,7 +21,7 @@ export interface ChooseOptions {
   readonly optimizer?: OptimizerOptions
   /** Parameters of the dense network, each updated every step, and optimizer state values a parameter; default 0 and 1. */
   readonly dense?: { readonly parameters: number; readonly stateValues?: number }
-  /** Most memory that replicas may take, as a part of what parity of the same table would; default 4. */
+  /** Most memory that replicas of a table may take, in multiples of what parity of the same table would; default 4. */
   readonly replicaAllowance?: number
 }
 
@@ -52,12 +52,12 @@ const headWords = 6
  * Chooses how to protect each table and the dense network, and predicts memory and traffic.
  *
  * Encoding costs r / k of the memory and, of every updated row, r differences of all its words. A replica costs r times the
- * memory, but only what an update really needs travels: gradients, applied by each replica, so it pays for tables that are small
- * and hot: when more rows are updated a step than the table has, and for the dense network, of which every value changes every
- * step.
+ * memory, and less travels for each update: the gradient, applied by each replica. Traffic alone would replicate everything and
+ * memory alone nothing, so a table is replicated when at least half of its rows are updated a step and its replicas take at
+ * most `replicaAllowance` times what its parity would; the dense network, of which every value changes every step, always.
  *
- * Source: the hybrid of coding and replication is ECRec's (PVLDB 16, 2023). Differs: chosen by predicted traffic and memory
- * instead of by kind of parameter.
+ * Source: the hybrid of coding and replication is ECRec's (PVLDB 16, 2023). Differs: tables are chosen by how hot they are and by
+ * predicted memory instead of by kind of parameter; traffic is predicted, not weighed.
  *
  * @throws FtError `INVALID_ARGUMENT`
  * @example
@@ -101,8 +101,22 @@ export function chooseProtection(tables: readonly ProtectableTable[], options: C
     const affordable = replicated.redundantBytes <= replicaAllowance * encoded.redundantBytes
     const hot = updates >= rows / 2
     return affordable && hot
-      ? { name, protection: 'replicate', bytes, ...replicated, reason: 'small and hot: most rows change every step' }
-      : { name, protection: 'encode', bytes, ...encoded, reason: 'large: parity takes r / k of its memory' }
+      ? {
+          name,
+          protection: 'replicate',
+          bytes,
+          ...replicated,
+          reason: 'hot and affordable: half of its rows or more change every step',
+        }
+      : {
+          name,
+          protection: 'encode',
+          bytes,
+          ...encoded,
+          reason: hot
+            ? 'replicas would take too much memory'
+            : 'few rows change a step: parity takes r / k of its memory',
+        }
   })
   if (dense !== undefined) {
     assertInteger(dense.parameters, { where, argument: 'dense.parameters', min: 0 })
