@@ -73,6 +73,21 @@ describe('the page server', () => {
     expect((await ask('/api/hello', { origin: server.url.slice(0, -1) })).status).toBe(200)
   })
 
+  it.each(['cross-site', 'same-site', 'of tomorrow'])(
+    'refuses a picture’s request, which has no origin, from elsewhere: %s',
+    async (site) => {
+      for (const path of ['/api/hello', '/api/story', '/api/shards'])
+        expect([path, (await ask(path, { 'sec-fetch-site': site })).status]).toEqual([path, 403])
+      // A link to the page is no harm.
+      expect((await ask('/', { 'sec-fetch-site': site })).status).toBe(200)
+    },
+  )
+
+  it('answers its own pages and typed addresses', async () => {
+    expect((await ask('/api/hello', { 'sec-fetch-site': 'same-origin' })).status).toBe(200)
+    expect((await ask('/api/hello', { 'sec-fetch-site': 'none' })).status).toBe(200)
+  })
+
   it('refuses what is not there to kill, and other methods', async () => {
     expect((await ask('/api/shards/kill?server=1', {}, 'POST')).status).toBe(409)
     expect((await ask('/', {}, 'DELETE')).status).toBe(405)

@@ -25,7 +25,8 @@ export async function startPageServer({ folder, entry, port = 0 }: PageServerOpt
   const shards = createShardsHost(folder)
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     const url = new URL(request.url ?? '/', 'http://localhost')
-    if (!isOwn(request)) return refuse(response, 403, 'only this machine’s own pages')
+    if (!isOwn(request) || (url.pathname.startsWith('/api/') && isFromElsewhere(request)))
+      return refuse(response, 403, 'only this machine’s own pages')
     if (url.pathname === '/api/hello') return sendJson(response, { story: true })
     if (url.pathname === '/api/story') {
       // Each run takes both cores of a small machine
@@ -66,6 +67,14 @@ function isOwn({ headers: { host = '', origin } }: IncomingMessage): boolean {
   const local = (name: string): boolean => name === '127.0.0.1' || name === 'localhost'
   if (!local(host.replace(/:\d+$/, ''))) return false
   return origin === undefined || (URL.canParse(origin) && local(new URL(origin).hostname))
+}
+
+/**
+ * A picture or script of another site is asked for without an origin, yet browsers say where it stands. What is no browser
+ * says nothing; 'none' is an address that someone typed.
+ */
+function isFromElsewhere({ headers: { 'sec-fetch-site': site } }: IncomingMessage): boolean {
+  return site !== undefined && site !== 'same-origin' && site !== 'none'
 }
 
 function seedOf(url: URL): number {
