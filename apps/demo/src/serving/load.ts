@@ -18,6 +18,8 @@ export interface Load {
   /** The network's own log odds of each row. */
   readonly exact: ArrayLike<number>
   readonly queries: number
+  /** Queries before counting begins: connections, compilation and caches settle. */
+  readonly warmUp: number
   /** Queries a second. */
   readonly rate: number
   readonly seed: number
@@ -39,8 +41,6 @@ export interface Served {
   readonly swapped: number
 }
 
-/** Queries before counting begins: connections, compilation and caches settle. */
-const WARM_UP = 100
 /** How long the stopped worker is stopped. */
 const STOP_MS = 400
 
@@ -51,7 +51,7 @@ export async function serveArm(options: Omit<GatewayOptions, 'model'>, load: Loa
   try {
     await openLoop(
       client,
-      { ...load, queries: WARM_UP, seed: load.seed + 1, onProgress: () => undefined },
+      { ...load, queries: load.warmUp, seed: load.seed + 1, onProgress: () => undefined },
       () => undefined,
     )
     const answers = await openLoop(client, load, (query) => {

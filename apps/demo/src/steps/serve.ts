@@ -194,7 +194,8 @@ async function runArms(
         },
       },
     ]
-    const queries = options.quick ? 200 : 1000
+    // Of each arm and pass: eight of them in all, and each starts its processes anew
+    const [queries, warmUp] = options.quick ? [120, 50] : [1000, 100]
     // Forth and back: whatever else the machine does meanwhile meets no arm alone
     const orders = [arms, [...arms].reverse()]
     const results = new Map<string, Arm>()
@@ -205,6 +206,7 @@ async function runArms(
           width,
           exact: network.exact,
           queries,
+          warmUp,
           rate: RATE,
           seed: options.seed * 2 + pass,
           onProgress: (done) => output.onProgress({ phase: `serve, ${name}`, done, total: queries }),
