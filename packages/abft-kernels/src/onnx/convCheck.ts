@@ -151,7 +151,8 @@ function predicted(node: NodeProto, filter: Filter, o: Prediction): { difference
 
 /**
  * Means of the pixels that each tap sees, `[batch, channels, ...taps]`, by one pooling whose window is the output's size:
- * exact for stride and dilation 1 with any padding. Undefined for other geometries and sizes that are not known.
+ * exact for stride and dilation 1 with padding below the output's size. Undefined for other geometries and sizes that are not
+ * known.
  */
 function poolOfTaps(node: NodeProto, x: string, { context, rank }: Prediction): string | undefined {
   const ones = (name: string) => (intsAttribute(node, name) ?? []).every((value) => value === 1)
@@ -162,6 +163,8 @@ function poolOfTaps(node: NodeProto, x: string, { context, rank }: Prediction): 
   if (taps.every((size) => size === 1) && pads.every((pad) => pad === 0)) return context.mean(x)
   const spatial = context.shapes.values.get(node.output[0] ?? '')?.shape?.slice(2)
   if (!spatial?.every((size): size is number => typeof size === 'number')) return undefined
+  // Runtimes refuse a pooling whose padding is not smaller than its window.
+  if (pads.some((pad, i) => pad >= (spatial[i % spatial.length] as number))) return undefined
   return context.emit.node('AveragePool', [x], {
     kernel_shape: { ints: spatial },
     strides: { ints: spatial.map(() => 1) },
