@@ -78,6 +78,9 @@ export interface GuardedSession<T> {
    *
    * The worst residual of n runs is taken as the normal quantile at 1 - 1/(2n), which gives a standard deviation; the
    * threshold is kappa of them for the wanted chance of a false alarm in a run, and never above the bound.
+   *
+   * @throws FtError `INVALID_ARGUMENT` for no samples, or one whose run fails a check or has residuals that are not finite;
+   * thresholds stay as they were
    */
   calibrate(
     samples: readonly Readonly<Record<string, T>>[],
@@ -104,10 +107,13 @@ export async function createGuardedSession<T extends OrtTensor, Options>(
   const thresholds = fittedThresholds(layers, options.thresholds ?? [])
   const own = new Set(layers.map(({ output }) => output))
 
-  const once = async (feeds: Readonly<Record<string, T>>): Promise<Run<T>> => {
+  const once = async (
+    feeds: Readonly<Record<string, T>>,
+    fitted: ReadonlyMap<string, number> = thresholds,
+  ): Promise<Run<T>> => {
     const all = await session.run(feeds)
     const outputs = Object.fromEntries(Object.entries(all).filter(([name]) => !own.has(name)))
-    const checks = layers.map((layer) => checkOf(layer, all[layer.output], thresholds.get(layer.id)))
+    const checks = layers.map((layer) => checkOf(layer, all[layer.output], fitted.get(layer.id)))
     return { outputs, checks, failed: checks.filter(({ failed }) => failed !== 0) }
   }
 
@@ -135,8 +141,16 @@ export async function createGuardedSession<T extends OrtTensor, Options>(
       if (samples.length === 0)
         throw new FtError('INVALID_ARGUMENT', 'calibrate: `samples` must not be empty: give inputs of clean runs', {})
       const worst = new Map<string, number>()
-      for (const feeds of samples) {
-        const { checks } = await once(feeds)
+      for (const [i, feeds] of samples.entries()) {
+        // Judged by the bound of rounding alone: whoever calibrates again may find that the first thresholds were tight.
+        const { checks } = await once(feeds, new Map())
+        const wrong = checks.find(({ failed, residual }) => failed !== 0 || !Number.isFinite(residual))
+        if (wrong)
+          throw new FtError(
+            'INVALID_ARGUMENT',
+            `calibrate: \`samples[${i}]\` must be the input of a clean run; layer ${wrong.id} failed its check, residual ${wrong.residual}`,
+            { sample: i, layer: wrong.id, residual: wrong.residual },
+          )
         for (const { id, residual } of checks) worst.set(id, Math.max(worst.get(id) ?? 0, residual))
       }
       const kappa = kappaFor(layers.length, falseAlarmProbability)

@@ -43,12 +43,18 @@ function injectOne(model: OnnxModel, fault: Fault, options: InferOptions): void 
   else if (site.kind === 'output')
     strikeValue(edit, { value: node.output[0] ?? '', node, ...site, effect, options, model })
   else if (site.kind === 'operand' && node.opType !== 'Conv' && node.opType !== 'ConvInteger')
-    strikeValue(edit, { value: node.input[0] ?? '', node, row: site.row, column: site.step, effect, options, model })
+    strikeValue(edit, { value: node.input[0] ?? '', node, ...operandPlace(node, site), effect, options, model })
   else
     throw new FtError('UNSUPPORTED', `injectOnnx: no fault at site '${site.kind}' of a ${node.opType} inside a graph`, {
       site: site.kind,
     })
   edit.finish()
+}
+
+/** Where element [row, step] of the product's first operand lies: a transposed one is stored `[k, m]`. */
+function operandPlace(node: NodeProto, { row, step }: { row: number; step: number }): { row: number; column: number } {
+  const transposed = node.opType === 'Gemm' && intAttribute(node, 'transA', 0) === 1
+  return transposed ? { row: step, column: row } : { row, column: step }
 }
 
 function strikeWeights(

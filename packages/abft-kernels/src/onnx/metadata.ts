@@ -59,7 +59,8 @@ export function readProtection(model: OnnxModel): Protection {
     if (typeof layer.id !== 'string' || typeof layer.scheme !== 'string') throw fail('has a layer without id or scheme')
     if (!outputs.has(layer.output ?? '')) throw fail(`names an output of layer ${layer.id} that the graph has not`)
     if (!inputs.has(layer.threshold ?? '')) throw fail(`names an input of layer ${layer.id} that the graph has not`)
-    if (typeof layer.bound !== 'number' || !(layer.bound >= 0)) throw fail(`has no bound for layer ${layer.id}`)
+    if (!Number.isFinite(layer.bound) || !((layer.bound as number) >= 0))
+      throw fail(`has no bound for layer ${layer.id}`)
   }
   return { layers: layers as ProtectedLayer[] }
 }

@@ -132,6 +132,12 @@ function addChecks(
       unprotected.push({ id, reason: built.reason })
       continue
     }
+    if (!Number.isFinite(built.bound)) {
+      // What it made for several layers stays: others may read it.
+      behind.set(node, model.graph.node.slice(before))
+      unprotected.push({ id, reason: 'its sums have so many terms that rounding in float32 has no bound' })
+      continue
+    }
     const verdict = addVerdict(emit, id, built)
     behind.set(node, model.graph.node.slice(before))
     done.push({

@@ -100,6 +100,27 @@ describe('thresholds', () => {
     },
   )
 
+  it('calibration refuses samples whose runs are not clean, and keeps the thresholds that it had', async () => {
+    const { bytes } = protectOnnx(convNet(), { scheme: 'row' })
+    const bad = feed([2, 3, 16, 16], 1)
+    bad.data[40] = Infinity
+    const session = await createGuardedSession(ort as Node, bytes, { session: all })
+    const refused = { code: 'INVALID_ARGUMENT' }
+    await expect(session.calibrate([{ x }, { x: bad }])).rejects.toMatchObject({ ...refused, details: { sample: 1 } })
+    // Thresholds from that run would let everything pass, or nothing.
+    expect((await session.run({ x })).report).toMatchObject({ status: 'clean', runs: 1 })
+    const struck = await createGuardedSession(failing(injectOnnx(bytes, [fault(80)], shape), 1), bytes, {
+      session: all,
+    })
+    await expect(struck.calibrate([{ x }])).rejects.toMatchObject({ ...refused, details: { layer: 'c2' } })
+    // A second calibration is judged by rounding, not by what the first one fitted.
+    const loose = [3, 4, 5].map((seed) => ({ x: feed([2, 3, 16, 16], seed) }))
+    await struck.calibrate([{ x }], { falseAlarmProbability: 0.5 })
+    expect(await struck.calibrate(loose)).toHaveLength(6)
+    await session.release()
+    await struck.release()
+  })
+
   it('rounding above a threshold that is too tight is a false alarm, not a fault', async () => {
     const { bytes } = protectOnnx(convNet(), { scheme: 'row' })
     const tight = protectOnnx(convNet(), { scheme: 'row' }).protected.map(({ id, bound }) => {

@@ -1,6 +1,7 @@
 // Protected models compute what they computed before, never alarm on clean runs, and see faults with every optimisation on.
 import { describe, expect, it } from 'vitest'
 import type { Fault } from '@ft/core'
+import { graphBuilder, serializeModel } from '@ft/onnx'
 import { createGuardedSession, injectOnnx, protectOnnx, type OnnxScheme } from '../../src/onnx.ts'
 import { attention, attentionLayers, convLayers, convNet, feed, ort, runPlain } from './models.ts'
 
@@ -44,6 +45,66 @@ describe.each(cases)('$name', ({ bytes, feeds, layers }) => {
       await session.release()
     }
   })
+})
+
+it('global: padding as large as the output, as in the last layers of small images, runs and is checked', async () => {
+  for (const [size, taps, pad] of [
+    [1, 3, 1],
+    [2, 5, 2],
+  ] as const) {
+    const b = graphBuilder({ name: 'small image' })
+    const x = b.input('x', 'float32', [2, 3, size, size])
+    const data = feed([4, 3, taps, taps], 5).data as Float32Array
+    const w = b.initializer('w', { dtype: 'float32', shape: [4, 3, taps, taps], data })
+    const pads = { ints: [pad, pad, pad, pad] }
+    b.output(b.node('Conv', [x, w], { outputs: ['y'], attributes: { pads } }), 'float32', [2, 4, size, size])
+    const made = protectOnnx(serializeModel(b.build()), { scheme: 'global' })
+    expect(made.protected.map(({ id }) => id)).toEqual(['y'])
+    const fault: Fault = { layer: 'y', site: { kind: 'output', row: 1, column: 2 }, effect: { kind: 'add', value: 50 } }
+    const struck = injectOnnx(made.bytes, [fault], { inputs: { x: [2, 3, size, size] } })
+    for (const [bytes, status] of [
+      [made.bytes, 'clean'],
+      [struck, 'uncorrectable'],
+    ] as const) {
+      const session = await createGuardedSession(ort, bytes, { session: all })
+      expect((await session.run({ x: feed([2, 3, size, size], 1) })).report.status).toBe(status)
+      await session.release()
+    }
+  }
+})
+
+it('leaves out, with its reason, a product too long for any bound, and the model opens', async () => {
+  const b = graphBuilder({ name: 'long' })
+  // 2 (k + 3) terms and more reach 1 / (2 u) = 2^23.
+  const k = 2 ** 22
+  const a = b.input('a', 'float32', [1, k])
+  const y = b.node('MatMul', [a, b.input('b', 'float32', [k, 1])], { outputs: ['y'] })
+  const w = b.initializer('w', { dtype: 'float32', shape: [1, 2], data: Float32Array.of(1, 2) })
+  b.output(b.node('MatMul', [y, w], { outputs: ['z'] }), 'float32', [1, 2])
+  const made = protectOnnx(serializeModel(b.build()), { scheme: 'row' })
+  expect(made.protected.map(({ id }) => id)).toEqual(['z'])
+  expect(made.unprotected).toEqual([{ id: 'y', reason: expect.stringMatching(/no bound/) as string }])
+  const session = await createGuardedSession(ort, made.bytes, { session: all })
+  expect(session.layers.map(({ id }) => id)).toEqual(['z'])
+  await session.release()
+})
+
+it('a struck operand of a Gemm with transA lies where the product reads it', async () => {
+  const b = graphBuilder({ name: 'transposed' })
+  const x = b.input('x', 'float32', [3, 4])
+  const w = b.initializer('w', { dtype: 'float32', shape: [3, 2], data: Float32Array.of(1, 2, 4, 8, 16, 32) })
+  const y = b.node('Gemm', [x, w], { outputs: ['y'], attributes: { transA: { int: 1 } } })
+  b.output(y, 'float32', [4, 2])
+  const plain = serializeModel(b.build())
+  const fault: Fault = {
+    layer: 'y',
+    site: { kind: 'operand', row: 3, step: 1 },
+    effect: { kind: 'set', value: 1 },
+  }
+  const zeros = { x: new ort.Tensor('float32', new Float32Array(12), [3, 4]) }
+  const { y: struck } = await runPlain(injectOnnx(plain, [fault]), zeros)
+  // Row 3 of the product reads row 1 of the weights.
+  expect([...(struck?.data as Float32Array)]).toEqual([0, 0, 0, 0, 0, 0, 4, 8])
 })
 
 function dims(feeds: Record<string, ort.Tensor>): Record<string, readonly number[]> {
