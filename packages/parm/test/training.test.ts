@@ -81,6 +81,19 @@ describe('a small task', () => {
     expect(await share(0.5)).toBeLessThan(await share(0))
   })
 
+  it('chooses the epoch of a model with one output by its squared error', async () => {
+    const one: DenseLayer[] = [
+      { weights: normal('w1', [8, 16], 0.4), bias: normal('b1', [16], 0.1), relu: true },
+      { weights: normal('w3', [16, 1], 0.4), bias: normal('b3', [1], 0.1), relu: false },
+    ]
+    const single = { base: one, code: sum({ k: 2 }), inputs, labels: new Uint8Array(3000) }
+    const trained = await trainParityModel(single, settings)
+    const error = (parity: DenseLayer[]) =>
+      evaluateCode({ ...single, base: createDenseRunner(one), parity: createDenseRunner(parity) }).meanSquaredError
+    expect(trained.bestEpoch).toBeGreaterThan(0)
+    expect(error(trained.layers)).toBeLessThan(error(one))
+  })
+
   it('stops when told, and refuses what it cannot train', async () => {
     const stop = new AbortController()
     const running = trainParityModel(task, {

@@ -14,6 +14,8 @@ export interface Accuracy {
   readonly degradedByPosition: readonly number[]
   /** Reconstructions that choose the class that the deployed model chooses. */
   readonly agreement: number
+  /** Of reconstructed outputs, from the deployed model's own: mean over all their elements. */
+  readonly meanSquaredError: number
   /** (1 - f) A_a + f A_d at shares f of unavailable answers, beside the default answer's (the commonest class). */
   readonly overall: readonly { readonly unavailable: number; readonly coded: number; readonly defaultAnswer: number }[]
   readonly groups: number
@@ -57,6 +59,7 @@ export function evaluateCode({ code, inputs, labels, base, parity }: EvaluateOpt
 
   let available = 0
   let agreement = 0
+  let squares = 0
   const counts: number[] = []
   const right = Array<number>(k).fill(0)
   for (let g = 0; g < groups; g++) {
@@ -68,7 +71,10 @@ export function evaluateCode({ code, inputs, labels, base, parity }: EvaluateOpt
       if (own === label) available++
       const got = new Map<number, NamedTensor[]>([[k, sums[g] as NamedTensor[]]])
       for (let slot = 0; slot < k; slot++) if (slot !== lost) got.set(slot, outputs[g * k + slot] as NamedTensor[])
-      const rebuilt = argMax(code.decode(got).outputs[lost]?.[0]?.data ?? [])
+      const values = code.decode(got).outputs[lost]?.[0]?.data ?? []
+      const wanted = outputs[sample]?.[0]?.data ?? []
+      for (let c = 0; c < wanted.length; c++) squares += ((values[c] as number) - (wanted[c] as number)) ** 2
+      const rebuilt = argMax(values)
       if (rebuilt === label) right[lost] = (right[lost] as number) + 1
       if (rebuilt === own) agreement++
     }
@@ -82,6 +88,7 @@ export function evaluateCode({ code, inputs, labels, base, parity }: EvaluateOpt
     degraded,
     degradedByPosition: right.map((count) => count / groups),
     agreement: agreement / total,
+    meanSquaredError: squares / (total * (answers.data.length / (inputs.shape[0] as number))),
     overall: SHARES.map((unavailable) => ({
       unavailable,
       coded: mix(unavailable, degraded),

@@ -32,7 +32,7 @@ export interface ParityTask {
   readonly code: Code
   /** float32 `[n, features]`, preprocessed as the deployed model takes it. */
   readonly inputs: Tensor
-  /** Class of each sample: chooses the best epoch, trains nothing. */
+  /** Class of each sample: chooses the best epoch, trains nothing. A model of one output chooses by its squared error. */
   readonly labels: ArrayLike<number>
 }
 
@@ -100,6 +100,10 @@ export async function trainParityModel(task: ParityTask, options: TrainParityOpt
       options.schedule === 'constant'
         ? settings.learningRate
         : (settings.learningRate * (1 + Math.cos((Math.PI * epochs) / settings.epochs))) / 2
+    // A single output, such as log-odds or a regression's, has no class of its own
+    const single = base.at(-1)?.weights.shape[1] === 1
+    const isBetter = (a: Accuracy, b: Accuracy) =>
+      single ? a.meanSquaredError < b.meanSquaredError : a.degraded > b.degraded
     const history: TrainedParity['history'][number][] = []
     for (let epoch = 1; epoch <= settings.epochs; epoch++) {
       let loss = 0
@@ -112,7 +116,7 @@ export async function trainParityModel(task: ParityTask, options: TrainParityOpt
         if (steps % 50 === 0) await new Promise((resolve) => setImmediate(resolve))
       }
       const judged = judge()
-      if (judged.accuracy.degraded > best.accuracy.degraded) best = { ...judged, epoch }
+      if (isBetter(judged.accuracy, best.accuracy)) best = { ...judged, epoch }
       history.push({ epoch, loss: loss / Math.max(1, steps), degraded: judged.accuracy.degraded })
       const note = `loss ${(loss / Math.max(1, steps)).toFixed(2)}, reconstructions right ${(100 * judged.accuracy.degraded).toFixed(1)} %`
       options.onProgress?.({ phase: 'train', done: epoch, total: settings.epochs, note })
