@@ -18,7 +18,7 @@ export const networkStep: Step = {
     const { task } = await flights()
     const { backend, probabilities: learned } = await network()
     output.text(
-      `TensorFlow.js backend: ${backend.name}${backend.passedOver.map((item) => `; not ${item.name}: ${item.reason}`).join('')}`,
+      `TensorFlow.js backend: ${backend.backend}${backend.passedOver.map((item) => `; not ${item.backend}: ${item.reason.replace(/ imported from .*/, '')}`).join('')}`,
     )
     const test = task.split.test
     const labels = task.label.subarray(test.start, test.end)
