@@ -109,6 +109,15 @@ describe('damaged files', () => {
     )
   })
 
+  it.each([
+    ['missingLeft', 43],
+    ['setAt', -2],
+  ] as const)('own bytes that are whole but say %s %s are refused by name', async (field, value) => {
+    const { model } = await train(makeData(200), { objective: 'squared', rounds: 2, maxDepth: 3 })
+    model.trees[1]![field][0] = value
+    expect(() => loadModel(saveModel(model))).toThrow(/tree 1, node 0/)
+  })
+
   it('own bytes cut short', async () => {
     const { model } = await train(makeData(60), { objective: 'squared', rounds: 2, maxDepth: 2 })
     const bytes = saveModel(model)

@@ -45,7 +45,11 @@ function problemOf(tree: Tree, features: number): string | undefined {
   for (let node = 0; node < nodes; node++) {
     const feature = tree.feature[node] as number
     if (feature >= features) return `node ${node}: feature ${feature} of ${features}`
+    // Kernels add it to an index.
+    const missing = missingLeft[node] as number
+    if (missing > 1) return `node ${node}: missing values go to ${missing}, neither left (1) nor right (0)`
     const set = setAt[node] as number
+    if (set < -1) return `node ${node}: set ${set}`
     if (set >= 0 ? (set + 1) * SET_WORDS > tree.sets.length : Number.isNaN(threshold[node])) {
       return `node ${node}: ${set >= 0 ? `no set ${set}` : 'its threshold is not a number'}`
     }
