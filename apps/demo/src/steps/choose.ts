@@ -44,15 +44,20 @@ export const chooseStep: Step = {
     ])
     for (const row of rows) output.result({ step: 'choose', ...row })
     for (const device of ['t4', 'h200'] as const) chart(roofline(networks, device))
-    const dearer = await measureHere({ options, output }, trainedNetwork(task, 256))
-    return [
-      predictedClaim(rows),
-      {
-        text: 'on this machine, measured: the guided plan costs no more than 0.05 of the network above the better uniform one',
-        measured: dearer,
+    const claims: Claim[] = [predictedClaim(rows)]
+    const { quick } = options
+    const measured = [{ network: trainedNetwork(task, 256), rounds: quick ? 16 : 40, shortestMs: quick ? 0.5 : 2 }]
+    if (quick) output.text('ResNet-50 is measured on this machine without --quick.')
+    // Its layers take milliseconds each: few rounds say as much
+    else measured.push({ network: zoo('resnet50'), rounds: 12, shortestMs: 0 })
+    for (const one of measured) {
+      claims.push({
+        text: `on this machine, measured, ${one.network.name}: the guided plan costs no more than 0.05 of the network above the better uniform one`,
+        measured: await measureHere({ options, output }, one),
         below: 0.05,
-      },
-    ] satisfies Claim[]
+      })
+    }
+    return claims
   },
 }
 
@@ -80,7 +85,7 @@ function trainedNetwork(task: FlightTask, batch: number): Network {
  */
 async function measureHere(
   { options, output }: Pick<StepContext, 'options' | 'output'>,
-  { name, layers }: Network,
+  { network: { name, layers }, rounds, shortestMs }: { network: Network; rounds: number; shortestMs: number },
 ): Promise<Interval> {
   const runner = await loadRunner({ engine: 'wasm', threads: 1 })
   try {
@@ -88,8 +93,8 @@ async function measureHere(
     const profile = await profileLayers(own, {
       runner,
       seed: options.seed,
-      rounds: options.quick ? 16 : 40,
-      shortestMs: options.quick ? 0.5 : 2,
+      rounds,
+      shortestMs,
       onProgress: output.onProgress,
     })
     const plan = planNetwork(
