@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startPageServer, type PageServer } from '../src/server/server.ts'
 import { openBrowser, openPage, skipReason, until } from './support/browser.ts'
+import { servePage, type ServedPage } from './support/command.ts'
 
 const folder = resolve('dist/page')
 if (!existsSync(join(folder, 'index.html')))
@@ -28,9 +28,9 @@ describe('the built page', () => {
 
 describe.skipIf(skipReason !== '')(`the page in Chromium${skipReason}`, () => {
   let browser: Browser
-  let server: PageServer
+  let server: ServedPage
   beforeAll(async () => {
-    server = await startPageServer({ folder, entry: resolve('dist/main.js') })
+    server = await servePage(resolve('dist/main.js'))
     browser = await openBrowser()
   })
   afterAll(async () => {
@@ -61,6 +61,19 @@ describe.skipIf(skipReason !== '')(`the page in Chromium${skipReason}`, () => {
     })
     expect(troubles).toEqual([])
     await page.close()
+  })
+
+  it('bits: the same on WebGPU, where there is an adapter', async () => {
+    const own = await openBrowser(['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader'])
+    try {
+      const { page, troubles } = await openPage(own)
+      await page.goto(`${server.url}#bits?seed=3&bit=30&engine=webgpu&broken=1`)
+      const broken = await until(page, 'bits-result', ({ engine, changed }) => engine === 'webgpu' && changed !== '0')
+      expect(broken).toMatchObject({ changed: '12', wrong: '0', status: 'corrected' })
+      expect(troubles).toEqual([])
+    } finally {
+      await own.close()
+    }
   })
 
   it('bits: a measurement of every bit fills the chart', async () => {
@@ -98,6 +111,26 @@ describe.skipIf(skipReason !== '')(`the page in Chromium${skipReason}`, () => {
       ({ broken, reconstructed }) => broken === 'true' && Number(reconstructed) > 0,
     )
     expect(struck['wrong']).toBe('0')
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+
+  it('serving on the server: a worker process gets SIGSTOP, another SIGKILL, and no answer is wrong', async () => {
+    const { page, troubles } = await open('#serve?where=server&late=0&load=0.3')
+    await page.getByText('a stop is SIGSTOP').waitFor()
+    const calm = await until(page, 'serve-result', ({ answered }) => Number(answered) > 100)
+    expect(calm).toMatchObject({ wrong: '0', broken: 'false' })
+    await page.getByTestId('break').click()
+    const struck = await until(
+      page,
+      'serve-result',
+      ({ broken, reconstructed }) => broken === 'true' && Number(reconstructed) > 0,
+    )
+    expect(struck['wrong']).toBe('0')
+    await page.getByRole('button', { name: 'Kill a worker' }).click()
+    await page.getByText('one worker of each cluster got SIGKILL').waitFor()
+    await until(page, 'serve-result', ({ answered }) => Number(answered) > 100)
+    expect(await until(page, 'serve-result', ({ broken }) => broken === 'true')).toMatchObject({ wrong: '0' })
     expect(troubles).toEqual([])
     await page.close()
   })

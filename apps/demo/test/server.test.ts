@@ -76,7 +76,7 @@ describe('the page server', () => {
   it.each(['cross-site', 'same-site', 'of tomorrow'])(
     'refuses a picture’s request, which has no origin, from elsewhere: %s',
     async (site) => {
-      for (const path of ['/api/hello', '/api/story', '/api/shards'])
+      for (const path of ['/api/hello', '/api/story', '/api/shards', '/api/serving'])
         expect([path, (await ask(path, { 'sec-fetch-site': site })).status]).toEqual([path, 403])
       // A link to the page is no harm.
       expect((await ask('/', { 'sec-fetch-site': site })).status).toBe(200)
@@ -90,7 +90,17 @@ describe('the page server', () => {
 
   it('refuses what is not there to kill, and other methods', async () => {
     expect((await ask('/api/shards/kill?server=1', {}, 'POST')).status).toBe(409)
+    expect((await ask('/api/serving/break?how=kill', {}, 'POST')).status).toBe(409)
     expect((await ask('/', {}, 'DELETE')).status).toBe(405)
+  })
+
+  it('says that the workers could not be started, and lets the next page try', async () => {
+    for (let i = 0; i < 2; i++) {
+      const { status, text } = await ask('/api/serving?load=0.2&k=2')
+      expect(status).toBe(200)
+      expect(text).toContain('event: failed')
+      expect(text).toContain('event: done')
+    }
   })
 
   it('says that the command could not be run', async () => {

@@ -4,10 +4,11 @@ import { Chart } from '../ui/chart.tsx'
 import { Actions, Choose, Code, Controls, Figures, percent, Seed, Slider, TabFrame } from '../ui/controls.tsx'
 import { choice, number, useSettings } from '../ui/settings.ts'
 import { useWorker } from '../ui/worker.ts'
-import type { News, Order, Shown, Tally } from './messages.ts'
+import type { Engine, News, Order, Shown, Tally } from './messages.ts'
 import { Picture } from './picture.tsx'
 
 const specs = {
+  engine: choice(['wasm', 'webgpu']),
   seed: number(1, [1, 999_999]),
   scheme: choice(['row-column', 'row', 'thread-one-sided', 'replication', 'none']),
   where: choice(['accumulator', 'output', 'packed-weight']),
@@ -27,32 +28,43 @@ const start = () => new Worker(new URL('./bits.worker.ts', import.meta.url), { t
 export default function Bits() {
   const [settings, change] = useSettings('bits', specs)
   const [note, setNote] = useState('starting')
-  const [build, setBuild] = useState('')
+  const [devices, setDevices] = useState<Partial<Record<Engine, string>>>({})
   const [shown, setShown] = useState<Shown>()
   const [tally, setTally] = useState<Tally>()
   const { send, failure } = useWorker<Order, News>(start, (news) => {
     if (news.kind === 'progress') setNote(news.note)
-    else if (news.kind === 'engine') setBuild(news.build)
+    else if (news.kind === 'engine') setDevices((known) => ({ ...known, [news.engine]: news.device }))
     else if (news.kind === 'shown') setShown(news)
     else setTally(news)
   })
   const { seed, scheme, where, faults, bit, broken } = settings
+  // An address may name an engine that this browser lacks
+  const engine = devices.webgpu === undefined ? 'wasm' : settings.engine
   useEffect(() => {
-    send({ kind: 'show', seed, scheme, where, bit, faults: broken ? faults : 0 })
-  }, [send, seed, scheme, where, faults, bit, broken])
+    send({ kind: 'show', engine, seed, scheme, where, bit, faults: broken ? faults : 0 })
+  }, [send, engine, seed, scheme, where, faults, bit, broken])
   const measure = useCallback(() => {
     setTally(undefined)
-    send({ kind: 'campaign', seed, scheme, where, trials: 24 })
-  }, [send, seed, scheme, where])
+    send({ kind: 'campaign', engine, seed, scheme, where, trials: 24 })
+  }, [send, engine, seed, scheme, where])
 
   return (
     <TabFrame
       title="Bits that flip inside a matrix product"
       lead="This picture is a product of two matrices. Flip bits inside the kernel while it multiplies: sums carried beside the product tell that something is wrong, where, and what it should have been."
-      where="All of it runs in your browser, in a worker: nothing is simulated but the flips themselves, which an instrumented build of the same kernel makes."
+      where="All of it runs in your browser, in a worker, on WebAssembly or, where the browser has an adapter, on WebGPU: nothing is simulated but the flips themselves, which an instrumented build of the same kernel makes."
       failure={failure}
     >
       <Controls>
+        {devices.webgpu === undefined ? null : (
+          <Choose
+            label="Engine"
+            spec={specs.engine}
+            value={engine}
+            onChange={(value) => change({ engine: value })}
+            names={{ wasm: 'WebAssembly', webgpu: `WebGPU: ${devices.webgpu}` }}
+          />
+        )}
         <Choose label="Protection" spec={specs.scheme} value={scheme} onChange={(value) => change({ scheme: value })} />
         <Choose
           label="Flips strike"
@@ -83,9 +95,13 @@ export default function Bits() {
           Measure every bit
         </button>
       </Actions>
-      {shown ? <Pictures shown={shown} build={build} /> : <p className="where">{note}…</p>}
+      {shown ? (
+        <Pictures shown={shown} device={devices[shown.order.engine] ?? shown.order.engine} />
+      ) : (
+        <p className="where">{note}…</p>
+      )}
       {tally ? <Found tally={tally} /> : null}
-      <Code>{code(scheme)}</Code>
+      <Code>{code(scheme, engine)}</Code>
     </TabFrame>
   )
 }
@@ -93,7 +109,7 @@ export default function Bits() {
 const nameOfBit = (bit: number): string =>
   bit === 31 ? '31, the sign' : bit >= 23 ? `${bit}, exponent` : `${bit}, fraction`
 
-function Pictures({ shown, build }: { readonly shown: Shown; readonly build: string }) {
+function Pictures({ shown, device }: { readonly shown: Shown; readonly device: string }) {
   const { clean, hurt, guarded, found, changed, stillWrong, recomputed, checks, smallest, plainMs, guardedMs, order } =
     shown
   const flips = order.faults
@@ -120,6 +136,7 @@ function Pictures({ shown, build }: { readonly shown: Shown; readonly build: str
         data-wrong={stillWrong}
         data-found={found.length}
         data-status={shown.status}
+        data-engine={order.engine}
       >
         <Figures
           items={[
@@ -138,7 +155,7 @@ function Pictures({ shown, build }: { readonly shown: Shown; readonly build: str
               `${plainMs.toFixed(2)} → ${guardedMs.toFixed(2)} ms`,
               'unprotected, protected; medians',
             ],
-            ['Engine', build.split(' ')[0] ?? build],
+            ['Engine', device],
           ]}
         />
       </div>
@@ -179,11 +196,18 @@ function Found({ tally }: { readonly tally: Tally }) {
   )
 }
 
-const code = (scheme: string): string => `
-import { createKernels } from '@ft/abft-kernels'
-import { createWasmEngine } from '@ft/tensor-core/wasm'
+const engines: Readonly<Record<Engine, string>> = {
+  wasm: `import { createWasmEngine } from '@ft/tensor-core/wasm'
 
-const engine = createWasmEngine({ threads: 1 })
+const engine = createWasmEngine({ threads: 1 })`,
+  webgpu: `import { createWebgpuEngine } from '@ft/tensor-core/webgpu'
+
+const engine = await createWebgpuEngine()`,
+}
+
+const code = (scheme: string, engine: Engine): string => `
+import { createKernels } from '@ft/abft-kernels'
+${engines[engine]}
 const kernels = await createKernels({ engine }).calibrated()
 const weights = await kernels.prepare(b)
 const { output, report } = await kernels.matmul(a, weights, { scheme: '${scheme}' })

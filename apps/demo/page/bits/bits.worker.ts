@@ -1,22 +1,56 @@
-// The products of the tab: an instrumented WebAssembly engine, faults inside its kernels, and the checks around them.
+// The products of the tab: an instrumented engine, faults inside its kernels, and the checks around them.
 import { createKernels, type Kernels, type ProtectedWeights, type Report } from '@ft/abft-kernels'
-import type { Fault, Tensor } from '@ft/core'
+import type { Fault, MatmulEngine, Tensor } from '@ft/core'
 import { median } from '@ft/core/statistics'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
-import type { CampaignOrder, News, Order, Scheme, Shown, ShowOrder } from './messages.ts'
+import type { CampaignOrder, Engine, News, Order, Scheme, Shown, ShowOrder } from './messages.ts'
 import { drawFaults, picture } from './scene.ts'
 
 const tell = (news: News): void => postMessage(news)
 
-const kernels: Promise<Kernels> = start()
+const opened = new Map<Engine, Promise<Kernels>>()
 let queue: Promise<void> = Promise.resolve()
 
-async function start(): Promise<Kernels> {
-  const engine = createWasmEngine({ threads: 1, instrumented: true })
-  tell({ kind: 'engine', build: engine.build })
-  tell({ kind: 'progress', note: 'fitting thresholds to this engine' })
+function kernelsOf(engine: Engine): Promise<Kernels> {
+  const kernels = opened.get(engine) ?? (engine === 'wasm' ? openWasm() : openWebgpu())
+  opened.set(engine, kernels)
+  return kernels
+}
+
+async function openWasm(): Promise<Kernels> {
+  return calibrated(createWasmEngine({ threads: 1, instrumented: true }))
+}
+
+async function openWebgpu(): Promise<Kernels> {
+  const { createWebgpuEngine } = await import('@ft/tensor-core/webgpu')
+  return calibrated(await createWebgpuEngine({ instrumented: true }))
+}
+
+async function calibrated(engine: MatmulEngine): Promise<Kernels> {
+  tell({ kind: 'progress', note: `fitting thresholds to the engine “${engine.name}”` })
   return createKernels({ engine }).calibrated({ lengths: [16, 64], trials: 4, seed: 1 })
 }
+
+/** Said before anybody asks for it: what there is to choose from. */
+async function lookForEngines(): Promise<void> {
+  tell({ kind: 'engine', engine: 'wasm', device: 'WebAssembly' })
+  const { gpu } = navigator as unknown as { gpu?: { requestAdapter(): Promise<{ info?: AdapterInfo } | null> } }
+  const adapter = await gpu?.requestAdapter()
+  if (!adapter) return
+  const { description, vendor, architecture } = adapter.info ?? {}
+  tell({
+    kind: 'engine',
+    engine: 'webgpu',
+    device: description || `${vendor ?? ''} ${architecture ?? ''}`.trim() || 'WebGPU',
+  })
+}
+interface AdapterInfo {
+  readonly description?: string
+  readonly vendor?: string
+  readonly architecture?: string
+}
+
+lookForEngines().catch(() => undefined)
 
 onmessage = ({ data }: MessageEvent<Order>) => {
   queue = queue
@@ -38,7 +72,7 @@ async function sceneOf(own: Kernels, { seed, scheme }: Pick<Order, 'seed' | 'sch
 }
 
 async function show(order: ShowOrder): Promise<void> {
-  const own = await kernels
+  const own = await kernelsOf(order.engine)
   const { scene } = await sceneOf(own, order)
   const faults = order.faults === 0 ? [] : drawFaults({ ...order, count: order.faults })
   const clean = await product(own, scene, 'none', [])
@@ -108,8 +142,8 @@ async function times(own: Kernels, scene: Scene, scheme: Scheme): Promise<{ plai
   return { plainMs: median(plain), guardedMs: median(guarded) }
 }
 
-async function campaign({ seed, scheme, where, trials }: CampaignOrder): Promise<void> {
-  const own = await kernels
+async function campaign({ engine, seed, scheme, where, trials }: CampaignOrder): Promise<void> {
+  const own = await kernelsOf(engine)
   const { scene, alarms } = await sceneOf(own, { seed, scheme })
   const { values: clean } = await product(own, scene, 'none', [])
   const zeros = () => new Array<number>(32).fill(0)

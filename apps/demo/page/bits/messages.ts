@@ -4,8 +4,12 @@ import type { Where } from './scene.ts'
 
 export type Scheme = Extract<ProtectionScheme, 'none' | 'row' | 'row-column' | 'thread-one-sided' | 'replication'>
 
+/** `webgpu`: where the browser gives a worker an adapter. */
+export type Engine = 'wasm' | 'webgpu'
+
 export interface ShowOrder {
   readonly kind: 'show'
+  readonly engine: Engine
   readonly seed: number
   readonly scheme: Scheme
   /** 0: nothing is broken. */
@@ -16,6 +20,7 @@ export interface ShowOrder {
 /** Single faults at every bit, many times over. */
 export interface CampaignOrder {
   readonly kind: 'campaign'
+  readonly engine: Engine
   readonly seed: number
   readonly scheme: Scheme
   readonly where: Where
@@ -54,6 +59,7 @@ export interface Tally {
 }
 export type News =
   | { readonly kind: 'progress'; readonly note: string }
-  | { readonly kind: 'engine'; readonly build: string }
+  /** What the engines of this browser are, as soon as each is known. */
+  | { readonly kind: 'engine'; readonly engine: Engine; readonly device: string }
   | Shown
   | Tally

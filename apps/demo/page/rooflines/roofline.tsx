@@ -19,8 +19,9 @@ interface RooflineProps {
 
 const WIDTH = 720
 const HEIGHT = 360
-const LEFT = 58
-const BOTTOM = 44
+// Room for the larger letters of a phone
+const LEFT = 84
+const BOTTOM = 60
 const TOP = 14
 const RIGHT = 14
 const X = [0.3, 3000] as const
@@ -47,7 +48,7 @@ export function Roofline({ device, ridge, peak, bandwidth, dots }: RooflineProps
         aria-label={`Roofline of ${device}: ${below} of ${dots.length} layers lie below the ridge at ${ridge.toFixed(0)} FLOP/byte`}
       >
         {decades(X).map((x) => (
-          <Tick key={x} x={px(x)} y={HEIGHT - BOTTOM + 16} line={[px(x), TOP, px(x), HEIGHT - BOTTOM]} anchor="middle">
+          <Tick key={x} x={px(x)} y={HEIGHT - BOTTOM + 22} line={[px(x), TOP, px(x), HEIGHT - BOTTOM]} anchor="middle">
             {x}
           </Tick>
         ))}
@@ -65,7 +66,7 @@ export function Roofline({ device, ridge, peak, bandwidth, dots }: RooflineProps
         <text x={(LEFT + WIDTH) / 2} y={HEIGHT - 6} textAnchor="middle">
           arithmetic intensity [FLOP/byte]
         </text>
-        <text x={12} y={HEIGHT / 2} textAnchor="middle" transform={`rotate(-90 12 ${HEIGHT / 2})`}>
+        <text x={18} y={HEIGHT / 2} textAnchor="middle" transform={`rotate(-90 18 ${HEIGHT / 2})`}>
           reachable [FLOP/s]
         </text>
         <line className="ridge" x1={px(ridge)} x2={px(ridge)} y1={TOP} y2={HEIGHT - BOTTOM} />

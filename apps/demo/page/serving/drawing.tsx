@@ -30,7 +30,7 @@ function Row({ worker: { name, role, state, queue } }: { readonly worker: Worker
           <rect key={i} x={i * 10 + 1} y={1} width={8} height={10} />
         ))}
       </svg>
-      <em>{state === 'stalled' || state === 'dead' ? state : queue > SHOWN ? `+${queue - SHOWN}` : ''}</em>
+      <em>{state !== 'idle' && state !== 'busy' ? state : queue > SHOWN ? `+${queue - SHOWN}` : ''}</em>
     </li>
   )
 }

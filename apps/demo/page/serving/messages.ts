@@ -21,7 +21,8 @@ export const clusterNames: readonly ClusterName[] = ['as many workers', 'hedging
 export interface WorkerView {
   readonly name: string
   readonly role: 'query' | 'parity'
-  readonly state: 'idle' | 'busy' | 'stalled' | 'dead'
+  /** `out`: the gateway gives it no queries, for it was silent. */
+  readonly state: 'idle' | 'busy' | 'stalled' | 'out' | 'dead'
   readonly queue: number
   readonly answered: number
 }

@@ -1,13 +1,14 @@
 // Tab: clusters that serve, one of whose workers stalls or dies.
-import { useEffect, useState } from 'react'
+import { useCallback, useEffect, useState } from 'react'
 import { Chart } from '../ui/chart.tsx'
-import { Actions, Code, Controls, percent, Seed, Slider, TabFrame } from '../ui/controls.tsx'
-import { number, useSettings } from '../ui/settings.ts'
-import { useWorker } from '../ui/worker.ts'
+import { Actions, Choose, Code, Controls, percent, Seed, Slider, TabFrame } from '../ui/controls.tsx'
+import { choice, number, useSettings } from '../ui/settings.ts'
+import { useRun } from '../ui/useRun.ts'
 import { ClusterDrawing } from './drawing.tsx'
 import { binEdges, type ClusterView, type Order, type Tail, type View } from './messages.ts'
 
 const specs = {
+  where: choice(['page', 'server']),
   load: number(0.5, [0.1, 0.95], 0.05),
   k: number(2, [2, 4]),
   late: number(0.01, [0, 0.1], 0.005),
@@ -16,26 +17,52 @@ const specs = {
   seed: number(1, [1, 999_999]),
 }
 
-const start = () => new Worker(new URL('./serving.worker.ts', import.meta.url), { type: 'module' })
+const begin = () => new Worker(new URL('./serving.worker.ts', import.meta.url), { type: 'module' })
 
 export default function Serving() {
   const [settings, change] = useSettings('serve', specs)
   const [view, setView] = useState<View>()
-  const { send, failure } = useWorker<Order, View>(start, setView)
+  const run = useRun<Order, View>({ begin, path: 'serving', hear: setView })
+  const { served, tell, failure } = run
   const { seed, load, k, late, patience, speed } = settings
-  useEffect(() => send({ kind: 'speed', speed }), [send, speed])
-  useEffect(
-    () => send({ kind: 'start', load: { seed, load, k, late, patience } }),
-    [send, seed, load, k, late, patience],
-  )
+  const where = served ? settings.where : 'page'
+  const start = useCallback(() => {
+    setView(undefined)
+    const own = { seed, load, k, late, patience }
+    run.start(where, { kind: 'start', load: own }, own)
+  }, [run.start, where, seed, load, k, late, patience])
+  useEffect(() => tell({ kind: 'speed', speed }, ''), [tell, speed])
+  // On the server each change starts processes anew: not while a slider still moves
+  useEffect(() => {
+    const timer = setTimeout(start, where === 'server' ? 600 : 0)
+    return () => clearTimeout(timer)
+  }, [start, where])
+  const strike = (how: 'stall' | 'kill') => tell({ kind: 'break', how }, `break?how=${how}`)
   return (
     <TabFrame
       title="Serving while workers stall and die"
       lead="Every k queries form a group, and a parity of them goes to a worker of its own. When one answer is late it is decoded from the others and the parity’s. The same queries, at the same times, go to as many workers without coding, and to as many that send late queries a second time."
-      where="Simulated in your browser: the groups, codes and policies are the package’s own, over a virtual clock; workers are queues of 10 ms a query. The model is linear, so reconstructions are exact here; learned parity models are approximate. The command’s step “serve” does the same with real processes."
+      where={
+        (where === 'server'
+          ? 'Real: two gateways and their workers are processes on the machine that serves this page, asked over HTTP; a stop is SIGSTOP, a kill SIGKILL. A query takes 20 ms. '
+          : 'Simulated in your browser: the groups, codes and policies are the package’s own, over a virtual clock; workers are queues of 10 ms a query. ' +
+            (served
+              ? 'Choose “on the server” for real processes. '
+              : 'With npm run demo -- --serve there are real processes. ')) +
+        'The model is linear, so reconstructions are exact here; learned parity models are approximate.'
+      }
       failure={failure}
     >
       <Controls>
+        {served ? (
+          <Choose
+            label="Workers"
+            spec={specs.where}
+            value={where}
+            onChange={(value) => change({ where: value })}
+            names={{ page: 'simulated in this page', server: 'on the server, real processes' }}
+          />
+        ) : null}
         <Slider
           label="Load"
           spec={specs.load}
@@ -58,24 +85,30 @@ export default function Serving() {
           onChange={(value) => change({ patience: value })}
           show={(v) => `${v} ms`}
         />
-        <Slider
-          label="Speed"
-          spec={specs.speed}
-          value={speed}
-          onChange={(value) => change({ speed: value })}
-          show={(v) => `× ${v.toFixed(1)}`}
-        />
+        {where === 'page' ? (
+          <Slider
+            label="Speed"
+            spec={specs.speed}
+            value={speed}
+            onChange={(value) => change({ speed: value })}
+            show={(v) => `× ${v.toFixed(1)}`}
+          />
+        ) : null}
         <Seed value={seed} onChange={(value) => change({ seed: value })} />
       </Controls>
-      <Actions breakIt="Break it: stop a worker" onBreak={() => send({ kind: 'break', how: 'stall' })} disabled={!view}>
-        <button type="button" onClick={() => send({ kind: 'break', how: 'kill' })} disabled={!view}>
+      <Actions breakIt="Break it: stop a worker" onBreak={() => strike('stall')} disabled={!view}>
+        <button type="button" onClick={() => strike('kill')} disabled={!view}>
           Kill a worker
         </button>
-        <button type="button" onClick={() => send({ kind: 'start', load: settings })} disabled={!view}>
+        <button type="button" onClick={start} disabled={!view}>
           Start over
         </button>
       </Actions>
-      {view ? <Clusters view={view} /> : <p className="where">starting…</p>}
+      {view ? (
+        <Clusters view={view} simulated={where === 'page'} />
+      ) : (
+        <p className="where">{failure === undefined ? 'starting…' : ''}</p>
+      )}
       <Code>{code(settings)}</Code>
     </TabFrame>
   )
@@ -86,17 +119,21 @@ const lines = [
   { name: 'hedging', tone: 'muted', dash: [5, 4], stepped: true },
   { name: 'coded', tone: 'accent', stepped: true },
 ] as const
+/** The server runs two of the three. */
+const real = lines.filter(({ name }) => name !== 'hedging')
 /** Below what is shown: a logarithm has no zero. */
 const FLOOR = 1e-5
 const middles = binEdges.slice(0, -1)
 const range = { x: [5, 1600], y: [1e-4, 1] } as const
 
-function Clusters({ view: { clusters, seconds, broken } }: { readonly view: View }) {
+function Clusters({ view, simulated }: { readonly view: View; readonly simulated: boolean }) {
+  const { clusters, seconds, broken } = view
   const data = [middles, ...clusters.map(({ histogram }) => histogram.map((share) => Math.max(share, FLOOR)))]
   return (
     <>
       <p className="where" role="status">
-        {seconds.toFixed(1)} simulated seconds{broken === undefined ? '; nothing is broken' : `; ${broken}`}
+        {seconds.toFixed(1)} {simulated ? 'simulated ' : ''}seconds
+        {broken === undefined ? '; nothing is broken' : `; ${broken}`}
       </p>
       <div className="clusters">
         {clusters.map((cluster) => (
@@ -107,7 +144,7 @@ function Clusters({ view: { clusters, seconds, broken } }: { readonly view: View
         title={`Latencies${broken === undefined ? '' : ' since the break'}`}
         x="latency [ms]"
         y="share of answers"
-        lines={lines}
+        lines={simulated ? lines : real}
         data={data}
         range={range}
         logX
@@ -165,7 +202,7 @@ function Tails({ clusters }: { readonly clusters: readonly ClusterView[] }) {
 }
 
 function cells({ answered, p50, p99, p999, reconstructed, unanswered, wrong }: Tail): string[] {
-  const ms = (value: number) => (Number.isNaN(value) ? '–' : value.toFixed(1))
+  const ms = (value: number) => (Number.isFinite(value) ? value.toFixed(1) : '–')
   return [
     answered.toLocaleString('en'),
     ms(p50),

@@ -1,9 +1,9 @@
 // Three clusters with equally many workers under the same queries at the same times.
 import { createRandom } from '@ft/core/random'
-import { quantiles } from '@ft/core/statistics'
-import { firstWins, hedge, hold, sum, virtualClock, type Answer } from '@ft/parm/serving'
+import { firstWins, hedge, hold, sum, virtualClock } from '@ft/parm/serving'
 import { createCluster, SERVICE_MS, type Cluster } from './cluster.ts'
-import { binEdges, clusterNames, type ClusterName, type ClusterView, type Load, type Tail } from './messages.ts'
+import { clusterNames, type ClusterName, type ClusterView, type Load, type Tail } from './messages.ts'
+import { blank, count, histogramOf, tailOf } from './tally.ts'
 
 const WORKERS = 4
 const STALL_MS = 2500
@@ -16,14 +16,6 @@ export interface Simulation {
   breakOne(how: 'stall' | 'kill'): void
   view(): ClusterView[]
 }
-
-interface Record {
-  latencies: number[]
-  reconstructed: number
-  unanswered: number
-  wrong: number
-}
-const blank = (): Record => ({ latencies: [], reconstructed: 0, unanswered: 0, wrong: 0 })
 
 export function createSimulation({ seed, load, k, late, patience }: Load): Simulation {
   const clock = virtualClock()
@@ -50,7 +42,9 @@ export function createSimulation({ seed, load, k, late, patience }: Load): Simul
     const inputs = [{ name: 'x', data: Float32Array.of(value), shape: [1, 1], dtype: 'float32' as const }]
     for (const one of clusters) {
       const into = one.now
-      void one.cluster.coordinator.submit({ inputs }).then((answer) => count(into, answer, value))
+      void one.cluster.coordinator.submit({ inputs }).then(({ latencyMs, quality, outputs }) => {
+        count(into, { latencyMs, quality, value: outputs?.[0]?.data[0], wanted: 2 * value })
+      })
     }
     clock.schedule(random.exponential(1 / gap), arrive)
   }
@@ -77,29 +71,4 @@ export function createSimulation({ seed, load, k, late, patience }: Load): Simul
         histogram: histogramOf(now.latencies),
       })),
   }
-}
-
-function count(record: Record, { latencyMs, quality, outputs }: Answer, value: number): void {
-  record.latencies.push(latencyMs)
-  if (quality === 'reconstructed') record.reconstructed++
-  const y = outputs?.[0]?.data[0]
-  if (y === undefined) record.unanswered++
-  // Values are below 1; a reconstruction adds a few float32 roundings
-  else if (Math.abs(y - 2 * value) > 1e-5) record.wrong++
-}
-
-function tailOf({ latencies, reconstructed, unanswered, wrong }: Record): Tail {
-  const [p50 = NaN, p99 = NaN, p999 = NaN] = latencies.length > 0 ? quantiles(latencies, [0.5, 0.99, 0.999]) : []
-  return { answered: latencies.length, reconstructed, unanswered, wrong, p50, p99, p999 }
-}
-
-function histogramOf(latencies: readonly number[]): number[] {
-  const counts = new Array<number>(binEdges.length - 1).fill(0)
-  const [first = 1, second = 2] = binEdges
-  const ratio = Math.log(second / first)
-  for (const latency of latencies) {
-    const bin = Math.min(counts.length - 1, Math.max(0, Math.floor(Math.log(latency / first) / ratio)))
-    counts[bin] = (counts[bin] ?? 0) + 1
-  }
-  return counts.map((value) => value / Math.max(1, latencies.length))
 }

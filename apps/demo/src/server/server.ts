@@ -1,8 +1,10 @@
 // `--serve`: the page and what needs processes, on this machine's own address only.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
 import { openEvents } from './events.ts'
 import { headers, sendFile } from './files.ts'
+import { createServingHost } from './serving.ts'
 import { createShardsHost } from './shards.ts'
 import { streamStory } from './story.ts'
 
@@ -23,6 +25,8 @@ export interface PageServer {
 export async function startPageServer({ folder, entry, port = 0 }: PageServerOptions): Promise<PageServer> {
   let running = 0
   const shards = createShardsHost(folder)
+  // Built beside the command
+  const serving = createServingHost(join(dirname(entry), 'linear.js'))
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     const url = new URL(request.url ?? '/', 'http://localhost')
     if (!isOwn(request) || (url.pathname.startsWith('/api/') && isFromElsewhere(request)))
@@ -45,6 +49,14 @@ export async function startPageServer({ folder, entry, port = 0 }: PageServerOpt
         url.pathname === '/api/shards/kill' ? shards.kill(Number(url.searchParams.get('server'))) : shards.compare()
       return done ? sendJson(response, { done }) : refuse(response, 409, 'nothing runs, or there is no such server')
     }
+    if (url.pathname === '/api/serving') {
+      if (serving.busy) return refuse(response, 429, 'another page runs the clusters')
+      return void serving.start(openEvents(request, response), url.searchParams)
+    }
+    if (url.pathname === '/api/serving/break' && request.method === 'POST') {
+      const done = serving.strike(url.searchParams.get('how') ?? '')
+      return done ? sendJson(response, { done }) : refuse(response, 409, 'nothing runs, or there is no such trouble')
+    }
     if (request.method !== 'GET' && request.method !== 'HEAD') return refuse(response, 405, 'GET')
     void sendFile(folder, request, response).catch(() => refuse(response, 500, 'the file could not be read'))
   }
@@ -53,7 +65,7 @@ export async function startPageServer({ folder, entry, port = 0 }: PageServerOpt
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     async close() {
-      await shards.stop()
+      await Promise.all([shards.stop(), serving.stop()])
       await new Promise<void>((resolve) => {
         server.close(() => resolve())
         server.closeAllConnections()

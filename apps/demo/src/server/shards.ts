@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { parseFlightsSample } from '../../page/data/format.ts'
 import { runShards, type ShardsRun } from '../../page/shards/run.ts'
 import type { EventStream } from './events.ts'
+import { within } from './query.ts'
 
 export interface ShardsHost {
   readonly busy: boolean
@@ -29,10 +30,10 @@ export function createShardsHost(folder: string): ShardsHost {
         const { buffer, byteOffset, byteLength } = await readFile(join(folder, 'flights.bin'))
         const flights = parseFlightsSample(buffer.slice(byteOffset, byteOffset + byteLength))
         const settings = {
-          seed: within(query, 'seed', [1, 999_999]),
-          r: within(query, 'r', [1, 2]) === 2 ? (2 as const) : (1 as const),
-          pace: within(query, 'pace', [2, 60]),
-          sweep: within(query, 'sweep', [1, 200]),
+          seed: Math.round(within(query, 'seed', [1, 999_999])),
+          r: Math.round(within(query, 'r', [1, 2])) === 2 ? (2 as const) : (1 as const),
+          pace: Math.round(within(query, 'pace', [2, 60])),
+          sweep: Math.round(within(query, 'sweep', [1, 200])),
         }
         const run = runShards({
           flights,
@@ -64,9 +65,4 @@ export function createShardsHost(folder: string): ShardsHost {
       await current?.run.ended
     },
   }
-}
-
-function within(query: URLSearchParams, name: string, [low, high]: readonly [number, number]): number {
-  const value = Math.round(Number(query.get(name) ?? low))
-  return Number.isFinite(value) ? Math.min(high, Math.max(low, value)) : low
 }

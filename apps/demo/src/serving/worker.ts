@@ -1,8 +1,7 @@
-// A model inside a serving worker, with the troubles of a real one on top: a fixed service time, one query after the
-// other, and a share of responses that leave late. Default export: what @ft/parm's worker process loads.
+// The network or its parity model inside a serving worker, with the troubles of a real one on top. Default export: what
+// @ft/parm's worker process loads.
 import { readFileSync } from 'node:fs'
 import type { Tensor } from '@ft/core'
-import { createRandom } from '@ft/core/random'
 import {
   createDenseRunner,
   readModelFolder,
@@ -11,16 +10,8 @@ import {
   type ServedModel,
   type WireTensor,
 } from '@ft/parm'
+import { createDelay, type Troubles } from './delay.ts'
 import { openNetwork, type NetworkShape } from './servedNetwork.ts'
-
-export interface Troubles {
-  /** Milliseconds a query takes at least. */
-  readonly serviceMs: number
-  /** Share of responses that leave late, and by how many milliseconds. The worker goes on meanwhile. */
-  readonly lateShare: number
-  readonly lateMs: readonly [number, number]
-  readonly seed: number
-}
 
 export interface ServedOptions {
   readonly width: number
@@ -70,16 +61,4 @@ async function open(model: ServedOptions['model']): Promise<(x: Tensor) => Tenso
     model.shape,
     model.sizes.map((size) => all.subarray(at, (at += size))),
   )
-}
-
-/** Resolves when a query that came now may be answered. */
-function createDelay({ serviceMs, lateShare, lateMs: [low, high], seed }: Troubles): () => Promise<void> {
-  const random = createRandom(seed).stream('troubles')
-  let freeAt = 0
-  return () => {
-    const now = performance.now()
-    freeAt = Math.max(now, freeAt) + serviceMs
-    const late = random.bernoulli(lateShare) ? low + (high - low) * random.uniform() : 0
-    return new Promise((resolve) => setTimeout(resolve, freeAt + late - now))
-  }
 }

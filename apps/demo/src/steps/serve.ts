@@ -22,7 +22,8 @@ import { pickBackend } from '../backend.ts'
 import { serveArm, type Served } from '../serving/load.ts'
 import { networkFingerprint, openNetwork, vectorsOf, type NetworkShape } from '../serving/servedNetwork.ts'
 import { trainParity } from '../serving/trainParity.ts'
-import type { ServedOptions, Troubles } from '../serving/worker.ts'
+import type { Troubles } from '../serving/delay.ts'
+import type { ServedOptions } from '../serving/worker.ts'
 import { exactly, type Claim, type Step, type StepContext } from '../story.ts'
 
 const M = 4
@@ -195,7 +196,7 @@ async function runArms(
       },
     ]
     // Of each arm and pass: eight of them in all, and each starts its processes anew
-    const [queries, warmUp] = options.quick ? [120, 50] : [1000, 100]
+    const [queries, warmUp] = options.quick ? [300, 50] : [1000, 100]
     // Forth and back: whatever else the machine does meanwhile meets no arm alone
     const orders = [arms, [...arms].reverse()]
     const results = new Map<string, Arm>()

@@ -11,9 +11,9 @@ const required = (process.env['FT_REQUIRE'] ?? '').split(',').includes('browser'
 /** Why the browser's tests are skipped, or nothing. */
 export const skipReason = chromiumPath === undefined && !required ? ' (skipped: no Chromium on PATH)' : ''
 
-export function openBrowser(): Promise<Browser> {
+export function openBrowser(args: readonly string[] = []): Promise<Browser> {
   if (chromiumPath === undefined) throw new Error('FT_REQUIRE asks for a browser, and no Chromium is on PATH')
-  return chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox'] })
+  return chromium.launch({ executablePath: chromiumPath, args: ['--no-sandbox', ...args] })
 }
 
 export interface Watched {
