@@ -1,19 +1,3 @@
-// Every example prints what its header says it prints.
-import { readFileSync, readdirSync } from 'node:fs'
-import { afterEach, expect, it, vi } from 'vitest'
+import { examplesTests } from '../../../scripts/examples-tests.ts'
 
-const folder = new URL('../examples/', import.meta.url)
-
-afterEach(() => {
-  vi.restoreAllMocks()
-})
-
-it.each(readdirSync(folder).filter((name) => name.endsWith('.ts')))('%s prints what its header says', async (name) => {
-  const source = readFileSync(new URL(name, folder), 'utf8')
-  const header = /^\/\/ Prints:\n((?:\/\/ .*\n)+)/m.exec(source)?.[1] ?? ''
-  const expected = header.split('\n').filter(Boolean)
-  const printed: string[] = []
-  vi.spyOn(console, 'log').mockImplementation((...parts: unknown[]) => void printed.push(parts.join(' ')))
-  await import(new URL(name, folder).href)
-  expect(printed.map((line) => `//   ${line}`.trimEnd())).toEqual(expected)
-})
+examplesTests(import.meta.url)
