@@ -22,33 +22,46 @@ export interface RowSet {
 
 const rowsAQuestion = 65_536
 
+/** A piece of a server's rows. */
+interface Range {
+  readonly server: number
+  readonly first: number
+  readonly count: number
+  readonly changed: boolean
+  readonly mark: boolean
+}
+
+/** Reads data rows of a server from its `first`: all, or those changed since the latest reading with `mark`. */
+export async function readRange({ layout, width }: ResolvedSpec, client: Client, range: Range): Promise<RowSet> {
+  const { server, first, count } = range
+  const how = { changed: Number(range.changed), mark: Number(range.mark) }
+  const answer = await client.ask(server, { type: 'snapshot', id: 0, first, count, ...how })
+  const { rows, words, versions } = answer as MessageOf<'rowBits'>
+  const own = Array.from(rows, (row) => layout.idOf(layout.dataPlace(server, row)))
+  const real = own.flatMap((id, i) => (id < 0 ? [] : [i]))
+  const set = {
+    ids: new Uint32Array(real.length),
+    words: new Uint32Array(real.length * width),
+    versions: new Uint32Array(real.length),
+  }
+  real.forEach((from, to) => {
+    set.ids[to] = own[from]!
+    set.words.set(words.subarray(from * width, (from + 1) * width), to * width)
+    set.versions[to] = versions[from]!
+  })
+  return set
+}
+
 /** Reads rows of every server: all, or those changed since the latest reading with `mark`. */
 export async function readRows(
-  { layout, width }: ResolvedSpec,
+  spec: ResolvedSpec,
   client: Client,
-  { changed, mark }: { changed: boolean; mark: boolean },
+  how: { changed: boolean; mark: boolean },
 ): Promise<RowSet[]> {
   const sets: RowSet[] = []
-  for (let server = 0; server < layout.servers; server++) {
-    for (let first = 0; first < layout.dataRows; first += rowsAQuestion) {
-      const how = { changed: Number(changed), mark: Number(mark) }
-      const question = { type: 'snapshot', id: 0, first, count: rowsAQuestion, ...how } as const
-      const { rows, words, versions } = (await client.ask(server, question)) as MessageOf<'rowBits'>
-      const own = Array.from(rows, (row) => layout.idOf(layout.dataPlace(server, row)))
-      const real = own.flatMap((id, i) => (id < 0 ? [] : [i]))
-      const set = {
-        ids: new Uint32Array(real.length),
-        words: new Uint32Array(real.length * width),
-        versions: new Uint32Array(real.length),
-      }
-      real.forEach((from, to) => {
-        set.ids[to] = own[from]!
-        set.words.set(words.subarray(from * width, (from + 1) * width), to * width)
-        set.versions[to] = versions[from]!
-      })
-      sets.push(set)
-    }
-  }
+  for (let server = 0; server < spec.layout.servers; server++)
+    for (let first = 0; first < spec.layout.dataRows; first += rowsAQuestion)
+      sets.push(await readRange(spec, client, { server, first, count: rowsAQuestion, ...how }))
   return sets
 }
 

@@ -1,15 +1,14 @@
 // The store of embedding rows: what a trainer sees of the shards.
-import { FtError, assertInteger, assertNumber, assertOneOf, invalidArgument, throwIfAborted } from '@ft/core'
-import { createClient } from './client.ts'
+import { assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
 import type { Layout } from './layout.ts'
-import type { Cluster, ClusterEvents } from './network/cluster.ts'
+import type { ClusterKind, StartCluster } from './network/cluster.ts'
 import { startInMemory } from './network/memory.ts'
-import type { ProcessOptions, startProcesses } from './network/processes.ts'
-import type { Message, MessageOf } from './shard/messages.ts'
+import type { ProcessOptions } from './network/processes.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
-import { resolveSpec } from './shard/spec.ts'
-import { scrubStripes, type CorruptStripe, type ScrubOptions, type ScrubReport } from './scrub.ts'
-import { layRows, readRows, type RowSet, type Snapshot } from './snapshot.ts'
+import type { ShardSpec } from './shard/spec.ts'
+import { createStore } from './shardStore.ts'
+import type { ScrubOptions, ScrubReport } from './scrub.ts'
+import type { RowSet, Snapshot } from './snapshot.ts'
 
 export interface EmbeddingTable {
   readonly rows: number
@@ -118,6 +117,20 @@ export interface ShardStore {
   report(): Promise<ServerReport[]>
   /** Resolves when every row of every server is recovered; to the ids that could not be and started over. */
   recovered(): Promise<number[]>
+  /**
+   * Adds a server while training goes on: opens as many servers and one more, moves the rows there piece by piece, and ends
+   * those they came from. Bit for bit, versions included. Memory while it lasts: that of both. Snapshots wait for it.
+   *
+   * @param address - where the new server is, for stores that do not start their servers; the others need none
+   * @throws FtError `UNSUPPORTED`, `IO` when the servers cannot be opened: then nothing has changed; `UNRECOVERABLE`
+   */
+  addServer(address?: string): Promise<void>
+  /**
+   * Takes a server away while training goes on, in the same way; those behind it move up by one.
+   *
+   * @throws FtError `INVALID_ARGUMENT` when fewer than k + r servers would be left, else as `addServer`
+   */
+  drain(server: number): Promise<void>
   /** Ends a server at once (SIGKILL), to see that it does not matter. */
   kill(server: number): void
   /** Stops a server's process (SIGSTOP), as a hung machine would be. `UNSUPPORTED` in memory. */
@@ -134,8 +147,6 @@ export interface FlippedBit {
   readonly word: number
   readonly bit: number
 }
-
-const rowsAWrite = 8_192
 
 /**
  * Starts the shards of a run.
@@ -154,146 +165,20 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
     throw invalidArgument({ where: 'openShards', argument: 'tables' }, 'an array of tables', options.tables)
   }
   const ranges = options.tables.map(({ rows, scale = 1 / Math.sqrt(rows) }) => ({ rows, scale }))
-  const spec = resolveSpec({ k, r, servers, d: options.d, ranges, optimizer, seed, acknowledgement, logBytes })
+  const spec: ShardSpec = { k, r, servers, d: options.d, ranges, optimizer, seed, acknowledgement, logBytes }
   const timing = processOptions(options)
-
-  let replacements = 0
-  const client = createClient({ spec, send: (server, message) => cluster.send(server, message) })
-  const events: ClusterEvents = {
-    message: (server, message) => client.receive(server, message),
-    renewed(server) {
-      replacements++
-      client.renewed(server)
-    },
-    failed: (error) => client.fail(error),
-  }
-  const cluster: Cluster =
-    where === 'memory' ? startInMemory(spec, events, timing.sweep) : await openProcesses(spec, events, timing)
-
-  const report = async (): Promise<ServerReport[]> => {
-    const question = { type: 'status', id: 0 } as const
-    const all = Array.from({ length: servers }, (_, server) => client.ask(server, question))
-    return (await Promise.all(all)).map(reportOf)
-  }
-  /** Pushes under way. */
-  const under = new Set<Promise<void>>()
-  const allThere = async (): Promise<void> => {
-    await Promise.allSettled(under)
-    while ((await report()).some(({ missingRows }) => missingRows > 0)) await delay(5)
-  }
-  const checkServer = (server: number, what: string): void =>
-    assertInteger(server, { where: what, argument: 'server', min: 0, max: servers - 1 })
-  const disturb = (what: 'pause' | 'isolate', server: number): void => {
-    checkServer(server, what)
-    const act = cluster[what]
-    if (act === undefined) {
-      throw new FtError('UNSUPPORTED', `${what}: shards in memory have no process; open with \`where: 'process'\``, {})
-    }
-    act(server)
-  }
-  let offset = 0
-  return {
-    layout: spec.layout,
-    d: spec.d,
-    width: spec.width,
-    offsets: ranges.map(({ rows }) => (offset += rows) - rows),
-    get replacements() {
-      return replacements
-    },
-    pull: (ids) => client.pull(ids),
-    push(ids, gradients) {
-      const push = client.push(ids, gradients).finally(() => under.delete(push))
-      under.add(push)
-      return push
-    },
-    report,
-    async recovered() {
-      await allThere()
-      const question = { type: 'snapshot', id: 0, first: 0, count: 0, changed: 0, mark: 0 } as const
-      const all = Array.from({ length: servers }, (_, server) => client.ask(server, question))
-      return (await Promise.all(all)).flatMap((message) => Array.from((message as MessageOf<'rowBits'>).lost))
-    },
-    async snapshot({ mark = false } = {}) {
-      await allThere()
-      const { rows } = spec.layout
-      const whole = { words: new Uint32Array(rows * spec.width), width: spec.width, versions: new Uint32Array(rows) }
-      layRows(whole, await readRows(spec, client, { changed: false, mark }))
-      return whole
-    },
-    async changed() {
-      await allThere()
-      const sets = await readRows(spec, client, { changed: true, mark: false })
-      return {
-        ids: join(sets.map(({ ids }) => ids)),
-        words: join(sets.map(({ words }) => words)),
-        versions: join(sets.map(({ versions }) => versions)),
-      }
-    },
-    async restore(from, ids = from.versions.keys()) {
-      const { rows } = spec.layout
-      if (from.width !== spec.width || from.versions.length !== rows || from.words.length !== rows * spec.width) {
-        throw new FtError(
-          'SHAPE_MISMATCH',
-          `restore: the snapshot must have ${rows} rows of ${spec.width} words, got ${from.versions.length} of ${from.width}; open the store with the same tables, d and optimizer`,
-          { rows, width: spec.width },
-        )
-      }
-      const wanted = Uint32Array.from(ids)
-      for (let start = 0; start < wanted.length; start += rowsAWrite) {
-        const some = wanted.subarray(start, start + rowsAWrite)
-        const words = new Uint32Array(some.length * spec.width)
-        some.forEach((id, i) => words.set(from.words.subarray(id * spec.width, (id + 1) * spec.width), i * spec.width))
-        await client.write(
-          some,
-          words,
-          Uint32Array.from(some, (id) => from.versions[id]!),
-        )
-      }
-    },
-    async scrub({ stripes = 1024, repair = false, signal, onProgress } = {}) {
-      if (r === 0) {
-        throw new FtError('UNSUPPORTED', 'scrub: r = 0 has no parity to compare with; open with r = 1 or 2', {})
-      }
-      assertInteger(stripes, { where: 'scrub', argument: 'stripes', min: 1, max: 65_536 })
-      const total = spec.layout.stripes
-      const corrupt: CorruptStripe[] = []
-      const skipped: number[] = []
-      for (let first = 0; first < total; first += stripes) {
-        throwIfAborted(signal, 'scrub')
-        const end = Math.min(total, first + stripes)
-        const some = Array.from({ length: end - first }, (_, i) => first + i)
-        const found = await scrubStripes(spec, client, { stripes: some, repair })
-        corrupt.push(...found.corrupt)
-        skipped.push(...found.skipped)
-        onProgress?.({ phase: 'scrub', done: end, total })
-      }
-      return { stripes: total, corrupt, skipped }
-    },
-    async flipBit({ stripe, position, word, bit }) {
-      const where = 'flipBit'
-      assertInteger(stripe, { where, argument: 'stripe', min: 0, max: spec.layout.stripes - 1 })
-      assertInteger(position, { where, argument: 'position', min: 0, max: k + r - 1 })
-      assertInteger(word, { where, argument: 'word', min: 0, max: spec.width - 1 })
-      assertInteger(bit, { where, argument: 'bit', min: 0, max: 31 })
-      await client.ask(spec.layout.serverOf({ stripe, position }), { type: 'flip', id: 0, stripe, position, word, bit })
-    },
-    kill(server) {
-      checkServer(server, 'kill')
-      cluster.kill(server)
-    },
-    pause: (server) => disturb('pause', server),
-    isolate: (server) => disturb('isolate', server),
-    async close() {
-      client.fail(new FtError('ABORTED', 'openShards: the store was closed; open another', {}))
-      await cluster.close()
-    },
-  }
+  const start: StartCluster = (resolved, events) =>
+    where === 'memory'
+      ? Promise.resolve(startInMemory(resolved, events, timing.sweep))
+      : openProcesses(resolved, events, timing)
+  const kind: ClusterKind = { start, grown: () => kind, shrunk: () => kind }
+  return createStore({ spec, kind, sweep: timing.sweep })
 }
 
 /** Processes need Node: loaded when asked for, so that a page can use shards in memory. */
-async function openProcesses(...args: Parameters<typeof startProcesses>): Promise<Cluster> {
+async function openProcesses(...[spec, events, timing]: [...Parameters<StartCluster>, ProcessOptions]) {
   const processes = await import('./network/processes.ts')
-  return processes.startProcesses(...args)
+  return processes.startProcesses(spec, events, timing)
 }
 
 function processOptions({ sweep = {}, heartbeat = {}, spares = 1 }: ShardOptions): ProcessOptions {
@@ -308,33 +193,3 @@ function processOptions({ sweep = {}, heartbeat = {}, spares = 1 }: ShardOptions
   assertInteger(spares, { where, argument: 'spares', min: 0, max: 64 })
   return { sweep: { stripes, pause, share }, heartbeat: interval, missed, spares }
 }
-
-function reportOf(message: Message): ServerReport {
-  const { values } = message as MessageOf<'counts'>
-  const numbers = new Float64Array(values.slice().buffer)
-  const at = (i: number): number => numbers[i]!
-  return {
-    missingRows: at(0),
-    dataBytes: at(1),
-    parityBytes: at(2),
-    pulledRows: at(3),
-    pushedRows: at(4),
-    deltaRows: at(5),
-    deltaBytes: at(6),
-    unacknowledgedBytes: at(7),
-    mostUnacknowledgedBytes: at(8),
-    cpuSeconds: at(9),
-  }
-}
-
-function join(parts: readonly Uint32Array[]): Uint32Array {
-  const out = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    out.set(part, at)
-    at += part.length
-  }
-  return out
-}
-
-const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

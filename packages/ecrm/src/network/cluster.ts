@@ -1,6 +1,7 @@
 // Where a run's shards live, as the store sees it: something to send to, that says when a server was replaced.
 import type { FtError } from '@ft/core'
 import type { Message } from '../shard/messages.ts'
+import type { ResolvedSpec } from '../shard/spec.ts'
 
 export interface ClusterEvents {
   message(server: number, message: Message): void
@@ -20,4 +21,15 @@ export interface Cluster {
   /** Loses all that is said to and by a server here, as a network that swallows packets would. */
   isolate?(server: number): void
   close(): Promise<void>
+}
+
+/** Starts the servers of a run; resolves when all of them answer. */
+export type StartCluster = (spec: ResolvedSpec, events: ClusterEvents) => Promise<Cluster>
+
+/** A kind of servers, and what it becomes with one more or without one. */
+export interface ClusterKind {
+  readonly start: StartCluster
+  /** @param address - where the new server is; only kinds that do not start their servers need one */
+  grown(address: string | undefined): ClusterKind
+  shrunk(server: number): ClusterKind
 }

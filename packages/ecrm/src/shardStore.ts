@@ -1,0 +1,278 @@
+// The store over any kind of servers: what a trainer sees, whichever way rows are held.
+import { FtError, assertInteger, throwIfAborted } from '@ft/core'
+import { openGeneration, type Generation } from './generation.ts'
+import { moveRows } from './moveRows.ts'
+import type { ClusterKind } from './network/cluster.ts'
+import type { SweepOptions } from './network/processes.ts'
+import { allFinite } from './shard/finite.ts'
+import { resolveSpec, type ShardSpec } from './shard/spec.ts'
+import { scrubStripes, type CorruptStripe } from './scrub.ts'
+import { layRows, readRows } from './snapshot.ts'
+import type { ShardStore } from './store.ts'
+
+export interface StoreOptions {
+  readonly spec: ShardSpec
+  readonly kind: ClusterKind
+  /** How moved rows share the time with training: as a recovery does. */
+  readonly sweep: SweepOptions
+}
+
+const rowsAWrite = 8_192
+
+/** Opens servers of a kind and makes a store of them. */
+export async function createStore({ spec: wanted, kind: first, sweep }: StoreOptions): Promise<ShardStore> {
+  const resolved = resolveSpec(wanted)
+  const { d, width, k, r } = resolved
+  const { rows } = resolved.layout
+  let kind = first
+  let failure: FtError | undefined
+  const fail = (error: FtError): void => {
+    failure ??= error
+    current?.client.fail(error)
+    next?.client.fail(error)
+  }
+  let current = undefined as Generation | undefined
+  /** Where rows move, and which have: by id. */
+  let next = undefined as Generation | undefined
+  let moved: Uint8Array | undefined
+  /** The latest move, whether it went well or not. */
+  let moving: Promise<unknown> = Promise.resolve()
+  let closed = false
+  current = await openGeneration(resolved, first.start, fail)
+  let now: Generation = current
+  /** Of servers that rows have moved away from. */
+  const past = { replacements: 0, lost: [] as number[] }
+
+  /** Pulls and pushes under way. */
+  const under = new Set<Promise<unknown>>()
+  const pushes = new Set<Promise<unknown>>()
+  /** What waits for a piece of a move, in the order of its call: a pull never overtakes a push. */
+  let line: (() => void)[] | undefined
+  function enter<T>(run: () => Promise<T>, push: boolean): Promise<T> {
+    const begun =
+      line === undefined
+        ? run()
+        : new Promise<T>((resolve, reject) => line!.push(() => void run().then(resolve, reject)))
+    const one = begun.finally(() => {
+      under.delete(one)
+      if (push) pushes.delete(one)
+    })
+    under.add(one)
+    if (push) pushes.add(one)
+    return one
+  }
+  async function exclusive<T>(work: () => Promise<T>): Promise<T> {
+    const before = [...under]
+    const waiting: (() => void)[] = (line = [])
+    try {
+      await Promise.allSettled(before)
+      return await work()
+    } finally {
+      line = undefined
+      for (const run of waiting) run()
+    }
+  }
+
+  /** Places in the caller's list that are on the new side, and those that are not. */
+  function sides(ids: Uint32Array): { old: number[]; fresh: number[] } {
+    const [old, fresh]: [number[], number[]] = [[], []]
+    ids.forEach((id, i) => (moved![id] === 1 ? fresh : old).push(i))
+    return { old, fresh }
+  }
+  const idsAt = (ids: Uint32Array, at: readonly number[]): Uint32Array => Uint32Array.from(at, (i) => ids[i]!)
+  const rowsAt = (values: Float32Array, at: readonly number[]): Float32Array => {
+    const out = new Float32Array(at.length * d)
+    at.forEach((i, to) => out.set(values.subarray(i * d, (i + 1) * d), to * d))
+    return out
+  }
+
+  async function pull(ids: Uint32Array): Promise<Float32Array> {
+    if (moved === undefined || ids.some((id) => id >= rows)) return now.client.pull(ids)
+    const { old, fresh } = sides(ids)
+    const halves = await Promise.all([now.client.pull(idsAt(ids, old)), next!.client.pull(idsAt(ids, fresh))])
+    const out = new Float32Array(ids.length * d)
+    ;[old, fresh].forEach((at, half) =>
+      at.forEach((to, i) => out.set(halves[half]!.subarray(i * d, (i + 1) * d), to * d)),
+    )
+    return out
+  }
+  async function push(ids: Uint32Array, gradients: Float32Array): Promise<void> {
+    // What one side would refuse must not be applied by the other.
+    const right = gradients.length === ids.length * d && ids.every((id) => id < rows) && allFinite(gradients)
+    if (moved === undefined || !right) return now.client.push(ids, gradients)
+    const { old, fresh } = sides(ids)
+    await Promise.all([
+      now.client.push(idsAt(ids, old), rowsAt(gradients, old)),
+      next!.client.push(idsAt(ids, fresh), rowsAt(gradients, fresh)),
+    ])
+  }
+
+  /** Moves all rows to servers of another kind, one more or one less, and ends those they came from. */
+  function moveTo(changed: ClusterKind, servers: number): Promise<void> {
+    const move = moving.then(async () => {
+      if (failure !== undefined) throw failure
+      const target = await openGeneration(resolveSpec({ ...wanted, servers }), changed.start, fail)
+      try {
+        next = target
+        moved = new Uint8Array(rows)
+        const how = { rows: sweep.stripes, pause: sweep.pause, share: sweep.share }
+        await moveRows(now, target, moved, { ...how, exclusive, stopped: () => closed })
+        if (closed) throw new FtError('ABORTED', 'openShards: the store was closed while rows moved; open another', {})
+      } catch (error) {
+        if (failure === undefined) fail(error as FtError)
+        await target.close()
+        throw error
+      }
+      const old = now
+      past.lost.push(...(await old.lost()))
+      past.replacements += old.replacements
+      await exclusive(() => {
+        now = current = target
+        next = moved = undefined
+        kind = changed
+        return Promise.resolve()
+      })
+      await old.close()
+    })
+    moving = move.catch(() => undefined)
+    return move
+  }
+
+  const settled = async (): Promise<void> => {
+    await moving
+    await Promise.allSettled(pushes)
+  }
+  const checkServer = (server: number, what: string): void =>
+    assertInteger(server, { where: what, argument: 'server', min: 0, max: now.spec.servers - 1 })
+  const disturb = (what: 'pause' | 'isolate', server: number): void => {
+    checkServer(server, what)
+    const act = now.cluster[what]
+    if (act === undefined) {
+      throw new FtError('UNSUPPORTED', `${what}: these shards are not processes of this one; use kill`, {})
+    }
+    act(server)
+  }
+  let offset = 0
+  return {
+    get layout() {
+      return now.spec.layout
+    },
+    d,
+    width,
+    offsets: resolved.ranges.map((range) => (offset += range.rows) - range.rows),
+    get replacements() {
+      return past.replacements + now.replacements + (next?.replacements ?? 0)
+    },
+    pull: (ids) => enter(() => pull(ids), false),
+    push: (ids, gradients) => enter(() => push(ids, gradients), true),
+    report: () => now.report(),
+    async recovered() {
+      await settled()
+      await now.whole()
+      return [...new Set([...past.lost, ...(await now.lost())])]
+    },
+    async snapshot({ mark = false } = {}) {
+      await settled()
+      const whole = { words: new Uint32Array(rows * width), width, versions: new Uint32Array(rows) }
+      layRows(whole, await now.steady(() => readRows(now.spec, now.client, { changed: false, mark })))
+      return whole
+    },
+    async changed() {
+      await settled()
+      const sets = await now.steady(() => readRows(now.spec, now.client, { changed: true, mark: false }))
+      return {
+        ids: join(sets.map(({ ids }) => ids)),
+        words: join(sets.map(({ words }) => words)),
+        versions: join(sets.map(({ versions }) => versions)),
+      }
+    },
+    async restore(from, ids = from.versions.keys()) {
+      if (from.width !== width || from.versions.length !== rows || from.words.length !== rows * width) {
+        throw new FtError(
+          'SHAPE_MISMATCH',
+          `restore: the snapshot must have ${rows} rows of ${width} words, got ${from.versions.length} of ${from.width}; open the store with the same tables, d and optimizer`,
+          { rows, width },
+        )
+      }
+      await moving
+      const all = Uint32Array.from(ids)
+      for (let start = 0; start < all.length; start += rowsAWrite) {
+        const some = all.subarray(start, start + rowsAWrite)
+        const words = new Uint32Array(some.length * width)
+        some.forEach((id, i) => words.set(from.words.subarray(id * width, (id + 1) * width), i * width))
+        const versions = Uint32Array.from(some, (id) => from.versions[id]!)
+        await now.client.write(some, words, versions)
+      }
+    },
+    async scrub({ stripes = 1024, repair = false, signal, onProgress } = {}) {
+      if (r === 0) {
+        throw new FtError('UNSUPPORTED', 'scrub: r = 0 has no parity to compare with; open with r = 1 or 2', {})
+      }
+      assertInteger(stripes, { where: 'scrub', argument: 'stripes', min: 1, max: 65_536 })
+      await moving
+      const { spec, client } = now
+      const total = spec.layout.stripes
+      const corrupt: CorruptStripe[] = []
+      const skipped: number[] = []
+      for (let start = 0; start < total; start += stripes) {
+        throwIfAborted(signal, 'scrub')
+        const end = Math.min(total, start + stripes)
+        const some = Array.from({ length: end - start }, (_, i) => start + i)
+        const found = await scrubStripes(spec, client, { stripes: some, repair })
+        corrupt.push(...found.corrupt)
+        skipped.push(...found.skipped)
+        onProgress?.({ phase: 'scrub', done: end, total })
+      }
+      return { stripes: total, corrupt, skipped }
+    },
+    async flipBit({ stripe, position, word, bit }) {
+      const where = 'flipBit'
+      await moving
+      const { layout } = now.spec
+      assertInteger(stripe, { where, argument: 'stripe', min: 0, max: layout.stripes - 1 })
+      assertInteger(position, { where, argument: 'position', min: 0, max: k + r - 1 })
+      assertInteger(word, { where, argument: 'word', min: 0, max: width - 1 })
+      assertInteger(bit, { where, argument: 'bit', min: 0, max: 31 })
+      const server = layout.serverOf({ stripe, position })
+      await now.client.ask(server, { type: 'flip', id: 0, stripe, position, word, bit })
+    },
+    async addServer(address) {
+      await moving
+      await moveTo(kind.grown(address), now.spec.servers + 1)
+    },
+    async drain(server) {
+      await moving
+      checkServer(server, 'drain')
+      if (now.spec.servers === k + r) {
+        throw new FtError(
+          'INVALID_ARGUMENT',
+          `drain: a stripe of k + r = ${k + r} rows needs as many servers; add one first`,
+          { servers: now.spec.servers, k, r },
+        )
+      }
+      await moveTo(kind.shrunk(server), now.spec.servers - 1)
+    },
+    kill(server) {
+      checkServer(server, 'kill')
+      now.cluster.kill(server)
+    },
+    pause: (server) => disturb('pause', server),
+    isolate: (server) => disturb('isolate', server),
+    async close() {
+      closed = true
+      fail(new FtError('ABORTED', 'openShards: the store was closed; open another', {}))
+      await Promise.all([now.close(), next?.close()])
+      await moving
+    },
+  }
+}
+
+function join(parts: readonly Uint32Array[]): Uint32Array {
+  const out = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const part of parts) {
+    out.set(part, at)
+    at += part.length
+  }
+  return out
+}

@@ -1,0 +1,41 @@
+// Every kind of store behind one way to open it, for the conformance suite.
+import { createRandom } from '@ft/core/random'
+import { openShards, type ShardOptions, type ShardStore } from '../../src/index.ts'
+
+export const base: ShardOptions = {
+  tables: [{ rows: 300 }, { rows: 50, scale: 0.5 }],
+  d: 8,
+  k: 2,
+  servers: 4,
+  optimizer: { name: 'adagrad', learningRate: 0.1 },
+  seed: 3,
+}
+
+export interface Place {
+  readonly name: string
+  /** Opens a store; `address()` gives the place of one more server, where the kind wants one. */
+  open(options?: Partial<ShardOptions>): Promise<{ store: ShardStore; address?: () => Promise<string> }>
+  /** Ends what the stores ran on. */
+  close(): Promise<void>
+}
+
+export const places: readonly Place[] = (['memory', 'process'] as const).map((where) => ({
+  name: where,
+  open: async (options) => ({ store: await openShards({ ...base, where, ...options }) }),
+  close: () => Promise.resolve(),
+}))
+
+/** A fixed list of pushes, each after a pull of its rows; `before` runs ahead of each. */
+export async function pushes(
+  store: ShardStore,
+  count: number,
+  before: (step: number) => unknown = () => undefined,
+): Promise<void> {
+  const random = createRandom(9)
+  for (let step = 0; step < count; step++) {
+    const ids = random.sample(store.layout.rows, 20)
+    await before(step)
+    await store.pull(ids)
+    await store.push(ids, random.fillNormal(new Float32Array(ids.length * store.d)))
+  }
+}
