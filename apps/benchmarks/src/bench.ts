@@ -19,6 +19,8 @@ export interface BenchLine {
 export interface BenchContext {
   readonly quick: boolean
   readonly seed: number
+  /** Whether a part of the bench was asked for: `--case`; all of them without it. */
+  wants(part: string): boolean
   emit(line: BenchLine): void
   /** A fact in words: a peer that is not installed, a setting that was changed. */
   note(text: string): void

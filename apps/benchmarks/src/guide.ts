@@ -1,5 +1,6 @@
 // Bench "guide": plans from measurement, fitted on one half of the interleaved rounds and scored on the other, and once more
-// in a fresh process over the whole network in sequence; where schemes cross; how well the cost model predicts.
+// in a fresh process over the whole network in sequence; where schemes cross; how well the cost model predicts. Parts for
+// `--case`: zoo, reductions, squares, and each network's name.
 
 import { loadRunner } from '@ft/abft-kernels/runner'
 import {
@@ -21,11 +22,11 @@ import { squareSweep } from './guideSquares.ts'
 import { clockFor } from './support/clock.ts'
 
 const networks: readonly GuidedNetwork[] = [
-  { zoo: 'dlrm-top', batch: 256, rounds: 100 },
-  { zoo: 'coral', batch: 16, rounds: 60 },
-  { zoo: 'squeezenet', batch: 1, rounds: 28 },
-  { zoo: 'resnet50', batch: 1, rounds: 24 },
-  { zoo: 'shufflenet', batch: 1, rounds: 24 },
+  { zoo: 'dlrm-top', batch: 256 },
+  { zoo: 'coral', batch: 16 },
+  { zoo: 'squeezenet', batch: 1 },
+  { zoo: 'resnet50', batch: 1 },
+  { zoo: 'shufflenet', batch: 1 },
 ]
 const quickNetworks = new Set(['dlrm-top', 'squeezenet'])
 
@@ -33,8 +34,8 @@ export const guide: Bench = {
   name: 'guide',
   title: 'Protection chosen by layer: extra time as a share of the unprotected network',
   async run(context) {
-    analysisTime(context)
-    predictedReductions(context)
+    if (context.wants('zoo')) analysisTime(context)
+    if (context.wants('reductions')) predictedReductions(context)
     // The engine of any machine, and the GPU's where there is one that is no program itself.
     for (const engine of (await hasGpu()) ? (['wasm', 'webgpu'] as const) : (['wasm'] as const))
       await onEngine(engine, { ...context, emit: (line) => context.emit({ ...line, case: `${engine}, ${line.case}` }) })
@@ -51,7 +52,11 @@ async function onEngine(engine: 'wasm' | 'webgpu', context: BenchContext): Promi
   try {
     const clock = clockFor(runner.build)
     context.note(`engine build ${runner.build}: figures of this machine's engine alone, in ${clock.name}`)
-    await squareSweep(context, { runner, clock })
+    if (context.wants('squares')) await squareSweep(context, { runner, clock })
+    const wanted = networks.filter(
+      ({ zoo: name }) => (!context.quick || quickNetworks.has(name)) && context.wants(name),
+    )
+    if (wanted.length === 0) return
     const device = await measureDevice({ runner, seed: context.seed, now: clock.now })
     const { ridge, peak, bandwidth } = device.measured
     const figure = (metric: string, value: number, unit: string) =>
@@ -59,10 +64,7 @@ async function onEngine(engine: 'wasm' | 'webgpu', context: BenchContext): Promi
     figure('ridge', ridge, 'FLOP/B')
     figure('peak', peak.value / 1e9, 'GFLOP/s')
     figure('bandwidth', bandwidth.value / 1e9, 'GB/s')
-    for (const network of networks) {
-      if (!context.quick || quickNetworks.has(network.zoo))
-        await guidedNetwork(context, { engine, runner, clock, device, network })
-    }
+    for (const network of wanted) await guidedNetwork(context, { engine, runner, clock, device, network })
   } finally {
     await runner.dispose()
   }

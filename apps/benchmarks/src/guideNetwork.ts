@@ -17,12 +17,11 @@ import {
 import type { BenchContext } from './bench.ts'
 import type { Overheads } from './guideSequence.ts'
 import type { Clock } from './support/clock.ts'
+import { roundsFor } from './support/pilot.ts'
 
 export interface GuidedNetwork {
   readonly zoo: ZooName
   readonly batch: number
-  /** Half of them choose, half judge. */
-  readonly rounds: number
 }
 
 interface Parts {
@@ -47,40 +46,66 @@ export async function guidedNetwork(
   { engine, runner, clock, device, network }: Parts,
 ): Promise<void> {
   const { name, layers } = zoo(network.zoo, { batch: network.batch, dtype: 'float32' })
-  const { rounds } = network
-  const profile = await profileLayers(layers, { runner, seed: context.seed, rounds, shortestMs: 3, now: clock.now })
-  const measurements = measurementsOf(profile, { layers, rounds: 'even' })
-  const plan = planNetwork({ name, layers }, { device, target: engine, measurements })
-  const schemes = new Map(plan.layers.map((layer) => [layer.id, layer.scheme]))
-  const guided = ({ id }: LinearLayer): ProtectionScheme => schemes.get(id) ?? 'none'
-
   const title = `${name}, batch ${network.batch}`
-  context.note(`${title}: ${profile.shapes.length} shapes of ${layers.length} layers; ${counted(schemes.values())}`)
-  const totals = measuredTotals(profile, {
-    layers,
-    rounds: 'odd',
-    seed: context.seed,
-    choices: { guided, ...uniform },
-  })
+  const budget = context.quick ? 60 : 200
+  const measure = async (rounds: number): Promise<Measured> => {
+    const profile = await profileLayers(layers, { runner, seed: context.seed, rounds, shortestMs: 3, now: clock.now })
+    const measurements = measurementsOf(profile, { layers, rounds: 'even' })
+    const plan = planNetwork({ name, layers }, { device, target: engine, measurements })
+    const schemes = new Map(plan.layers.map((layer) => [layer.id, layer.scheme]))
+    const guided = ({ id }: LinearLayer): ProtectionScheme => schemes.get(id) ?? 'none'
+    const choices = { guided, ...uniform }
+    return { profile, guided, ...measuredTotals(profile, { layers, rounds: 'odd', seed: context.seed, choices }) }
+  }
+  const pilot = await timed(PILOT, () => measure(PILOT))
+  const rounds = roundsFor(pilot, { wanted: WANTED, budget })
+  const { profile, guided, ...totals } = await measure(rounds)
+  context.note(
+    `${title}: ${profile.shapes.length} shapes of ${layers.length} layers, ${rounds} rounds; ${counted(layers.map(guided))}`,
+  )
   context.emit({ case: title, metric: 'unprotected', value: totals.baseMs, unit: 'ms' })
   verdicts(context, { title: `${title}, other half`, ...totals })
   prediction(context, { title, layers, profile, device })
 
   // Imported here, so that a bundle keeps the module and its exports apart: the fresh process loads it by its address.
   const { guideSequence } = await import('./guideSequence.ts')
-  const sequence = await guideSequence.inFreshProcess({
-    engine,
-    layers,
-    seed: context.seed,
-    rounds,
-    plans: {
-      guided: layers.map(guided),
-      global: layers.map(uniform.global),
-      'thread-one-sided': layers.map(uniform['thread-one-sided']),
-      control: layers.map(() => 'none'),
-    },
+  const inSequence = (rounds: number): Promise<Overheads> =>
+    guideSequence.inFreshProcess({
+      engine,
+      layers,
+      seed: context.seed,
+      rounds,
+      plans: {
+        guided: layers.map(guided),
+        global: layers.map(uniform.global),
+        row: layers.map(uniform.row),
+        'thread-one-sided': layers.map(uniform['thread-one-sided']),
+        control: layers.map(() => 'none'),
+      },
+    })
+  const short = await timed(PILOT, () => inSequence(PILOT))
+  verdicts(context, {
+    title: `${title}, fresh process`,
+    ...(await inSequence(roundsFor(short, { wanted: WANTED, budget }))),
   })
-  verdicts(context, { title: `${title}, fresh process`, ...sequence })
+}
+
+/** Rounds of a pilot: the fewest that give both halves an interval, and some. */
+const PILOT = 24
+/** Half-width that rounds are planned for, as a share of the network: the target is 0.01. */
+const WANTED = 0.007
+
+interface Measured extends Overheads {
+  readonly profile: Profile
+  readonly guided: (layer: LinearLayer) => ProtectionScheme
+  readonly baseMs: number
+}
+
+async function timed(rounds: number, run: () => Promise<Overheads>) {
+  const begun = performance.now()
+  const { overhead } = await run()
+  const { low, high } = overhead['guided'] as Interval
+  return { rounds, halfWidth: (high - low) / 2, seconds: (performance.now() - begun) / 1000 }
 }
 
 function verdicts(context: BenchContext, { title, overhead, difference }: Overheads & { title: string }): void {
@@ -97,7 +122,7 @@ function verdicts(context: BenchContext, { title, overhead, difference }: Overhe
       ...(name === 'guided' ? { target: 'half-width <= 1 point' } : {}),
     })
   }
-  for (const rival of ['global', 'thread-one-sided']) {
+  for (const rival of ['global', 'row', 'thread-one-sided']) {
     const less = difference('guided', rival)
     context.emit({
       case: title,

@@ -27,6 +27,7 @@ interface Flags {
   readonly quick: boolean
   readonly json: boolean
   readonly seed: number
+  readonly case?: string
 }
 
 const program = new Command('bench')
@@ -34,6 +35,7 @@ const program = new Command('bench')
   .option('--quick', 'fewer cases and rounds', false)
   .option('--json', 'one JSON object a line', false)
   .option('--seed <n>', 'seed of the data', wholeNumber, 1)
+  .option('--case <text>', 'of a bench that has parts: only those whose name holds this text')
   .action(run)
 
 await program.parseAsync()
@@ -44,7 +46,7 @@ function wholeNumber(text: string): number {
   return value
 }
 
-async function run(name: string, { quick, json, seed }: Flags): Promise<void> {
+async function run(name: string, { quick, json, seed, case: part }: Flags): Promise<void> {
   const load = benches[name]
   if (!load) program.error(`no bench ${name}; benches: ${Object.keys(benches).join(', ')}`)
   const bench = await (load as () => Promise<Bench>)()
@@ -53,6 +55,7 @@ async function run(name: string, { quick, json, seed }: Flags): Promise<void> {
   await bench.run({
     quick,
     seed,
+    wants: (title) => part === undefined || title.includes(part),
     emit: (line) =>
       process.stdout.write(`${json ? JSON.stringify({ bench: name, ...line, seed, device }) : describe(line)}\n`),
     note: (text) =>

@@ -48,7 +48,8 @@ export function predict(
   }
 
   const outputs = layer.m * layer.n * products
-  const rowWork = 2 * layer.m * layer.k * products
+  // Each group of a convolution has its own row sums of the weights.
+  const rowWork = 2 * layer.m * layer.k * products * groupsOf(layer)
   const columnWork = 2 * layer.k * layer.n * products
   const perTile = (folds: number) => (flops / 2) * folds
   const protectedTime = (): number => {
@@ -88,9 +89,12 @@ export function predict(
 export function costFeatures(layer: LinearLayer): readonly [number, number, number, number, number] {
   const { m, n, k, count, op } = layer
   const calls = count * batchOf(layer)
-  const groups = op.kind === 'conv2d' ? op.groups : 1
   const inputs = op.kind === 'conv2d' ? op.x.reduce((all, size) => all * size, 1) : m * k
-  return [count, m * n * k * calls, m * n * calls, inputs * groups * calls, k * n * calls]
+  return [count, m * n * k * calls, m * n * calls, inputs * groupsOf(layer) * calls, k * n * calls]
+}
+
+function groupsOf({ op }: LinearLayer): number {
+  return op.kind === 'conv2d' ? op.groups : 1
 }
 
 /** Products with operands of their own in one call. */

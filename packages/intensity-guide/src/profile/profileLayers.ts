@@ -14,7 +14,10 @@ import { bytesPerElement } from '@ft/core/formats'
 import { createRandom, type Random } from '@ft/core/random'
 import { parseProfile, saveProfile, shapeKey, type Arm, type Profile, type ProfiledShape } from './profile.ts'
 
-/** Where measured shapes are kept between runs: texts by name. */
+/**
+ * Where measured shapes are kept between runs: texts by name. Names hold the runner's device and build, which may name an
+ * engine alone: a cache that several machines can reach keeps them apart itself.
+ */
 export interface ProfileCache {
   get(name: string): Promise<string | undefined>
   set(name: string, text: string): Promise<void>
