@@ -51,7 +51,7 @@ export interface ProfileOptions extends LongRunning {
 /**
  * Measures every scheme of the runner at every distinct shape of the layers.
  *
- * Cost: shapes x (schemes + 2) x rounds x max(shortestMs, one call); operands of one shape are held for all arms at once,
+ * Cost: shapes x (schemes + 2) x rounds x max(shortestMs, one call), and a preparation of each arm every 24 rounds; operands of one shape are held for all arms at once,
  * within `memory`.
  * An interrupted run loses the shape in hand only, when it has a cache.
  *
@@ -175,36 +175,55 @@ interface Prepared {
   readonly repeats: number
 }
 
+/**
+ * Rounds between two placements. Where an arm's operands lie in memory changes its time by a percent or so, the control's
+ * as well; arms are therefore prepared anew, in another order, so that placements are drawn as rounds are.
+ */
+const PLACEMENT_ROUNDS = 24
+
 async function measureGroup(layer: LinearLayer, arms: readonly Arm[], options: Run): Promise<Times> {
-  const { runner, seed, chained, rounds, warmUp, shortestMs, signal, now = () => performance.now() } = options
+  const { seed, rounds, signal, now = () => performance.now() } = options
   const order = createRandom(seed).stream(`profile ${layer.id}`)
-  const held: { release(): void }[] = []
   const time = async (run: () => Promise<void>, repeats: number): Promise<number> => {
     const start = now()
     for (let i = 0; i < repeats; i++) await run()
     return (now() - start) / repeats
   }
-  try {
-    const prepared: Prepared[] = []
-    for (const arm of arms) {
-      const handle = await runner.prepare(layer, arm === 'control' ? 'none' : arm, { seed, chained })
-      held.push(handle)
-      const run = () => handle.run()
-      for (let i = 0; i < warmUp; i++) await run()
-      const once = await time(run, 1)
-      prepared.push({ arm, run, repeats: Math.max(1, Math.ceil(shortestMs / Math.max(once, 1e-4))) })
-    }
-    const samples: Times = {}
-    for (let round = 0; round < rounds; round++) {
-      throwIfAborted(signal, 'profileLayers')
-      for (const { arm, run, repeats } of shuffled(prepared, order)) {
-        ;(samples[arm] ??= []).push(Math.max(await time(run, repeats), SHORTEST))
+  const samples: Times = {}
+  for (let start = 0; start < rounds; start += PLACEMENT_ROUNDS) {
+    const held: { release(): void }[] = []
+    try {
+      const prepared = await place(layer, shuffled(arms, order), { ...options, held, time })
+      for (let round = start; round < Math.min(rounds, start + PLACEMENT_ROUNDS); round++) {
+        throwIfAborted(signal, 'profileLayers')
+        for (const { arm, run, repeats } of shuffled(prepared, order))
+          (samples[arm] ??= []).push(Math.max(await time(run, repeats), SHORTEST))
       }
+    } finally {
+      for (const handle of held) handle.release()
     }
-    return samples
-  } finally {
-    for (const handle of held) handle.release()
   }
+  return Object.fromEntries(arms.map((arm) => [arm, samples[arm]]))
+}
+
+interface Placing extends Run {
+  /** Takes what has to be released. */
+  readonly held: { release(): void }[]
+  time(run: () => Promise<void>, repeats: number): Promise<number>
+}
+
+async function place(layer: LinearLayer, arms: readonly Arm[], options: Placing): Promise<Prepared[]> {
+  const { runner, seed, chained, warmUp, shortestMs, held, time } = options
+  const prepared: Prepared[] = []
+  for (const arm of arms) {
+    const handle = await runner.prepare(layer, arm === 'control' ? 'none' : arm, { seed, chained })
+    held.push(handle)
+    const run = () => handle.run()
+    for (let i = 0; i < warmUp; i++) await run()
+    const once = await time(run, 1)
+    prepared.push({ arm, run, repeats: Math.max(1, Math.ceil(shortestMs / Math.max(once, 1e-4))) })
+  }
+  return prepared
 }
 
 /** A millionth of a millisecond: a clock too coarse for the work must not give 0, which no ratio takes. */

@@ -23,17 +23,18 @@ export interface FakeRunner extends LayerRunner {
 
 /**
  * One call takes 2 m n k nanoseconds times 1 + overhead, times noise, times a slow drift of the machine that changes by the
- * half between the first call and the last.
+ * half between the first call and the last. `placement`: spread of a factor that each preparation draws anew.
  */
 export function fakeRunner(
   options: {
     noise?: number
     drift?: number
+    placement?: number
     build?: string
     overhead?: (layer: LinearLayer, scheme: ProtectionScheme) => number
   } = {},
 ): FakeRunner {
-  const { noise = 0, drift = 0, build = 'fake', overhead = (_, scheme) => overheads[scheme] } = options
+  const { noise = 0, drift = 0, placement = 0, build = 'fake', overhead = (_, scheme) => overheads[scheme] } = options
   const random = createRandom(11).stream('fake runner')
   const log: string[] = []
   let clock = 0
@@ -51,11 +52,12 @@ export function fakeRunner(
       log.push(`prepare ${name}`)
       held += 1
       const { m, n, k } = layer
+      const placed = Math.exp(random.normal(0, placement))
       return Promise.resolve({
         run() {
           log.push(`run ${name}`)
           const load = 1 + drift * Math.sin(clock / 300)
-          clock += 2e-6 * m * n * k * (1 + overhead(layer, scheme)) * load * Math.exp(random.normal(0, noise))
+          clock += 2e-6 * m * n * k * (1 + overhead(layer, scheme)) * load * placed * Math.exp(random.normal(0, noise))
           return Promise.resolve()
         },
         release() {
