@@ -1,7 +1,9 @@
 // Saving and taking up again: the same bits; differential files; damaged ones; what was lost for good comes from one.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import process from 'node:process'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isFtError, type FtErrorCode } from '@ft/core'
 import { createRandom } from '@ft/core/random'
@@ -37,6 +39,21 @@ afterEach(async () => {
   open = []
   await rm(folder, { recursive: true })
 })
+
+/** Limits the size of files that this process writes (RLIMIT_FSIZE, the soft limit alone). */
+function limitFiles(bytes: number | 'unlimited'): { lift(): void } {
+  execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`])
+  return { lift: () => void limitFiles('unlimited') }
+}
+const canLimit = attempt(() => limitFiles('unlimited'))
+function attempt(act: () => unknown): boolean {
+  try {
+    act()
+    return true
+  } catch {
+    return false
+  }
+}
 
 const bitsOf = async (store: ShardStore, { parameters, state }: DenseModel) => {
   return { rows: await store.snapshot(), parameters, state }
@@ -167,7 +184,7 @@ describe('createCheckpointer', () => {
     await saver.settle()
   })
 
-  it('a full disk leaves the checkpoint before as it was', async () => {
+  it('a place that takes no file leaves the checkpoint before as it was', async () => {
     const store = await start()
     const saver = createCheckpointer({ folder })
     await saver.save({ store, step: 1 })
@@ -176,6 +193,40 @@ describe('createCheckpointer', () => {
     await expect(nowhere.save({ store, step: 2 })).rejects.toThrow()
     expect(await readFile(join(folder, 'full.ftec'))).toEqual(before)
   })
+
+  // No file of this process may grow beyond 1,024 bytes for a while: the kernel refuses the rest, as a full disk does.
+  it.skipIf(!canLimit).each([false, true])(
+    'a file that cannot be finished: a clear error, the one before is whole, and the next is; background %s',
+    async (background) => {
+      const store = await start()
+      const saver = createCheckpointer({ folder, background })
+      await saver.save({ store, step: 1 })
+      await saver.settle()
+      const rows = await store.snapshot()
+      await store.push(Uint32Array.of(3), new Float32Array(4).fill(1))
+      const limited = limitFiles(1_024)
+      try {
+        const saved = saver.save({ store, step: 2 }).then(({ written }) => written)
+        const error: unknown = await saved.then(
+          () => undefined,
+          (cause: unknown) => cause,
+        )
+        expect(error).toSatisfy((one) => isFtError(one, 'IO'))
+        expect((error as Error).message).toContain('full.ftec could not be written')
+        expect((error as Error).cause).toMatchObject({ code: 'EFBIG' })
+        await saver.settle().catch(() => undefined)
+      } finally {
+        limited.lift()
+      }
+      expect(await readdir(folder)).toEqual(['full.ftec'])
+      expect(await saver.latest()).toMatchObject({ step: 1, rows })
+      await (
+        await saver.save({ store, step: 3 })
+      ).written
+      expect(await saver.latest()).toMatchObject({ step: 3, rows: await store.snapshot() })
+      await saver.settle()
+    },
+  )
 })
 
 it('refuses every damaged file', async () => {
