@@ -90,6 +90,8 @@ function reportOf({ values }: MessageOf<'counts'>): ServerReport {
     unacknowledgedBytes: at(7),
     mostUnacknowledgedBytes: at(8),
     cpuSeconds: at(9),
+    recoveredRows: at(10),
+    unacknowledgedBatches: at(11),
   }
 }
 

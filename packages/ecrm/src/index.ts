@@ -10,6 +10,7 @@ export {
 } from './store.ts'
 export { type CorruptStripe, type ScrubOptions, type ScrubReport } from './scrub.ts'
 export { type RowSet, type Snapshot } from './snapshot.ts'
+export { storeMetrics } from './metrics.ts'
 export {
   wastedTime,
   type CheckpointCosts,

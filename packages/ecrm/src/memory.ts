@@ -11,6 +11,7 @@ export { createLayout, type Layout, type LayoutOptions, type Place } from './lay
 export type { EmbeddingTable, FlippedBit, ServerReport, ShardStore } from './store.ts'
 export type { CorruptStripe, ScrubOptions, ScrubReport } from './scrub.ts'
 export type { RowSet, Snapshot } from './snapshot.ts'
+export { storeMetrics } from './metrics.ts'
 export type { OptimizerName, OptimizerOptions } from './shard/optimizers.ts'
 export {
   evaluate,

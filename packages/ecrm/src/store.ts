@@ -67,6 +67,10 @@ export interface ServerReport {
   readonly deltaBytes: number
   readonly unacknowledgedBytes: number
   readonly mostUnacknowledgedBytes: number
+  /** Updates applied here, a push each, whose differences are not yet at every parity. */
+  readonly unacknowledgedBatches: number
+  /** Data and parity rows that were decoded or encoded anew. */
+  readonly recoveredRows: number
   /** Of its process, user and system; 0 in memory. */
   readonly cpuSeconds: number
 }

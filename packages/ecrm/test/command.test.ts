@@ -74,6 +74,19 @@ describe('train', () => {
     expect(text()).toMatch(/AUC 0\.\d{4}.*300 test rows; 0 shards replaced, 0 rows lost/)
   })
 
+  it('writes metrics: a killed shard has recovered every row, and nothing waits', async () => {
+    const { output } = printer(true)
+    const metrics = join(folder, 'metrics.prom')
+    await runTrain({ ...flags, epochs: 1, kill: ['shard:1@step:3'], metrics }, { output, signal })
+    const text = await readFile(metrics, 'utf8')
+    expect(text).toMatch(/^ft_ecrm_recovery_progress_ratio\{shard="1"\} 1$/m)
+    expect(text).toMatch(/^ft_ecrm_replacements_total 1$/m)
+    expect(text).toMatch(/^ft_ecrm_degraded_stripes 0$/m)
+    const nowhere = join(folder, 'none', 'metrics.prom')
+    const failing = runTrain({ ...flags, epochs: 1, metrics: nowhere }, { output, signal })
+    await expect(failing).rejects.toThrow(fails('IO'))
+  })
+
   it('refuses what it cannot use', async () => {
     const { output } = printer(true)
     const run = (more: Partial<TrainFlags>) => runTrain({ ...flags, ...more }, { output, signal })

@@ -152,6 +152,8 @@ describe.each(places)('shards in $name', (place) => {
     expect(reports[0]!.dataBytes).toBe(dataRows * (16 * 4 + 4))
     expect(reports[0]!.parityBytes).toBe(parityRows * (16 * 4 + 4 * k))
     expect(sum((one) => one.unacknowledgedBytes)).toBe(0)
+    expect(sum((one) => one.unacknowledgedBatches)).toBe(0)
+    expect(sum((one) => one.recoveredRows)).toBe(0)
   })
 
   it('refuse what cannot be', async () => {

@@ -40,6 +40,7 @@ program
   .option('--seed <n>', 'of weights and order', whole, 0)
   .option('--kill <shard:2@step:500>', 'ends a shard at a step; repeat it', collect, [])
   .option('--every <n>', 'steps between lines', whole, 100)
+  .option('--metrics <file>', 'Prometheus text, written again with every line')
   .option('--save <file>', 'writes a checkpoint at the end')
   .option('--onnx <file>', 'writes the model with its tables')
   .action((flags: TrainFlags) => run((output, signal) => runTrain(flags, { output, signal, command: again() })))

@@ -1,10 +1,12 @@
 // `ecrm train`: a table on shard processes, some of them killed on demand, with what became of them.
-import { writeFile } from 'node:fs/promises'
+import { rename, writeFile } from 'node:fs/promises'
 import { FtError } from '@ft/core'
 import type { Output } from '@ft/report'
+import { prometheusText } from '@ft/report/prometheus'
 import { saveCheckpoint } from '../checkpoint/checkpoint.ts'
+import { storeMetrics } from '../metrics.ts'
 import { optimizerNames, type OptimizerName } from '../shard/optimizers.ts'
-import { openShards, type ServerReport } from '../store.ts'
+import { openShards, type ServerReport, type ShardStore } from '../store.ts'
 import { evaluate, train } from '../train.ts'
 import { readTable } from './readTable.ts'
 
@@ -25,6 +27,8 @@ export interface TrainFlags {
   readonly kill: readonly string[]
   readonly save?: string
   readonly onnx?: string
+  /** Where Prometheus text goes. */
+  readonly metrics?: string
   /** Steps between lines of the run. */
   readonly every: number
 }
@@ -84,6 +88,7 @@ export async function runTrain(
         }
         sum += loss
         if ((step + 1) % flags.every > 0) return
+        if (flags.metrics !== undefined) await writeMetrics(flags.metrics, store)
         const reports = await store.report()
         const missing = reports.reduce((all, { missingRows }) => all + missingRows, 0)
         const line = { step: step + 1, loss: sum / flags.every, replaced: store.replacements, missing }
@@ -106,10 +111,12 @@ export async function runTrain(
         { header: 'pulled', value: ({ pulledRows }) => pulledRows, format: 'count' },
         { header: 'pushed', value: ({ pushedRows }) => pushedRows, format: 'count' },
         { header: 'to recover', value: ({ missingRows }) => missingRows, format: 'count' },
+        { header: 'recovered', value: ({ recoveredRows }) => recoveredRows, format: 'count' },
         { header: 'unacknowledged, most', value: ({ mostUnacknowledgedBytes: most }) => most, format: 'bytes' },
         { header: 'CPU', value: ({ cpuSeconds }: ServerReport) => cpuSeconds * 1000, format: 'duration' },
       ],
     )
+    if (flags.metrics !== undefined) await writeMetrics(flags.metrics, store)
     if (flags.save !== undefined) await saveCheckpoint(flags.save, { store, model, step: history.length })
     if (flags.onnx !== undefined) {
       const { exportOnnx } = await import('../export/exportOnnx.ts')
@@ -123,5 +130,16 @@ export async function runTrain(
     )
   } finally {
     await store.close()
+  }
+}
+
+/** Whoever reads the file meanwhile finds the text before or the new one, whole. */
+async function writeMetrics(path: string, store: ShardStore): Promise<void> {
+  const text = await prometheusText(await storeMetrics(store))
+  try {
+    await writeFile(`${path}.unfinished`, text)
+    await rename(`${path}.unfinished`, path)
+  } catch (cause) {
+    throw new FtError('IO', `ecrm: --metrics ${path} cannot be written; look at the cause`, { path }, { cause })
   }
 }

@@ -374,6 +374,8 @@ export function createShard(options: ShardOptions): Shard {
       unanswered(),
       full,
       options.cpu?.() ?? 0,
+      storage.recovered,
+      outstanding.size,
     ]
     const packed = new Uint32Array(new Float64Array(values).buffer)
     send(to, { type: 'counts', id, values: packed })

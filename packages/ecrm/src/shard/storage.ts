@@ -26,6 +26,8 @@ export interface Storage {
   readonly parityState: Uint8Array
   /** Rows, data and parity, that are not live. */
   readonly missing: number
+  /** Rows that became live again, since the process began. */
+  readonly recovered: number
   /** Changes the state of a row: `states` is `dataState` or `parityState`. */
   mark(states: Uint8Array, local: number, state: number): void
   dataRow(local: number): Uint32Array
@@ -44,11 +46,16 @@ export function createStorage(spec: ResolvedSpec, server: number, empty: boolean
   const words = new Uint32Array(layout.dataRows * width)
   const parity = new Uint32Array(layout.parityRows * width)
   let missing = empty ? layout.dataRows + layout.parityRows : 0
+  let recovered = 0
   const storage: Storage = {
     get missing() {
       return missing
     },
+    get recovered() {
+      return recovered
+    },
     mark(states, local, state) {
+      if (state === live && states[local] !== live) recovered++
       missing += Number(state !== live) - Number(states[local] !== live)
       states[local] = state
     },
