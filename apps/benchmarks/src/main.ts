@@ -12,6 +12,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   'abft-coverage': async () => (await import('./abftCoverage.ts')).abftCoverage,
   ecrm: async () => (await import('./ecrm.ts')).ecrm,
   'ecrm-recovery': async () => (await import('./ecrmRecovery.ts')).ecrmRecovery,
+  'ecrm-scale': async () => (await import('./ecrmScale.ts')).ecrmScale,
   gemm: async () => (await import('./gemm.ts')).gemm,
   guide: async () => (await import('./guide.ts')).guide,
   'gemm-webgpu': async () => (await import('./gemmWebgpu.ts')).gemmWebgpu,
