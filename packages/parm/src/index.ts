@@ -28,9 +28,10 @@ export { type InstanceSpec, type ServerSpec, type WorkerSpec } from './gateway/i
 export { type ModelFactory, type ServedModel, type WorkerModel } from './workers/served.ts'
 export { type WorkerFaults } from './workers/faults.ts'
 export { startWorker, type StartWorkerOptions, type WorkerProcess } from './workers/spawn.ts'
-export { denseFromTorch, fingerprintOf, type DenseLayer } from './models/dense.ts'
+export { denseFromTorch } from './models/dense.ts'
+export { fingerprintOf, type ConvLayer, type DenseLayer, type Layer } from './models/layers.ts'
+export { createDenseRunner, createModelRunner } from './models/runner.ts'
 export { readModelFolder, writeModelFolder, type ModelManifest, type ParityBinding } from './models/folder.ts'
-export { createDenseRunner } from './workers/denseModel.ts'
 export {
   trainParityModel,
   type ParityTask,
@@ -46,7 +47,10 @@ export {
   type TrainLearnedOptions,
   type TrainedLearned,
 } from './training/trainLearnedCode.ts'
-export { preset, type TrainingSettings } from './training/presets.ts'
+export { trainModel, type ModelTask, type TrainedModel, type TrainModelOptions } from './training/trainModel.ts'
+export { preset, type Preset, type PresetName, type TrainingSettings } from './training/presets.ts'
+export { cropAndFlip, type Augment } from './training/augment.ts'
+export { type Answers } from './training/score.ts'
 export { simulate, type SimulateOptions, type Simulated, type SlowMachines } from './simulation/simulate.ts'
 export { advise, type Advice, type AdviseOptions, type Choice, type Trace } from './simulation/advise.ts'
 export { parseTrace } from './simulation/trace.ts'

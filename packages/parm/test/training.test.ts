@@ -113,13 +113,22 @@ describe('a small task', () => {
   })
 
   it('names the published settings', () => {
-    expect(preset('mnist', { k: 2 })).toMatchObject({
+    expect(preset('mnist-add', { k: 2 })).toMatchObject({
       epochs: 500,
       groupsPerBatch: 64,
       weightDecay: 1e-5,
       learningRate: 1e-3,
+      initial: 'noise',
+      schedule: 'constant',
     })
-    expect(preset('fashion-mnist', { k: 4 }).groupsPerBatch).toBe(32)
+    expect(preset('fashion-mnist-concat', { k: 4 }).groupsPerBatch).toBe(32)
+    expect(preset('cifar10-learned', { k: 2 })).toMatchObject({ epochs: 2000 })
+    // Twice turned back: the augmentation moves pixels and adds zeros, it makes no values
+    const image = Float32Array.from({ length: 3072 }, (_, i) => i + 1)
+    const moved = preset('cifar10-add', { k: 2 }).augment?.(image, createRandom(5)) ?? new Float32Array(1)
+    expect([...moved].every((value) => value === 0 || (Number.isInteger(value) && value <= 3072))).toBe(true)
+    expect(new Set(moved).size).toBeGreaterThan(3072 / 2)
+    expect(() => preset('mnist' as never, { k: 2 })).toThrow(/must be/)
   })
 })
 

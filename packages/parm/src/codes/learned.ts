@@ -2,45 +2,51 @@
 // missing output. Nothing but the model's gradient is needed to train them.
 import { FtError, assertInteger, invalidArgument } from '@ft/core'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
-import { assertLayers, type DenseLayer } from '../models/dense.ts'
+import { assertLayers, inputsOf, outputsOf, type Layer } from '../models/layers.ts'
+import { createModelRunner } from '../models/runner.ts'
 import { assertAlike, assertSummable, type NamedTensor } from '../named.ts'
-import { createDenseRunner } from '../workers/denseModel.ts'
 import type { Code } from './code.ts'
 
 export interface LearnedOptions {
   readonly k: number
-  /** `[k d, ..., d]`: from the group's inputs, one after the other, to the parity query. */
-  readonly encoder: readonly DenseLayer[]
+  /** From the group's inputs to the parity query: dense layers `[k d, ..., d]`, or convolutions of k planes to one. */
+  readonly encoder: readonly Layer[]
   /** `[(k + 1) c, ..., k c]`: from all outputs, zeros for the missing one, to all answers. */
-  readonly decoder: readonly DenseLayer[]
+  readonly decoder: readonly Layer[]
+  /** Planes that lie interleaved in an input, as an image's colours; each is encoded alone, by the same weights. Default 1. */
+  readonly channels?: number
 }
 
 /**
  * The learned code with one parity, for models of one input and one output tensor.
  *
- * Cost: a run of the encoder a group, off the path of queries that are in time; a run of the decoder a reconstruction.
+ * Cost: a run of the encoder a group (and channel), off the path of queries that are in time; a run of the decoder a
+ * reconstruction.
  *
  * @see J. Kosaian, K. V. Rashmi, S. Venkataraman: Learning a Code: Machine Learning for Approximate Non-Linear Coded
  * Computation, 2018
  * @throws FtError `SHAPE_MISMATCH` when the networks do not fit k or one another; in `encode`, when the inputs do not fit
  */
-export function learned({ k, encoder, decoder }: LearnedOptions): Code {
+export function learned({ k, encoder, decoder, channels = 1 }: LearnedOptions): Code {
   assertInteger(k, { where: 'learned', argument: 'k', min: 2, max: 16 })
+  assertInteger(channels, { where: 'learned', argument: 'channels', min: 1, max: 1 << 12 })
   assertLayers(encoder, 'learned: `encoder`')
   assertLayers(decoder, 'learned: `decoder`')
-  const inputs = encoder[0]?.weights.shape[0] as number
-  const width = inputs / k
-  const outputs = decoder.at(-1)?.weights.shape[1] as number
-  const classes = outputs / k
-  if (encoder.at(-1)?.weights.shape[1] !== width || decoder[0]?.weights.shape[0] !== (k + 1) * classes)
+  const [firstLayer, lastDecoder] = [encoder[0] as Layer, decoder.at(-1) as Layer]
+  const inputs = inputsOf(firstLayer)
+  const plane = inputs / k
+  const width = plane * channels
+  const classes = outputsOf(lastDecoder) / k
+  const encoded = outputsOf(encoder.at(-1) as Layer)
+  if (encoded !== plane || inputsOf(decoder[0] as Layer) !== (k + 1) * classes)
     throw new FtError(
       'SHAPE_MISMATCH',
-      `learned: the networks must be [${k} d, ..., d] and [${k + 1} c, ..., ${k} c], got [${inputs}, ..., ${encoder.at(-1)?.weights.shape[1]}] and [${decoder[0]?.weights.shape[0]}, ..., ${outputs}]`,
-      { k, inputs, outputs },
+      `learned: the networks must be [${k} d, ..., d] and [${k + 1} c, ..., ${k} c], got [${inputs}, ..., ${encoded}] and [${inputsOf(decoder[0] as Layer)}, ..., ${outputsOf(lastDecoder)}]`,
+      { k, inputs, outputs: outputsOf(lastDecoder) },
     )
   const engine = createWasmEngine({ threads: 1 })
-  const encode = createDenseRunner(encoder, engine)
-  const decode = createDenseRunner(decoder, engine)
+  const encode = createModelRunner(encoder, engine)
+  const decode = createModelRunner(decoder, engine)
   return {
     name: 'learned',
     k,
@@ -49,19 +55,21 @@ export function learned({ k, encoder, decoder }: LearnedOptions): Code {
     encode(group) {
       if (group.length !== k)
         throw invalidArgument({ where: 'learned', argument: 'group' }, `${k} members`, group.length)
-      const joined = new Float32Array(inputs)
       const [first] = group[0] as readonly NamedTensor[]
-      group.forEach((member, i) => {
+      for (const member of group) {
         assertAlike(group[0] as readonly NamedTensor[], member, 'learned')
         assertSummable(member, 'learned')
-        const data = member[0]?.data
-        if (member.length !== 1 || data?.length !== width)
+        if (member.length !== 1 || member[0]?.data.length !== width)
           throw new FtError('SHAPE_MISMATCH', `learned: a member must be one tensor of ${width} elements`, { width })
-        joined.set(data, i * width)
-      })
-      const { data } = encode({ data: joined, shape: [1, inputs], dtype: 'float32' })
+      }
+      const members = group.map((member) => (member[0] as NamedTensor).data as ArrayLike<number>)
+      const joined = joinPlanes(members, { channels, interleaved: firstLayer.kind === 'conv' })
+      const planes = encode({ data: joined, shape: [channels, inputs], dtype: 'float32' }).data as Float32Array
       const { name, shape } = first as NamedTensor
-      return [...group.map((member) => [...member]), [{ name, shape, data, dtype: 'float32' }]]
+      return [
+        ...group.map((member) => [...member]),
+        [{ name, shape, data: interleave(planes, channels), dtype: 'float32' }],
+      ]
     },
     canDecode: (got) => Array.from({ length: k + 1 }, (_, slot) => slot).filter((slot) => !got.has(slot)).length <= 1,
     decode(got) {
@@ -86,4 +94,35 @@ export function learned({ k, encoder, decoder }: LearnedOptions): Code {
     },
     modelFor: () => 'base',
   }
+}
+
+/**
+ * The encoder's inputs, one row a channel: the members' planes one after the other, for dense layers, or pixel by pixel, as a
+ * convolution's channels.
+ */
+export function joinPlanes(
+  members: readonly ArrayLike<number>[],
+  { channels, interleaved }: { readonly channels: number; readonly interleaved: boolean },
+): Float32Array {
+  const k = members.length
+  const plane = (members[0] as ArrayLike<number>).length / channels
+  const joined = new Float32Array(k * plane * channels)
+  members.forEach((member, i) => {
+    for (let c = 0; c < channels; c++)
+      for (let pixel = 0; pixel < plane; pixel++)
+        joined[c * k * plane + (interleaved ? pixel * k + i : i * plane + pixel)] = member[
+          pixel * channels + c
+        ] as number
+  })
+  return joined
+}
+
+/** `[channels, plane]` to `[plane, channels]`. */
+function interleave(planes: Float32Array, channels: number): Float32Array {
+  if (channels === 1) return planes
+  const plane = planes.length / channels
+  const image = new Float32Array(planes.length)
+  for (let c = 0; c < channels; c++)
+    for (let pixel = 0; pixel < plane; pixel++) image[pixel * channels + c] = planes[c * plane + pixel] as number
+  return image
 }

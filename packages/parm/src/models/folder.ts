@@ -2,8 +2,9 @@
 // (ft-model.json) that names its fingerprint and, for a parity model, the base model and code it belongs to.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { FtError } from '@ft/core'
-import { assertLayers, fingerprintOf, type DenseLayer } from './dense.ts'
+import { FtError, type Tensor } from '@ft/core'
+import { assertLayers, fingerprintOf, type Layer } from './layers.ts'
+import { field, keras, unkeras } from './keras.ts'
 
 /** What a parity model belongs to. */
 export interface ParityBinding {
@@ -23,7 +24,7 @@ export interface ModelManifest {
 /** Writes a model folder. @throws FtError `IO` */
 export async function writeModelFolder(
   folder: string,
-  { layers, parity }: { readonly layers: readonly DenseLayer[]; readonly parity?: ParityBinding },
+  { layers, parity }: { readonly layers: readonly Layer[]; readonly parity?: ParityBinding },
 ): Promise<ModelManifest> {
   assertLayers(layers, 'writeModelFolder')
   const manifest: ModelManifest = {
@@ -32,18 +33,7 @@ export async function writeModelFolder(
     fingerprint: fingerprintOf(layers),
     ...(parity ? { parity } : {}),
   }
-  const name = (i: number) => `dense_${i + 1}`
-  const config = layers.map(({ weights, relu }, i) => ({
-    class_name: 'Dense',
-    config: {
-      name: name(i),
-      trainable: true,
-      units: weights.shape[1],
-      activation: relu ? 'relu' : 'linear',
-      use_bias: true,
-      ...(i === 0 ? { batch_input_shape: [null, weights.shape[0]], dtype: 'float32' } : {}),
-    },
-  }))
+  const { config, names } = keras(layers)
   const model = {
     format: 'layers-model',
     generatedBy: '@ft/parm',
@@ -58,8 +48,8 @@ export async function writeModelFolder(
       {
         paths: ['weights.bin'],
         weights: layers.flatMap(({ weights, bias }, i) => [
-          { name: `${name(i)}/kernel`, shape: weights.shape, dtype: 'float32' },
-          { name: `${name(i)}/bias`, shape: bias.shape, dtype: 'float32' },
+          { name: `${names[i]}/kernel`, shape: weights.shape, dtype: 'float32' },
+          { name: `${names[i]}/bias`, shape: bias.shape, dtype: 'float32' },
         ]),
       },
     ],
@@ -83,10 +73,10 @@ export async function writeModelFolder(
 /**
  * Reads a model folder and checks that its weights are those of its manifest.
  *
- * @throws FtError `IO`, `CORRUPT_DATA`, `VERSION_UNSUPPORTED`, `UNSUPPORTED` for other layers than dense ones,
+ * @throws FtError `IO`, `CORRUPT_DATA`, `VERSION_UNSUPPORTED`, `UNSUPPORTED` for other layers than dense ones and convolutions,
  * `FINGERPRINT_MISMATCH`
  */
-export async function readModelFolder(folder: string): Promise<{ layers: DenseLayer[]; manifest: ModelManifest }> {
+export async function readModelFolder(folder: string): Promise<{ layers: Layer[]; manifest: ModelManifest }> {
   const manifest = parseManifest(await readJson(folder, 'ft-model.json'), folder)
   const model = await readJson(folder, 'model.json')
   const bytes = await read(folder, 'weights.bin')
@@ -146,17 +136,32 @@ function parseManifest(json: unknown, folder: string): ModelManifest {
   return json as ModelManifest
 }
 
-function layersOf(model: unknown, { bytes, folder }: { bytes: Buffer; folder: string }): DenseLayer[] {
-  const listed = field(field(field(model, 'modelTopology'), 'config'), 'layers')
-  if (!Array.isArray(listed) || listed.length === 0)
-    throw new FtError('CORRUPT_DATA', `readModelFolder: ${folder}/model.json must list layers`, { folder })
-  const specs = field((field(model, 'weightsManifest') as unknown[] | undefined)?.[0], 'weights')
-  if (!Array.isArray(specs) || specs.length !== 2 * listed.length)
-    throw new FtError('CORRUPT_DATA', `readModelFolder: ${folder}/model.json must list a kernel and a bias a layer`, {
-      folder,
-    })
+function layersOf(model: unknown, { bytes, folder }: { bytes: Buffer; folder: string }): Layer[] {
+  const weights = field((field(model, 'weightsManifest') as unknown[] | undefined)?.[0], 'weights')
+  const take = weightReader(bytes, folder)
+  const specs = Array.isArray(weights) ? (weights as unknown[]) : []
+  let next = 0
+  const layers = unkeras(field(field(field(model, 'modelTopology'), 'config'), 'layers'), folder).map((form) => ({
+    ...form,
+    weights: take(specs[next++]),
+    bias: take(specs[next++]),
+  }))
+  if (layers.length === 0 || specs.length !== next)
+    throw new FtError(
+      'CORRUPT_DATA',
+      `readModelFolder: ${folder}/model.json must list layers, and a kernel and a bias for each`,
+      {
+        folder,
+      },
+    )
+  assertLayers(layers, 'readModelFolder')
+  return layers
+}
+
+/** Reads one described array after the other. */
+function weightReader(bytes: Buffer, folder: string): (spec: unknown) => Tensor {
   let at = 0
-  const take = (spec: unknown) => {
+  return (spec) => {
     const shape = field(spec, 'shape')
     if (
       field(spec, 'dtype') !== 'float32' ||
@@ -177,20 +182,4 @@ function layersOf(model: unknown, { bytes, folder }: { bytes: Buffer; folder: st
     at += 4 * size
     return { data, shape: shape as number[], dtype: 'float32' as const }
   }
-  const layers = listed.map((layer: unknown, i) => {
-    const activation = field(field(layer, 'config'), 'activation')
-    if (field(layer, 'class_name') !== 'Dense' || (activation !== 'relu' && activation !== 'linear'))
-      throw new FtError(
-        'UNSUPPORTED',
-        `readModelFolder: layer ${i} must be dense with ReLU or none; serve other models from a module of yours`,
-        { folder, layer: i },
-      )
-    return { weights: take(specs[2 * i]), bias: take(specs[2 * i + 1]), relu: activation === 'relu' }
-  })
-  assertLayers(layers, 'readModelFolder')
-  return layers
-}
-
-function field(value: unknown, key: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined
 }

@@ -1,34 +1,23 @@
 // TensorFlow.js, loaded when training starts: an optional peer.
-import { createRequire } from 'node:module'
-import { dirname } from 'node:path'
 import type * as TensorFlow from '@tensorflow/tfjs'
 import { FtError } from '@ft/core'
+import { registerTrainingKernels, selectTfjsBackend } from '@ft/tensor-core/tfjs'
+import { createWasmEngine } from '@ft/tensor-core/wasm'
 
 /**
- * Loads TensorFlow.js with its WebAssembly backend, or plain JavaScript where that is not installed.
+ * Loads TensorFlow.js with a native backend where one is installed, else with its WebAssembly backend and the convolution
+ * gradients that this lacks, else in plain JavaScript.
  *
- * @throws FtError `MISSING_PEER` with the name of the package to install
+ * @throws FtError `MISSING_PEER` with the names of the packages to install
  */
 export async function loadTensorFlow(): Promise<typeof TensorFlow> {
-  let tf: typeof TensorFlow
   try {
-    tf = await import('@tensorflow/tfjs')
+    const { tf, backend } = await selectTfjsBackend({ prefer: ['tfjs-node-gpu', 'tfjs-node', 'wasm', 'cpu'] })
+    // The engine lives as long as the kernels: until the process ends
+    if (backend === 'wasm') registerTrainingKernels(tf, createWasmEngine({ threads: 1 }))
+    return tf as unknown as typeof TensorFlow
   } catch (cause) {
-    throw new FtError(
-      'MISSING_PEER',
-      'trainParityModel: needs @tensorflow/tfjs; npm install @tensorflow/tfjs @tensorflow/tfjs-backend-wasm',
-      {},
-      { cause },
-    )
+    const packages = '@tensorflow/tfjs @tensorflow/tfjs-backend-wasm'
+    throw new FtError('MISSING_PEER', `training needs TensorFlow.js: npm install ${packages}`, {}, { cause })
   }
-  try {
-    const wasm = await import('@tensorflow/tfjs-backend-wasm')
-    const files = dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-backend-wasm'))
-    wasm.setWasmPaths(`${files}/`)
-    await tf.setBackend('wasm')
-  } catch {
-    await tf.setBackend('cpu')
-  }
-  await tf.ready()
-  return tf
 }

@@ -1,200 +1,243 @@
 // Training of a learned code (Learning a Code, 2018): encoder and decoder together, through the deployed model, which stays
 // as it is.
 import type * as TensorFlow from '@tensorflow/tfjs'
-import { FtError, assertInteger, assertNumber, throwIfAborted, type LongRunning, type Tensor } from '@ft/core'
+import { FtError, assertInteger, assertOneOf, type Tensor } from '@ft/core'
 import { createRandom } from '@ft/core/random'
-import { createWasmEngine } from '@ft/tensor-core/wasm'
-import { learned } from '../codes/learned.ts'
-import { assertLayers, type DenseLayer } from '../models/dense.ts'
-import { createDenseRunner } from '../workers/denseModel.ts'
+import { joinPlanes, learned } from '../codes/learned.ts'
+import { assertLayers, fingerprintOf, inputsOf, outputsOf, type Layer } from '../models/layers.ts'
+import { createModelRunner } from '../models/runner.ts'
+import type { Augment } from './augment.ts'
 import { loadTensorFlow } from './backend.ts'
+import type { EpochRecord } from './checkpoint.ts'
+import { convEncoder, mlpDecoder, mlpEncoder } from './coders.ts'
+import { checkSettings, runEpochs, type EpochOptions } from './epochs.ts'
 import { evaluateCode, type Accuracy } from './evaluate.ts'
+import { identityOf } from './identity.ts'
+import { forward, initialWeights, parametersOf, tensorsOf, withParameters } from './network.ts'
+import type { TrainingSettings } from './presets.ts'
+import { pickRows } from './rows.ts'
+import { pickAnswers, type Answers } from './score.ts'
 
-export interface LearnedTask {
-  readonly base: readonly DenseLayer[]
+interface Task {
+  readonly base: readonly Layer[]
   readonly k: number
   /** float32 `[n, features]`, preprocessed as the deployed model takes it. */
   readonly inputs: Tensor
-  /** Class of each sample: chooses the best epoch, trains nothing. */
-  readonly labels: ArrayLike<number>
+  /** Height and width of the inputs, for 'conv'; channels (interleaved) that are encoded one by one. Default: one plane. */
+  readonly image?: { readonly height: number; readonly width: number; readonly channels?: number }
 }
 
-export interface TrainLearnedOptions extends LongRunning {
+/** One of `labels`, `values` and `boxes` chooses the best epoch; only the loss 'labels' trains on them. */
+export type LearnedTask = Task & Answers
+
+export interface TrainLearnedOptions extends EpochOptions, Partial<TrainingSettings> {
   readonly seed: number
-  /** Default 20. */
-  readonly epochs?: number
-  /** Default 64 for k = 2, 32 for larger k. */
-  readonly groupsPerBatch?: number
-  /** Default 1e-3. */
-  readonly learningRate?: number
-  /** Default 1e-5. */
-  readonly weightDecay?: number
-  /** Default 5000. */
-  readonly validationSamples?: number
+  /** 'mlp': k d -> k d -> d. 'conv': six dilated convolutions of 3 x 3 and one of 1 x 1. Default 'mlp'. */
+  readonly encoder?: 'mlp' | 'conv'
+  /** Width inside the encoder: units of 'mlp' (default k d), channels of 'conv' (default 20 k), as published. */
+  readonly encoderWidth?: number
+  /**
+   * 'outputs': squared error from the deployed model's outputs (default); 'distribution': Kullback-Leibler divergence of the
+   * softmax from its; 'labels': cross-entropy with the true class. The papers' MSE-Base, KL-Base and XENT-Label.
+   */
+  readonly loss?: 'outputs' | 'distribution' | 'labels'
+  /** Another form of each member of a training group, in each epoch anew; the targets stay. */
+  readonly augment?: Augment
+  /** 'scaled' to the inputs of a unit (default), or 'published': N(0, 0.01) and Xavier. */
+  readonly initial?: 'scaled' | 'published'
   readonly tf?: typeof TensorFlow
 }
 
 export interface TrainedLearned {
-  /** MLPEncoder: k d -> k d -> d. */
-  readonly encoder: DenseLayer[]
+  readonly encoder: Layer[]
   /** MLPDecoder: (k + 1) c -> (k + 1) c -> k c -> k c. */
-  readonly decoder: DenseLayer[]
+  readonly decoder: Layer[]
+  /** For `learned`. */
+  readonly channels: number
   readonly validation: Accuracy
   readonly bestEpoch: number
+  readonly history: readonly EpochRecord[]
 }
 
 /**
- * Trains the networks of `learned` by the squared error of the answer that is missing, each position missing in turn.
+ * Trains the networks of `learned` by the loss of the answer that is missing, each position missing in turn.
  *
- * Guarantees: labels choose among epochs only; the deployed model's weights are read, never changed.
- * Cost: the encoder has 1.5 (k d)^2 weights: 3.7 million for two 28 x 28 images.
+ * Guarantees: the deployed model's weights are read, never changed.
+ * Cost: the MLP encoder has (k d)^2 + k d^2 weights: 3.7 million for two 28 x 28 images, 20 times the papers' perceptron; the
+ * convolutional one 57 million multiplications a parity query.
+ * Differs: weights start scaled to the inputs of a unit, and the rate falls to zero over the epochs, which takes fewer of
+ * them; `initial: 'published'` and `schedule: 'constant'` are the papers'.
  *
- * @throws FtError `SHAPE_MISMATCH`, `MISSING_PEER`, `ABORTED`
+ * @throws FtError `SHAPE_MISMATCH`, `MISSING_PEER`, `ABORTED`, `INVALID_ARGUMENT`; with a checkpoint as `trainParityModel`
  */
 export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedOptions): Promise<TrainedLearned> {
-  const { base, k, inputs, labels } = task
-  const { epochs = 20, learningRate = 1e-3, weightDecay = 1e-5, validationSamples = 5000 } = options
-  const { groupsPerBatch = k === 2 ? 64 : 32 } = options
   const where = 'trainLearnedCode'
-  assertLayers(base, where)
-  const [samples = 0, width = 0] = inputs.shape
-  const classes = base.at(-1)?.weights.shape[1] as number
-  if (inputs.dtype !== 'float32' || width !== base[0]?.weights.shape[0] || labels.length !== samples)
-    throw new FtError(
-      'SHAPE_MISMATCH',
-      `${where}: \`inputs\` must be float32 [n, ${base[0]?.weights.shape[0]}] with n labels`,
-      {
-        shape: inputs.shape,
-      },
-    )
-  assertInteger(k, { where, argument: 'k', min: 2, max: 16 })
-  assertInteger(epochs, { where, argument: 'epochs', min: 1, max: 100_000 })
-  assertInteger(validationSamples, { where, argument: 'validationSamples', min: k, max: samples - k * groupsPerBatch })
-  assertNumber(learningRate, { where, argument: 'learningRate', min: 0 })
-  assertNumber(weightDecay, { where, argument: 'weightDecay', min: 0 })
+  const { base, k, inputs, image } = task
+  const { encoder: kind = 'mlp', loss = 'outputs', initial = 'scaled', schedule = 'cosine', augment } = options
+  const { plane, channels, width, classes } = checkTask(task, { where, kind, loss })
+  const settings: TrainingSettings = {
+    epochs: options.epochs ?? 20,
+    groupsPerBatch: options.groupsPerBatch ?? (k === 2 ? 64 : 32),
+    learningRate: options.learningRate ?? 1e-3,
+    weightDecay: options.weightDecay ?? 1e-5,
+    validationSamples: options.validationSamples ?? 5000,
+  }
+  const samples = inputs.shape[0] as number
+  checkSettings(settings, { where, samples, k })
   const tf = options.tf ?? (await loadTensorFlow())
   const random = createRandom(options.seed).stream('train-learned')
-  const held = Math.ceil(validationSamples / k) * k
+  const held = Math.ceil(settings.validationSamples / k) * k
   const order = random.stream('split').permutation(samples)
-  const validation = pick(inputs, order.subarray(0, held))
-  const validationLabels = Array.from(order.subarray(0, held), (i) => labels[i] as number)
-  const training = pick(inputs, order.subarray(held))
-  const engine = createWasmEngine({ threads: 1 })
-  const runBase = createDenseRunner(base, engine)
-  const targets = runBase(training).data
+  const validation = pickRows(inputs, order.subarray(0, held))
+  const answers = pickAnswers(task, order.subarray(0, held))
+  const used = order.subarray(held)
+  const training = pickRows(inputs, used)
+  const runBase = createModelRunner(base)
+  const targets = runBase(training).data as Float32Array
 
-  const network = (name: string, widths: readonly number[]) =>
-    widths.slice(1).map((columns, i) => {
-      const rows = widths[i] as number
-      // Differs: the published networks start from N(0, 0.01); scaled to their fan-in they train in fewer epochs
-      const start = random
-        .stream(name, i)
-        .fillNormal(new Float32Array(rows * columns), { standardDeviation: Math.sqrt(1 / rows) })
-      return {
-        weights: tf.variable(tf.tensor2d(start, [rows, columns])),
-        bias: tf.variable(tf.zeros([columns])),
-        relu: i + 2 < widths.length,
-      }
-    })
-  const encoder = network('encoder', [k * width, k * width, width])
-  const decoder = network('decoder', [(k + 1) * classes, (k + 1) * classes, k * classes, k * classes])
-  const frozen = base.map(({ weights, bias, relu }) => ({
-    weights: tf.tensor2d(Float32Array.from(weights.data), weights.shape as [number, number]),
-    bias: tf.tensor1d(Float32Array.from(bias.data)),
-    relu,
-  }))
-  const list = [...encoder, ...decoder].flatMap(({ weights, bias }) => [weights, bias])
-  const optimizer = tf.train.adam(learningRate, 0.9, 0.999, 1e-8)
+  const encoderForm: readonly Layer[] =
+    kind === 'conv' && image
+      ? convEncoder({ k, image, channels: options.encoderWidth ?? 20 * k })
+      : mlpEncoder({ k, plane, hidden: options.encoderWidth ?? k * plane })
+  const encoder = initialWeights(encoderForm, { random: random.stream('encoder'), scheme: initial })
+  const decoder = initialWeights(mlpDecoder({ k, classes }), { random: random.stream('decoder'), scheme: initial })
+  const parameters = [...parametersOf(encoder), ...parametersOf(decoder)]
+  const split = 2 * encoder.length
+  const networks = (from: readonly Float32Array[]) => ({
+    encoder: withParameters(encoder, from.slice(0, split)),
+    decoder: withParameters(decoder, from.slice(split)),
+    channels,
+  })
+  const frozen = tensorsOf(tf, base, parametersOf(base))
   // Position j missing: zeros in its place, everything else as it came
   const masks = Array.from({ length: k }, (_, lost) =>
     tf.tensor2d([Array.from({ length: k * classes }, (_, i) => (Math.floor(i / classes) === lost ? 0 : 1))]),
   )
 
-  const step = (rows: Uint32Array): void =>
+  const gradient = (rows: Uint32Array, x: Float32Array) =>
     tf.tidy(() => {
       const groups = rows.length / k
-      const x = tf.tensor2d(pick(training, rows).data as Float32Array, [groups, k * width])
-      const wanted = new Float32Array(rows.length * classes)
-      rows.forEach((row, i) => wanted.set(targets.subarray(row * classes, (row + 1) * classes), i * classes))
-      const own = tf.tensor2d(wanted, [groups, k * classes])
-      const { grads } = tf.variableGrads(() => {
-        const parity = forward(forward(x, encoder), frozen)
+      const known = new Float32Array(rows.length * classes)
+      rows.forEach((row, i) => known.set(targets.subarray(row * classes, (row + 1) * classes), i * classes))
+      const own = tf.tensor2d(known, [groups, k * classes])
+      const wanted =
+        loss === 'labels'
+          ? tf
+              .oneHot(
+                tf.tensor1d(
+                  Int32Array.from(rows, (row) => task.labels?.[used[row] as number] as number),
+                  'int32',
+                ),
+                classes,
+              )
+              .reshape<TensorFlow.Tensor2D>([groups, k * classes])
+          : own
+      const planes = tf.tensor2d(x, [groups * channels, k * plane])
+      const differentiate = tf.valueAndGrads((...tensors: TensorFlow.Tensor[]) => {
+        const encoded = forward(tf, planes, { layers: encoder, tensors: tensors.slice(0, split), constantInputs: true })
+        const query =
+          channels === 1
+            ? encoded
+            : encoded
+                .reshape([groups, channels, plane])
+                .transpose([0, 2, 1])
+                .reshape<TensorFlow.Tensor2D>([groups, width])
+        const parity = forward(tf, query, { layers: base, tensors: frozen })
         const losses = masks.map((mask, lost) => {
-          const answers = forward(tf.concat2d([own.mul<TensorFlow.Tensor2D>(mask), parity], 1), decoder)
+          const given = tf.concat2d([own.mul<TensorFlow.Tensor2D>(mask), parity], 1)
+          const decoded = forward(tf, given, { layers: decoder, tensors: tensors.slice(split) })
           const at = (all: TensorFlow.Tensor2D) => all.slice([0, lost * classes], [groups, classes])
-          return at(answers).sub(at(own)).square().mean<TensorFlow.Scalar>()
+          return lossOf(tf, { loss, decoded: at(decoded), wanted: at(wanted) })
         })
         return tf.addN(losses).div<TensorFlow.Scalar>(k)
-      }, list)
-      const decayed: Record<string, TensorFlow.Variable> = {}
-      for (const variable of list)
-        decayed[variable.name] = (grads[variable.name] as TensorFlow.Tensor).add<TensorFlow.Variable>(
-          variable.mul(weightDecay),
-        )
-      optimizer.applyGradients(decayed)
-    })
-  try {
-    const judge = (epoch: number) => {
-      const networks = { encoder: layersOf(encoder), decoder: layersOf(decoder) }
-      const accuracy = evaluateCode({
-        code: learned({ k, ...networks }),
-        inputs: validation,
-        labels: validationLabels,
-        base: runBase,
-        parity: runBase,
       })
-      return { ...networks, validation: accuracy, bestEpoch: epoch }
-    }
-    let best: TrainedLearned | undefined
-    const count = training.shape[0] as number
-    for (let epoch = 1; epoch <= epochs; epoch++) {
-      const shuffled = random.stream('epoch', epoch).permutation(count)
-      const size = groupsPerBatch * k
-      for (let first = 0; first + size <= count; first += size) {
-        throwIfAborted(options.signal, where)
-        step(shuffled.subarray(first, first + size))
-        // Gives timers and signals their turn
-        if ((first / size) % 20 === 19) await new Promise((resolve) => setImmediate(resolve))
-      }
-      const judged = judge(epoch)
-      if (!best || judged.validation.degraded > best.validation.degraded) best = judged
-      const note = `reconstructions right ${(100 * judged.validation.degraded).toFixed(1)} %`
-      options.onProgress?.({ phase: 'train', done: epoch, total: epochs, note })
-    }
-    return best as TrainedLearned
+      const { value, grads } = differentiate(tensorsOf(tf, [...encoder, ...decoder], parameters))
+      return { loss: value.dataSync()[0] as number, gradients: grads.map((one) => one.dataSync()) }
+    })
+
+  const { patience } = options
+  const identity = {
+    ...settings,
+    kind,
+    loss,
+    initial,
+    schedule,
+    patience,
+    k,
+    seed: options.seed,
+    augment: Boolean(augment),
+  }
+  const single = classes === 1 || task.values !== undefined
+  try {
+    const { best, history } = await runEpochs<{ rows: Uint32Array; x: Float32Array }, Accuracy>(
+      {
+        where,
+        run: options.checkpoint
+          ? identityOf({ ...identity, base: fingerprintOf(base), form: fingerprintOf(encoder) }, task)
+          : '',
+        settings,
+        parameters,
+        stepsPerEpoch: Math.max(1, Math.floor(used.length / k / settings.groupsPerBatch)),
+        *batches(epoch) {
+          const stream = random.stream('epoch', epoch)
+          const shuffled = stream.permutation(used.length)
+          const size = settings.groupsPerBatch * k
+          for (let first = 0; first + size <= used.length; first += size) {
+            const rows = shuffled.subarray(first, first + size)
+            const x = new Float32Array(size * width)
+            for (let at = 0; at < size; at += k) {
+              const members = Array.from(rows.subarray(at, at + k), (row) => {
+                const sample = training.data.subarray(row * width, (row + 1) * width) as Float32Array
+                return augment ? augment(sample, stream) : sample
+              })
+              x.set(joinPlanes(members, { channels, interleaved: kind === 'conv' }), at * width)
+            }
+            yield { rows, x }
+          }
+        },
+        gradient: ({ rows, x }) => gradient(rows, x),
+        judge: async () => {
+          const code = learned({ k, ...networks(parameters) })
+          return evaluateCode({ code, inputs: validation, ...answers, base: runBase, parity: runBase })
+        },
+        isBetter: (a, b) => (single ? a.meanSquaredError < b.meanSquaredError : a.degraded > b.degraded),
+      },
+      options,
+    )
+    return { ...networks(best.parameters), validation: best.accuracy, bestEpoch: best.epoch, history }
   } finally {
-    optimizer.dispose()
-    for (const variable of list) variable.dispose()
-    tf.dispose([frozen.map(({ weights, bias }) => [weights, bias]), masks])
-    await engine.dispose()
+    tf.dispose([frozen, masks])
   }
 }
 
-interface Layer {
-  readonly weights: TensorFlow.Tensor | TensorFlow.Variable
-  readonly bias: TensorFlow.Tensor | TensorFlow.Variable
-  readonly relu: boolean
+function lossOf(
+  tf: typeof TensorFlow,
+  o: { loss: 'outputs' | 'distribution' | 'labels'; decoded: TensorFlow.Tensor2D; wanted: TensorFlow.Tensor2D },
+): TensorFlow.Scalar {
+  if (o.loss === 'outputs') return o.decoded.sub(o.wanted).square().mean()
+  const logs = tf.logSoftmax(o.decoded)
+  const target = o.loss === 'labels' ? o.wanted : tf.softmax(o.wanted)
+  // The divergence but for the target's own entropy, which has no gradient
+  return tf.neg(logs.mul(target).sum(1).mean<TensorFlow.Scalar>())
 }
 
-function forward(x: TensorFlow.Tensor2D, layers: readonly Layer[]): TensorFlow.Tensor2D {
-  return layers.reduce<TensorFlow.Tensor2D>((activation, { weights, bias, relu }) => {
-    const sum = activation.matMul(weights).add<TensorFlow.Tensor2D>(bias)
-    return relu ? sum.relu() : sum
-  }, x)
-}
-
-function layersOf(network: readonly Layer[]): DenseLayer[] {
-  const copy = (variable: TensorFlow.Tensor) => ({
-    data: Float32Array.from(variable.dataSync()),
-    shape: [...variable.shape],
-    dtype: 'float32' as const,
-  })
-  return network.map(({ weights, bias, relu }) => ({ weights: copy(weights), bias: copy(bias), relu }))
-}
-
-function pick({ data, shape }: Tensor, rows: Uint32Array): Tensor {
-  const width = data.length / (shape[0] as number)
-  const picked = new Float32Array(rows.length * width)
-  rows.forEach((row, i) => picked.set(data.subarray(row * width, (row + 1) * width), i * width))
-  return { data: picked, shape: [rows.length, width], dtype: 'float32' }
+function checkTask(task: LearnedTask, { where, kind, loss }: { where: string; kind: string; loss: string }) {
+  const { base, k, inputs, image } = task
+  assertLayers(base, where)
+  assertInteger(k, { where, argument: 'k', min: 2, max: 16 })
+  assertOneOf(kind, { where, argument: 'encoder', values: ['mlp', 'conv'] })
+  assertOneOf(loss, { where, argument: 'loss', values: ['outputs', 'distribution', 'labels'] })
+  const width = inputsOf(base[0] as Layer)
+  const channels = image?.channels ?? 1
+  const plane = width / channels
+  const known = task.labels ? task.labels.length : (task.values ?? task.boxes).shape[0]
+  if (inputs.dtype !== 'float32' || inputs.shape[1] !== width || known !== inputs.shape[0])
+    throw new FtError('SHAPE_MISMATCH', `${where}: \`inputs\` must be float32 [n, ${width}] with n answers`, {
+      shape: inputs.shape,
+    })
+  if ((kind === 'conv' && !image) || (image && image.height * image.width !== plane))
+    throw new FtError('INVALID_ARGUMENT', `${where}: \`image\` must have ${width} elements`, { image })
+  if (loss === 'labels' && !task.labels)
+    throw new FtError('INVALID_ARGUMENT', `${where}: \`loss\` must be another without labels, got 'labels'`, {})
+  return { plane, channels, width, classes: outputsOf(base.at(-1) as Layer) }
 }

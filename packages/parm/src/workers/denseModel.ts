@@ -1,18 +1,16 @@
-// Multilayer perceptrons on the WebAssembly engine: how a worker runs a model saved by this package.
-import { FtError, type PreparedWeights, type Tensor } from '@ft/core'
-import { createWasmEngine, type WasmEngine } from '@ft/tensor-core/wasm'
+// Model folders on the WebAssembly engine: how a worker runs a model saved by this package.
+import { FtError } from '@ft/core'
 import { readModelFolder } from '../models/folder.ts'
-import type { DenseLayer } from '../models/dense.ts'
+import { inputsOf, outputsOf, type Layer } from '../models/layers.ts'
+import { createModelRunner } from '../models/runner.ts'
 import { toNamedTensor, toWireTensor } from '../oip/message.ts'
 import type { ServedModel } from './served.ts'
 
 /** Opens a model folder for serving. Input 'input' FP32 `[b, in]`, output 'output' FP32 `[b, out]`. */
 export async function openDenseModel(folder: string): Promise<ServedModel> {
   const { layers, manifest } = await readModelFolder(folder)
-  const run = createDenseRunner(layers)
-  const first = layers[0] as DenseLayer
-  const last = layers.at(-1) as DenseLayer
-  const [inputs, outputs] = [first.weights.shape[0] as number, last.weights.shape[1] as number]
+  const run = createModelRunner(layers)
+  const [inputs, outputs] = [inputsOf(layers[0] as Layer), outputsOf(layers.at(-1) as Layer)]
   return {
     metadata: {
       platform: 'ft-parm-dense',
@@ -37,25 +35,4 @@ export async function openDenseModel(folder: string): Promise<ServedModel> {
       return [toWireTensor({ name: 'output', data, shape, dtype: 'float32' })]
     },
   }
-}
-
-/**
- * A function that runs a perceptron.
- *
- * Shapes: `[b, in]` float32 gives `[b, out]`. Cost: two flops a weight a row; the weights are kept prepared.
- */
-export function createDenseRunner(
-  layers: readonly DenseLayer[],
-  engine: WasmEngine = createWasmEngine({ threads: 1 }),
-): (x: Tensor) => Tensor {
-  const prepared: PreparedWeights[] = layers.map(({ weights }) => engine.prepareSync(weights))
-  return (x) =>
-    layers.reduce(
-      (activation, { bias, relu }, i) =>
-        engine.matmulSync(activation, prepared[i] as PreparedWeights, {
-          bias,
-          ...(relu ? { activation: 'relu' as const } : {}),
-        }).output,
-      x,
-    )
 }

@@ -1,0 +1,69 @@
+// Models on the WebAssembly engine: how workers, codes and evaluations run them.
+import type { PreparedWeights, Tensor } from '@ft/core'
+import { createWasmEngine, type WasmEngine } from '@ft/tensor-core/wasm'
+import { outputImage, outputsOf, type ConvLayer, type Layer } from './layers.ts'
+
+/** Images of a convolution's batch at a time: what it computes in between stays in the caches. */
+const IMAGES = 64
+
+/**
+ * A function that runs a model.
+ *
+ * Shapes: `[b, in]` float32 gives `[b, out]`. Cost: two flops a weight (and output pixel of a convolution) a row; the weights
+ * are kept prepared.
+ */
+export function createModelRunner(
+  layers: readonly Layer[],
+  engine: WasmEngine = createWasmEngine({ threads: 1 }),
+): (x: Tensor) => Tensor {
+  const steps = layers.map((layer) => {
+    const { weights, bias, relu, kind = 'dense' } = layer
+    const prepared = engine.prepareSync(weights, { kind: kind === 'conv' ? 'conv2d' : 'matmul' })
+    const options = { bias, ...(relu ? { activation: 'relu' as const } : {}) }
+    if (layer.kind !== 'conv') return (x: Tensor) => engine.matmulSync(x, prepared, options).output
+    return (x: Tensor) => convolve(engine, { layer, prepared, x })
+  })
+  const run = (x: Tensor) => steps.reduce((activation, step) => step(activation), x)
+  if (layers.every(({ kind }) => kind !== 'conv')) return run
+  return (x) => inParts(x, { run, width: outputsOf(layers.at(-1) as Layer) })
+}
+
+/** @see createModelRunner - the name from when models had dense layers only */
+export const createDenseRunner = createModelRunner
+
+function convolve(
+  engine: WasmEngine,
+  { layer, prepared, x }: { layer: ConvLayer; prepared: PreparedWeights; x: Tensor },
+): Tensor {
+  const { weights, bias, relu, image, stride = 1, dilation = 1 } = layer
+  const [height = 0, width = 0, channels = 0] = weights.shape
+  const out = outputImage(layer)
+  const batch = x.shape[0] as number
+  // TensorFlow's 'same': half of what is missing before, the rest behind
+  const missing = (size: number, outSize: number, taps: number) =>
+    Math.max(0, (outSize - 1) * stride + (taps - 1) * dilation + 1 - size)
+  const [down, across] = [missing(image.height, out.height, height), missing(image.width, out.width, width)]
+  const { output } = engine.conv2dSync(
+    { data: x.data, shape: [batch, image.height, image.width, channels], dtype: 'float32' },
+    prepared,
+    {
+      bias,
+      ...(relu ? { activation: 'relu' as const } : {}),
+      stride: [stride, stride],
+      dilation: [dilation, dilation],
+      pad: [Math.floor(down / 2), Math.ceil(down / 2), Math.floor(across / 2), Math.ceil(across / 2)],
+    },
+  )
+  return { data: output.data, shape: [batch, outputsOf(layer)], dtype: 'float32' }
+}
+
+function inParts({ data, shape }: Tensor, { run, width }: { run: (x: Tensor) => Tensor; width: number }): Tensor {
+  const [batch = 0, features = 0] = shape
+  const outputs = new Float32Array(batch * width)
+  for (let first = 0; first < batch; first += IMAGES) {
+    const rows = Math.min(IMAGES, batch - first)
+    const part = data.subarray(first * features, (first + rows) * features)
+    outputs.set(run({ data: part, shape: [rows, features], dtype: 'float32' }).data, first * width)
+  }
+  return { data: outputs, shape: [batch, width], dtype: 'float32' }
+}
