@@ -3,7 +3,9 @@ import { assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/c
 import type { Layout } from './layout.ts'
 import type { ClusterKind, StartCluster } from './network/cluster.ts'
 import { startInMemory } from './network/memory.ts'
-import type { ProcessOptions } from './network/processes.ts'
+import type { TlsFiles } from './network/address.ts'
+import type { MemberOptions } from './network/members.ts'
+import type { RemoteShard } from './network/remote.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import type { ShardSpec } from './shard/spec.ts'
 import { createStore } from './shardStore.ts'
@@ -48,8 +50,20 @@ export interface ShardOptions {
   readonly sweep?: { readonly stripes?: number; readonly pause?: number; readonly share?: number }
   /** Failure detection; default a heartbeat every 100 ms, dead after 5 without an answer. */
   readonly heartbeat?: { readonly interval?: number; readonly missed?: number }
-  /** Processes that stand by; default 1. */
+  /** Processes that stand by; default 1. With `shards` those beyond `servers` do. */
   readonly spares?: number
+  /**
+   * Where shards run elsewhere, started with `npx @ft/ecrm shard --listen host:port --token-file file`: `'host:port'`, or with
+   * what a shard dies with, `{ address, domain }`. No two rows of a stripe are then in one domain. `servers` is by default
+   * their number.
+   */
+  readonly shards?: readonly (string | RemoteShard)[]
+  /** The secret of those shards. */
+  readonly token?: string
+  /** Certificates for connections to those shards and between them. */
+  readonly tls?: TlsFiles
+  /** Milliseconds that a dead shard elsewhere has to come back, or one that stands by to take its place; default 30,000. */
+  readonly patience?: number
 }
 
 /** What one server counts since its process began. */
@@ -162,7 +176,7 @@ export interface FlippedBit {
  */
 export async function openShards(options: ShardOptions): Promise<ShardStore> {
   const { k = 4, r = 1, seed = 0, where = 'process', acknowledgement = 'sync', logBytes = 64 * 2 ** 20 } = options
-  const { servers = k + r, optimizer = { name: 'adagrad', learningRate: 0.01 } } = options
+  const { servers = options.shards?.length ?? k + r, optimizer = { name: 'adagrad', learningRate: 0.01 } } = options
   assertOneOf(where, { where: 'openShards', argument: 'where', values: ['process', 'memory'] })
   assertOneOf(acknowledgement, { where: 'openShards', argument: 'acknowledgement', values: ['sync', 'async'] })
   if (!Array.isArray(options.tables)) {
@@ -170,22 +184,38 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
   }
   const ranges = options.tables.map(({ rows, scale = 1 / Math.sqrt(rows) }) => ({ rows, scale }))
   const spec: ShardSpec = { k, r, servers, d: options.d, ranges, optimizer, seed, acknowledgement, logBytes }
-  const timing = processOptions(options)
-  const start: StartCluster = (resolved, events) =>
-    where === 'memory'
-      ? Promise.resolve(startInMemory(resolved, events, timing.sweep))
-      : openProcesses(resolved, events, timing)
-  const kind: ClusterKind = { start, grown: () => kind, shrunk: () => kind }
+  const timing = memberOptions(options)
+  const kind = options.shards === undefined ? localKind(options, timing) : await remoteKind(options, timing)
   return createStore({ spec, kind, sweep: timing.sweep })
 }
 
-/** Processes need Node: loaded when asked for, so that a page can use shards in memory. */
-async function openProcesses(...[spec, events, timing]: [...Parameters<StartCluster>, ProcessOptions]) {
-  const processes = await import('./network/processes.ts')
-  return processes.startProcesses(spec, events, timing)
+/** Shards that are started here. */
+function localKind({ where = 'process', spares = 1 }: ShardOptions, timing: MemberOptions): ClusterKind {
+  assertInteger(spares, { where: 'openShards', argument: 'spares', min: 0, max: 64 })
+  const start: StartCluster = async (spec, events) => {
+    if (where === 'memory') return startInMemory(spec, events, timing.sweep)
+    // Processes need Node: loaded when asked for, so that a page can use shards in memory.
+    const { startProcesses } = await import('./network/processes.ts')
+    return startProcesses(spec, events, { ...timing, spares })
+  }
+  const kind: ClusterKind = { start, grown: () => kind, shrunk: () => kind }
+  return kind
 }
 
-function processOptions({ sweep = {}, heartbeat = {}, spares = 1 }: ShardOptions): ProcessOptions {
+async function remoteKind(options: ShardOptions, timing: MemberOptions): Promise<ClusterKind> {
+  const { shards = [], token, tls, patience = 30_000, where } = options
+  const at = { where: 'openShards' }
+  if (where !== undefined || !Array.isArray(shards))
+    throw invalidArgument({ ...at, argument: 'shards' }, 'a list of addresses, without `where`', shards)
+  if (typeof token !== 'string' || token === '')
+    throw invalidArgument({ ...at, argument: 'token' }, 'the secret that the shards were started with', typeof token)
+  assertInteger(patience, { ...at, argument: 'patience', min: 0, max: 86_400_000 })
+  const remote = await import('./network/remote.ts')
+  const named = shards.map((shard) => (typeof shard === 'string' ? { address: shard } : shard))
+  return remote.remoteKind({ ...timing, shards: named, token, tls, patience })
+}
+
+function memberOptions({ sweep = {}, heartbeat = {} }: ShardOptions): MemberOptions {
   const { stripes = 512, pause = 5, share = 0.2 } = sweep
   const { interval = 100, missed = 5 } = heartbeat
   const where = 'openShards'
@@ -194,6 +224,5 @@ function processOptions({ sweep = {}, heartbeat = {}, spares = 1 }: ShardOptions
   assertNumber(share, { where, argument: 'sweep.share', min: 0.001, max: 1 })
   assertNumber(interval, { where, argument: 'heartbeat.interval', min: 1 })
   assertInteger(missed, { where, argument: 'heartbeat.missed', min: 1 })
-  assertInteger(spares, { where, argument: 'spares', min: 0, max: 64 })
-  return { sweep: { stripes, pause, share }, heartbeat: interval, missed, spares }
+  return { sweep: { stripes, pause, share }, heartbeat: interval, missed }
 }

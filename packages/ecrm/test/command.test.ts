@@ -8,7 +8,7 @@ import { isFtError, type FtErrorCode } from '@ft/core'
 import { createOutput } from '@ft/report'
 import { runAdvise } from '../src/cli/advise.ts'
 import { parseKill, runTrain, type TrainFlags } from '../src/cli/train.ts'
-import { readCheckpoint } from '../src/index.ts'
+import { readCheckpoint, serveShards } from '../src/index.ts'
 import { plantedSamples } from './support/made.ts'
 
 const fails = (code: FtErrorCode): unknown => expect.toSatisfy((error) => isFtError(error, code))
@@ -64,6 +64,22 @@ describe('train', () => {
     expect(calm).toMatchObject({ type: 'end', replaced: 0, lost: [] })
     expect(stormy).toMatchObject({ replaced: 1, lost: [], auc: calm['auc'], logLoss: calm['logLoss'] })
     expect(calm['auc']).toBeGreaterThan(0.6)
+  })
+
+  it('trains on shards elsewhere', async () => {
+    const tokenFile = join(folder, 'token')
+    await writeFile(tokenFile, 'sixteen letters or more')
+    const how = { token: 'sixteen letters or more', listen: '127.0.0.1:0' }
+    const hosts = await Promise.all([0, 1, 2].map(() => serveShards(how)))
+    try {
+      const shards = hosts.map(({ address }, i) => `${address}=rack${i}`).join(',')
+      const { output, text } = printer(true)
+      await runTrain({ ...flags, epochs: 1, shards, tokenFile, kill: ['shard:1@step:7'] }, { output, signal })
+      expect(JSON.parse(text().trim().split('\n').at(-1)!)).toMatchObject({ type: 'end', replaced: 1, lost: [] })
+      await expect(runTrain({ ...flags, shards }, { output, signal })).rejects.toThrow(/--token-file/)
+    } finally {
+      for (const one of hosts) await one.close()
+    }
   })
 
   it('prints a table of shards and a conclusion', async () => {

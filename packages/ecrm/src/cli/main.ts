@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { isFtError } from '@ft/core'
 import { createOutput, terminalFromEnvironment, type Output } from '@ft/report'
 import { runAdvise, type AdviseFlags } from './advise.ts'
+import { runShard, type ShardFlags } from './shard.ts'
 import { runTrain, type TrainFlags } from './train.ts'
 
 const whole = (text: string): number => {
@@ -28,7 +29,11 @@ program
   .description('trains a DLRM on a CSV file; its embeddings live in shard processes')
   .requiredOption('--data <file>', 'CSV with a header')
   .requiredOption('--schema <file>', 'JSON: { "label", "positive", "dense": [...], "categorical": [...] }')
-  .option('--shards <n>', 'shard processes; default k + r', whole)
+  .option('--shards <n | list>', 'shard processes, default k + r; or shards elsewhere: host:port,host:port=domain,...')
+  .option('--token-file <file>', 'the secret of shards elsewhere')
+  .option('--tls-ca <file>', 'PEM; with --tls-cert and --tls-key connections to shards elsewhere are encrypted')
+  .option('--tls-cert <file>')
+  .option('--tls-key <file>')
   .option('--k <n>', 'data rows a stripe', whole, 4)
   .option('--r <n>', 'shards that may die at once: 1 or 2', whole, 1)
   .option('--d <n>', 'width of embeddings', whole, 16)
@@ -44,6 +49,18 @@ program
   .option('--save <file>', 'writes a checkpoint at the end')
   .option('--onnx <file>', 'writes the model with its tables')
   .action((flags: TrainFlags) => run((output, signal) => runTrain(flags, { output, signal, command: again() })))
+program
+  .command('shard')
+  .description('holds shards for trainers elsewhere, until it is interrupted')
+  .requiredOption('--listen <host:port>', 'where; port 0: any that is free')
+  .requiredOption('--token-file <file>', 'a secret that trainers must know, 16 characters or more')
+  .option(
+    '--tls-ca <file>',
+    'PEM; with --tls-cert and --tls-key connections are encrypted and both sides show who they are',
+  )
+  .option('--tls-cert <file>')
+  .option('--tls-key <file>')
+  .action((flags: ShardFlags) => run((output, signal) => runShard(flags, { output, signal })))
 program
   .command('advise')
   .description('checkpoints or coding: what each wastes, by a model and by simulation; times in minutes')

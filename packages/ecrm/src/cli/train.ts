@@ -5,15 +5,19 @@ import type { Output } from '@ft/report'
 import { prometheusText } from '@ft/report/prometheus'
 import { saveCheckpoint } from '../checkpoint/checkpoint.ts'
 import { storeMetrics } from '../metrics.ts'
+import { parseShard } from '../network/remote.ts'
 import { optimizerNames, type OptimizerName } from '../shard/optimizers.ts'
-import { openShards, type ServerReport, type ShardStore } from '../store.ts'
+import { openShards, type ServerReport, type ShardOptions, type ShardStore } from '../store.ts'
 import { evaluate, train } from '../train.ts'
 import { readTable } from './readTable.ts'
+import { readTls, readToken, type TlsFlags } from './shard.ts'
 
-export interface TrainFlags {
+export interface TrainFlags extends TlsFlags {
   readonly data: string
   readonly schema: string
-  readonly shards?: number
+  /** How many, or where: `host:port`, `host:port=domain`, with commas. */
+  readonly shards?: string
+  readonly tokenFile?: string
   readonly k: number
   readonly r: number
   readonly d: number
@@ -46,6 +50,21 @@ export function parseKill(text: string): Kill {
   return { shard: Number(shard), step: Number(step) }
 }
 
+/** @throws FtError `INVALID_ARGUMENT`, `IO` */
+async function whereShards(flags: TrainFlags): Promise<Pick<ShardOptions, 'servers' | 'shards' | 'token' | 'tls'>> {
+  const { shards, tokenFile, k, r } = flags
+  if (shards === undefined) return { servers: k + r }
+  if (/^\d+$/.test(shards)) return { servers: Number(shards) }
+  if (tokenFile === undefined)
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      'ecrm: --shards elsewhere need --token-file; give the file they were started with',
+      {},
+    )
+  const tls = await readTls(flags)
+  return { shards: shards.split(',').map(parseShard), token: await readToken(tokenFile), ...(tls ? { tls } : {}) }
+}
+
 export async function runTrain(
   flags: TrainFlags,
   { output, signal, command }: { output: Output; signal: AbortSignal; command?: string },
@@ -54,12 +73,12 @@ export async function runTrain(
     throw new FtError('INVALID_ARGUMENT', `ecrm: --optimizer must be one of ${optimizerNames.join(', ')}`, {})
   const kills = flags.kill.map(parseKill)
   const table = await readTable(flags.data, flags.schema, { test: flags.test })
-  const servers = flags.shards ?? flags.k + flags.r
+  const where = await whereShards(flags)
   const optimizer = { name: flags.optimizer as OptimizerName, learningRate: flags.rate }
   const { k, r, d, seed, epochs, batch } = flags
   output.settings('Training on erasure-coded shards', {
     rows: table.train.label.length,
-    shards: servers,
+    shards: where.shards?.length ?? where.servers ?? k + r,
     k,
     r,
     d,
@@ -69,7 +88,7 @@ export async function runTrain(
     seed,
   })
   const tables = table.sizes.map((rows) => ({ rows }))
-  const store = await openShards({ tables, d, k, r, servers, optimizer, seed })
+  const store = await openShards({ tables, d, k, r, optimizer, seed, ...where })
   try {
     let sum = 0
     const { model, history } = await train(table.train, {

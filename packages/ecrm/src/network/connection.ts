@@ -8,17 +8,19 @@ export interface Connection {
   send(message: Message): void
   /** Ends it at once. */
   drop(): void
+  /** Ends it when what was said has left. */
+  end(): void
 }
 
 export interface ConnectionEvents {
   message(message: Message): void
-  /** The connection is gone; `error` when a damaged frame or a refused message ended it. Told once. */
-  closed(error?: FtError): void
+  /** The connection is gone; `error` when a damaged frame, a refused message or the network ended it. Told once. */
+  closed(error?: Error): void
 }
 
 export function carryMessages(socket: Socket, events: ConnectionEvents): Connection {
   const reader = createFrameReader()
-  let error: FtError | undefined
+  let error: Error | undefined
   let corked = false
   socket.setNoDelay(true)
   socket.on('data', (bytes: Buffer) => {
@@ -30,8 +32,8 @@ export function carryMessages(socket: Socket, events: ConnectionEvents): Connect
       socket.destroy()
     }
   })
-  // 'close' follows and says all there is to say.
-  socket.on('error', () => undefined)
+  // 'close' follows and tells.
+  socket.on('error', (cause) => (error ??= cause))
   socket.on('close', () => events.closed(error))
   return {
     send(message) {
@@ -48,5 +50,6 @@ export function carryMessages(socket: Socket, events: ConnectionEvents): Connect
       socket.write(encodeFrame(message))
     },
     drop: () => socket.destroy(),
+    end: () => socket.end(),
   }
 }

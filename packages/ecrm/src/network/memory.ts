@@ -4,7 +4,7 @@ import type { Message } from '../shard/messages.ts'
 import { createShard, type Shard } from '../shard/shard.ts'
 import type { ResolvedSpec } from '../shard/spec.ts'
 import type { Cluster, ClusterEvents } from './cluster.ts'
-import type { SweepOptions } from './processes.ts'
+import type { SweepOptions } from './members.ts'
 
 interface Letter {
   readonly from: { readonly node: number; readonly incarnation: number }
@@ -72,7 +72,7 @@ export function startInMemory(spec: ResolvedSpec, events: ClusterEvents, sweep: 
       const news: Message = {
         type: 'members',
         incarnations: Uint32Array.from(incarnations.slice(0, servers)),
-        ports: new Uint32Array(servers),
+        addresses: new Uint32Array(0),
       }
       for (let peer = 0; peer < servers; peer++) post({ node: control, incarnation: 1 }, peer, news)
       watch()

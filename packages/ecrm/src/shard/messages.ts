@@ -3,12 +3,15 @@
 
 /** Fields of each message, in the order of the wire. */
 export const schema = {
-  /** First frame of a connection: who speaks, and where it listens (0: answer here). `token` is the run's secret. */
-  hello: { numbers: ['node', 'incarnation', 'port'], arrays: ['token'] },
-  /** From the control: the incarnation of every server, the port of each (0 in one process). */
-  members: { numbers: [], arrays: ['incarnations', 'ports'] },
-  /** The shard's part in a run begins: a bundle of numbers (see spec.ts). */
-  start: { numbers: ['server', 'incarnation', 'lost'], arrays: ['spec'] },
+  /**
+   * First frame of a connection: who speaks, in which run, and where it listens (text; empty: answer here). `token` is a
+   * secret of those who may speak.
+   */
+  hello: { numbers: ['protocol', 'node', 'incarnation'], arrays: ['token', 'run', 'address'] },
+  /** From the control: the incarnation of every server and where each is (text, a list; empty in one process). */
+  members: { numbers: [], arrays: ['incarnations', 'addresses'] },
+  /** The shard's part in a run begins: what all agree on (see spec.ts), and where the others reach this shard (text). */
+  start: { numbers: ['server', 'incarnation', 'lost'], arrays: ['spec', 'address'] },
   ping: { numbers: [], arrays: [] },
   /** `missing`: rows still to be recovered. */
   pong: { numbers: ['missing', 'unrecoverable'], arrays: [] },
@@ -56,6 +59,8 @@ export const schema = {
   rowBits: { numbers: ['id'], arrays: ['rows', 'words', 'versions', 'lost'] },
   status: { numbers: ['id'], arrays: [] },
   counts: { numbers: ['id'], arrays: ['values'] },
+  /** The last word on a connection that a shard does not want: why, by number (see refusals.ts). */
+  refused: { numbers: ['reason'], arrays: [] },
 } as const
 
 type Schema = typeof schema

@@ -2,6 +2,7 @@
 import { FtError, assertInteger, assertNumber } from '@ft/core'
 import { createLayout, type Layout } from '../layout.ts'
 import { optimizerNames, rowOptimizer, type OptimizerOptions, type RowOptimizer } from './optimizers.ts'
+import { packText, unpackText } from './text.ts'
 
 /** Rows that start alike: uniform in [-scale, scale). */
 export interface RowRange {
@@ -54,19 +55,14 @@ export function resolveSpec(spec: ShardSpec): ResolvedSpec {
 
 /** The spec as words. */
 export function packSpec(spec: ShardSpec): Uint32Array {
-  const text = new TextEncoder().encode(JSON.stringify(spec))
-  const out = new Uint32Array(1 + Math.ceil(text.length / 4))
-  out[0] = text.length
-  new Uint8Array(out.buffer).set(text, 4)
-  return out
+  return packText(JSON.stringify(spec))
 }
 
 /** @throws FtError `CORRUPT_DATA` when the words hold no spec, `INVALID_ARGUMENT` when it asks for what cannot be */
 export function unpackSpec(words: Uint32Array): ResolvedSpec {
   let spec: ShardSpec
   try {
-    const bytes = new Uint8Array(words.buffer, words.byteOffset + 4, words[0])
-    spec = JSON.parse(new TextDecoder().decode(bytes)) as ShardSpec
+    spec = JSON.parse(unpackText(words)) as ShardSpec
     if (!Array.isArray(spec.ranges) || !optimizerNames.includes(spec.optimizer.name)) throw new Error('fields missing')
   } catch (cause) {
     throw new FtError(

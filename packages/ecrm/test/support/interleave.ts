@@ -99,7 +99,7 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
     shards[server] = start(server, true)
     const incarnations = Uint32Array.from(lives.slice(0, servers))
     for (let peer = 0; peer < servers; peer++)
-      say(servers, 1, peer, { type: 'members', incarnations, ports: new Uint32Array(servers) })
+      say(servers, 1, peer, { type: 'members', incarnations, addresses: new Uint32Array(0) })
     for (let worker = 0; worker < workers; worker++) {
       const again = pending[worker]![server]
       if (again !== undefined) say(servers + worker, 1, server, again)

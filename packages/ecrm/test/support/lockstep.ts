@@ -75,7 +75,7 @@ export function lockstep(partial: Partial<ShardSpec>): Lockstep {
       const message: Message = {
         type: 'members',
         incarnations: Uint32Array.from(lives),
-        ports: new Uint32Array(servers),
+        addresses: new Uint32Array(0),
       }
       for (const server of to) self.pass({ from: servers, life: 1, to: server, message })
     },

@@ -98,7 +98,7 @@ export function scheduled(
       const members: Message = {
         type: 'members',
         incarnations: Uint32Array.from(incarnations.slice(0, servers)),
-        ports: new Uint32Array(servers),
+        addresses: new Uint32Array(0),
       }
       // The control is a node of its own: its news races with everything else.
       const control = { node: servers, incarnation: 1 }

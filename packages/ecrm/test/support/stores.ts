@@ -1,6 +1,8 @@
 // Every kind of store behind one way to open it, for the conformance suite.
 import { createRandom } from '@ft/core/random'
 import { openShards, type ShardOptions, type ShardStore } from '../../src/index.ts'
+import { tokenWords } from '../../src/network/remote.ts'
+import { startShardChild, type ShardChild } from '../../src/network/shardChild.ts'
 
 export const base: ShardOptions = {
   tables: [{ rows: 300 }, { rows: 50, scale: 0.5 }],
@@ -19,11 +21,39 @@ export interface Place {
   close(): Promise<void>
 }
 
-export const places: readonly Place[] = (['memory', 'process'] as const).map((where) => ({
+const started = (where: 'memory' | 'process'): Place => ({
   name: where,
   open: async (options) => ({ store: await openShards({ ...base, where, ...options }) }),
   close: () => Promise.resolve(),
-}))
+})
+
+/** Processes that were started by somebody else: they know the token, and nothing of a run. */
+function remote(): Place {
+  const children: ShardChild[] = []
+  const child = async (i: number): Promise<string> => {
+    const one = (children[i] ??= startShardChild(tokenWords(token)))
+    return `127.0.0.1:${await one.port}`
+  }
+  return {
+    name: 'processes elsewhere',
+    async open(options = {}) {
+      const servers = options.servers ?? 4
+      const shards = await Promise.all(Array.from({ length: servers + 1 }, (_, i) => child(i)))
+      return {
+        store: await openShards({ ...base, ...options, servers, shards, token }),
+        address: () => child(servers + 1),
+      }
+    },
+    async close() {
+      for (const one of children) one.kill('SIGKILL')
+      await Promise.all(children.map(({ ended }) => ended))
+    },
+  }
+}
+
+export const token = 'a secret of the tests'
+
+export const places: readonly Place[] = [started('memory'), started('process'), remote()]
 
 /** A fixed list of pushes, each after a pull of its rows; `before` runs ahead of each. */
 export async function pushes(

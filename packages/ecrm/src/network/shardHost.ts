@@ -1,0 +1,120 @@
+// A process that holds shards: it listens, lets in who knows the token, and gives each run a shard of its own. A run ends
+// with its control's connection: its rows are then of no use to anybody, as the others decode them.
+import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
+import { FtError } from '@ft/core'
+import { unpackText } from '../shard/text.ts'
+import { dial, secrets, type TlsFiles } from './address.ts'
+import { carryMessages } from './connection.ts'
+import { protocol, reasonOf, type Refusal } from './refusals.ts'
+import { createShardRun, type Node, type ShardRun } from './shardRun.ts'
+
+export interface HostOptions {
+  readonly token: Uint32Array
+  readonly host: string
+  /** 0: any that is free. */
+  readonly port: number
+  readonly tls?: TlsFiles
+  /** Milliseconds without a word of the control after which its run is over; default never. */
+  readonly idle?: number
+  /** Told of runs that begin here and end. */
+  onRun?(event: 'begun' | 'ended', runs: number): void
+}
+
+export interface ShardHost {
+  readonly port: number
+  close(): Promise<void>
+}
+
+/** A run of which only peers were heard is forgotten after so long: its control has ended, or never knew of it. */
+const strangerMs = 10_000
+
+/** @throws FtError `IO` when the address cannot be listened at */
+export function hostShards(options: HostOptions): Promise<ShardHost> {
+  const { token, host, port, tls, idle = 0, onRun } = options
+  const runs = new Map<string, ShardRun>()
+  const sockets = new Set<Socket>()
+
+  function runOf(words: Uint32Array): ShardRun {
+    const key = words.join()
+    const known = runs.get(key)
+    if (known !== undefined) return known
+    const run = createShardRun({ token, run: words.slice(), dial: (address) => dial(address, tls) })
+    runs.set(key, run)
+    setTimeout(() => !run.started && forget(key, run), strangerMs).unref()
+    return run
+  }
+
+  function forget(key: string, run: ShardRun): void {
+    if (runs.get(key) !== run) return
+    const begun = run.started
+    runs.delete(key)
+    run.end()
+    if (begun) onRun?.('ended', runs.size)
+  }
+
+  function accept(socket: Socket): void {
+    sockets.add(socket)
+    let from: Node | undefined
+    let run: ShardRun | undefined
+    let key = ''
+    let refused = false
+    const refuse = (refusal: Refusal): void => {
+      refused = true
+      connection.send({ type: 'refused', reason: reasonOf(refusal) })
+      connection.end()
+    }
+    const connection = carryMessages(socket, {
+      message(message) {
+        if (refused) return
+        if (run !== undefined && from !== undefined) {
+          const before = run.started
+          const refusal = run.take(from, message, connection)
+          if (refusal !== undefined) refuse(refusal)
+          else if (message.type === 'start') socket.setTimeout(idle, () => socket.destroy())
+          if (!before && run.started) onRun?.('begun', runs.size)
+          return
+        }
+        if (message.type !== 'hello' || message.protocol !== protocol) return refuse('protocol')
+        if (!sameWords(message.token, token)) return refuse('token')
+        from = { node: message.node, incarnation: message.incarnation }
+        run = runOf(message.run)
+        key = message.run.join()
+        run.greet(from, unpackText(message.address), connection)
+      },
+      closed() {
+        sockets.delete(socket)
+        if (from !== undefined && run?.gone(from, connection) === true) forget(key, run)
+      },
+    })
+  }
+
+  const listener: Server =
+    tls === undefined
+      ? createServer(accept)
+      : createTlsServer({ ...secrets(tls), requestCert: true, rejectUnauthorized: true }, accept)
+  return new Promise((resolve, reject) => {
+    listener.once('error', (cause) =>
+      reject(
+        new FtError('IO', `shard: cannot listen at ${host}:${port}: ${cause.message}; choose another`, {}, { cause }),
+      ),
+    )
+    listener.listen(port, host, () =>
+      resolve({
+        port: (listener.address() as AddressInfo).port,
+        async close() {
+          for (const [key, run] of runs) forget(key, run)
+          for (const socket of sockets) socket.destroy()
+          await new Promise((done) => listener.close(done))
+        },
+      }),
+    )
+  })
+}
+
+/** In the same time wherever they differ. */
+function sameWords(a: Uint32Array, b: Uint32Array): boolean {
+  let difference = a.length ^ b.length
+  for (let i = 0; i < b.length; i++) difference |= (a[i] ?? 0) ^ b[i]!
+  return difference === 0
+}
