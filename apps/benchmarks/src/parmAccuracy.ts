@@ -3,7 +3,7 @@ import { pixelsToFloat, readBaseModel, readImages, type BaseModelName } from '@f
 import {
   berrut,
   concat,
-  createDenseRunner,
+  createModelRunner,
   denseFromTorch,
   evaluateCode,
   evaluateMixed,
@@ -105,7 +105,7 @@ async function load(set: Case['set']) {
     return { inputs: { ...pixelsToFloat(images), shape: [labels.length, 784] }, labels }
   }
   const [train, test] = [await part('train'), await part('test')]
-  const run = createDenseRunner(base)
+  const run = createModelRunner(base)
   const scores = run(test.inputs).data
   let correct = 0
   test.labels.forEach((label, i) => {
@@ -152,7 +152,7 @@ async function trainAndJudge(
         context.note(`${set} ${code.name} k=${code.k} seed ${seed}: epoch ${done}/${total}, ${note}`),
     },
   )
-  return evaluateCode({ code, ...task.test, base: task.run, parity: createDenseRunner(trained.layers) })
+  return evaluateCode({ code, ...task.test, base: task.run, parity: createModelRunner(trained.layers) })
 }
 
 function report(context: BenchContext, { one, all }: { one: Case; all: readonly Accuracy[] }): void {

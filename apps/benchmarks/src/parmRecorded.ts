@@ -1,12 +1,12 @@
 // Recorded outputs of a real model: queries carry them to instances that return them, so that an answer says whose it is.
 import { pixelsToFloat, readBaseModel, readImages } from '@ft/datasets'
-import { createDenseRunner, denseFromTorch, toNamedTensor, toWireTensor, type OipClient } from '@ft/parm'
+import { createModelRunner, denseFromTorch, toNamedTensor, toWireTensor, type OipClient } from '@ft/parm'
 
 /** Logits of MNIST test images under the papers' base model: what instances return. */
 export async function recordedOutputs(): Promise<Float32Array[]> {
   const model = await readBaseModel('mnist-base-mlp')
   const { images } = await readImages('mnist', { part: 'test' })
-  const run = createDenseRunner(denseFromTorch(model.tensors.map(({ tensor }) => tensor)))
+  const run = createModelRunner(denseFromTorch(model.tensors.map(({ tensor }) => tensor)))
   const { data } = run({ ...pixelsToFloat(images), shape: [10_000, 784] })
   return Array.from({ length: 10_000 }, (_, i) => (data as Float32Array).slice(10 * i, 10 * i + 10))
 }

@@ -5,7 +5,7 @@
 //   the model itself as parity model: fewer than 7 of 10 reconstructions right
 //   trained for 12 epochs: right more often, by more than 5 points
 import { createRandom } from '@ft/core/random'
-import { createDenseRunner, evaluateCode, sum, trainParityModel, type DenseLayer } from '@ft/parm'
+import { createModelRunner, evaluateCode, sum, trainParityModel, type DenseLayer } from '@ft/parm'
 
 const random = createRandom(11)
 const normal = (name: string, shape: number[], standardDeviation: number) => ({
@@ -20,9 +20,9 @@ const layers = (bias: Float32Array): DenseLayer[] => [
 ]
 // Outputs centred, so that no class is much more frequent than the others
 const mean = new Float32Array(3)
-createDenseRunner(layers(new Float32Array(3)))(inputs).data.forEach((value, i) => (mean[i % 3]! -= value / 6000))
+createModelRunner(layers(new Float32Array(3)))(inputs).data.forEach((value, i) => (mean[i % 3]! -= value / 6000))
 const base = layers(mean)
-const run = createDenseRunner(base)
+const run = createModelRunner(base)
 const outputs = run(inputs).data
 const labels = Array.from({ length: 6000 }, (_, i) => {
   const row = outputs.subarray(3 * i, 3 * i + 3)
@@ -30,7 +30,7 @@ const labels = Array.from({ length: 6000 }, (_, i) => {
 })
 const code = sum({ k: 2 })
 const rightOf = (layers: readonly DenseLayer[]) =>
-  evaluateCode({ code, inputs, labels, base: run, parity: createDenseRunner(layers) }).degraded
+  evaluateCode({ code, inputs, labels, base: run, parity: createModelRunner(layers) }).degraded
 
 const trained = await trainParityModel(
   { base, code, inputs, labels },

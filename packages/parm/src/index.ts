@@ -30,7 +30,7 @@ export { type WorkerFaults } from './workers/faults.ts'
 export { startWorker, type StartWorkerOptions, type WorkerProcess } from './workers/spawn.ts'
 export { denseFromTorch } from './models/dense.ts'
 export { fingerprintOf, type ConvLayer, type DenseLayer, type Layer } from './models/layers.ts'
-export { createDenseRunner, createModelRunner } from './models/runner.ts'
+export { createModelRunner } from './models/runner.ts'
 export { readModelFolder, writeModelFolder, type ModelManifest, type ParityBinding } from './models/folder.ts'
 export {
   trainParityModel,

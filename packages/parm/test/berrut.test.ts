@@ -5,7 +5,7 @@ import { pixelsToFloat, readBaseModel, readImages, requireData } from '@ft/datas
 import {
   berrut,
   createCoordinator,
-  createDenseRunner,
+  createModelRunner,
   denseFromTorch,
   evaluateMixed,
   hold,
@@ -106,7 +106,7 @@ describe.skipIf(reasons.length > 0)('MNIST with the published base model', () =>
     [8, 1, 0, 0.93],
   ])('k = %i, built for %i late, %i late: within a point of what was measured', async (k, built, late, expected) => {
     const model = await readBaseModel('mnist-base-mlp')
-    const base = createDenseRunner(denseFromTorch(model.tensors.map(({ tensor }) => tensor)))
+    const base = createModelRunner(denseFromTorch(model.tensors.map(({ tensor }) => tensor)))
     const { images, labels } = await readImages('mnist', { part: 'test' })
     const inputs = { ...pixelsToFloat(images), shape: [10_000, 784] }
     const share = evaluateMixed({ code: berrut({ k, late: built }), inputs, labels, base, late, seed: 1 })

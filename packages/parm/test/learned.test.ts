@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createRandom } from '@ft/core/random'
 import {
   createCoordinator,
-  createDenseRunner,
+  createModelRunner,
   evaluateCode,
   fingerprintOf,
   hold,
@@ -26,9 +26,9 @@ const layers = (bias: Float32Array): DenseLayer[] => [
 ]
 // Outputs centred, so that no class is much more frequent than the others
 const mean = new Float32Array(3)
-createDenseRunner(layers(new Float32Array(3)))(inputs).data.forEach((value, i) => (mean[i % 3]! -= value / 4000))
+createModelRunner(layers(new Float32Array(3)))(inputs).data.forEach((value, i) => (mean[i % 3]! -= value / 4000))
 const base = layers(mean)
-const run = createDenseRunner(base)
+const run = createModelRunner(base)
 const outputs = run(inputs).data
 const labels = Array.from({ length: 4000 }, (_, i) => {
   const row = outputs.subarray(3 * i, 3 * i + 3)

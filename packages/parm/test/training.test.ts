@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { pixelsToFloat, readBaseModel, readImages, requireData } from '@ft/datasets'
 import { createRandom } from '@ft/core/random'
 import {
-  createDenseRunner,
+  createModelRunner,
   denseFromTorch,
   evaluateCode,
   fingerprintOf,
@@ -27,9 +27,9 @@ const withBias = (bias: Float32Array): DenseLayer[] => [
 const inputs = normal('x', [3000, 8], 1)
 // Outputs centred, so that no class is much more frequent than the others
 const centre = new Float32Array(3)
-createDenseRunner(withBias(new Float32Array(3)))(inputs).data.forEach((value, i) => (centre[i % 3]! -= value / 3000))
+createModelRunner(withBias(new Float32Array(3)))(inputs).data.forEach((value, i) => (centre[i % 3]! -= value / 3000))
 const base = withBias(centre)
-const answers = createDenseRunner(base)(inputs)
+const answers = createModelRunner(base)(inputs)
 const labels = Array.from({ length: 3000 }, (_, i) => {
   const row = answers.data.subarray(3 * i, 3 * i + 3)
   return row.indexOf(Math.max(...row))
@@ -45,8 +45,8 @@ describe('a small task', () => {
       ...settings,
       onProgress: ({ done, total, note }) => notes.push(`${done}/${total} ${note}`),
     })
-    const untrained = evaluateCode({ ...task, base: createDenseRunner(base), parity: createDenseRunner(base) })
-    const accuracy = evaluateCode({ ...task, base: createDenseRunner(base), parity: createDenseRunner(trained.layers) })
+    const untrained = evaluateCode({ ...task, base: createModelRunner(base), parity: createModelRunner(base) })
+    const accuracy = evaluateCode({ ...task, base: createModelRunner(base), parity: createModelRunner(trained.layers) })
     expect(untrained.available).toBe(1)
     // The task is one: always naming the commonest class is right for less than half of it
     const counts = [0, 1, 2].map((c) => labels.filter((label) => label === c).length)
@@ -72,7 +72,7 @@ describe('a small task', () => {
     const code = sum({ k: 2, shortGroups: true })
     const share = async (shortGroups: number) => {
       const { layers } = await trainParityModel({ ...task, code }, { ...settings, shortGroups })
-      const parity = createDenseRunner(layers)(inputs)
+      const parity = createModelRunner(layers)(inputs)
       // On a group of one the parity model should give the deployed model's output
       let error = 0
       parity.data.forEach((value, i) => (error += (value - (answers.data[i] as number)) ** 2))
@@ -89,7 +89,7 @@ describe('a small task', () => {
     const single = { base: one, code: sum({ k: 2 }), inputs, labels: new Uint8Array(3000) }
     const trained = await trainParityModel(single, settings)
     const error = (parity: DenseLayer[]) =>
-      evaluateCode({ ...single, base: createDenseRunner(one), parity: createDenseRunner(parity) }).meanSquaredError
+      evaluateCode({ ...single, base: createModelRunner(one), parity: createModelRunner(parity) }).meanSquaredError
     expect(trained.bestEpoch).toBeGreaterThan(0)
     expect(error(trained.layers)).toBeLessThan(error(one))
   })
@@ -163,8 +163,8 @@ describe.skipIf(reasons.length > 0)('MNIST with the published base model', () =>
       code,
       inputs: flat(test.images),
       labels: test.labels,
-      base: createDenseRunner(layers),
-      parity: createDenseRunner(trained.layers),
+      base: createModelRunner(layers),
+      parity: createModelRunner(trained.layers),
     })
     expect(accuracy.available).toBe(0.9793)
     // 87.8 % after 5 epochs of 24,000 samples, 90.0 % (numpy) after 5 of 55,000; 69.2 % untrained

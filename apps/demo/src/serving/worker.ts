@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import type { Tensor } from '@ft/core'
 import {
-  createDenseRunner,
+  createModelRunner,
   readModelFolder,
   toNamedTensor,
   toWireTensor,
@@ -53,7 +53,7 @@ export default async function createServed(given: unknown): Promise<ServedModel>
 }
 
 async function open(model: ServedOptions['model']): Promise<(x: Tensor) => Tensor> {
-  if (model.kind === 'parity') return createDenseRunner((await readModelFolder(model.folder)).layers)
+  if (model.kind === 'parity') return createModelRunner((await readModelFolder(model.folder)).layers)
   const bytes = readFileSync(model.file)
   const all = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
   let at = 0

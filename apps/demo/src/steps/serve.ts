@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Interval } from '@ft/core'
 import { aucDifference, aucInterval, bootstrapIndices, logLossInterval, quantile, wilson } from '@ft/core/statistics'
 import {
-  createDenseRunner,
+  createModelRunner,
   firstWins,
   hedge,
   hold,
@@ -117,7 +117,7 @@ function rebuild({ layers }: Parity, { vectors, exact }: ServedNetwork): Float64
     const at = Math.floor(i / width) * 2 * width + (i % width)
     data[i] = (vectors.data[at] as number) + (vectors.data[at + width] as number)
   }
-  const sums = createDenseRunner(layers)({ data, shape: [pairs, width], dtype: 'float32' }).data
+  const sums = createModelRunner(layers)({ data, shape: [pairs, width], dtype: 'float32' }).data
   return Float64Array.from({ length: 2 * pairs }, (_, row) => (sums[row >> 1] as number) - (exact[row ^ 1] as number))
 }
 

@@ -28,9 +28,6 @@ export function createModelRunner(
   return (x) => inParts(x, { run, width: outputsOf(layers.at(-1) as Layer) })
 }
 
-/** @see createModelRunner - the name from when models had dense layers only */
-export const createDenseRunner = createModelRunner
-
 function convolve(
   engine: WasmEngine,
   { layer, prepared, x }: { layer: ConvLayer; prepared: PreparedWeights; x: Tensor },

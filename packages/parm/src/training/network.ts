@@ -1,7 +1,7 @@
 // Models on TensorFlow.js: forward passes that it differentiates.
 import type * as TensorFlow from '@tensorflow/tfjs'
 import type { Random } from '@ft/core/random'
-import { inputsOf, outputsOf, type ConvLayer, type Layer } from '../models/layers.ts'
+import { outputsOf, type ConvLayer, type Layer } from '../models/layers.ts'
 
 type Matrix = TensorFlow.Tensor2D
 type Images = TensorFlow.Tensor4D
@@ -83,11 +83,6 @@ export function forward(
     const sum: Images = convolution(tf, { x: images, w: weights as Images, layer, constant }).add(bias)
     return (layer.relu ? sum.relu() : sum).reshape([-1, outputsOf(layer)])
   }, x)
-}
-
-/** Features that a model takes. */
-export function widthOf(layers: readonly Layer[]): number {
-  return inputsOf(layers[0] as Layer)
 }
 
 type Save = (tensors: TensorFlow.Tensor[]) => void
