@@ -1,14 +1,13 @@
 // The page: built beside the command, served by it (`--serve`), or by any file host.
 import { defineConfig } from 'vite'
 import { flightsAsset } from './page/data/flightsAsset.ts'
-import { withoutNode } from './page/data/withoutNode.ts'
 
 export default defineConfig({
   root: 'page',
   base: './',
-  plugins: [flightsAsset(), withoutNode()],
+  plugins: [flightsAsset()],
   // @ft/dart reads CSV with csv-parse, whose usual entry needs Node's Buffer
   resolve: { alias: { 'csv-parse/sync': 'csv-parse/browser/esm/sync' } },
-  worker: { format: 'es', plugins: () => [withoutNode()] },
+  worker: { format: 'es' },
   build: { outDir: '../dist/page', emptyOutDir: true, target: 'es2022', modulePreload: { polyfill: false } },
 })

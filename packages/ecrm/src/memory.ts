@@ -1,8 +1,7 @@
 // The package without anything of Node: shards in the calling thread, the model, the codes. A page bundles it as it is.
-import { assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
-import type { ClusterKind } from './network/cluster.ts'
-import { startInMemory } from './network/memory.ts'
-import type { ShardSpec } from './shard/spec.ts'
+import { assertOneOf } from '@ft/core'
+import { memoryKind } from './network/memory.ts'
+import { resolveOptions } from './resolveOptions.ts'
 import { createStore } from './shardStore.ts'
 import type { ShardOptions, ShardStore } from './store.ts'
 
@@ -48,23 +47,7 @@ export type MemoryShardOptions = Pick<
  * @throws FtError `INVALID_ARGUMENT`
  */
 export async function openShards(options: MemoryShardOptions): Promise<ShardStore> {
-  const { k = 4, r = 1, seed = 0, acknowledgement = 'sync', logBytes = 64 * 2 ** 20, where = 'memory' } = options
-  const { servers = k + r, optimizer = { name: 'adagrad', learningRate: 0.01 }, d } = options
-  const { stripes = 512, pause = 5, share = 0.2 } = options.sweep ?? {}
-  const at = (argument: string) => ({ where: 'openShards', argument })
-  assertOneOf(where, { ...at('where'), values: ['memory'] })
-  assertOneOf(acknowledgement, { ...at('acknowledgement'), values: ['sync', 'async'] })
-  assertInteger(stripes, { ...at('sweep.stripes'), min: 1, max: 1_000_000 })
-  assertInteger(pause, { ...at('sweep.pause'), min: 0, max: 60_000 })
-  assertNumber(share, { ...at('sweep.share'), min: 0.001, max: 1 })
-  if (!Array.isArray(options.tables)) throw invalidArgument(at('tables'), 'an array of tables', options.tables)
-  const ranges = options.tables.map(({ rows, scale = 1 / Math.sqrt(rows) }) => ({ rows, scale }))
-  const spec: ShardSpec = { k, r, servers, d, ranges, optimizer, seed, acknowledgement, logBytes }
-  const sweep = { stripes, pause, share }
-  const kind: ClusterKind = {
-    start: (resolved, events) => Promise.resolve(startInMemory(resolved, events, sweep)),
-    grown: () => kind,
-    shrunk: () => kind,
-  }
-  return createStore({ spec, kind, sweep })
+  assertOneOf(options.where ?? 'memory', { where: 'openShards', argument: 'where', values: ['memory'] })
+  const { spec, sweep } = resolveOptions(options)
+  return createStore({ spec, sweep, kind: memoryKind(sweep) })
 }

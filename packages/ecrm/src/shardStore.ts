@@ -107,10 +107,15 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     ])
   }
 
-  /** Moves all rows to servers of another kind, one more or one less, and ends those they came from. */
-  function moveTo(changed: ClusterKind, servers: number): Promise<void> {
+  /**
+   * Moves all rows to servers of another kind, one more or one less, and ends those they came from.
+   *
+   * @param change - asked when the moves before have ended: only then is it known what is there
+   */
+  function moveTo(change: () => { readonly changed: ClusterKind; readonly servers: number }): Promise<void> {
     const move = moving.then(async () => {
       if (failure !== undefined) throw failure
+      const { changed, servers } = change()
       const target = await openGeneration(resolveSpec({ ...wanted, servers }), changed.start, fail)
       try {
         next = target
@@ -236,22 +241,20 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       const server = layout.serverOf({ stripe, position })
       await now.client.ask(server, { type: 'flip', id: 0, stripe, position, word, bit })
     },
-    async addServer(address) {
-      await moving
-      await moveTo(kind.grown(address), now.spec.servers + 1)
-    },
-    async drain(server) {
-      await moving
-      checkServer(server, 'drain')
-      if (now.spec.servers === k + r) {
-        throw new FtError(
-          'INVALID_ARGUMENT',
-          `drain: a stripe of k + r = ${k + r} rows needs as many servers; add one first`,
-          { servers: now.spec.servers, k, r },
-        )
-      }
-      await moveTo(kind.shrunk(server), now.spec.servers - 1)
-    },
+    addServer: (address) => moveTo(() => ({ changed: kind.grown(address), servers: now.spec.servers + 1 })),
+    drain: (server) =>
+      moveTo(() => {
+        const { servers } = now.spec
+        checkServer(server, 'drain')
+        if (servers === k + r) {
+          throw new FtError(
+            'INVALID_ARGUMENT',
+            `drain: a stripe of k + r = ${k + r} rows needs as many servers; add one first`,
+            { servers, k, r },
+          )
+        }
+        return { changed: kind.shrunk(server), servers: servers - 1 }
+      }),
     kill(server) {
       checkServer(server, 'kill')
       now.cluster.kill(server)

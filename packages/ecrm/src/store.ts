@@ -2,12 +2,12 @@
 import { assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
 import type { Layout } from './layout.ts'
 import type { ClusterKind, StartCluster } from './network/cluster.ts'
-import { startInMemory } from './network/memory.ts'
+import { memoryKind } from './network/memory.ts'
 import type { TlsFiles } from './network/address.ts'
 import type { MemberOptions } from './network/members.ts'
 import type { RemoteShard } from './network/remote.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
-import type { ShardSpec } from './shard/spec.ts'
+import { resolveOptions } from './resolveOptions.ts'
 import { createStore } from './shardStore.ts'
 import type { ScrubOptions, ScrubReport } from './scrub.ts'
 import type { RowSet, Snapshot } from './snapshot.ts'
@@ -175,26 +175,19 @@ export interface FlippedBit {
  * @throws FtError `INVALID_ARGUMENT`, `IO` when a process cannot be started
  */
 export async function openShards(options: ShardOptions): Promise<ShardStore> {
-  const { k = 4, r = 1, seed = 0, where = 'process', acknowledgement = 'sync', logBytes = 64 * 2 ** 20 } = options
-  const { servers = options.shards?.length ?? k + r, optimizer = { name: 'adagrad', learningRate: 0.01 } } = options
+  const { where = 'process', spares = 1 } = options
   assertOneOf(where, { where: 'openShards', argument: 'where', values: ['process', 'memory'] })
-  assertOneOf(acknowledgement, { where: 'openShards', argument: 'acknowledgement', values: ['sync', 'async'] })
-  if (!Array.isArray(options.tables)) {
-    throw invalidArgument({ where: 'openShards', argument: 'tables' }, 'an array of tables', options.tables)
-  }
-  const ranges = options.tables.map(({ rows, scale = 1 / Math.sqrt(rows) }) => ({ rows, scale }))
-  const spec: ShardSpec = { k, r, servers, d: options.d, ranges, optimizer, seed, acknowledgement, logBytes }
-  const timing = memberOptions(options)
-  const kind = options.shards === undefined ? localKind(options, timing) : await remoteKind(options, timing)
-  return createStore({ spec, kind, sweep: timing.sweep })
+  assertInteger(spares, { where: 'openShards', argument: 'spares', min: 0, max: 64 })
+  const { spec, sweep } = resolveOptions(options)
+  const timing: MemberOptions = { sweep, ...heartbeatOf(options) }
+  if (options.shards !== undefined) return createStore({ spec, sweep, kind: await remoteKind(options, timing) })
+  return createStore({ spec, sweep, kind: where === 'memory' ? memoryKind(sweep) : processKind(spares, timing) })
 }
 
-/** Shards that are started here. */
-function localKind({ where = 'process', spares = 1 }: ShardOptions, timing: MemberOptions): ClusterKind {
-  assertInteger(spares, { where: 'openShards', argument: 'spares', min: 0, max: 64 })
+/** Shards in processes that are started here. */
+function processKind(spares: number, timing: MemberOptions): ClusterKind {
   const start: StartCluster = async (spec, events) => {
-    if (where === 'memory') return startInMemory(spec, events, timing.sweep)
-    // Processes need Node: loaded when asked for, so that a page can use shards in memory.
+    // Processes need Node: loaded when asked for.
     const { startProcesses } = await import('./network/processes.ts')
     return startProcesses(spec, events, { ...timing, spares })
   }
@@ -215,14 +208,9 @@ async function remoteKind(options: ShardOptions, timing: MemberOptions): Promise
   return remote.remoteKind({ ...timing, shards: named, token, tls, patience })
 }
 
-function memberOptions({ sweep = {}, heartbeat = {} }: ShardOptions): MemberOptions {
-  const { stripes = 512, pause = 5, share = 0.2 } = sweep
+function heartbeatOf({ heartbeat = {} }: ShardOptions): { heartbeat: number; missed: number } {
   const { interval = 100, missed = 5 } = heartbeat
-  const where = 'openShards'
-  assertInteger(stripes, { where, argument: 'sweep.stripes', min: 1, max: 1_000_000 })
-  assertInteger(pause, { where, argument: 'sweep.pause', min: 0, max: 60_000 })
-  assertNumber(share, { where, argument: 'sweep.share', min: 0.001, max: 1 })
-  assertNumber(interval, { where, argument: 'heartbeat.interval', min: 1 })
-  assertInteger(missed, { where, argument: 'heartbeat.missed', min: 1 })
-  return { sweep: { stripes, pause, share }, heartbeat: interval, missed }
+  assertNumber(interval, { where: 'openShards', argument: 'heartbeat.interval', min: 1 })
+  assertInteger(missed, { where: 'openShards', argument: 'heartbeat.missed', min: 1 })
+  return { heartbeat: interval, missed }
 }

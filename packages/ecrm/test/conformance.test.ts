@@ -223,6 +223,17 @@ describe.each(places)('shards in $name', (place) => {
     expect(after.words).toEqual(before.words)
   })
 
+  it('take moves that are asked for at once in turn, each from where the one before ended', async () => {
+    const { store, address } = await begin({ servers: 3 })
+    await pushes(store, 5)
+    const before = await store.snapshot()
+    const at = await address?.()
+    const ends = await Promise.allSettled([store.addServer(at), store.drain(0), store.drain(0)])
+    expect(ends.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected'])
+    expect(store.layout.servers).toBe(3)
+    expect(await store.snapshot()).toEqual(before)
+  })
+
   it('refuse to drain a server that a stripe needs', async () => {
     const store = await start({ servers: 3 })
     await expect(store.drain(0)).rejects.toThrow(/needs as many servers/)

@@ -32,6 +32,25 @@ export const checks = {
     const coding = { overhead: 0.04, rebuild: 20, slowdown: 0.13 }
     assert.equal(wastedTime({ meanTimeBetweenFailures: 240, checkpoint: { stall: 10 }, coding }).choose, 'coding')
   },
+  'keeps shards in memory, without processes': async (load, assert) => {
+    const { openShards } = await load('@ft/ecrm/memory')
+    const store = await openShards({ tables: [{ rows: 90 }], d: 4, k: 2, r: 1 })
+    const before = await store.snapshot()
+    store.kill(1)
+    assert.deepEqual(await store.recovered(), [])
+    assert.deepEqual((await store.snapshot()).words, before.words)
+    await store.close()
+  },
+  'gives shards to trainers elsewhere': async (load, assert) => {
+    const { openShards, serveShards } = await load('@ft/ecrm')
+    const token = 'a secret of the packed tests'
+    const served = await Promise.all([1, 2, 3].map(() => serveShards({ listen: '127.0.0.1:0', token })))
+    const shards = served.map(({ address }) => address)
+    const store = await openShards({ tables: [{ rows: 90 }], d: 4, k: 2, r: 1, shards, token })
+    assert.equal((await store.snapshot()).versions.length, 90)
+    await store.close()
+    await Promise.all(served.map((one) => one.close()))
+  },
   'misuse is an FtError': async (load, assert) => {
     const { openShards } = await load('@ft/ecrm')
     const { isFtError } = await load('@ft/core')

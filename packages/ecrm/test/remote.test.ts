@@ -68,6 +68,13 @@ it('a wrong token is refused, and the error says so', async () => {
   await expect(start({ shards, token: '' })).rejects.toThrow(/`token`/)
 })
 
+it('who connects and says nothing is not kept', async () => {
+  const { port } = await host({ greeting: 50 })
+  const { heard, end } = await line(port)
+  await end
+  expect(heard).toEqual([])
+})
+
 it('other versions are refused', async () => {
   const { port } = await host()
   const { send, heard, end, hello } = await line(port)

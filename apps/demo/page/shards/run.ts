@@ -1,7 +1,7 @@
 // A DLRM of the sampled flights trained twice in step: on shards that are killed, and on a twin that is not. Runs in a
 // worker of the page with shards in memory, and on the demo's server with shards in processes.
-import type { Batch, DenseModel, Samples, ShardStore, Snapshot, StepState } from '@ft/ecrm'
-import { createDenseModel, openShards, trainStep } from '@ft/ecrm'
+import type { Batch, DenseModel, MemoryShardOptions, Samples, ShardStore, Snapshot, StepState } from '@ft/ecrm/memory'
+import { createDenseModel, openShards, trainStep } from '@ft/ecrm/memory'
 import { createRandom } from '@ft/core/random'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import type { FlightsSample } from '../data/format.ts'
@@ -24,7 +24,8 @@ export interface ShardsRun {
 export interface RunOptions {
   readonly flights: FlightsSample
   readonly settings: RunSettings
-  readonly where: 'memory' | 'process'
+  /** Opens the shards that are struck; default in this thread. The twin's always are. */
+  readonly open?: (options: MemoryShardOptions) => Promise<ShardStore>
   readonly signal: AbortSignal
   readonly tell: (news: News) => void
 }
@@ -48,12 +49,12 @@ export function runShards(options: RunOptions): ShardsRun {
 }
 
 async function run(
-  { flights, settings, where, signal, tell }: RunOptions,
+  { flights, settings, open, signal, tell }: RunOptions,
   wishes: { kills: number[]; compare: boolean },
 ): Promise<void> {
   const samples = samplesOf(flights)
-  const struck = await openSide(samples, { settings, where })
-  const twin = await openSide(samples, { settings, where: 'memory' })
+  const struck = await openSide(samples, { settings, open: open ?? openShards })
+  const twin = await openSide(samples, { settings, open: openShards })
   const done: { -readonly [Key in keyof Omit<View, 'kind' | 'servers'>]: View[Key] } & {
     losses: number[]
     twinLosses: number[]
@@ -130,7 +131,7 @@ async function run(
     }
     await show()
     // A finished run can still be broken and compared
-    while (!signal.aborted && where === 'memory') {
+    while (!signal.aborted && open === undefined) {
       await pause(VIEW_MS)
       for (const server of wishes.kills.splice(0)) struck.store.kill(server)
       if (wishes.compare) tell({ kind: 'compared', step: done.step, ...(await compare(struck, twin)) })
@@ -142,9 +143,12 @@ async function run(
   }
 }
 
-async function openSide(samples: Samples, { settings, where }: Pick<RunOptions, 'settings' | 'where'>): Promise<Side> {
+async function openSide(
+  samples: Samples,
+  { settings, open }: Required<Pick<RunOptions, 'settings' | 'open'>>,
+): Promise<Side> {
   const optimizer = { name: 'adagrad', learningRate: 0.03 } as const
-  const store = await openShards({
+  const store = await open({
     tables: samples.categorical.map(({ size }) => ({ rows: size })),
     d: WIDTH,
     k: K,
@@ -152,7 +156,6 @@ async function openSide(samples: Samples, { settings, where }: Pick<RunOptions, 
     servers: K + settings.r,
     optimizer,
     seed: settings.seed,
-    where,
     sweep: { stripes: settings.sweep, pause: 20 },
   })
   const model = createDenseModel({

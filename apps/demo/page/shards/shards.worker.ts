@@ -23,5 +23,5 @@ async function begin({ settings }: Extract<Order, { kind: 'start' }>): Promise<v
   const tell = (news: News): void => {
     if (own === starts) postMessage(news)
   }
-  current = { stop, run: runShards({ flights: sample, settings, where: 'memory', signal: stop.signal, tell }) }
+  current = { stop, run: runShards({ flights: sample, settings, signal: stop.signal, tell }) }
 }

@@ -1,6 +1,7 @@
 // The shards tab with real processes: one run at a time, told as events, killed by request.
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { openShards } from '@ft/ecrm'
 import { parseFlightsSample } from '../../page/data/format.ts'
 import { runShards, type ShardsRun } from '../../page/shards/run.ts'
 import type { EventStream } from './events.ts'
@@ -38,7 +39,7 @@ export function createShardsHost(folder: string): ShardsHost {
         const run = runShards({
           flights,
           settings,
-          where: 'process',
+          open: openShards,
           signal: stop.signal,
           tell: (news) => events.send('news', news),
         })

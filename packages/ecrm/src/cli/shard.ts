@@ -36,7 +36,9 @@ export async function runShard(
   output.result({ type: 'listening', address: shards.address })
   output.text(`listening at ${shards.address}`)
   if (tls === undefined && !/^(127\.|localhost:|\[::1\])/.test(listen))
-    output.note('without --tls-cert rows and token travel as they are: only in a network that you trust')
+    output.note(
+      'without --tls-cert rows, and the digest that opens as the token does, travel in the clear: only in a network that you trust',
+    )
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })

@@ -3,7 +3,7 @@ import { FtError } from '@ft/core'
 import type { Message } from '../shard/messages.ts'
 import { createShard, type Shard } from '../shard/shard.ts'
 import type { ResolvedSpec } from '../shard/spec.ts'
-import type { Cluster, ClusterEvents } from './cluster.ts'
+import type { Cluster, ClusterEvents, ClusterKind } from './cluster.ts'
 import type { SweepOptions } from './members.ts'
 
 interface Letter {
@@ -12,7 +12,17 @@ interface Letter {
   readonly message: Message
 }
 
-export function startInMemory(spec: ResolvedSpec, events: ClusterEvents, sweep: SweepOptions): Cluster {
+/** Shards in this thread as a kind of servers. */
+export function memoryKind(sweep: SweepOptions): ClusterKind {
+  const kind: ClusterKind = {
+    start: (spec, events) => Promise.resolve(startInMemory(spec, events, sweep)),
+    grown: () => kind,
+    shrunk: () => kind,
+  }
+  return kind
+}
+
+function startInMemory(spec: ResolvedSpec, events: ClusterEvents, sweep: SweepOptions): Cluster {
   const { servers } = spec.layout
   const control = servers
   const incarnations = new Array<number>(servers + 1).fill(1)

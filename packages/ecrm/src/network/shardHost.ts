@@ -17,6 +17,8 @@ export interface HostOptions {
   readonly tls?: TlsFiles
   /** Milliseconds without a word of the control after which its run is over; default never. */
   readonly idle?: number
+  /** Milliseconds in which who connects must have shown the token; default 10,000. */
+  readonly greeting?: number
   /** Told of runs that begin here and end. */
   onRun?(event: 'begun' | 'ended', runs: number): void
 }
@@ -31,7 +33,7 @@ const strangerMs = 10_000
 
 /** @throws FtError `IO` when the address cannot be listened at */
 export function hostShards(options: HostOptions): Promise<ShardHost> {
-  const { token, host, port, tls, idle = 0, onRun } = options
+  const { token, host, port, tls, idle = 0, greeting = 10_000, onRun } = options
   const runs = new Map<string, ShardRun>()
   const sockets = new Set<Socket>()
 
@@ -55,6 +57,7 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
 
   function accept(socket: Socket): void {
     sockets.add(socket)
+    const late = setTimeout(() => socket.destroy(), greeting)
     let from: Node | undefined
     let run: ShardRun | undefined
     let key = ''
@@ -77,6 +80,7 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
         }
         if (message.type !== 'hello' || message.protocol !== protocol) return refuse('protocol')
         if (!sameWords(message.token, token)) return refuse('token')
+        clearTimeout(late)
         from = { node: message.node, incarnation: message.incarnation }
         run = runOf(message.run)
         key = message.run.join()
@@ -84,6 +88,7 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
       },
       closed() {
         sockets.delete(socket)
+        clearTimeout(late)
         if (from !== undefined && run?.gone(from, connection) === true) forget(key, run)
       },
     })
