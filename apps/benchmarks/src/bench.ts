@@ -29,6 +29,8 @@ export interface BenchContext {
 export interface Bench {
   readonly name: string
   readonly title: string
+  /** Names that `--case` can pick; without them the bench is one piece. */
+  readonly parts?: readonly string[]
   run(context: BenchContext): Promise<void>
 }
 

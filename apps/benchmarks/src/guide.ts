@@ -1,6 +1,5 @@
 // Bench "guide": plans from measurement, fitted on one half of the interleaved rounds and scored on the other, and once more
-// in a fresh process over the whole network in sequence; where schemes cross; how well the cost model predicts. Parts for
-// `--case`: zoo, reductions, squares, and each network's name.
+// in a fresh process over the whole network in sequence; where schemes cross; how well the cost model predicts.
 
 import { loadRunner } from '@ft/abft-kernels/runner'
 import {
@@ -33,6 +32,7 @@ const quickNetworks = new Set(['dlrm-top', 'squeezenet'])
 export const guide: Bench = {
   name: 'guide',
   title: 'Protection chosen by layer: extra time as a share of the unprotected network',
+  parts: ['zoo', 'reductions', 'squares', ...networks.map(({ zoo: name }) => name)],
   async run(context) {
     if (context.wants('zoo')) analysisTime(context)
     if (context.wants('reductions')) predictedReductions(context)
@@ -54,7 +54,7 @@ async function onEngine(engine: 'wasm' | 'webgpu', context: BenchContext): Promi
     context.note(`engine build ${runner.build}: figures of this machine's engine alone, in ${clock.name}`)
     if (context.wants('squares')) await squareSweep(context, { runner, clock })
     const wanted = networks.filter(
-      ({ zoo: name }) => (!context.quick || quickNetworks.has(name)) && context.wants(name),
+      ({ zoo: name }) => context.wants(name) && (!context.quick || quickNetworks.has(name)),
     )
     if (wanted.length === 0) return
     const device = await measureDevice({ runner, seed: context.seed, now: clock.now })

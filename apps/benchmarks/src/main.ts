@@ -36,7 +36,7 @@ const program = new Command('bench')
   .option('--quick', 'fewer cases and rounds', false)
   .option('--json', 'one JSON object a line', false)
   .option('--seed <n>', 'seed of the data', wholeNumber, 1)
-  .option('--case <text>', 'of a bench that has parts: only those whose name holds this text')
+  .option('--case <part>', 'one part of a bench that has parts')
   .action(run)
 
 await program.parseAsync()
@@ -51,12 +51,15 @@ async function run(name: string, { quick, json, seed, case: part }: Flags): Prom
   const load = benches[name]
   if (!load) program.error(`no bench ${name}; benches: ${Object.keys(benches).join(', ')}`)
   const bench = await (load as () => Promise<Bench>)()
+  const { parts = [] } = bench
+  if (part !== undefined && !parts.includes(part))
+    program.error(parts.length === 0 ? `bench ${name} has no parts` : `no part ${part}; parts: ${parts.join(', ')}`)
   const device = deviceName()
   if (!json) process.stdout.write(`${bench.title}\n${device}, seed ${seed}${quick ? ', quick' : ''}\n\n`)
   await bench.run({
     quick,
     seed,
-    wants: (title) => part === undefined || title.includes(part),
+    wants: (one) => part === undefined || one === part,
     emit: (line) =>
       process.stdout.write(`${json ? JSON.stringify({ bench: name, ...line, seed, device }) : describe(line)}\n`),
     note: (text) =>

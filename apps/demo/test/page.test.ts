@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openBrowser, openPage, skipReason, until } from './support/browser.ts'
 import { servePage, type ServedPage } from './support/command.ts'
@@ -100,9 +100,8 @@ describe.skipIf(skipReason !== '')(`the page in Chromium${skipReason}`, () => {
     await page.close()
   })
 
-  it('serving: a stopped worker is answered for, and no answer is wrong', async () => {
-    const { page, troubles } = await open('#serve?speed=4&late=0')
-    const calm = await until(page, 'serve-result', ({ answered }) => Number(answered) > 1000)
+  const stopWorker = async (page: Page, { after }: { after: number }) => {
+    const calm = await until(page, 'serve-result', ({ answered }) => Number(answered) > after)
     expect(calm).toMatchObject({ wrong: '0', broken: 'false' })
     await page.getByTestId('break').click()
     const struck = await until(
@@ -111,6 +110,11 @@ describe.skipIf(skipReason !== '')(`the page in Chromium${skipReason}`, () => {
       ({ broken, reconstructed }) => broken === 'true' && Number(reconstructed) > 0,
     )
     expect(struck['wrong']).toBe('0')
+  }
+
+  it('serving: a stopped worker is answered for, and no answer is wrong', async () => {
+    const { page, troubles } = await open('#serve?speed=4&late=0')
+    await stopWorker(page, { after: 1000 })
     expect(troubles).toEqual([])
     await page.close()
   })
@@ -118,15 +122,7 @@ describe.skipIf(skipReason !== '')(`the page in Chromium${skipReason}`, () => {
   it('serving on the server: a worker process gets SIGSTOP, another SIGKILL, and no answer is wrong', async () => {
     const { page, troubles } = await open('#serve?where=server&late=0&load=0.3')
     await page.getByText('a stop is SIGSTOP').waitFor()
-    const calm = await until(page, 'serve-result', ({ answered }) => Number(answered) > 100)
-    expect(calm).toMatchObject({ wrong: '0', broken: 'false' })
-    await page.getByTestId('break').click()
-    const struck = await until(
-      page,
-      'serve-result',
-      ({ broken, reconstructed }) => broken === 'true' && Number(reconstructed) > 0,
-    )
-    expect(struck['wrong']).toBe('0')
+    await stopWorker(page, { after: 100 })
     await page.getByRole('button', { name: 'Kill a worker' }).click()
     await page.getByText('one worker of each cluster got SIGKILL').waitFor()
     await until(page, 'serve-result', ({ answered }) => Number(answered) > 100)

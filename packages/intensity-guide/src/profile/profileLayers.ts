@@ -176,7 +176,7 @@ interface Prepared {
 }
 
 /**
- * Rounds between two placements. Where an arm's operands lie in memory changes its time by a percent or so, the control's
+ * Rounds between two placements. Where an arm's operands lie in memory changes its time by as much as a percent, the control's
  * as well; arms are therefore prepared anew, in another order, so that placements are drawn as rounds are.
  */
 const PLACEMENT_ROUNDS = 24

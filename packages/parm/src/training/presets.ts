@@ -15,7 +15,7 @@ export interface TrainingSettings {
 }
 
 export interface Preset extends TrainingSettings {
-  /** As the published models start; leave it out to start from the deployed model, which needs a tenth of the epochs. */
+  /** As the published models start; leave it out to start from the deployed model. */
   readonly initial: 'noise'
   /** The published rate does not fall. */
   readonly schedule: 'constant'

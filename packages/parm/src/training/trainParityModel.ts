@@ -70,7 +70,7 @@ export interface TrainedParity<L extends Layer = Layer> {
  * are. The same seed gives the same groups; weights agree up to the backend's rounding.
  * Cost: an epoch trains n / k groups: 1 / k of an epoch of the deployed model's training.
  * Differs: starts from the deployed model's weights unless told otherwise, and its learning rate starts higher and falls to
- * zero; together they save nine in ten epochs.
+ * zero, for fewer epochs.
  *
  * @param options - `preset` has the published settings; those not given are 20 epochs of 128 groups a minibatch (64 for k > 2)
  * from a rate of 3e-3, a weight decay of 1e-5 and 5,000 validation samples
