@@ -24,7 +24,7 @@ export { depthOf, type Tree } from './tree.ts'
 export { readLightgbm, writeLightgbm } from './exchange/lightgbmText.ts'
 export { toOnnx } from './exchange/onnx.ts'
 export { readXgboost } from './exchange/readXgboost.ts'
-export { writeXgboost, type WriteXgboostOptions } from './exchange/writeXgboost.ts'
+export { writeXgboost, writeXgboostUbjson, type WriteXgboostOptions } from './exchange/writeXgboost.ts'
 export { crossValidate, type CrossValidated, type CrossValidateOptions } from './crossValidate.ts'
 export { contributions } from './insight/contributions.ts'
 export {

@@ -104,7 +104,7 @@ describe('the command', () => {
     expect(inspected.stdout).toMatch(/x\d <= /)
   })
 
-  it.each(['m.json', 'm.txt'])('writes and reads %s', async (name) => {
+  it.each(['m.json', 'm.ubj', 'm.txt'])('writes and reads %s', async (name) => {
     expect(
       (await dart('train', 'rows.csv', '--label', 'y', '--ignore', 'kind', '--rounds', '20', '--out', name)).code,
     ).toBe(0)

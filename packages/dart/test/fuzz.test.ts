@@ -2,32 +2,13 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { isFtError } from '@ft/core'
-import { loadModel, predict, readLightgbm, readXgboost, saveModel, train, type Model } from '../src/index.ts'
+import { loadModel, readLightgbm, readXgboost, saveModel, train } from '../src/index.ts'
 import { crc32 } from '../src/exchange/container.ts'
 import { makeData } from './support/made.ts'
+import { survives } from './support/survives.ts'
 
 const golden = (file: string): Record<string, unknown>[] =>
   JSON.parse(readFileSync(new URL(`golden/${file}`, import.meta.url), 'utf8')) as Record<string, unknown>[]
-
-/** Reads; a model that comes out must be whole. Returns whether one did. */
-function survives(read: () => Model): boolean {
-  let model: Model
-  try {
-    model = read()
-  } catch (error) {
-    if (isFtError(error)) return false
-    throw error
-  }
-  const rows = 70
-  const columns = model.featureNames.length
-  const data = Float32Array.from({ length: rows * columns }, (_, i) => (i % 7 === 0 ? NaN : Math.sin(i) * 3))
-  const scores = predict(model, { data, rows, columns }, { output: 'raw' })
-  expect(scores.length).toBe(rows * model.outputs)
-  // Finite leaves can still add up to more than a double holds, never to NaN out of nothing.
-  expect(scores.some((score) => score !== score && model.baseScores.every(Number.isFinite))).toBe(false)
-  return true
-}
 
 const values = fc.oneof(
   fc.constantFrom(null, true, '', 'x', '-1', '1e999', [], {}, [1, 2], -1, 0, 1, 255, 65_536, 2 ** 31, 1e30, 0.5),

@@ -10,7 +10,7 @@ import { readLightgbm, writeLightgbm } from '../exchange/lightgbmText.ts'
 import { loadModel, saveModel } from '../exchange/modelBytes.ts'
 import { toOnnx } from '../exchange/onnx.ts'
 import { readXgboost } from '../exchange/readXgboost.ts'
-import { writeXgboost } from '../exchange/writeXgboost.ts'
+import { writeXgboost, writeXgboostUbjson } from '../exchange/writeXgboost.ts'
 import type { Model } from '../model.ts'
 import type { LabelledData } from '../readData.ts'
 
@@ -87,11 +87,12 @@ function runs(keys: Float64Array): number[] {
   return sizes
 }
 
-/** .json: XGBoost; .txt: LightGBM; any other: this package's own bytes. */
+/** .json, .ubj: XGBoost; .txt: LightGBM; any other: this package's own bytes. */
 export function readModel(path: string): Model {
   switch (extname(path)) {
     case '.json':
-      return readXgboost(readText(path))
+    case '.ubj':
+      return readXgboost(readBytes(path))
     case '.txt':
       return readLightgbm(readText(path))
     default:
@@ -113,6 +114,8 @@ function modelBytes(ending: string, model: Model): [string | Uint8Array, string]
   switch (ending) {
     case '.json':
       return [writeXgboost(model), 'XGBoost JSON']
+    case '.ubj':
+      return [writeXgboostUbjson(model), 'XGBoost UBJSON']
     case '.txt':
       return [writeLightgbm(model), 'LightGBM text']
     case '.onnx':

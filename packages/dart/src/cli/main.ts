@@ -23,7 +23,9 @@ const checkedDropout = (text: string): string => {
 }
 
 withTraining(program.command('train <data>'))
-  .description('trains on a CSV or LibSVM file and writes a model: .json XGBoost, .txt LightGBM, .onnx, else own bytes')
+  .description(
+    'trains on a CSV or LibSVM file and writes a model: .json or .ubj XGBoost, .txt LightGBM, .onnx, else own bytes',
+  )
   .option('--rate <x>', 'learning rate; default 0.4 with dropout, 0.1 without', number)
   .option('--dropout <rule>', 'none, a rate, or paper, epsilon, xgboost, lightgbm', checkedDropout, '0.03')
   .option('--valid <file>', 'rows to judge each round by')

@@ -15,12 +15,22 @@ export function fail(field: Field, expected: string): FtError {
   })
 }
 
+/** JSON, and beyond it the bare NaN (read as null) and Infinity that C++ programs write. */
 export function parseJson(text: string, where: string): Field {
+  let value: unknown
   try {
-    return { value: JSON.parse(text), path: '$', where }
+    value = JSON.parse(text)
   } catch (cause) {
-    throw new FtError('CORRUPT_DATA', `${where}: not JSON: ${(cause as Error).message}`, {}, { cause })
+    const plain = text.replace(/"(?:[^"\\]|\\.)*"|NaN|Infinity/g, (found) =>
+      found.startsWith('"') ? found : found === 'NaN' ? 'null' : '1e999',
+    )
+    try {
+      value = JSON.parse(plain)
+    } catch {
+      throw new FtError('CORRUPT_DATA', `${where}: not JSON: ${(cause as Error).message}`, {}, { cause })
+    }
   }
+  return { value, path: '$', where }
 }
 
 /** A member that may be absent. */

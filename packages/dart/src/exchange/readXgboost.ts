@@ -1,4 +1,4 @@
-// XGBoost's JSON: boosters gbtree and dart, the latter as a wrapper (before 3.3) or as `weight_drop` inside gbtree.
+// XGBoost's JSON and UBJSON: boosters gbtree and dart, the latter as a wrapper (before 3.3) or as `weight_drop` inside gbtree.
 import { FtError } from '@ft/core'
 import { MOST_LEVELS } from '../data/schema.ts'
 import type { Model } from '../model.ts'
@@ -6,22 +6,23 @@ import type { Tree } from '../tree.ts'
 import { checkModel } from './checkModel.ts'
 import { fail, list, member, number, numbers, parseJson, text, whole, type Field } from './json.ts'
 import { floatBelow, setOf, treeFrom, type RawNode } from './rawTree.ts'
+import { parseUbjson } from './ubjson.ts'
 import { fromXgboost, xgboostObjectives } from './xgboostObjectives.ts'
 
 const WHERE = 'readXgboost'
 
 /**
- * Reads what XGBoost's `save_model('model.json')` wrote (versions 1.0 to 3.x).
+ * Reads what XGBoost's `save_model` wrote as 'model.json' (versions 1.0 to 3.x) or 'model.ubj' (1.6 to 3.x).
  *
  * XGBoost compares float32 values, x < t; here a value goes left when x <= the float32 before t, which is the same. Margins
  * agree to float32 rounding: XGBoost sums in float32, this package in float64. Differs for categories: one that training did
  * not see goes left there, right here.
  *
- * @param json - the file's text
+ * @param file - the text of a JSON file, or the bytes of either
  * @throws FtError `CORRUPT_DATA` naming the place, `UNSUPPORTED` for linear boosters, unknown objectives and vector leaves
  */
-export function readXgboost(json: string): Model {
-  const learner = member(parseJson(json, WHERE), 'learner')
+export function readXgboost(file: string | Uint8Array): Model {
+  const learner = member(documentOf(file), 'learner')
   const { trees, treeInfo, weightDrop } = boosterOf(member(learner, 'gradient_booster'))
   const parameters = member(learner, 'learner_model_param')
   const columns = whole(member(parameters, 'num_feature'), 1, 65_535)
@@ -45,10 +46,18 @@ export function readXgboost(json: string): Model {
       featureNames: namesOf(member(learner, 'feature_names'), columns),
       featureLevels: Array.from({ length: columns }, (_, column) => (hasSets.has(column) ? allCodes : undefined)),
       trees: order.map((t) => read[t] as Tree),
-      weights: Float64Array.from(order, (t) => weightDrop?.[t] ?? 1),
+      weights: Float64Array.from(order, (t) => Math.fround(weightDrop?.[t] ?? 1)),
     },
     WHERE,
   )
+}
+
+/** Bytes are UBJSON where a name's length follows the first brace: in JSON it is a quotation mark or white space. */
+function documentOf(file: string | Uint8Array): Field {
+  if (typeof file === 'string') return parseJson(file, WHERE)
+  const isBinary = file[0] === 0x7b && 'iUIlL#$N'.includes(String.fromCharCode(file[1] ?? 0))
+  if (!isBinary) return parseJson(new TextDecoder().decode(file), WHERE)
+  return { value: parseUbjson(file, WHERE), path: '$', where: WHERE }
 }
 
 /** Trees, the output of each, and the weights that dropout left; wherever this version keeps them. */
@@ -104,15 +113,19 @@ function roundRobin(treeInfo: readonly number[], outputs: number): number[] {
 function readTree(tree: Field, columns: number): Tree {
   const left = numbers(member(tree, 'left_children'))
   const count = left.length
-  const each = (name: string): number[] => numbers(member(tree, name), count)
-  const [right, feature, condition] = [each('right_children'), each('split_indices'), each('split_conditions')]
-  const [missingLeft, hessian, gain] = [each('default_left'), each('sum_hessian'), each('loss_changes')]
+  const listOf = (field: Field): number[] => numbers(field, count)
+  const each = (name: string): number[] => listOf(member(tree, name))
+  // Text has nine digits of them: the float32 that they name is meant.
+  const floats = (field: Field): number[] => listOf(field).map(Math.fround)
   const vector = member(member(tree, 'tree_param'), 'size_leaf_vector')
   if (vector.value !== undefined && number(vector) > 1) {
     throw new FtError('UNSUPPORTED', `${WHERE}: ${tree.path}: leaves are vectors`)
   }
   const types = member(tree, 'split_type').value === undefined ? new Array<number>(count).fill(0) : each('split_type')
   const rights = types.includes(1) ? rightSets(tree) : new Map<number, number[]>()
+  const [right, feature, missingLeft] = [each('right_children'), each('split_indices'), each('default_left')]
+  const condition = floats(withoutSets(member(tree, 'split_conditions'), types))
+  const [hessian, gain] = [floats(member(tree, 'sum_hessian')), floats(member(tree, 'loss_changes'))]
   return treeFrom({
     root: 0,
     where: `${WHERE}: ${tree.path}`,
@@ -127,7 +140,7 @@ function readTree(tree: Field, columns: number): Tree {
       const goesRight = types[id] === 1 ? new Set(rights.get(id) ?? []) : undefined
       return {
         feature: split,
-        threshold: floatBelow(Math.fround(condition[id] as number)),
+        threshold: floatBelow(condition[id] as number),
         ...(goesRight
           ? { set: setOf(Array.from({ length: MOST_LEVELS }, (_, c) => c).filter((c) => !goesRight.has(c))) }
           : {}),
@@ -139,6 +152,12 @@ function readTree(tree: Field, columns: number): Tree {
       }
     },
   })
+}
+
+/** A node that splits by categories has no threshold: XGBoost writes NaN there. */
+function withoutSets(field: Field, types: readonly number[]): Field {
+  const { value } = field
+  return Array.isArray(value) ? { ...field, value: value.map((x: unknown, i) => (types[i] === 1 ? 0 : x)) } : field
 }
 
 /** Categories that go right, by node. */

@@ -3,7 +3,9 @@ import { FtError } from '@ft/core'
 import { MOST_LEVELS } from '../data/schema.ts'
 import type { Model } from '../model.ts'
 import type { Tree } from '../tree.ts'
+import { Numbers } from './numbers.ts'
 import { codesIn, constantTree, floatAbove } from './rawTree.ts'
+import { writeUbjson } from './ubjson.ts'
 import { toXgboost } from './xgboostObjectives.ts'
 
 export interface WriteXgboostOptions {
@@ -32,9 +34,20 @@ const LARGEST = 3.4028234663852886e38
  * ```
  */
 export function writeXgboost(model: Model, options: WriteXgboostOptions = {}): string {
+  return toJson(documentOf(model, options, 'writeXgboost'))
+}
+
+/**
+ * The same document as UBJSON, what XGBoost's `save_model('model.ubj')` writes: its float32 numbers are the model's bits, not digits.
+ */
+export function writeXgboostUbjson(model: Model, options: WriteXgboostOptions = {}): Uint8Array {
+  return writeUbjson(documentOf(model, options, 'writeXgboostUbjson'))
+}
+
+function documentOf(model: Model, options: WriteXgboostOptions, where: string): object {
   const { weights: form = 'wrapper' } = options
   if (!['wrapper', 'inline', 'folded'].includes(form)) {
-    throw new FtError('INVALID_ARGUMENT', `writeXgboost: weights must be 'wrapper', 'inline' or 'folded', got ${form}`)
+    throw new FtError('INVALID_ARGUMENT', `${where}: weights must be 'wrapper', 'inline' or 'folded', got ${form}`)
   }
   const { trees, weights, outputs, base } = withOneBase(model)
   const folded = form === 'folded'
@@ -45,17 +58,17 @@ export function writeXgboost(model: Model, options: WriteXgboostOptions = {}): s
       trees: trees.map((tree, t) => writeTree(model, tree, t, folded ? (weights[t] as number) : 1)),
       tree_info: trees.map((_, t) => t % outputs),
       iteration_indptr: Array.from({ length: trees.length / outputs + 1 }, (_, round) => round * outputs),
-      ...(form === 'inline' ? { weight_drop: new Floats(weights) } : {}),
+      ...(form === 'inline' ? { weight_drop: Numbers.each('d', weights) } : {}),
     },
   }
   const objective = toXgboost(model.objective, outputs)
-  return toJson({
+  return {
     version: [1, 7, 4],
     learner: {
       attributes: {},
       feature_names: model.featureNames,
       feature_types: model.featureLevels.map((levels) => (levels ? 'c' : 'float')),
-      gradient_booster: form === 'wrapper' ? { name: 'dart', gbtree, weight_drop: new Floats(weights) } : gbtree,
+      gradient_booster: form === 'wrapper' ? { name: 'dart', gbtree, weight_drop: Numbers.each('d', weights) } : gbtree,
       learner_model_param: {
         // Nine digits name a float32; of more its reader makes 0.5, without a word.
         base_score: objective.fromRaw(base).toExponential(8).toUpperCase(),
@@ -66,29 +79,11 @@ export function writeXgboost(model: Model, options: WriteXgboostOptions = {}): s
       },
       objective: objective.entry,
     },
-  })
-}
-
-/**
- * Float32 numbers as XGBoost's reader needs them: nine digits, which name each float32 (of seventeen it may make a neighbour,
- * and a row on a threshold goes astray), and with a point or an exponent, for it reads '1' as an integer only.
- */
-class Floats {
-  readonly values: Iterable<number>
-  constructor(values: Iterable<number>) {
-    this.values = values
-  }
-  toString(): string {
-    const each = (value: number): string => {
-      const short = String(Number(Math.fround(value).toPrecision(9)))
-      return /^-?\d+$/.test(short) ? `${short}.0` : short
-    }
-    return `[${Array.from(this.values, each).join(',')}]`
   }
 }
 
 function toJson(value: unknown): string {
-  if (value instanceof Floats) return value.toString()
+  if (value instanceof Numbers) return value.toJson()
   if (Array.isArray(value)) return `[${value.map(toJson).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   return `{${Object.entries(value)
@@ -125,10 +120,14 @@ function writeTree(model: Model, tree: Tree, id: number, factor: number): object
   const order = breadthFirst(tree)
   const place = new Map(order.map((node, at) => [node, at]))
   const numberOf = (child: number): number => place.get(child) as number
-  const both = <T>(inner: (node: number) => T, leaf: (leaf: number) => T): T[] =>
+  const both = (inner: (node: number) => number, leaf: (leaf: number) => number): number[] =>
     order.map((node) => (node >= 0 ? inner(node) : leaf(~node)))
-  const floats = (inner: (node: number) => number, leaf: (leaf: number) => number): Floats =>
-    new Floats(both(inner, leaf))
+  const column =
+    (type: 'd' | 'l' | 'U') =>
+    (inner: (node: number) => number, leaf: (leaf: number) => number): Numbers =>
+      new Numbers(type, both(inner, leaf))
+  // The types that XGBoost's own binary files have: its reader takes no others.
+  const [floats, wholes, bytes] = [column('d'), column('l'), column('U')]
   const parents = new Array<number>(order.length).fill(NO_PARENT)
   for (let node = 0; node < tree.feature.length; node++) {
     for (const child of [tree.left[node], tree.right[node]]) parents[numberOf(child as number)] = numberOf(node)
@@ -143,16 +142,16 @@ function writeTree(model: Model, tree: Tree, id: number, factor: number): object
       num_feature: String(model.featureNames.length),
       size_leaf_vector: '0',
     },
-    left_children: both(
+    left_children: wholes(
       (node) => numberOf(tree.left[node] as number),
       () => -1,
     ),
-    right_children: both(
+    right_children: wholes(
       (node) => numberOf(tree.right[node] as number),
       () => -1,
     ),
-    parents,
-    split_indices: both(
+    parents: new Numbers('l', parents),
+    split_indices: wholes(
       (node) => tree.feature[node] as number,
       () => 0,
     ),
@@ -160,11 +159,11 @@ function writeTree(model: Model, tree: Tree, id: number, factor: number): object
       (node) => ((tree.setAt[node] as number) >= 0 ? 0 : Math.min(floatAbove(tree.threshold[node] as number), LARGEST)),
       value,
     ),
-    split_type: both(
+    split_type: bytes(
       (node) => Number((tree.setAt[node] as number) >= 0),
       () => 0,
     ),
-    default_left: both(
+    default_left: bytes(
       (node) => tree.missingLeft[node] as number,
       () => 0,
     ),
@@ -186,7 +185,7 @@ function categoriesOf(
   { featureLevels }: Model,
   tree: Tree,
   numberOf: (node: number) => number,
-): Record<string, number[]> {
+): Record<string, Numbers> {
   const nodes: number[] = []
   const starts: number[] = []
   const sizes: number[] = []
@@ -203,5 +202,10 @@ function categoriesOf(
     sizes.push(right.length)
     all.push(...right)
   }
-  return { categories: all, categories_nodes: nodes, categories_segments: starts, categories_sizes: sizes }
+  return {
+    categories: new Numbers('l', all),
+    categories_nodes: new Numbers('l', nodes),
+    categories_segments: new Numbers('L', starts),
+    categories_sizes: new Numbers('L', sizes),
+  }
 }

@@ -1,5 +1,5 @@
 # python read_written.py written-in.json out.json xgboost|lightgbm: has a program read what this package wrote, and predict.
-import json, sys, tempfile, os
+import base64, json, sys, tempfile, os
 import numpy as np
 cases = json.load(open(sys.argv[1]))
 for c in cases:
@@ -11,11 +11,11 @@ for c in cases:
     else:
         import xgboost as xgb
         c['byXgboost'] = {}
-        for form in ('wrapper', 'folded'):
-            path = os.path.join(tempfile.mkdtemp(), 'm.json')
-            open(path, 'w').write(c[form])
+        for form in ('wrapper', 'folded', 'ubjson'):
+            path = os.path.join(tempfile.mkdtemp(), 'm.ubj' if form == 'ubjson' else 'm.json')
+            open(path, 'wb').write(base64.b64decode(c[form]) if form == 'ubjson' else c[form].encode())
             b = xgb.Booster(); b.load_model(path)
-            learner = json.loads(c[form])['learner']
+            learner = json.loads(c['wrapper' if form == 'ubjson' else form])['learner']
             types = learner['feature_types']
             d = xgb.DMatrix(X, feature_names=learner['feature_names'], feature_types=types, enable_categorical='c' in types)
             c['byXgboost'][form] = [float(v) for v in b.predict(d, output_margin=True).ravel()]
