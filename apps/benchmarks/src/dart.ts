@@ -37,6 +37,7 @@ const parts: Readonly<Record<string, (context: BenchContext, field: () => Field,
   threads: (context) => threads(context),
   flights: (context, _, folder) => flights(context, folder),
   predict: (context, field) => prediction(context, field()),
+  goss: (context) => oneSided(context),
 }
 
 export const dart: Bench = {
@@ -122,6 +123,30 @@ async function dropCost(context: BenchContext, data: Data): Promise<void> {
     { name: `DART round, drop 0.1, ${trees} trees`, baseline: 'MART', pairs },
     { metric: 'train', unit: 'CPU s', of: ({ cpu }) => cpu, target: 'ratio <= 1.3' },
   )
+}
+
+/** A fifth of the rows by gradient and a tenth of the others beside all rows, and beside three tenths drawn evenly. */
+async function oneSided(context: BenchContext): Promise<void> {
+  const data = makeData(250_000, 50, context.seed)
+  const trees = context.quick ? 20 : 60
+  const found: Record<'goss' | 'even', Pair<Result>[]> = { goss: [], even: [] }
+  for (let round = 0; round < 6; round++) {
+    const all = await ours(data, { dropout: false }, trees)
+    found.goss.push({ own: await ours(data, { dropout: false, goss: true }, trees), other: all })
+    found.even.push({ own: await ours(data, { dropout: false, rowFraction: 0.3 }, trees), other: all })
+  }
+  for (const [kind, name] of [
+    ['goss', 'by gradient (GOSS 0.2, 0.1)'],
+    ['even', '30 % drawn evenly'],
+  ] as const) {
+    const lines = {
+      name: `${data.trainRows} x 50, ${trees} trees, ${name}`,
+      baseline: 'all rows',
+      pairs: found[kind],
+    }
+    emitPairs(context, lines, { metric: 'train', unit: 'CPU s', of: ({ cpu }) => cpu })
+    emitPairs(context, lines, { metric: 'test AUC', unit: '', of: ({ auc }) => auc })
+  }
 }
 
 /** Wall time of one thread beside two. */

@@ -8,6 +8,8 @@ import { emitPairs, ours, type Cost, type Data, type Pair } from './dartRuns.ts'
 /** Most seconds of pairs: another is begun when one as long as the last would end before. */
 const BUDGET = 420
 const PAIRS = 6
+/** Rows of the task: a few of the three million flights are not eligible. */
+const MOST = 2_999_000
 
 export async function flights(context: BenchContext, folder: string): Promise<void> {
   const data = await flightData(context)
@@ -38,7 +40,7 @@ export async function flights(context: BenchContext, folder: string): Promise<vo
 async function flightData(context: BenchContext): Promise<Data> {
   const rows = context.quick ? 600_000 : 2_500_000
   const all = await readFlights()
-  const task = flightTask(all, { rows: Math.min(all.rows, Math.ceil(rows * 1.25)), seed: context.seed })
+  const task = flightTask(all, { rows: Math.min(MOST, Math.ceil(rows * 1.25)), seed: context.seed })
   const codes = task.categorical.filter(({ name }) => ['origin', 'destination', 'route', 'hourOfWeek'].includes(name))
   const width = task.numeric.names.length
   const columns = width + codes.length

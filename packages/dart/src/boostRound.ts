@@ -5,6 +5,7 @@ import { forRange, type Arena, type Block } from './arena.ts'
 import { chooseDropped, normalize } from './dropout.ts'
 import { binnedTree, allocateLeafIds, routeAll, type LeafIds } from './grow/leafIds.ts'
 import { assignLeaves } from './grow/leaves.ts'
+import { gossRows } from './grow/goss.ts'
 import { growTree, type GrownTree } from './grow/growTree.ts'
 import { packGradients, sampleColumns, sampleRows } from './grow/sample.ts'
 import type { Workspace } from './grow/workspace.ts'
@@ -31,7 +32,7 @@ export interface Booster {
   readonly trees: Tree[]
   treeWeights: Float64Array
   /** Streams of their own: a change of sampling never changes the drops. */
-  readonly random: { drops: Random; rows: Random; columns: Random; nodes: Random }
+  readonly random: { drops: Random; rows: Random; goss: Random; columns: Random; nodes: Random }
 }
 
 export interface RoundReport {
@@ -136,7 +137,9 @@ function growOne(booster: Booster, output: number): Grown {
   const { arena, options, objective, space, training, random } = booster
   const gradients = booster.gradients[output] as Block<Float64Array>
   const hessians = booster.hessians[output] as Block<Float64Array>
-  const count = sampleRows(space, options.rowFraction, random.rows)
+  const count = options.goss
+    ? gossRows(options.goss, { rows: space.data.rows, list: space.rows, gradients, hessians, random: random.goss })
+    : sampleRows(space, options.rowFraction, random.rows)
   const units = packGradients(space, count, gradients, hessians)
   const columns = sampleColumns(space.data.columns, options.columnFraction, random.columns)
   const leafValue = objective.leafValue ? residualLeaf(booster, output) : undefined

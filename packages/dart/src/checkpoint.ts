@@ -20,7 +20,7 @@ interface Meta {
   readonly fingerprint: number
   readonly history: readonly RoundRecord[]
   readonly best: { readonly round: number; readonly value: number } | null
-  readonly random: Readonly<Record<keyof Booster['random'], RandomState>>
+  readonly random: Readonly<Partial<Record<keyof Booster['random'], RandomState>>>
 }
 
 /**
@@ -29,12 +29,18 @@ interface Meta {
  */
 export function saveCheckpoint(setUp: SetUp, { history, best }: Progress, fingerprint: number): Uint8Array {
   const { booster } = setUp
-  const { drops, rows, columns, nodes } = booster.random
+  const { drops, rows, goss, columns, nodes } = booster.random
   const meta: Meta = {
     fingerprint,
     history,
     best: best ? { round: best.round, value: best.value } : null,
-    random: { drops: drops.state(), rows: rows.state(), columns: columns.state(), nodes: nodes.state() },
+    random: {
+      drops: drops.state(),
+      rows: rows.state(),
+      goss: goss.state(),
+      columns: columns.state(),
+      nodes: nodes.state(),
+    },
   }
   const scores = boards(booster).map((board) => board.scores.map((block) => block.view()))
   return pack({
@@ -77,8 +83,10 @@ export function restoreCheckpoint(setUp: SetUp, bytes: Uint8Array, fingerprint: 
   boards(booster).forEach((board, b) => {
     board.scores.forEach((block, output) => block.view().set(doubles(`scores ${b} ${output}`)))
   })
-  for (const name of ['drops', 'rows', 'columns', 'nodes'] as const) {
-    booster.random[name] = restoreRandom(saved.random[name])
+  for (const name of ['drops', 'rows', 'goss', 'columns', 'nodes'] as const) {
+    const state = saved.random[name]
+    // Files from before a stream was there come from runs that did not draw from it.
+    if (state) booster.random[name] = restoreRandom(state)
   }
   const best = saved.best && { ...saved.best, weights: doubles('bestWeights'), scores: doubles('bestScores') }
   return { history: [...saved.history], best: best ?? undefined }

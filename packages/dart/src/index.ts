@@ -12,6 +12,7 @@ export {
   dropoutPresets,
   type DropoutOptions,
   type DropoutPreset,
+  type GossOptions,
   type Normalization,
   type RoundEvent,
   type TrainOptions,

@@ -38,6 +38,15 @@ export interface DropoutOptions {
 
 export type DropoutPreset = 'paper' | 'epsilon' | 'xgboost' | 'lightgbm'
 
+export interface GossOptions {
+  /** Share of rows taken for their large gradients: the paper's a. Default 0.2. */
+  readonly topRate?: number
+  /** Rows sampled of the others, as a share of all rows: the paper's b. Default 0.1. */
+  readonly otherRate?: number
+}
+
+export type Goss = Required<GossOptions>
+
 export interface TrainOptions extends LongRunning {
   readonly objective: ObjectiveName | CustomObjective
   /** Boosting rounds. Default 100. */
@@ -66,6 +75,12 @@ export interface TrainOptions extends LongRunning {
   readonly maxBins?: number
   /** Share of rows each tree sees. Default 1. */
   readonly rowFraction?: number
+  /**
+   * Gradient-based one-side sampling: each tree sees the rows with the largest gradients and a few of the others, which
+   * count for all of those. True: the paper's 0.2 and 0.1. Not together with `rowFraction`, nor for losses whose gradients are
+   * all of one size ('absolute', 'quantile'). Default false.
+   */
+  readonly goss?: boolean | GossOptions
   /** Share of columns each tree sees. Default 1. */
   readonly columnFraction?: number
   /** Share of those that each node sees. Default 1. */
@@ -147,6 +162,7 @@ export interface ResolvedOptions {
   readonly l2: number
   readonly maxBins: number
   readonly rowFraction: number
+  readonly goss: Goss | undefined
   readonly columnFraction: number
   readonly nodeColumnFraction: number
   readonly categorySmooth: number
@@ -225,6 +241,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     l2: check('l2', options.l2 ?? 1, 0, 1e12),
     maxBins: check('maxBins', options.maxBins ?? 254, 2, 254, true),
     rowFraction: fraction('rowFraction'),
+    goss: resolveGoss(options),
     columnFraction: fraction('columnFraction'),
     nodeColumnFraction: fraction('nodeColumnFraction'),
     categorySmooth: check('categorySmooth', options.categorySmooth ?? 10, 0, 1e12),
@@ -236,6 +253,21 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     leafCacheBytes: check('leafCacheBytes', options.leafCacheBytes ?? 2 ** 30, 0, 2 ** 32),
     earlyStopping: check('earlyStopping', options.earlyStopping ?? 0, 0, 1_000_000, true),
   }
+}
+
+function resolveGoss({ goss = false, rowFraction = 1, objective }: TrainOptions): Goss | undefined {
+  if (goss === false) return undefined
+  const { topRate = 0.2, otherRate = 0.1 } = goss === true ? {} : goss
+  const fail = (what: string): FtError => new FtError('INVALID_ARGUMENT', `train: goss: ${what}`)
+  // Written so that NaN is refused.
+  if (!(topRate >= 0 && otherRate > 0 && topRate + otherRate <= 1)) {
+    throw fail(`topRate from 0, otherRate above 0, together at most 1; got ${topRate} and ${otherRate}`)
+  }
+  if (rowFraction !== 1) throw fail('chooses the rows itself; leave rowFraction at 1')
+  if (objective === 'absolute' || objective === 'quantile') {
+    throw fail(`gradients of '${objective}' are all of one size; use rowFraction`)
+  }
+  return { topRate, otherRate }
 }
 
 function resolveDropout(given: DropoutOptions, seed: number): Exclude<ResolvedOptions['dropout'], false> {

@@ -84,6 +84,7 @@ export function createSetUp(arena: Arena, given: SetUpInput): SetUp {
     random: {
       drops: drops.stream('dart drops'),
       rows: random.stream('dart rows'),
+      goss: random.stream('dart goss'),
       columns: random.stream('dart columns'),
       nodes: random.stream('dart node columns'),
     },

@@ -39,6 +39,7 @@ describe('a resumed run', () => {
     ['without', data, options],
     ['with early stopping', input, { ...options, rounds: 200, earlyStopping: 10 }],
     ['MART', input, { ...options, dropout: false }],
+    ['with rows chosen by gradient', input, { ...options, rowFraction: 1, goss: true }],
     [
       'of classes, past a recomputation of the scores',
       { ...makeData(200, { task: 'classes' }) },

@@ -15,6 +15,7 @@ export interface TrainFlags extends DataFlags {
   readonly minRows: number
   readonly l2: number
   readonly rowFraction: number
+  readonly goss: boolean
   readonly metric?: string
   readonly seed: number
   readonly threads: number
@@ -69,6 +70,7 @@ export function withTraining(command: Command): Command {
     .option('--min-rows <n>', 'fewest rows of a leaf', whole, 1)
     .option('--l2 <x>', 'L2 of leaf values', number, 1)
     .option('--row-fraction <x>', 'share of rows each tree sees', number, 1)
+    .option('--goss', 'each tree sees the rows with large gradients and a tenth that stands for the others', false)
     .option('--metric <name>', 'default the objective’s; ndcg@10 and its like for rankings')
     .option('--seed <n>', 'seed of everything that is drawn', whole, 1)
     .option('--threads <n>', 'never changes the model', whole, 1)
@@ -82,6 +84,7 @@ export function trainOptions(flags: TrainFlags): TrainOptions {
     minRows: flags.minRows,
     l2: flags.l2,
     rowFraction: flags.rowFraction,
+    goss: flags.goss,
     seed: flags.seed,
     threads: flags.threads,
     ...(flags.leaves === undefined ? {} : { growth: 'leaf' as const, maxLeaves: flags.leaves }),
