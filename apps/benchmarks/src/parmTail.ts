@@ -10,7 +10,7 @@ import { measureFaults } from './parmFaults.ts'
 import { startGateway, type GatewayProcess } from './parmGateway.ts'
 import { openLoop } from './parmLoad.ts'
 import { askRecorded, recordedOutputs } from './parmRecorded.ts'
-import { foretell, measureSimulator } from './parmSimulator.ts'
+import { foretell, measureSimulator, orderings } from './parmSimulator.ts'
 import { tailWorkerModule, type TailWorkerOptions } from './parmTailWorker.ts'
 
 const M = 8
@@ -66,17 +66,22 @@ interface Block {
 export const parmTail: Bench = {
   name: 'parm-tail',
   title: `Tail latency at ${RATE} queries/s, ${M} instances of ${SERVICE_MS} ms, 1 % of responses late by 50-150 ms`,
+  parts: ['simulator', 'late', 'slow', 'faults', 'cost'],
   async run(context) {
-    await measureSimulator(context)
+    if (context.wants('simulator')) await measureSimulator(context)
     const setting = { instances: M, serviceMs: SERVICE_MS, ratePerSecond: RATE }
-    await foretell(context, { ...setting, afterMs: LATE_AFTER_MS })
     const outputs = await recordedOutputs()
-    const sizes = context.quick ? { blocks: 10, queries: 400 } : { blocks: 60, queries: 500 }
-    await measureCase(context, { outputs, ...sizes, name: '', slowInstance: false })
-    const short = context.quick ? { blocks: 3, queries: 400 } : { blocks: 12, queries: 500 }
-    await measureCase(context, { outputs, ...short, name: 'one instance 6 x slower: ', slowInstance: true })
-    await measureFaults(context, { ...setting, outputs })
-    await measureGatewayCost(context)
+    if (context.wants('late')) {
+      const foretold = await foretell(context, { ...setting, afterMs: LATE_AFTER_MS })
+      const sizes = context.quick ? { blocks: 10, queries: 400 } : { blocks: 60, queries: 500 }
+      await measureCase(context, { outputs, ...sizes, name: '', slowInstance: false, foretold })
+    }
+    if (context.wants('slow')) {
+      const short = context.quick ? { blocks: 3, queries: 400 } : { blocks: 12, queries: 500 }
+      await measureCase(context, { outputs, ...short, name: 'one instance 6 x slower: ', slowInstance: true })
+    }
+    if (context.wants('faults')) await measureFaults(context, { ...setting, outputs })
+    if (context.wants('cost')) await measureGatewayCost(context)
   },
 }
 
@@ -88,6 +93,8 @@ interface CaseOptions {
   readonly name: string
   /** The first instance takes six times as long, instead of late responses of all. */
   readonly slowInstance: boolean
+  /** p99.9 of the arms by the simulator. */
+  readonly foretold?: ReadonlyMap<string, number>
 }
 
 async function measureCase(context: BenchContext, o: CaseOptions): Promise<void> {
@@ -142,6 +149,12 @@ async function measureCase(context: BenchContext, o: CaseOptions): Promise<void>
         context.emit({ ...line, metric: 'hedged', value: (counts.hedged - (before[i]?.hedged ?? 0)) / total })
     }
     compareArms(context, { results, prefix: o.name, targets: !o.slowInstance })
+    if (o.foretold) {
+      const pairs = [...o.foretold].map(([arm, value]) => [value, pooled(results.get(arm) ?? [], P999)] as const)
+      const { differ, pairs: judged } = orderings(pairs)
+      const line = { case: 'orderings of p99.9', metric: 'unlike the simulator', target: '= 0' }
+      context.emit({ ...line, value: differ, unit: `of ${judged} pairs` })
+    }
   } finally {
     await Promise.all(running.map(({ client }) => client.close()))
     await Promise.all(running.map(({ gateway }) => gateway.stop()))

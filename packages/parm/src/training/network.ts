@@ -57,6 +57,28 @@ export function tensorsOf(
 }
 
 /**
+ * The value of a loss and its gradient with respect to each tensor, as plain arrays.
+ *
+ * @param o.prepare - makes what the loss needs besides, outside of what is differentiated
+ */
+export function lossAndGradients(
+  tf: typeof TensorFlow,
+  o: {
+    readonly tensors: () => TensorFlow.Tensor[]
+    readonly prepare: () => (...tensors: TensorFlow.Tensor[]) => TensorFlow.Scalar
+  },
+): { loss: number; gradients: ArrayLike<number>[] } {
+  const found = { loss: NaN, gradients: [] as ArrayLike<number>[] }
+  // Nothing is handed out by `tidy` itself: it would look for tensors at every index of the arrays, half of a step's time
+  tf.tidy(() => {
+    const { value, grads } = tf.valueAndGrads(o.prepare())(o.tensors())
+    found.loss = value.dataSync()[0] as number
+    found.gradients = grads.map((gradient) => gradient.dataSync())
+  })
+  return found
+}
+
+/**
  * The outputs of a model.
  *
  * @param x - made outside of the function that is differentiated

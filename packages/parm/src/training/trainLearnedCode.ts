@@ -13,7 +13,7 @@ import { convEncoder, mlpDecoder, mlpEncoder } from './coders.ts'
 import { checkSettings, runEpochs, type EpochOptions } from './epochs.ts'
 import { evaluateCode, type Accuracy } from './evaluate.ts'
 import { identityOf } from './identity.ts'
-import { forward, initialWeights, parametersOf, tensorsOf, withParameters } from './network.ts'
+import { forward, initialWeights, lossAndGradients, parametersOf, tensorsOf, withParameters } from './network.ts'
 import type { TrainingSettings } from './presets.ts'
 import { pickRows } from './rows.ts'
 import { pickAnswers, type Answers } from './score.ts'
@@ -115,44 +115,41 @@ export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedO
   )
 
   const gradient = (rows: Uint32Array, x: Float32Array) =>
-    tf.tidy(() => {
-      const groups = rows.length / k
-      const known = new Float32Array(rows.length * classes)
-      rows.forEach((row, i) => known.set(targets.subarray(row * classes, (row + 1) * classes), i * classes))
-      const own = tf.tensor2d(known, [groups, k * classes])
-      const wanted =
-        loss === 'labels'
-          ? tf
-              .oneHot(
-                tf.tensor1d(
-                  Int32Array.from(rows, (row) => task.labels?.[used[row] as number] as number),
-                  'int32',
-                ),
-                classes,
-              )
-              .reshape<TensorFlow.Tensor2D>([groups, k * classes])
-          : own
-      const planes = tf.tensor2d(x, [groups * channels, k * plane])
-      const differentiate = tf.valueAndGrads((...tensors: TensorFlow.Tensor[]) => {
-        const encoded = forward(tf, planes, { layers: encoder, tensors: tensors.slice(0, split), constantInputs: true })
-        const query =
-          channels === 1
-            ? encoded
-            : encoded
-                .reshape([groups, channels, plane])
-                .transpose([0, 2, 1])
-                .reshape<TensorFlow.Tensor2D>([groups, width])
-        const parity = forward(tf, query, { layers: base, tensors: frozen })
-        const losses = masks.map((mask, lost) => {
-          const given = tf.concat2d([own.mul<TensorFlow.Tensor2D>(mask), parity], 1)
-          const decoded = forward(tf, given, { layers: decoder, tensors: tensors.slice(split) })
-          const at = (all: TensorFlow.Tensor2D) => all.slice([0, lost * classes], [groups, classes])
-          return lossOf(tf, { loss, decoded: at(decoded), wanted: at(wanted) })
-        })
-        return tf.addN(losses).div<TensorFlow.Scalar>(k)
-      })
-      const { value, grads } = differentiate(tensorsOf(tf, [...encoder, ...decoder], parameters))
-      return { loss: value.dataSync()[0] as number, gradients: grads.map((one) => one.dataSync()) }
+    lossAndGradients(tf, {
+      tensors: () => tensorsOf(tf, [...encoder, ...decoder], parameters),
+      prepare() {
+        const groups = rows.length / k
+        const known = new Float32Array(rows.length * classes)
+        rows.forEach((row, i) => known.set(targets.subarray(row * classes, (row + 1) * classes), i * classes))
+        const own = tf.tensor2d(known, [groups, k * classes])
+        const labelOf = (row: number) => task.labels?.[used[row] as number] as number
+        const wanted =
+          loss === 'labels'
+            ? tf
+                .oneHot(tf.tensor1d(Int32Array.from(rows, labelOf), 'int32'), classes)
+                .reshape<TensorFlow.Tensor2D>([groups, k * classes])
+            : own
+        const planes = tf.tensor2d(x, [groups * channels, k * plane])
+        return (...tensors) => {
+          const encoderTensors = tensors.slice(0, split)
+          const encoded = forward(tf, planes, { layers: encoder, tensors: encoderTensors, constantInputs: true })
+          const query =
+            channels === 1
+              ? encoded
+              : encoded
+                  .reshape([groups, channels, plane])
+                  .transpose([0, 2, 1])
+                  .reshape<TensorFlow.Tensor2D>([groups, width])
+          const parity = forward(tf, query, { layers: base, tensors: frozen })
+          const losses = masks.map((mask, lost) => {
+            const given = tf.concat2d([own.mul<TensorFlow.Tensor2D>(mask), parity], 1)
+            const decoded = forward(tf, given, { layers: decoder, tensors: tensors.slice(split) })
+            const at = (all: TensorFlow.Tensor2D) => all.slice([0, lost * classes], [groups, classes])
+            return lossOf(tf, { loss, decoded: at(decoded), wanted: at(wanted) })
+          })
+          return tf.addN(losses).div<TensorFlow.Scalar>(k)
+        }
+      },
     })
 
   const { patience } = options

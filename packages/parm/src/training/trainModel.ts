@@ -10,7 +10,7 @@ import { loadTensorFlow } from './backend.ts'
 import type { EpochRecord } from './checkpoint.ts'
 import { checkSettings, runEpochs, type EpochOptions } from './epochs.ts'
 import { identityOf } from './identity.ts'
-import { forward, initialWeights, parametersOf, tensorsOf, withParameters } from './network.ts'
+import { forward, initialWeights, lossAndGradients, parametersOf, tensorsOf, withParameters } from './network.ts'
 import { pickRows } from './rows.ts'
 import { createScorer, pickAnswers, type Answers } from './score.ts'
 
@@ -110,13 +110,12 @@ export async function trainModel(task: ModelTask, options: TrainModelOptions): P
         }
       },
       gradient: ({ x, answers }) =>
-        tf.tidy(() => {
-          const batch = tf.tensor2d(x, [x.length / width, width])
-          const differentiate = tf.valueAndGrads((...tensors: TensorFlow.Tensor[]) =>
-            lossOf(tf, forward(tf, batch, { layers, tensors, constantInputs: true }), answers),
-          )
-          const { value, grads } = differentiate(tensorsOf(tf, layers, parameters))
-          return { loss: value.dataSync()[0] as number, gradients: grads.map((gradient) => gradient.dataSync()) }
+        lossAndGradients(tf, {
+          tensors: () => tensorsOf(tf, layers, parameters),
+          prepare() {
+            const batch = tf.tensor2d(x, [x.length / width, width])
+            return (...tensors) => lossOf(tf, forward(tf, batch, { layers, tensors, constantInputs: true }), answers)
+          },
         }),
       async judge() {
         const engine = createWasmEngine({ threads: 1 })

@@ -15,7 +15,7 @@ import type { EpochRecord } from './checkpoint.ts'
 import { checkSettings, runEpochs, type EpochOptions } from './epochs.ts'
 import { evaluateCode, rowsOf, type Accuracy } from './evaluate.ts'
 import { identityOf } from './identity.ts'
-import { forward, initialWeights, parametersOf, tensorsOf, withParameters } from './network.ts'
+import { forward, initialWeights, lossAndGradients, parametersOf, tensorsOf, withParameters } from './network.ts'
 import type { TrainingSettings } from './presets.ts'
 import { pickAnswers, type Answers } from './score.ts'
 import { pickRows } from './rows.ts'
@@ -223,16 +223,17 @@ function gradientOf(
   o: { base: readonly Layer[]; parameters: readonly Float32Array[]; loss: 'squared' | 'huber'; batch: Batch },
 ): { loss: number; gradients: ArrayLike<number>[] } {
   const { inputs, targets, groups } = o.batch
-  return tf.tidy(() => {
-    const x = tf.tensor2d(inputs, [groups, inputs.length / groups])
-    const y = tf.tensor2d(targets, [groups, targets.length / groups])
-    const differentiate = tf.valueAndGrads((...tensors: TensorFlow.Tensor[]) => {
-      const outputs = forward(tf, x, { layers: o.base, tensors, constantInputs: true })
-      if (o.loss === 'huber') return tf.losses.huberLoss(y, outputs)
-      return outputs.sub(y).square().mean<TensorFlow.Scalar>()
-    })
-    const { value, grads } = differentiate(tensorsOf(tf, o.base, o.parameters))
-    return { loss: value.dataSync()[0] as number, gradients: grads.map((gradient) => gradient.dataSync()) }
+  return lossAndGradients(tf, {
+    tensors: () => tensorsOf(tf, o.base, o.parameters),
+    prepare() {
+      const x = tf.tensor2d(inputs, [groups, inputs.length / groups])
+      const y = tf.tensor2d(targets, [groups, targets.length / groups])
+      return (...tensors) => {
+        const outputs = forward(tf, x, { layers: o.base, tensors, constantInputs: true })
+        if (o.loss === 'huber') return tf.losses.huberLoss(y, outputs)
+        return outputs.sub(y).square().mean<TensorFlow.Scalar>()
+      }
+    },
   })
 }
 
