@@ -75,13 +75,21 @@ export interface Judgement {
   readonly checks: number
   readonly policy: ThresholdPolicy
   readonly largest: number
+  /** Smallest change of one output that is surely found. */
+  readonly smallest: number
 }
 
 /** Compares every check. A residual that is not a number fails: the comparison is `!(d <= T)`. */
 export function judge(input: Judged): Judgement {
   const { scheme, product } = input
   if (scheme === 'none')
-    return { alarms: [], checks: 0, policy: { kind: 'hard', kappa: 0, falseAlarmProbability: 0 }, largest: 0 }
+    return {
+      alarms: [],
+      checks: 0,
+      policy: { kind: 'hard', kappa: 0, falseAlarmProbability: 0 },
+      largest: 0,
+      smallest: Infinity,
+    }
   const thresholds = struck(thresholdsOf(input), input.thresholdFault)
   const found: { alarms: Alarm[]; checks: number; largest: number }[] = []
   if (product.rowSums) found.push(compare(product.rowSums, input.m, thresholds.row, (row) => ({ kind: 'row', row })))
@@ -96,12 +104,23 @@ export function judge(input: Judged): Judgement {
   }
   for (const tiles of [product.tileSums, product.replica]) if (tiles) found.push(compareTiles(tiles, input, thresholds))
   const alarms = found.flatMap((item) => item.alarms)
+  const largest = Math.max(0, ...found.map((item) => item.largest))
   return {
     alarms: scheme === 'row-column' ? intersect(alarms) : alarms,
     checks: found.reduce((sum, item) => sum + item.checks, 0),
     policy: thresholds.policy,
-    largest: Math.max(0, ...found.map((item) => item.largest)),
+    largest,
+    smallest: smallestOf(input, largest),
   }
+}
+
+/** Integers differ by 1 at least; of sums that are equal when clean, whatever float64 holds of a change is seen. */
+function smallestOf({ product: { replica }, rounding }: Judged, largest: number): number {
+  if (rounding === 'exact') return 1
+  if (replica?.exact !== true) return 2 * largest
+  let size = 0
+  for (const sum of replica.actual) size = Math.max(size, Math.abs(sum))
+  return size * 2 ** -52
 }
 
 interface Thresholds {
@@ -149,7 +168,7 @@ const exactThresholds: Thresholds = {
 /** The thresholds of every kind of check of a product. */
 export function thresholdsOf(input: Judged): Thresholds {
   const { product, k, n, m, norms, rounding, calibration } = input
-  if (rounding === 'exact') return exactThresholds
+  if (rounding === 'exact' || product.replica?.exact === true) return exactThresholds
   const figures = rowFigures(
     product.rowStatistics ?? { sum: new Float64Array(), min: new Float64Array(), max: new Float64Array() },
     k,

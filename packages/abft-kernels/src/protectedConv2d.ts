@@ -1,5 +1,5 @@
 // A convolution that checks itself: the checks of the implicit product, exact for any stride, padding, dilation and groups.
-import { FtError, type Conv2dOptions, type Tensor } from '@ft/core'
+import { FtError, type Conv2dOptions, type ProtectionScheme, type Tensor } from '@ft/core'
 import { tapChecksum } from './activationChecksum.ts'
 import { emitFor, judge } from './checks.ts'
 import { convGeometry, type ConvGeometry } from './convGeometry.ts'
@@ -11,7 +11,8 @@ import type { ProtectedWeights } from './weights.ts'
 
 /**
  * Convolves and checks. A row of the implicit product is an output pixel, one product a group; the filter checksum is one
- * more output channel (Hari 2020), which equals the row check.
+ * more output channel (Hari 2020), which equals the row check. Depthwise filters have one column a group: there `row`,
+ * `thread-one-sided` and `replication` are one check where the engine's replica is exact, line by line of the output.
  *
  * Shapes: x `[batch, height, width, channels]` (NHWC; or NCHW by `format`), filter `[h, w, channels / groups, out]`.
  */
@@ -33,10 +34,12 @@ export async function protectedConv2d(
   if (filter.kind !== 'conv2d') throw new FtError('INVALID_ARGUMENT', 'conv2d: these weights were prepared for matmul')
 
   const rounding = roundingOf(engine.build, 'float32')
+  // A replica that is exact needs no threshold, and so no statistics of the input.
+  const bare = checksByReplica(scheme, filter) && !emit && !rest.faults?.length
   const product = await engine.conv2d(x, filter.prepared, {
     ...rest,
     groups: filter.groups,
-    emit: { ...emit, ...emitFor(scheme) },
+    emit: bare ? { replica: true } : { ...emit, ...emitFor(scheme) },
   })
 
   const format = rest.format ?? 'NHWC'
@@ -76,6 +79,17 @@ export async function protectedConv2d(
   filter.falseAlarms += report.detections.filter((item) => item.outcome === 'false-alarm').length
   return { output: product.output, report, ...(product.nextChecksum ? { nextChecksum: product.nextChecksum } : {}) }
 }
+
+/**
+ * Depthwise: a row of a one-column product is its own sum, and the fold of one column is that column, so checking rows or
+ * register tiles from one side computes the product again; an exact replica does that in one pass.
+ */
+function checksByReplica(scheme: ProtectionScheme, { prepared }: ProtectedWeights): boolean {
+  return prepared.exactReplica === true && byReplica.has(scheme)
+}
+
+/** Schemes that an exact replica of a depthwise convolution carries out. */
+export const byReplica: ReadonlySet<ProtectionScheme> = new Set(['row', 'thread-one-sided', 'replication'])
 
 /** sum(Y) of each group: its taps' checksums times its weights' row sums. */
 function groupTotals(

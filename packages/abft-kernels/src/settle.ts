@@ -56,18 +56,13 @@ export async function settle(input: SettleInput): Promise<Report> {
       kind: judgement.policy.kind,
       largest: judgement.largest,
       falseAlarmProbability: judgement.policy.falseAlarmProbability,
-      smallestDetectable: smallestOf(scheme, judgement),
+      smallestDetectable: judgement.smallest,
     },
     detections,
     recomputed: settled.size * n,
   }
   if (onFault === 'throw' && report.status !== 'clean') throw faultDetected(input.where, report)
   return report
-}
-
-function smallestOf(scheme: ProtectionScheme, { policy, largest }: Judgement): number {
-  if (scheme === 'none') return Infinity
-  return policy.kind === 'exact' ? 1 : 2 * largest
 }
 
 /**

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Conv2dOptions, Fault, MatmulEngine, ProtectionScheme } from '@ft/core'
+import type { Conv2dOptions, Fault, MatmulEngine, Product, ProtectionScheme } from '@ft/core'
 import { createReferenceEngine } from '@ft/tensor-core/reference'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { createKernels } from '../src/index.ts'
@@ -51,5 +51,85 @@ describe.each(engines)('conv2d on %s', (_, engine) => {
       expect(struck.report.status).toBe('corrected')
       expect(bits(struck.output)).toEqual(bits(plain.output))
     })
+  })
+})
+
+describe('a depthwise convolution whose replica is exact', () => {
+  const clean = createWasmEngine({ threads: 1 })
+  afterAll(() => clean.dispose())
+  const [channels, outWidth] = [22, 7]
+  const options: Conv2dOptions = { groups: channels, stride: [2, 1], pad: [1, 1, 1, 1] }
+  const x = normalTensor([2, 9, outWidth, channels], 1)
+  const filter = normalTensor([3, 3, 1, channels], 2)
+
+  /** The engine with one output of its first product wrong, in what it stores and in what it sums. */
+  function striking(change: (value: number) => number, at: { line: number; q: number; channel: number }): MatmulEngine {
+    let struck = false
+    return {
+      ...clean,
+      async conv2d(input, weights, wanted): Promise<Product> {
+        const product: Product = await clean.conv2d(input, weights, wanted)
+        if (struck || !product.replica) return product
+        struck = true
+        const place = (at.line * outWidth + at.q) * channels + at.channel
+        const before = product.output.data[place] as number
+        const [lines] = product.replica.grid
+        product.output.data[place] = change(before)
+        ;(product.replica.actual as Float64Array)[at.channel * lines + at.line]! += Math.fround(change(before)) - before
+        return product
+      },
+    }
+  }
+
+  it.each(['row', 'thread-one-sided', 'replication'] as const)(
+    '%s: exact, and no false alarm at any scale',
+    async (scheme) => {
+      for (const scale of [1e-30, 1, 1e30]) {
+        const kernels = createKernels({ engine: clean })
+        const scaled = { ...x, data: Float32Array.from(x.data, (value) => value * scale) }
+        const weights = await kernels.prepare(filter, { kind: 'conv2d', groups: channels })
+        const { output, report } = await kernels.conv2d(scaled, weights, { ...options, activation: 'relu', scheme })
+        expect(report.detections).toEqual([])
+        expect(report.threshold.kind).toBe('exact')
+        expect(report.checks).toBe(channels * 2 * 5)
+        const plain = await clean.conv2d(scaled, filter, { ...options, activation: 'relu' })
+        expect(bits(output)).toEqual(bits(plain.output))
+      }
+    },
+  )
+
+  it.each([0, 7, 23, 30])('bit %i of an output is found, located to its line and channel, and restored', async (bit) => {
+    const flip = (value: number): number => {
+      const word = new Uint32Array(Float32Array.of(value).buffer)
+      word[0]! ^= 1 << bit
+      return new Float32Array(word.buffer)[0] as number
+    }
+    for (const at of [
+      { line: 0, q: 0, channel: 0 },
+      { line: 6, q: 3, channel: 17 },
+      { line: 9, q: 6, channel: 21 },
+    ]) {
+      const kernels = createKernels({ engine: striking(flip, at) })
+      const weights = await kernels.prepare(filter, { kind: 'conv2d', groups: channels })
+      const { output, report } = await kernels.conv2d(x, weights, { ...options, scheme: 'row' })
+      expect(report.status).toBe('corrected')
+      expect(report.detections.map(({ item, region }) => ({ item, region }))).toEqual([
+        {
+          item: at.channel,
+          region: { kind: 'tile', rows: [at.line * outWidth, (at.line + 1) * outWidth], columns: [0, 1] },
+        },
+      ])
+      expect(bits(output)).toEqual(bits((await clean.conv2d(x, filter, options)).output))
+    }
+  })
+
+  it('calls what is not finite in the input an input fault', async () => {
+    const kernels = createKernels({ engine: clean })
+    const weights = await kernels.prepare(filter, { kind: 'conv2d', groups: channels })
+    const bad = { ...x, data: Float32Array.from(x.data) }
+    bad.data[40] = NaN
+    const { report } = await kernels.conv2d(bad, weights, { ...options, scheme: 'row' })
+    expect(report.status).not.toBe('clean')
+    expect(new Set(report.detections.map(({ outcome }) => outcome))).toEqual(new Set(['input']))
   })
 })

@@ -261,6 +261,7 @@ describe('engines', () => {
       readonly groups: number
       readonly bytes: number
       readonly rowSums: Float64Array
+      readonly exactReplica?: boolean
       release(): void
     }>()
   })
@@ -291,6 +292,7 @@ describe('engines', () => {
       readonly tileRows: number
       readonly tileColumns: number
       readonly grid: Pair
+      readonly exact?: boolean
     }>()
     expectTypeOf<RowStatistics>().toEqualTypeOf<{
       readonly sum: Float32Array | Float64Array

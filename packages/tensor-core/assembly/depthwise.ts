@@ -125,7 +125,7 @@ function four(d: usize, image: usize, y0: i32, x0: i32, c: i32, count: i32): v12
 /** Up to four floats; zeros for the others. */
 // @ts-ignore: decorator
 @inline
-function lanes(at: usize, count: i32): v128 {
+export function lanes(at: usize, count: i32): v128 {
   if (count == 4) return v128.load(at)
   let x = f32x4.replace_lane(f32x4.splat(0), 0, load<f32>(at))
   if (count > 1) x = f32x4.replace_lane(x, 1, load<f32>(at, 4))
@@ -133,9 +133,10 @@ function lanes(at: usize, count: i32): v128 {
   return x
 }
 
+/** With bias and activation. */
 // @ts-ignore: decorator
 @inline
-function finished(d: usize, x: v128, c: i32, count: i32): v128 {
+export function finished(d: usize, x: v128, c: i32, count: i32): v128 {
   const flags = load<i32>(d, fieldFlags)
   if (flags & addBias) x = f32x4.add(x, lanes(<usize>load<u32>(d, fieldBias) + (<usize>c << 2), count))
   if (flags & applyRelu) return f32x4.pmax(x, f32x4.splat(0))

@@ -4,6 +4,7 @@ import { multiply } from './multiply'
 import { foldPanels, packWeights, sumRows } from './pack-weights'
 export { transposeBytes, transposeWords } from './copy'
 export { depthwise } from './depthwise'
+export { depthwiseTwice } from './depthwise-twice'
 
 export function multiplyFloats(d: usize, block: i32, row0: i32, row1: i32, panel0: i32, panel1: i32): void {
   multiply<f32>(d, block, row0, row1, panel0, panel1)

@@ -20,6 +20,8 @@ export interface TileSums extends CheckSums {
   readonly tileColumns: number
   /** Tiles down and across (of one batch item). */
   readonly grid: Pair
+  /** Set where both sides are the same operations in the same order: they then differ by 0 unless a fault struck. */
+  readonly exact?: boolean
 }
 
 /** What the layer after this one needs to start its own global check: see `nextChecksum`. */
@@ -98,6 +100,8 @@ export interface PreparedWeights {
   readonly bytes: number
   /** Row sums `B e` as the engine uses them: `[groups * k]`. */
   readonly rowSums: Float64Array
+  /** Set where `conv2d` on these weights with nothing but `emit: { replica: true }` gives a replica that is `exact`. */
+  readonly exactReplica?: boolean
   release(): void
 }
 

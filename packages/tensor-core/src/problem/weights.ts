@@ -10,6 +10,7 @@ export interface WeightFacts {
   readonly rowSums: Float64Array
   /** Whether the weights were a batch of matrices. */
   readonly batched: boolean
+  readonly exactReplica?: boolean
 }
 
 export interface KnownWeights<T> {
@@ -54,8 +55,8 @@ export function createWeightsRegistry<T extends object>(
   return {
     assertOpen,
     add(value, facts) {
-      const { kind, k, n, groups, bytes, rowSums } = facts
-      const weights: PreparedWeights = { build, kind, k, n, groups, bytes, rowSums, release: () => release(value) }
+      const { batched: _batched, ...open } = facts
+      const weights: PreparedWeights = { build, ...open, release: () => release(value) }
       entries.set(weights, { value, facts })
       living.add(value)
       net.register(weights, value)

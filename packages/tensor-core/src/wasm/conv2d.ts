@@ -20,12 +20,15 @@ import {
   fieldHeight,
   fieldKernelHeight,
   fieldKernelWidth,
+  fieldM,
   fieldOutHeight,
   fieldOutWidth,
   fieldPadLeft,
   fieldPadTop,
+  fieldReplicaExpected,
   fieldStrideX,
   fieldStrideY,
+  fieldTileActual,
   fieldWidth,
 } from '../../assembly/fields.ts'
 import type { Conv2dProblem } from '../problem/conv2d.ts'
@@ -50,9 +53,9 @@ export function convolve(engine: Engine, request: Conv2dRequest): Product {
   const output = problem.out ?? newOutput(problem)
   // A depthwise filter of more taps than a block would need the general product's blocked sums.
   const few = problem.filter[0] * problem.filter[1] <= blockSteps
-  const plain = (faults === undefined || faults.length === 0) && emitsNothing(problem.emit)
+  const plain = (faults === undefined || faults.length === 0) && emitsAtMostReplica(problem.emit)
   if (request.depthwise !== undefined && plain && few && problem.m > 0)
-    return { output: convolveDepthwise(engine, { problem, x, weights: request.depthwise, output }) }
+    return convolveDepthwise(engine, { problem, x, weights: request.depthwise, output })
 
   const operand = isMatrix(problem) ? pixelRows(problem, x) : patches(problem, x)
   const target = pixelTarget(engine, problem, output)
@@ -69,8 +72,8 @@ export function convolve(engine: Engine, request: Conv2dRequest): Product {
   })
 }
 
-function emitsNothing(emit: Emit): boolean {
-  return Object.values(emit).every((wish) => wish === undefined || wish === false)
+function emitsAtMostReplica({ replica: _replica, ...others }: Emit): boolean {
+  return Object.values(others).every((wish) => wish === undefined || wish === false)
 }
 
 function newOutput(problem: Conv2dProblem): Tensor {
@@ -177,7 +180,7 @@ function deliver(engine: Engine, problem: Conv2dProblem, o: { whole: number; out
 function convolveDepthwise(
   engine: Engine,
   o: { problem: Conv2dProblem; x: number; weights: number; output: Tensor },
-): Tensor {
+): Product {
   const { kernels, staging } = engine
   const { problem, x, weights, output } = o
   const { batch, outHeight, outWidth, outChannels, bias, activation, format } = problem
@@ -195,13 +198,27 @@ function convolveDepthwise(
   words[fieldC / 4] = whole
   words[fieldBias / 4] = biasAddress
   for (const [field, value] of geometry(problem)) words[field / 4] = value
+  const lines = batch * outHeight
+  const sumBytes = outChannels * lines * 8
+  if (problem.emit.replica === true) {
+    words[fieldTileActual / 4] = staging.reserve('sums', 2 * sumBytes)
+    words[fieldReplicaExpected / 4] = (words[fieldTileActual / 4] as number) + sumBytes
+    words[fieldM / 4] = lines
+  }
   const workPerLine = outWidth * outChannels * problem.k
   forkRanges(kernels, {
-    fn: 'depthwise',
-    total: batch * outHeight,
+    fn: problem.emit.replica === true ? 'depthwiseTwice' : 'depthwise',
+    total: lines,
     least: Math.max(1, Math.ceil(262_144 / workPerLine)),
     args: (from, to) => [descriptor, from, to],
   })
   if (whole !== address) deliver(engine, problem, { whole, output })
-  return output
+  if (problem.emit.replica !== true) return { output }
+  const sumsOf = (field: number): Float64Array => {
+    const from = (staging.words[(descriptor + field) >>> 2] as number) / 8
+    return staging.doubles.slice(from, from + outChannels * lines)
+  }
+  const [actual, expected] = [sumsOf(fieldTileActual), sumsOf(fieldReplicaExpected)]
+  const replica = { tileRows: outWidth, tileColumns: 1, grid: [lines, 1], exact: true, actual, expected } as const
+  return { output, replica }
 }

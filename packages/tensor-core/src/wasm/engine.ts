@@ -12,7 +12,7 @@ import {
   type Tensor,
   type WasmRuntime,
 } from '@ft/core'
-import { scratchBytes } from '../../assembly/fields.ts'
+import { blockSteps, scratchBytes } from '../../assembly/fields.ts'
 import { asyncFace, type SyncFace } from '../problem/async.ts'
 import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { matmulWeightSizes, resolveMatmul } from '../problem/matmul.ts'
@@ -174,9 +174,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     const { kind, weights } = o
     const packed = kept.packed
     const facts =
-      packed === undefined
-        ? { k: (kept.filter as HWIO)[0] * (kept.filter as HWIO)[1], n: 1, rowSums: depthwiseSums(weights) }
-        : { k: packed.k, n: packed.n, rowSums: rowSumsOf(staging, packed) }
+      packed === undefined ? depthwiseFacts(weights) : { k: packed.k, n: packed.n, rowSums: rowSumsOf(staging, packed) }
     const bytes =
       packed === undefined ? weights.data.byteLength : packed.count * (packed.itemBytes + packed.checksumBytes)
     const batched = kind !== 'conv2d' && weights.shape.length === 3
@@ -262,12 +260,12 @@ function isDepthwise(filter: HWIO, groups: number): boolean {
   return groups > 1 && filter[2] === 1 && filter[3] === groups
 }
 
-/** Row sums of a depthwise filter's 1-column matrices: its values, group by group. */
-function depthwiseSums(filter: Tensor): Float64Array {
+/** What is told of a depthwise filter. The row sums of its 1-column matrices are its values, group by group. */
+function depthwiseFacts(filter: Tensor): { k: number; n: number; rowSums: Float64Array; exactReplica?: boolean } {
   const [kh, kw, , channels] = filter.shape as unknown as HWIO
   const taps = kh * kw
   const sums = new Float64Array(taps * channels)
   for (let g = 0; g < channels; g++)
     for (let tap = 0; tap < taps; tap++) sums[g * taps + tap] = filter.data[tap * channels + g] as number
-  return sums
+  return { k: taps, n: 1, rowSums: sums, ...(taps <= blockSteps && { exactReplica: true }) }
 }

@@ -91,6 +91,74 @@ describe.each(builds)('$name', ({ options: engineOptions }) => {
     )
   })
 
+  const edge = fc.integer({ min: 0, max: 2 })
+  const depthwise = fc
+    .record({
+      batch: fc.integer({ min: 1, max: 3 }),
+      height: fc.integer({ min: 1, max: 9 }),
+      width: fc.integer({ min: 1, max: 9 }),
+      channels: fc.integer({ min: 2, max: 37 }),
+      kernel: fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 4 })),
+      stride: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 })),
+      pad: fc.tuple(edge, edge, edge, edge),
+      dilation: fc.tuple(fc.integer({ min: 1, max: 2 }), fc.integer({ min: 1, max: 2 })),
+      format: fc.constantFrom('NHWC' as const, 'NCHW' as const),
+    })
+    .filter(
+      ({ height, width, kernel, pad, dilation }) =>
+        height + pad[0] + pad[1] > (kernel[0] - 1) * dilation[0] &&
+        width + pad[2] + pad[3] > (kernel[1] - 1) * dilation[1],
+    )
+
+  it('computes a depthwise convolution twice, with the same bits and sums that are equal to the last bit', () => {
+    const { engine, reference } = pair
+    fc.assert(
+      fc.property(depthwise, ({ batch, height, width, channels, kernel, ...options }) => {
+        const shape = options.format === 'NHWC' ? [batch, height, width, channels] : [batch, channels, height, width]
+        const [x, filter, bias] = [floats(shape, 1), floats([...kernel, 1, channels], 2), floats([channels], 3)]
+        const wanted: Conv2dOptions = { ...options, groups: channels, bias, activation: 'relu' }
+        const prepared = engine.prepareSync(filter, { kind: 'conv2d', groups: channels })
+        expect(prepared.exactReplica).toBe(true)
+        const { output, replica } = engine.conv2dSync(x, prepared, { ...wanted, emit: { replica: true } })
+        sameBits(engine.conv2dSync(x, prepared, wanted).output, output)
+        expect(replica?.exact).toBe(true)
+        expect(Array.from(replica?.actual ?? [])).toEqual(Array.from(replica?.expected ?? []))
+        // Sums of lines, by channel, beside the reference's outputs before bias and activation.
+        const exact = reference.conv2dSync(x, filter, { ...options, groups: channels, format: options.format })
+        const [lines] = replica?.grid ?? [0]
+        const outWidth = replica?.tileRows ?? 0
+        const area = exact.output.data.length / batch / channels
+        expect(lines * outWidth * channels).toBe(exact.output.data.length)
+        for (let c = 0; c < channels; c++)
+          for (let line = 0; line < lines; line++) {
+            let sum = 0
+            for (let q = 0; q < outWidth; q++) {
+              const pixel = line * outWidth + q
+              const at =
+                options.format === 'NHWC'
+                  ? pixel * channels + c
+                  : (Math.floor(pixel / area) * channels + c) * area + (pixel % area)
+              sum += exact.output.data[at] as number
+            }
+            expect(Math.abs(sum - (replica?.actual[c * lines + line] as number))).toBeLessThan(1e-4)
+          }
+        prepared.release()
+      }),
+      { numRuns: 120 },
+    )
+  })
+
+  it('a depthwise replica of what is not finite is not equal', () => {
+    const { engine } = pair
+    for (const bad of [NaN, Infinity]) {
+      const [x, filter] = [floats([1, 4, 4, 8], 1), floats([3, 3, 1, 8], 2)]
+      x.data[5] = bad
+      const { replica } = engine.conv2dSync(x, filter, { groups: 8, emit: { replica: true } })
+      const differ = Array.from(replica?.actual ?? [], (a, i) => !(a - (replica?.expected[i] as number) === 0))
+      expect(differ.filter(Boolean).length).toBeGreaterThan(0)
+    }
+  })
+
   it('is the matrix product of patches, bit for bit', () => {
     const { engine } = pair
     const [x, filter] = [floats([2, 9, 8, 5], 1), floats([3, 3, 5, 20], 2)]
