@@ -98,30 +98,33 @@ describe('a depthwise convolution whose replica is exact', () => {
     },
   )
 
-  it.each([0, 7, 23, 30])('bit %i of an output is found, located to its line and channel, and restored', async (bit) => {
-    const flip = (value: number): number => {
-      const word = new Uint32Array(Float32Array.of(value).buffer)
-      word[0]! ^= 1 << bit
-      return new Float32Array(word.buffer)[0] as number
-    }
-    for (const at of [
-      { line: 0, q: 0, channel: 0 },
-      { line: 6, q: 3, channel: 17 },
-      { line: 9, q: 6, channel: 21 },
-    ]) {
-      const kernels = createKernels({ engine: striking(flip, at) })
-      const weights = await kernels.prepare(filter, { kind: 'conv2d', groups: channels })
-      const { output, report } = await kernels.conv2d(x, weights, { ...options, scheme: 'row' })
-      expect(report.status).toBe('corrected')
-      expect(report.detections.map(({ item, region }) => ({ item, region }))).toEqual([
-        {
-          item: at.channel,
-          region: { kind: 'tile', rows: [at.line * outWidth, (at.line + 1) * outWidth], columns: [0, 1] },
-        },
-      ])
-      expect(bits(output)).toEqual(bits((await clean.conv2d(x, filter, options)).output))
-    }
-  })
+  it.each([0, 7, 23, 30])(
+    'bit %i of an output is found, located to its line and channel, and restored',
+    async (bit) => {
+      const flip = (value: number): number => {
+        const word = new Uint32Array(Float32Array.of(value).buffer)
+        word[0]! ^= 1 << bit
+        return new Float32Array(word.buffer)[0] as number
+      }
+      for (const at of [
+        { line: 0, q: 0, channel: 0 },
+        { line: 6, q: 3, channel: 17 },
+        { line: 9, q: 6, channel: 21 },
+      ]) {
+        const kernels = createKernels({ engine: striking(flip, at) })
+        const weights = await kernels.prepare(filter, { kind: 'conv2d', groups: channels })
+        const { output, report } = await kernels.conv2d(x, weights, { ...options, scheme: 'row' })
+        expect(report.status).toBe('corrected')
+        expect(report.detections.map(({ item, region }) => ({ item, region }))).toEqual([
+          {
+            item: at.channel,
+            region: { kind: 'tile', rows: [at.line * outWidth, (at.line + 1) * outWidth], columns: [0, 1] },
+          },
+        ])
+        expect(bits(output)).toEqual(bits((await clean.conv2d(x, filter, options)).output))
+      }
+    },
+  )
 
   it('calls what is not finite in the input an input fault', async () => {
     const kernels = createKernels({ engine: clean })
