@@ -5,6 +5,7 @@ import { createRandom } from '@ft/core/random'
 import { flightTask, readFlights } from '@ft/datasets'
 import { naivePropagation, openShards, type ShardStore } from '@ft/ecrm'
 import { denseBeside } from './ecrmDense.ts'
+import { throughRedis } from './ecrmRedis.ts'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 import {
   flights,
@@ -25,14 +26,18 @@ const steps = 10
 export const ecrm: Bench = {
   name: 'ecrm',
   title: 'Erasure-coded embedding shards while nothing fails',
+  parts: ['steady', 'shard-bound', 'acknowledged', 'redis', 'scrub', 'naive', 'dense'],
   async run(context) {
-    const task = flightTask(await readFlights(), { rows: context.quick ? 200_000 : 600_000, seed: context.seed })
-    await steady(context, flights(task, 2_048))
-    await shardBound(context)
-    await acknowledged(context)
-    await scrubbed(context)
-    naive(context)
-    await denseBeside(context)
+    if (context.wants('steady')) {
+      const task = flightTask(await readFlights(), { rows: context.quick ? 200_000 : 600_000, seed: context.seed })
+      await steady(context, flights(task, 2_048))
+    }
+    if (context.wants('shard-bound')) await shardBound(context)
+    if (context.wants('acknowledged')) await acknowledged(context)
+    if (context.wants('redis')) await throughRedis(context)
+    if (context.wants('scrub')) await scrubbed(context)
+    if (context.wants('naive')) naive(context)
+    if (context.wants('dense')) await denseBeside(context)
   },
 }
 

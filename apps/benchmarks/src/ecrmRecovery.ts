@@ -12,12 +12,16 @@ const servers = 5
 export const ecrmRecovery: Bench = {
   name: 'ecrm-recovery',
   title: 'Erasure-coded embedding shards while servers die',
+  // 'checkpoints' needs what 'recovering' measures, and runs it.
+  parts: ['recovering', 'checkpoints', 'run', 'gaps', 'model'],
   async run(context) {
-    await besideCheckpoints(context, await whileRecovering(context))
-    await realRun(context)
+    if (context.wants('checkpoints')) await besideCheckpoints(context, await whileRecovering(context))
+    else if (context.wants('recovering')) await whileRecovering(context)
+    if (context.wants('run')) await realRun(context)
+    if (!context.wants('gaps') && !context.wants('model')) return
     const task = flightTask(await readFlights(), { rows: context.quick ? 200_000 : 600_000, seed: context.seed })
-    await gaps(context, task)
-    await sameModel(context, task)
+    if (context.wants('gaps')) await gaps(context, task)
+    if (context.wants('model')) await sameModel(context, task)
   },
 }
 

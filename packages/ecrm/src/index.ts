@@ -10,7 +10,7 @@ export {
 } from './store.ts'
 export { serveShards, type ServedShards, type ServeOptions } from './serveShards.ts'
 export { type TlsFiles } from './network/address.ts'
-export { type RemoteShard } from './network/remote.ts'
+export { type RemoteShard } from './network/assignment.ts'
 export { type CorruptStripe, type ScrubOptions, type ScrubReport } from './scrub.ts'
 export { type RowSet, type Snapshot } from './snapshot.ts'
 export { storeMetrics } from './metrics.ts'

@@ -7,7 +7,10 @@ import type { ShardOptions } from './store.ts'
 /** @throws FtError `INVALID_ARGUMENT` */
 export function resolveOptions(options: ShardOptions): { readonly spec: ShardSpec; readonly sweep: SweepOptions } {
   const { k = 4, r = 1, d, seed = 0, acknowledgement = 'sync', logBytes = 64 * 2 ** 20 } = options
-  const { servers = options.shards?.length ?? k + r, optimizer = { name: 'adagrad', learningRate: 0.01 } } = options
+  const {
+    servers = (options.shards ?? options.redis)?.length ?? k + r,
+    optimizer = { name: 'adagrad', learningRate: 0.01 },
+  } = options
   const { stripes = 512, pause = 5, share = 0.2 } = options.sweep ?? {}
   const at = (argument: string) => ({ where: 'openShards', argument })
   assertOneOf(acknowledgement, { ...at('acknowledgement'), values: ['sync', 'async'] })

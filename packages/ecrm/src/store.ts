@@ -5,7 +5,7 @@ import type { ClusterKind, StartCluster } from './network/cluster.ts'
 import { memoryKind } from './network/memory.ts'
 import type { TlsFiles } from './network/address.ts'
 import type { MemberOptions } from './network/members.ts'
-import type { RemoteShard } from './network/remote.ts'
+import type { RemoteShard } from './network/assignment.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import { resolveOptions } from './resolveOptions.ts'
 import { createStore } from './shardStore.ts'
@@ -60,9 +60,16 @@ export interface ShardOptions {
   readonly shards?: readonly (string | RemoteShard)[]
   /** The secret of those shards. */
   readonly token?: string
-  /** Certificates for connections to those shards and between them. */
+  /**
+   * Rows on Redis or Valkey nodes: `'host:port'` or `redis://` URLs, or with what a node dies with, `{ address, domain }`. The first
+   * `servers` of them hold rows (by default all), the others stand by. Needs the package ioredis.
+   */
+  readonly redis?: readonly (string | RemoteShard)[]
+  /** Of the keys on those nodes; default 'default'. Whoever opens it later takes the nodes over. */
+  readonly name?: string
+  /** Certificates for connections to shards elsewhere and between them, or to Redis nodes. */
   readonly tls?: TlsFiles
-  /** Milliseconds that a dead shard elsewhere has to come back, or one that stands by to take its place; default 30,000. */
+  /** Milliseconds that a dead shard or node elsewhere has to come back, or one that stands by to take its place; default 30,000. */
   readonly patience?: number
 }
 
@@ -180,6 +187,7 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
   assertInteger(spares, { where: 'openShards', argument: 'spares', min: 0, max: 64 })
   const { spec, sweep } = resolveOptions(options)
   const timing: MemberOptions = { sweep, ...heartbeatOf(options) }
+  if (options.redis !== undefined) return createStore({ spec, sweep, kind: await redisNodes(options, timing) })
   if (options.shards !== undefined) return createStore({ spec, sweep, kind: await remoteKind(options, timing) })
   return createStore({ spec, sweep, kind: where === 'memory' ? memoryKind(sweep) : processKind(spares, timing) })
 }
@@ -196,16 +204,38 @@ function processKind(spares: number, timing: MemberOptions): ClusterKind {
 }
 
 async function remoteKind(options: ShardOptions, timing: MemberOptions): Promise<ClusterKind> {
-  const { shards = [], token, tls, patience = 30_000, where } = options
+  const { token, tls } = options
   const at = { where: 'openShards' }
-  if (where !== undefined || !Array.isArray(shards))
-    throw invalidArgument({ ...at, argument: 'shards' }, 'a list of addresses, without `where`', shards)
+  const { named, patience } = placesOf(options, 'shards')
   if (typeof token !== 'string' || token === '')
     throw invalidArgument({ ...at, argument: 'token' }, 'the secret that the shards were started with', typeof token)
-  assertInteger(patience, { ...at, argument: 'patience', min: 0, max: 86_400_000 })
   const remote = await import('./network/remote.ts')
-  const named = shards.map((shard) => (typeof shard === 'string' ? { address: shard } : shard))
   return remote.remoteKind({ ...timing, shards: named, token, tls, patience })
+}
+
+async function redisNodes(options: ShardOptions, timing: MemberOptions): Promise<ClusterKind> {
+  const { name = 'default', tls, shards } = options
+  const at = { where: 'openShards' }
+  const { named, patience } = placesOf(options, 'redis')
+  if (shards !== undefined) throw invalidArgument({ ...at, argument: 'redis' }, 'given without `shards`', shards)
+  if (typeof name !== 'string' || !/^[\w.-]{1,64}$/.test(name))
+    throw invalidArgument({ ...at, argument: 'name' }, 'up to 64 letters, digits, dots, dashes and underscores', name)
+  const { redisKind } = await import('./redis/kind.ts')
+  return redisKind({ ...timing, nodes: named, name, patience, tls })
+}
+
+/** The option that names places elsewhere, and how long to wait for one. */
+function placesOf(
+  options: ShardOptions,
+  argument: 'shards' | 'redis',
+): { readonly named: RemoteShard[]; readonly patience: number } {
+  const { where, patience = 30_000 } = options
+  const list = options[argument]
+  const at = { where: 'openShards' }
+  if (where !== undefined || !Array.isArray(list))
+    throw invalidArgument({ ...at, argument }, 'a list of addresses, without `where`', list)
+  assertInteger(patience, { ...at, argument: 'patience', min: 0, max: 86_400_000 })
+  return { named: list.map((one) => (typeof one === 'string' ? { address: one } : one)), patience }
 }
 
 function heartbeatOf({ heartbeat = {} }: ShardOptions): { heartbeat: number; missed: number } {

@@ -10,6 +10,7 @@ import { runAdvise } from '../src/cli/advise.ts'
 import { parseKill, runTrain, type TrainFlags } from '../src/cli/train.ts'
 import { readCheckpoint, serveShards } from '../src/index.ts'
 import { plantedSamples } from './support/made.ts'
+import { haveRedis, redisNode } from './support/redis.ts'
 
 const fails = (code: FtErrorCode): unknown => expect.toSatisfy((error) => isFtError(error, code))
 let folder = ''
@@ -79,6 +80,18 @@ describe('train', () => {
       await expect(runTrain({ ...flags, shards }, { output, signal })).rejects.toThrow(/--token-file/)
     } finally {
       for (const one of hosts) await one.close()
+    }
+  })
+
+  it.runIf(haveRedis)('trains on Redis nodes', async () => {
+    const nodes = await Promise.all([0, 1, 2, 3].map(() => redisNode()))
+    try {
+      const { output, text } = printer(true)
+      const redis = nodes.map(({ address }, i) => `${address}=rack${i}`).join(',')
+      await runTrain({ ...flags, epochs: 1, redis, shards: '3', kill: ['shard:1@step:7'] }, { output, signal })
+      expect(JSON.parse(text().trim().split('\n').at(-1)!)).toMatchObject({ type: 'end', replaced: 1, lost: [] })
+    } finally {
+      for (const one of nodes) await one.end()
     }
   })
 

@@ -146,8 +146,8 @@ describe.each(places)('shards in $name', (place) => {
       reports.reduce((all, one) => all + of(one), 0)
     expect(sum((one) => one.pushedRows)).toBe(200)
     expect(sum((one) => one.deltaRows)).toBe(200)
-    // A difference: 8 values, 8 of state, 6 words of head.
-    expect(sum((one) => one.deltaBytes)).toBe(200 * 22 * 4)
+    // A difference: 8 values, 8 of state, and a head.
+    expect(sum((one) => one.deltaBytes)).toBe(200 * (16 + place.headWords) * 4)
     const { dataRows, parityRows, k } = store.layout
     expect(reports[0]!.dataBytes).toBe(dataRows * (16 * 4 + 4))
     expect(reports[0]!.parityBytes).toBe(parityRows * (16 * 4 + 4 * k))

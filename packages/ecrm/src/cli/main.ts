@@ -31,7 +31,12 @@ program
   .requiredOption('--schema <file>', 'JSON: { "label", "positive", "dense": [...], "categorical": [...] }')
   .option('--shards <n | list>', 'shard processes, default k + r; or shards elsewhere: host:port,host:port=domain,...')
   .option('--token-file <file>', 'the secret of shards elsewhere')
-  .option('--tls-ca <file>', 'PEM; with --tls-cert and --tls-key connections to shards elsewhere are encrypted')
+  .option('--redis <list>', 'Redis or Valkey nodes that hold the rows: host:port,host:port=domain,...; needs ioredis')
+  .option('--name <name>', 'of the keys on them; a later run of the same name takes them over', 'default')
+  .option(
+    '--tls-ca <file>',
+    'PEM; with --tls-cert and --tls-key connections to shards elsewhere or nodes are encrypted',
+  )
   .option('--tls-cert <file>')
   .option('--tls-key <file>')
   .option('--k <n>', 'data rows a stripe', whole, 4)

@@ -5,7 +5,7 @@ import type { Output } from '@ft/report'
 import { prometheusText } from '@ft/report/prometheus'
 import { saveCheckpoint } from '../checkpoint/checkpoint.ts'
 import { storeMetrics } from '../metrics.ts'
-import { parseShard } from '../network/remote.ts'
+import { parseShard } from '../network/assignment.ts'
 import { optimizerNames, type OptimizerName } from '../shard/optimizers.ts'
 import { openShards, type ServerReport, type ShardOptions, type ShardStore } from '../store.ts'
 import { evaluate, train } from '../train.ts'
@@ -18,6 +18,10 @@ export interface TrainFlags extends TlsFlags {
   /** How many, or where: `host:port`, `host:port=domain`, with commas. */
   readonly shards?: string
   readonly tokenFile?: string
+  /** Redis nodes: `host:port`, `host:port=domain`, with commas. */
+  readonly redis?: string
+  /** Of the keys on them. */
+  readonly name?: string
   readonly k: number
   readonly r: number
   readonly d: number
@@ -51,8 +55,15 @@ export function parseKill(text: string): Kill {
 }
 
 /** @throws FtError `INVALID_ARGUMENT`, `IO` */
-async function whereShards(flags: TrainFlags): Promise<Pick<ShardOptions, 'servers' | 'shards' | 'token' | 'tls'>> {
-  const { shards, tokenFile, k, r } = flags
+async function whereShards(
+  flags: TrainFlags,
+): Promise<Pick<ShardOptions, 'servers' | 'shards' | 'token' | 'tls' | 'redis' | 'name'>> {
+  const { shards, tokenFile, redis, name, k, r } = flags
+  if (redis !== undefined) {
+    const servers = shards === undefined ? {} : { servers: Number(shards) }
+    const tls = await readTls(flags)
+    return { redis: redis.split(',').map(parseShard), ...servers, ...(name ? { name } : {}), ...(tls ? { tls } : {}) }
+  }
   if (shards === undefined) return { servers: k + r }
   if (/^\d+$/.test(shards)) return { servers: Number(shards) }
   if (tokenFile === undefined)
@@ -78,7 +89,7 @@ export async function runTrain(
   const { k, r, d, seed, epochs, batch } = flags
   output.settings('Training on erasure-coded shards', {
     rows: table.train.label.length,
-    shards: where.shards?.length ?? where.servers ?? k + r,
+    shards: where.servers ?? (where.shards ?? where.redis)?.length ?? k + r,
     k,
     r,
     d,

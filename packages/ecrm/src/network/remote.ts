@@ -4,15 +4,8 @@ import { FtError } from '@ft/core'
 import type { ResolvedSpec } from '../shard/spec.ts'
 import { dial, parseAddress, type TlsFiles } from './address.ts'
 import type { Cluster, ClusterEvents, ClusterKind } from './cluster.ts'
-import { arrangeDomains, fitsDomain } from './domains.ts'
+import { assignShards, checkDistinct, parseShard, type Assignment, type RemoteShard } from './assignment.ts'
 import { startMembers, type MemberOptions, type Place, type Places } from './members.ts'
-
-export interface RemoteShard {
-  /** 'host:port' */
-  readonly address: string
-  /** What it dies with: a machine, a rack. A stripe's rows are never in one domain twice. */
-  readonly domain?: string
-}
 
 export interface RemoteOptions extends MemberOptions {
   readonly shards: readonly RemoteShard[]
@@ -34,41 +27,32 @@ export function tokenWords(token: string): Uint32Array {
 /** Shards elsewhere as a kind of servers: the first `servers` of the list hold rows, the others stand by. */
 export function remoteKind(options: RemoteOptions): ClusterKind {
   const { shards } = options
-  for (const { address } of shards) {
-    parseAddress(address)
-    if (shards.filter((other) => other.address === address).length > 1)
-      throw new FtError('INVALID_ARGUMENT', `openShards: \`shards\` names ${address} twice; name each once`, {
-        address,
-      })
-  }
+  for (const { address } of shards) parseAddress(address)
+  checkDistinct(shards, 'shards')
   /** Who is which server at present, and who stands by. */
-  const state: Assignment = { assigned: [], spares: [] }
+  const state: State = { assignment: undefined }
   return {
     start: (spec, events) => startRemote(spec, events, { ...options, state }),
     grown(address) {
       const added = address === undefined ? [] : [parseShard(address)]
-      return remoteKind({ ...options, shards: [...state.assigned, ...added, ...state.spares] })
+      const { assigned = [], spares = [] } = state.assignment ?? {}
+      return remoteKind({ ...options, shards: [...assigned, ...added, ...spares] })
     },
-    shrunk: (server) =>
-      remoteKind({ ...options, shards: [...state.assigned.filter((_, i) => i !== server), ...state.spares] }),
+    shrunk(server) {
+      const { assigned = [], spares = [] } = state.assignment ?? {}
+      return remoteKind({ ...options, shards: [...assigned.filter((_, i) => i !== server), ...spares] })
+    },
   }
 }
 
-interface Assignment {
-  assigned: RemoteShard[]
-  spares: RemoteShard[]
-}
-
-/** 'host:port', or 'host:port=domain'. */
-export function parseShard(text: string): RemoteShard {
-  const at = text.indexOf('=')
-  return at < 0 ? { address: text } : { address: text.slice(0, at), domain: text.slice(at + 1) }
+interface State {
+  assignment: Assignment | undefined
 }
 
 function startRemote(
   spec: ResolvedSpec,
   events: ClusterEvents,
-  o: RemoteOptions & { readonly state: Assignment },
+  o: RemoteOptions & { readonly state: State },
 ): Promise<Cluster> {
   const { servers, k, r } = spec.layout
   if (o.shards.length < servers) {
@@ -78,28 +62,12 @@ function startRemote(
       { servers, shards: o.shards.length },
     )
   }
-  const window = k + r
-  const chosen = o.shards.slice(0, servers)
-  const order = arrangeDomains(
-    chosen.map(({ domain }) => domain),
-    window,
-  )
-  const assigned = (o.state.assigned = order.map((i) => chosen[i]!))
-  const spares = (o.state.spares = o.shards.slice(servers))
-  const taken = new Array<boolean>(servers).fill(false)
+  const assignment = (o.state.assignment = assignShards(o.shards, { servers, window: k + r }))
 
   const places: Places = {
     token: tokenWords(o.token),
     take(server): Place {
-      if (taken[server]) {
-        // The dead one goes behind those that stand by: it may come back.
-        spares.push(assigned[server]!)
-        const domains = assigned.map(({ domain }) => domain)
-        const fits = spares.findIndex(({ domain }) => fitsDomain(domains, { at: server, window, domain }))
-        assigned[server] = spares.splice(fits, 1)[0]!
-      }
-      taken[server] = true
-      const { address } = assigned[server]!
+      const { address } = assignment.take(server)
       return { address: Promise.resolve(address), ended: new Promise(() => undefined), kill: () => undefined }
     },
     dial: (address) => dial(address, o.tls),

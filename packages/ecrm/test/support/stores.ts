@@ -3,6 +3,7 @@ import { createRandom } from '@ft/core/random'
 import { openShards, type ShardOptions, type ShardStore } from '../../src/index.ts'
 import { tokenWords } from '../../src/network/remote.ts'
 import { startShardChild, type ShardChild } from '../../src/network/shardChild.ts'
+import { haveRedis, redisNode, type TestNode } from './redis.ts'
 
 export const base: ShardOptions = {
   tables: [{ rows: 300 }, { rows: 50, scale: 0.5 }],
@@ -17,12 +18,15 @@ export interface Place {
   readonly name: string
   /** Opens a store; `address()` gives the place of one more server, where the kind wants one. */
   open(options?: Partial<ShardOptions>): Promise<{ store: ShardStore; address?: () => Promise<string> }>
+  /** Words of a difference beside the row's. */
+  readonly headWords: number
   /** Ends what the stores ran on. */
   close(): Promise<void>
 }
 
 const started = (where: 'memory' | 'process'): Place => ({
   name: where,
+  headWords: 6,
   open: async (options) => ({ store: await openShards({ ...base, where, ...options }) }),
   close: () => Promise.resolve(),
 })
@@ -36,6 +40,7 @@ function remote(): Place {
   }
   return {
     name: 'processes elsewhere',
+    headWords: 6,
     async open(options = {}) {
       const servers = options.servers ?? 4
       const shards = await Promise.all(Array.from({ length: servers + 1 }, (_, i) => child(i)))
@@ -53,7 +58,35 @@ function remote(): Place {
 
 export const token = 'a secret of the tests'
 
-export const places: readonly Place[] = [started('memory'), started('process'), remote()]
+/** Redis nodes; one more than a store has servers stands by. */
+function redis(): Place {
+  const nodes: Promise<TestNode>[] = []
+  const address = async (i: number): Promise<string> => (await (nodes[i] ??= redisNode())).address
+  let opened = 0
+  return {
+    name: 'Redis nodes',
+    // A place, two versions, and the version of each of the k rows of the record.
+    headWords: 5 + base.k!,
+    async open(options = {}) {
+      const servers = options.servers ?? 4
+      const list = await Promise.all(Array.from({ length: servers + 1 }, (_, i) => address(i)))
+      return {
+        store: await openShards({ ...base, ...options, servers, redis: list, name: `run-${opened++}` }),
+        address: () => address(servers + 1),
+      }
+    },
+    async close() {
+      await Promise.all(nodes.map(async (node) => (await node).end()))
+    },
+  }
+}
+
+export const places: readonly Place[] = [
+  started('memory'),
+  started('process'),
+  remote(),
+  ...(haveRedis ? [redis()] : []),
+]
 
 /** A fixed list of pushes, each after a pull of its rows; `before` runs ahead of each. */
 export async function pushes(
