@@ -7,7 +7,17 @@ import { predict, type TrainOptions } from '@ft/dart'
 import type { Bench, BenchContext } from './bench.ts'
 import { flights } from './dartFlights.ts'
 import { openPeer, type Peer } from './dartPeer.ts'
-import { emitPairs, makeData, ours, part, type Cost, type Data, type Pair, type Result } from './dartRuns.ts'
+import {
+  emitPairs,
+  makeData,
+  makeOneHot,
+  ours,
+  part,
+  type Cost,
+  type Data,
+  type Pair,
+  type Result,
+} from './dartRuns.ts'
 
 /** The data of all parts but flights and threads, and the peer that reads them. */
 interface Field {
@@ -38,6 +48,7 @@ const parts: Readonly<Record<string, (context: BenchContext, field: () => Field,
   flights: (context, _, folder) => flights(context, folder),
   predict: (context, field) => prediction(context, field()),
   goss: (context) => oneSided(context),
+  bundles: (context) => bundles(context),
 }
 
 export const dart: Bench = {
@@ -147,6 +158,24 @@ async function oneSided(context: BenchContext): Promise<void> {
     emitPairs(context, lines, { metric: 'train', unit: 'CPU s', of: ({ cpu }) => cpu })
     emitPairs(context, lines, { metric: 'test AUC', unit: '', of: ({ auc }) => auc })
   }
+}
+
+/** One-hot columns that share bytes beside columns of their own: the same model. */
+async function bundles(context: BenchContext): Promise<void> {
+  const data = makeOneHot(context.quick ? 20_000 : 60_000, context.seed)
+  const trees = 30
+  const pairs: Pair<Result>[] = []
+  for (let round = 0; round < 6; round++) {
+    const plain = await ours(data, { dropout: false, bundle: false }, trees)
+    pairs.push({ own: await ours(data, { dropout: false }, trees), other: plain })
+  }
+  const lines = {
+    name: `${data.trainRows} x ${data.columns} one-hot, ${trees} trees, bundled`,
+    baseline: 'unbundled',
+    pairs,
+  }
+  emitPairs(context, lines, { metric: 'train', unit: 'CPU s', of: ({ cpu }) => cpu })
+  emitPairs(context, lines, { metric: 'test AUC', unit: '', of: ({ auc }) => auc })
 }
 
 /** Wall time of one thread beside two. */

@@ -50,6 +50,28 @@ export function makeData(rows: number, columns: number, seed: number): Data {
   }
 }
 
+/** Ten normal columns, and twenty codes of 25 values each as one-hot columns: 510 in all, of which a row has 30 that are not 0. */
+export function makeOneHot(rows: number, seed: number): Data {
+  const [dense, codes, values] = [10, 20, 25]
+  const columns = dense + codes * values
+  const random = createRandom(seed).stream('one-hot bench')
+  const effects = random.fillNormal(new Float32Array(columns))
+  const data = new Float32Array(rows * columns)
+  const label = new Float64Array(rows)
+  for (let row = 0; row < rows; row++) {
+    const x = data.subarray(row * columns, (row + 1) * columns)
+    let score = 2 * random.normal()
+    for (let c = 0; c < dense; c++) score += (effects[c] as number) * (x[c] = random.normal())
+    for (let code = 0; code < codes; code++) {
+      const column = dense + code * values + random.integer(0, values - 1)
+      x[column] = 1
+      score += effects[column] as number
+    }
+    label[row] = Number(score > 0)
+  }
+  return { values: data, label, rows, columns, trainRows: Math.floor(rows * 0.8) }
+}
+
 export const part = ({ values, label, columns }: Data, from: number, to: number) => ({
   features: { data: values.subarray(from * columns, to * columns), rows: to - from, columns },
   label: label.subarray(from, to),

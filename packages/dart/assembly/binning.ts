@@ -4,22 +4,46 @@
 const BLOCK: u32 = 64
 const NUMERIC: u32 = 0xffffffff
 
+/** Words of a feature's kind. */
+const KIND: usize = 20
+
 /**
- * Bins rows start..end of a row-major matrix. `kinds` holds three words a column: address and number of its ascending
- * float32 edges, and its number of category levels, NUMERIC for none. A cell becomes 0 for NaN; else 1 + the number of edges
- * below it, a value equal to an edge belonging below it; or 1 + the category's code, 255 for one that was never seen.
+ * Bins rows start..end of a row-major matrix. `kinds` holds five words a feature: address and number of its ascending
+ * float32 edges, its number of category levels, NUMERIC for none, its column of the binned rows, and, where it shares that, the
+ * address of the bytes of its 256 bins, of which 0 is not written. A bin is 0 for NaN; else 1 + the number of edges
+ * below the value, one equal to an edge belonging below it; or 1 + the category's code, 255 for one that was never seen.
+ * `shared`: some features share a column, and rows are cleared first.
  */
-export function binRows(values: usize, columns: u32, start: u32, end: u32, kinds: usize, out: usize, stride: u32): void {
-  const step = (<usize>columns) << 2
+export function binRows(
+  values: usize,
+  features: u32,
+  start: u32,
+  end: u32,
+  kinds: usize,
+  out: usize,
+  stride: u32,
+  shared: u32,
+): void {
+  const step = (<usize>features) << 2
   for (let first = start; first < end; first += BLOCK) {
     const last = min(first + BLOCK, end)
-    for (let column: usize = 0; column < <usize>columns; column++) {
-      const edges = <usize>load<u32>(kinds + column * 12)
-      const count = load<u32>(kinds + column * 12, 4)
-      const levels = load<u32>(kinds + column * 12, 8)
-      let x = values + <usize>first * step + (column << 2)
-      let o = out + <usize>first * <usize>stride + column
+    if (shared) memory.fill(out + <usize>first * <usize>stride, 0, <usize>(last - first) * <usize>stride)
+    for (let feature: usize = 0; feature < <usize>features; feature++) {
+      const kind = kinds + feature * KIND
+      const edges = <usize>load<u32>(kind)
+      const count = load<u32>(kind, 4)
+      const levels = load<u32>(kind, 8)
+      const bytes = <usize>load<u32>(kind, 16)
+      let x = values + <usize>first * step + (feature << 2)
+      let o = out + <usize>first * <usize>stride + <usize>load<u32>(kind, 12)
       let row = first
+      if (bytes != 0) {
+        for (; row < last; row++, x += step, o += stride) {
+          const byte = load<u8>(bytes + <usize>binOf(load<f32>(x), edges, count))
+          if (byte != 0) store<u8>(o, byte)
+        }
+        continue
+      }
       if (levels != NUMERIC) {
         for (; row < last; row++, x += step, o += stride) store<u8>(o, categoryBin(load<f32>(x), levels))
         continue
@@ -39,6 +63,18 @@ export function binRows(values: usize, columns: u32, start: u32, end: u32, kinds
 function categoryBin(x: f32, levels: u32): u8 {
   if (x != x) return 0
   return x >= 0 && x < <f32>levels ? <u8>(<u32>x + 1) : 255
+}
+
+@inline
+function binOf(x: f32, edges: usize, count: u32): u8 {
+  let place = edges
+  let length = <usize>count
+  while (length > 1) {
+    const half = length >> 1
+    place = load<f32>(place + (half << 2) - 4) < x ? place + (half << 2) : place
+    length -= half
+  }
+  return binAt(place, x, edges, count)
 }
 
 /** Four branchless searches side by side: each waits for its loads, and the others fill the time. */

@@ -13,11 +13,17 @@ function shrink(g: f64, l1: f64): f64 {
   return l1 == 0 ? g : max(abs(g) - l1, 0.0)
 }
 
+/** Bytes of a record of a column's feature: feature, first byte (0: it has the column for itself), bytes, default bin, bins. */
+const MEMBER: usize = 20
+
 /**
- * For features first..last: adds the threads' partial histograms to `built`, takes it off `parent`, which becomes the other
+ * For columns first..last: adds the threads' partial histograms to `built`, takes it off `parent`, which becomes the other
  * sibling's, and searches the best split of each of the `nodes` records.
  *
- * `parts` partial histograms of all `features` lie behind each other at `partials`, row counts likewise; `parent` 0: none.
+ * Features of column c are the records starts[c]..starts[c + 1] of `members`; those that share one have histograms of their own
+ * made from the column's, exactly: what is in none of a feature's other bins is in its default bin.
+ *
+ * `parts` partial histograms of all `columns` lie behind each other at `partials`, row counts likewise; `parent` 0: none.
  * `categorical` is one byte a feature, or 0 for none. `plain`: no counts, bounds, directions or L1 in any node.
  * `scratch` are 4 KiB of this thread's own.
  */
@@ -29,9 +35,11 @@ export function searchNodes(
   parts: u32,
   parent: usize,
   parentCounts: usize,
-  features: u32,
+  columns: u32,
   first: u32,
   last: u32,
+  starts: usize,
+  members: usize,
   records: usize,
   nodes: u32,
   binsOf: usize,
@@ -49,9 +57,9 @@ export function searchNodes(
   mostCategories: u32,
   scratch: usize,
 ): void {
-  combine(built, partials, parts, parent, (<usize>features) << 11, (<usize>first) << 11, (<usize>last) << 11)
+  combine(built, partials, parts, parent, (<usize>columns) << 11, (<usize>first) << 11, (<usize>last) << 11)
   if (builtCounts != 0) {
-    combineCounts(builtCounts, partialCounts, parts, parentCounts, (<usize>features) << 10, (<usize>first) << 10, (<usize>last) << 10)
+    combineCounts(builtCounts, partialCounts, parts, parentCounts, (<usize>columns) << 10, (<usize>first) << 10, (<usize>last) << 10)
   }
   for (let node: usize = 0; node < <usize>nodes; node++) {
     const r = records + node * RECORD
@@ -64,18 +72,73 @@ export function searchNodes(
     const low = load<f64>(r, 48)
     const high = load<f64>(r, 56)
     const out = <usize>load<f64>(r, 64)
-    for (let f = first; f < last; f++) {
-      store<f64>(out + <usize>f * OUT, -Infinity)
-      if (load<u8>(allowed + <usize>f) == 0) continue
-      if (categorical != 0 && load<u8>(categorical + <usize>f)) {
-        bestSet(hist, counts, f, binsOf, unitG, unitH, totalG, totalH, rows, l1, l2, minHessian, minRows, low, high, categorySmooth, categoryL2, mostCategories, scratch, out)
-      } else if (plain) {
-        bestSplitsPlain(hist, f, binsOf, unitG, unitH, totalG / unitG, totalH / unitH, l2 / unitH, minHessian / unitH, out)
-      } else {
-        bestSplits(hist, counts, f, binsOf, monotone, unitG, unitH, totalG, totalH, rows, l1, l2, minHessian, minRows, low, high, out)
+    for (let c = first; c < last; c++) {
+      const column = hist + ((<usize>c) << 11)
+      const columnRows: usize = counts == 0 ? <usize>0 : counts + ((<usize>c) << 10)
+      const end = load<u32>(starts + ((<usize>c) << 2), 4)
+      const isShared = load<u32>(members + <usize>load<u32>(starts + ((<usize>c) << 2)) * MEMBER, 4) != 0
+      const total = isShared ? sumOf(column) : 0
+      for (let m = load<u32>(starts + ((<usize>c) << 2)); m < end; m++) {
+        const member = members + <usize>m * MEMBER
+        const f = load<u32>(member)
+        store<f64>(out + <usize>f * OUT, -Infinity)
+        if (load<u8>(allowed + <usize>f) == 0) continue
+        let cells = column
+        let cellRows = columnRows
+        if (isShared) {
+          cells = scratch
+          unbundle(column, member, total, load<u32>(binsOf + ((<usize>f) << 2)), cells)
+          if (columnRows != 0) {
+            cellRows = scratch + 2048
+            unbundleRows(columnRows, member, <u32>rows, load<u32>(binsOf + ((<usize>f) << 2)), cellRows)
+          }
+        }
+        if (categorical != 0 && load<u8>(categorical + <usize>f)) {
+          bestSet(cells, cellRows, f, binsOf, unitG, unitH, totalG, totalH, rows, l1, l2, minHessian, minRows, low, high, categorySmooth, categoryL2, mostCategories, scratch, out)
+        } else if (plain) {
+          bestSplitsPlain(cells, f, binsOf, unitG, unitH, totalG / unitG, totalH / unitH, l2 / unitH, minHessian / unitH, out)
+        } else {
+          bestSplits(cells, cellRows, f, binsOf, monotone, unitG, unitH, totalG, totalH, rows, l1, l2, minHessian, minRows, low, high, out)
+        }
       }
     }
   }
+}
+
+/** Sum of a column's histogram: that of the node. */
+function sumOf(column: usize): i64 {
+  let sums = i64x2.splat(0)
+  for (let i: usize = 0; i < 2048; i += 16) sums = i64x2.add(sums, v128.load(column + i))
+  return i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1)
+}
+
+/** A feature's histogram from that of the column that it shares, and the node's sum. */
+function unbundle(column: usize, member: usize, total: i64, bins: u32, cells: usize): void {
+  memory.fill(cells, 0, (<usize>bins) << 3)
+  const count = <usize>load<u32>(member, 8)
+  const from = column + ((<usize>load<u32>(member, 4)) << 3)
+  const numbers = <usize>load<u32>(member, 16)
+  let rest = total
+  for (let i: usize = 0; i < count; i++) {
+    const sum = load<i64>(from + (i << 3))
+    store<i64>(cells + ((<usize>load<u8>(numbers + i)) << 3), sum)
+    rest -= sum
+  }
+  store<i64>(cells + ((<usize>load<u32>(member, 12)) << 3), rest)
+}
+
+function unbundleRows(column: usize, member: usize, total: u32, bins: u32, cells: usize): void {
+  memory.fill(cells, 0, (<usize>bins) << 2)
+  const count = <usize>load<u32>(member, 8)
+  const from = column + ((<usize>load<u32>(member, 4)) << 2)
+  const numbers = <usize>load<u32>(member, 16)
+  let rest = total
+  for (let i: usize = 0; i < count; i++) {
+    const rows = load<u32>(from + (i << 2))
+    store<u32>(cells + ((<usize>load<u8>(numbers + i)) << 2), rows)
+    rest -= rows
+  }
+  store<u32>(cells + ((<usize>load<u32>(member, 12)) << 2), rest)
 }
 
 function combine(built: usize, partials: usize, parts: u32, parent: usize, bytes: usize, first: usize, last: usize): void {
@@ -115,8 +178,8 @@ function gainOf(gl: f64, dl: f64, gr: f64, dr: f64, l1: f64, low: f64, high: f64
  * of up to four categories each is tried alone, without `extraL2`. Missing (bin 0) is a category like any other.
  */
 function bestSet(
-  hist: usize,
-  counts: usize,
+  cells: usize,
+  rows: usize,
   f: u32,
   binsOf: usize,
   unitG: f64,
@@ -137,8 +200,6 @@ function bestSet(
   out: usize,
 ): void {
   const at = out + <usize>f * OUT
-  const cells = hist + ((<usize>f) << 11)
-  const rows: usize = counts == 0 ? <usize>0 : counts + ((<usize>f) << 10)
   const bins = load<u32>(binsOf + ((<usize>f) << 2))
   const keys = scratch
   const order = scratch + 2048
@@ -210,13 +271,13 @@ function bestSet(
 }
 
 /**
- * Best cut of feature f. `hist` holds packed sums, `counts` 32-bit rows a bin (0 when minRows is not asked for), `binsOf`
+ * Best cut of feature f. `cells` holds packed sums, `rows` 32-bit rows a bin (0 when minRows is not asked for), `binsOf`
  * the number of bins a feature (u32). Bin 0 is missing. `low` and `high` bound the children's values, `monotone` is one
  * signed byte a feature.
  */
 function bestSplits(
-  hist: usize,
-  counts: usize,
+  cells: usize,
+  rows: usize,
   f: u32,
   binsOf: usize,
   monotone: usize,
@@ -234,8 +295,6 @@ function bestSplits(
   out: usize,
 ): void {
   const at = out + <usize>f * OUT
-  const cells = hist + ((<usize>f) << 11)
-  const rows: usize = counts == 0 ? <usize>0 : counts + ((<usize>f) << 10)
   const bins = load<u32>(binsOf + ((<usize>f) << 2))
   const direction = monotone == 0 ? 0 : <i32>load<i8>(monotone + f)
   const missing = load<u64>(cells)
@@ -289,7 +348,7 @@ function bestSplits(
  * conversions, one division and one comparison. Writes the same fields as bestSplits, gains and sums in real units.
  */
 function bestSplitsPlain(
-  hist: usize,
+  cells: usize,
   f: u32,
   binsOf: usize,
   unitG: f64,
@@ -306,7 +365,6 @@ function bestSplitsPlain(
   const vL2 = f64x2.splat(l2)
   const vMin = f64x2.splat(minHessian)
   const at = out + <usize>f * OUT
-  const cells = hist + ((<usize>f) << 11)
   const bins = load<u32>(binsOf + ((<usize>f) << 2))
   const missing = load<u64>(cells)
   const passes = missing != 0 ? 2 : 1

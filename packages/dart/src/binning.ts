@@ -2,6 +2,7 @@
 import type { Arena, Block } from './arena.ts'
 import { forRange } from './arena.ts'
 import type { FloatMatrix } from './data/schema.ts'
+import type { Layout } from './layout.ts'
 
 /**
  * Upper edges of each feature's bins, ascending float32: a value x is in bin 1 + #{edges < x}, and bin 0 is missing. A
@@ -15,7 +16,9 @@ export interface BinEdges {
 /** Binned rows in the kernels' memory. */
 export interface BinnedRows {
   readonly rows: number
+  /** Bytes of a row in use, and which features they hold. */
   readonly columns: number
+  readonly layout: Layout
   /** Bytes between rows, a multiple of 4. */
   readonly stride: number
   readonly bins: Block<Uint8Array>
@@ -126,37 +129,59 @@ function between(low: number, high: number): number {
   return middle >= high || middle < low ? low : middle
 }
 
-/** Bins a matrix by given edges. */
-export function binRows(arena: Arena, matrix: FloatMatrix, { edges, levels }: BinEdges): BinnedRows {
-  const { values, rows, columns } = matrix
+/** Bins a matrix by given edges, into the columns of a layout. */
+export function binRows(arena: Arena, matrix: FloatMatrix, { edges, levels }: BinEdges, layout: Layout): BinnedRows {
+  const { values, rows, columns: features } = matrix
+  const { columns, columnOf, bundled } = layout
   const stride = Math.ceil(columns / 4) * 4
   const bins = arena.bytes(rows * stride)
-  const staged = arena.floats(Math.min(rows, STAGE) * columns)
+  const staged = arena.floats(Math.min(rows, STAGE) * features)
   const table = arena.floats(edges.reduce((sum, edge) => sum + edge.length, 0))
-  const kinds = arena.integers(3 * columns)
-  let at = 0
-  edges.forEach((edge, column) => {
+  const kinds = arena.integers(KIND * features)
+  const shared = bundled.filter((one) => one !== undefined).length
+  const bytes = arena.bytes(256 * shared)
+  let [at, used] = [0, 0]
+  edges.forEach((edge, feature) => {
     table.view().set(edge, at)
-    kinds.view().set([table.address + 4 * at, edge.length, levels[column] ?? NUMERIC], 3 * column)
+    const one = bundled[feature]
+    if (one) {
+      const own = bytes
+        .view()
+        .subarray(256 * used, 256 * (used + 1))
+        .fill(0)
+      one.bins.forEach((bin, i) => (own[bin] = one.first + i))
+    }
+    kinds
+      .view()
+      .set(
+        [
+          ...[table.address + 4 * at, edge.length, levels[feature] ?? NUMERIC],
+          ...[columnOf[feature] as number, one ? bytes.address + 256 * used++ : 0],
+        ],
+        KIND * feature,
+      )
     at += edge.length
   })
   for (let first = 0; first < rows; first += STAGE) {
     const count = Math.min(STAGE, rows - first)
-    staged.view().set(values.subarray(first * columns, (first + count) * columns))
+    staged.view().set(values.subarray(first * features, (first + count) * features))
     forRange(arena, 'binRows', { count, least: 1024 }, (start, end) => [
       staged.address,
-      columns,
+      features,
       start,
       end,
       kinds.address,
       bins.address + first * stride,
       stride,
+      Number(shared > 0),
     ])
   }
-  for (const block of [staged, table, kinds]) arena.free(block)
-  return { rows, columns, stride, bins }
+  for (const block of [staged, table, kinds, bytes]) arena.free(block)
+  return { rows, columns, layout, stride, bins }
 }
 
+/** Words of a feature's kind. */
+const KIND = 5
 /** Rows copied into the kernels' memory at a time: small enough to be still in the second-level cache when binned. */
 const STAGE = 8192
 /** In place of a number of levels. */

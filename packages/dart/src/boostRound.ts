@@ -141,12 +141,12 @@ function growOne(booster: Booster, output: number): Grown {
     ? gossRows(options.goss, { rows: space.data.rows, list: space.rows, gradients, hessians, random: random.goss })
     : sampleRows(space, options.rowFraction, random.rows)
   const units = packGradients(space, count, gradients, hessians)
-  const columns = sampleColumns(space.data.columns, options.columnFraction, random.columns)
+  const columns = sampleColumns(space.features, options.columnFraction, random.columns)
   const leafValue = objective.leafValue ? residualLeaf(booster, output) : undefined
   const tree = growTree({ space, options, count, units, gradients, hessians, columns, random: random.nodes, leafValue })
   const ids = allocateLeafIds(arena, training.data.rows, tree.tree.value.length)
   if (count === training.data.rows) assignLeaves(space, tree.leaves, ids)
-  else routeAll(arena, training.data, binnedTree(tree), ids)
+  else routeAll(arena, training.data, binnedTree(tree, training.data.layout), ids)
   return { tree, ids }
 }
 
@@ -163,13 +163,15 @@ function residualLeaf({ space, training, labels, weights, objective }: Booster, 
 function append(booster: Booster, grown: GrownTree, ids: LeafIds, weight: number): void {
   const { trees, training, validation, objective } = booster
   const index = trees.length
-  const entry: TrainingTree = { values: grown.tree.value, binned: binnedTree(grown), output: index % objective.outputs }
   trees.push(grown.tree)
   const longer = new Float64Array(index + 1)
   longer.set(booster.treeWeights)
   longer[index] = weight
   booster.treeWeights = longer
   for (const board of [training, ...validation]) {
+    // Validation rows may have values together that training rows never had: their columns are not shared.
+    const binned = binnedTree(grown, board.data.layout)
+    const entry: TrainingTree = { values: grown.tree.value, binned, output: index % objective.outputs }
     board.add(entry, board === training ? ids : undefined)
     board.accumulate(index, weight, board.scores)
   }

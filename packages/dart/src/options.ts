@@ -73,6 +73,11 @@ export interface TrainOptions extends LongRunning {
   readonly l2?: number
   /** Bins of values a feature, 2 to 254. Default 254. */
   readonly maxBins?: number
+  /**
+   * Let sparse columns that are never non-zero in the same row share a byte: less memory and time on one-hot columns, the
+   * same model bits. Default true.
+   */
+  readonly bundle?: boolean
   /** Share of rows each tree sees. Default 1. */
   readonly rowFraction?: number
   /**
@@ -161,6 +166,7 @@ export interface ResolvedOptions {
   readonly l1: number
   readonly l2: number
   readonly maxBins: number
+  readonly bundle: boolean
   readonly rowFraction: number
   readonly goss: Goss | undefined
   readonly columnFraction: number
@@ -240,6 +246,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     l1: check('l1', options.l1 ?? 0, 0, 1e12),
     l2: check('l2', options.l2 ?? 1, 0, 1e12),
     maxBins: check('maxBins', options.maxBins ?? 254, 2, 254, true),
+    bundle: options.bundle ?? true,
     rowFraction: fraction('rowFraction'),
     goss: resolveGoss(options),
     columnFraction: fraction('columnFraction'),

@@ -8,6 +8,7 @@ import { columnOf, toColumn } from './data/matrix.ts'
 import type { FloatMatrix } from './data/schema.ts'
 import { createWorkspace } from './grow/workspace.ts'
 import { leafIdsOf } from './grow/leafIds.ts'
+import { findLayout, plainLayout } from './layout.ts'
 import type { Model } from './model.ts'
 import type { Objective } from './objectives/objective.ts'
 import type { ResolvedOptions, TrainOptions } from './options.ts'
@@ -44,7 +45,8 @@ export interface SetUpInput {
 export function createSetUp(arena: Arena, given: SetUpInput): SetUp {
   const { options, resolved, objective, data, validation } = given
   const edges = findEdges(arena, data.matrix, { maxBins: resolved.maxBins })
-  const binned = binRows(arena, data.matrix, edges)
+  const plain = plainLayout(data.matrix.columns)
+  const binned = binRows(arena, data.matrix, edges, resolved.bundle ? findLayout(data.matrix, edges) : plain)
   const baseScores = baseScoresOf(given)
   const board = (part: ReadData, rows: BinnedRows) =>
     createScoreboard(arena, rows, {
@@ -52,7 +54,7 @@ export function createSetUp(arena: Arena, given: SetUpInput): SetUp {
       // Without dropout no tree is looked at twice.
       cacheBytes: resolved.dropout ? resolved.leafCacheBytes : 0,
     })
-  const validationBoard = validation && board(validation, binRows(arena, validation.matrix, edges))
+  const validationBoard = validation && board(validation, binRows(arena, validation.matrix, edges, plain))
   const training = board(data, binned)
   const perOutput = (): Block<Float64Array>[] =>
     Array.from({ length: objective.outputs }, () => arena.doubles(binned.rows))

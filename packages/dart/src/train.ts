@@ -99,7 +99,15 @@ function runFingerprint(
   const { objective, monotone, interactions, classes, alpha, delta, truncation, sigma, normalizeLambdas } = options
   const { baseScore, continueFrom, emptyQuery = 'skip' } = options
   const shape = {
-    ...{ ...resolved, threads: 0, rounds: 0, leafCacheBytes: 0, checkpointEvery: 0, earlyStopping: 0 },
+    ...{
+      ...resolved,
+      threads: 0,
+      rounds: 0,
+      leafCacheBytes: 0,
+      checkpointEvery: 0,
+      earlyStopping: 0,
+      bundle: undefined,
+    },
     objective: typeof objective === 'string' ? objective : objective.name,
     ...{ monotone, interactions, classes, alpha, delta, truncation, sigma, normalizeLambdas, baseScore },
     ...{ metric: metric.name, better: metric.better, emptyQuery },

@@ -4,6 +4,7 @@ import { forRange } from '../arena.ts'
 import type { BinnedRows } from '../binning.ts'
 import type { FloatMatrix } from '../data/schema.ts'
 import { generalTree } from '../generalTree.ts'
+import { bytesLeft, type Layout } from '../layout.ts'
 import { SET_WORDS, type Tree } from '../tree.ts'
 import type { GrownTree } from './growTree.ts'
 
@@ -24,21 +25,33 @@ export interface BinnedTree {
   readonly sets: Uint32Array
 }
 
-export function binnedTree({ tree, bins, binSets }: Pick<GrownTree, 'tree' | 'bins' | 'binSets'>): BinnedTree {
+export function binnedTree(
+  { tree, bins, binSets }: Pick<GrownTree, 'tree' | 'bins' | 'binSets'>,
+  { columnOf, bundled }: Layout,
+): BinnedTree {
   const count = tree.feature.length
   const nodes = new Uint8Array(count * 16)
   const view = new DataView(nodes.buffer)
+  const sets = Array.from({ length: binSets.length / SET_WORDS }, (_, set) =>
+    binSets.subarray(set * SET_WORDS, (set + 1) * SET_WORDS),
+  )
   for (let node = 0; node < count; node++) {
     const at = node * 16
-    view.setUint16(at, tree.feature[node] as number, true)
-    view.setUint8(at + 2, bins[node] as number)
-    const set = tree.setAt[node] as number
-    view.setUint8(at + 3, (tree.missingLeft[node] as number) | (set >= 0 ? CATEGORICAL : 0))
+    const feature = tree.feature[node] as number
+    const bin = bins[node] as number
+    const missingLeft = tree.missingLeft[node] as number
+    const one = bundled[feature]
+    const set = one
+      ? sets.push(bytesLeft(one, { bin, missingLeft: missingLeft === 1 })) - 1
+      : (tree.setAt[node] as number)
+    view.setUint16(at, columnOf[feature] as number, true)
+    view.setUint8(at + 2, bin)
+    view.setUint8(at + 3, missingLeft | (set >= 0 ? CATEGORICAL : 0))
     view.setUint32(at + 12, Math.max(set, 0) * 4 * SET_WORDS, true)
     view.setInt32(at + 4, tree.left[node] as number, true)
     view.setInt32(at + 8, tree.right[node] as number, true)
   }
-  return { nodes, sets: binSets }
+  return { nodes, sets: Uint32Array.from(sets.flatMap((words) => [...words])) }
 }
 
 /** Flag of a node that splits by a set. */

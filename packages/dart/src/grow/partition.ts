@@ -1,5 +1,6 @@
 // Partition of a node's rows by a split, stable, shared among threads.
 import { ranges } from '../arena.ts'
+import { bytesLeft } from '../layout.ts'
 import type { Split } from './splits.ts'
 import type { Workspace } from './workspace.ts'
 
@@ -15,11 +16,13 @@ const LEAST_ROWS = 4096
 export function partitionRows(space: Workspace, start: number, end: number, split: Split): number {
   const { arena, data, rows, gh, spareRows, spareGh, results } = space
   const parts = ranges(arena.runtime, end - start, LEAST_ROWS)
-  if (split.set) space.set.view().set(split.set)
-  const test = split.set ? [space.set.address] : [split.bin, Number(split.missingLeft)]
+  const bundled = data.layout.bundled[split.feature]
+  const set = bundled ? bytesLeft(bundled, split) : split.set
+  if (set) space.set.view().set(set)
+  const test = set ? [space.set.address] : [split.bin, Number(split.missingLeft)]
   arena.runtime.fork(
     arena.module,
-    split.set ? 'partitionSet' : 'partition',
+    set ? 'partitionSet' : 'partition',
     parts.map(([from, to], part) => [
       rows.address,
       gh.address,
@@ -27,7 +30,7 @@ export function partitionRows(space: Workspace, start: number, end: number, spli
       start + to,
       data.bins.address,
       data.stride,
-      split.feature,
+      data.layout.columnOf[split.feature] as number,
       ...test,
       spareRows.address,
       spareGh.address,

@@ -42,8 +42,8 @@ export interface Searched {
   readonly path: readonly number[]
 }
 
-/** Fewest features a thread takes. */
-const LEAST_FEATURES = 8
+/** Fewest columns a thread takes. */
+const LEAST_COLUMNS = 8
 
 /**
  * Searches up to two nodes. First `built` receives the shares that threads hold, and is taken off `parent`.
@@ -83,7 +83,7 @@ export function searchNodes(
     arena.runtime.fork(
       arena.module,
       'searchNodes',
-      ranges(arena.runtime, data.columns, LEAST_FEATURES).map(([first, last], part) => [
+      ranges(arena.runtime, data.columns, LEAST_COLUMNS).map(([first, last], part) => [
         built.sums.address,
         built.counts?.address ?? 0,
         space.partials.sums,
@@ -94,6 +94,8 @@ export function searchNodes(
         data.columns,
         first,
         last,
+        space.members.starts.address,
+        space.members.list.address,
         space.records.address,
         active.length,
         space.binsOf.address,
@@ -126,7 +128,7 @@ function bestOf({ space, options }: SearchInput, node: Searched, slot: 0 | 1): S
   const found = space.search[slot].splits.view()
   let best = -1
   let bestGain = -Infinity
-  for (let feature = 0; feature < space.data.columns; feature++) {
+  for (let feature = 0; feature < space.features; feature++) {
     const gain = found[feature * SPLIT_FIELDS] as number
     if (gain > bestGain) {
       bestGain = gain

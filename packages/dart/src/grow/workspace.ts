@@ -6,6 +6,10 @@ export interface Workspace {
   readonly arena: Arena
   readonly data: BinnedRows
   readonly edges: BinEdges
+  /** Features of the data; a row's bytes hold them as `data.layout` says. */
+  readonly features: number
+  /** Features of each column, as the search reads them: where a column's begin, and five words a feature. */
+  readonly members: { readonly starts: Block<Uint32Array>; readonly list: Block<Uint32Array> }
   /** Row numbers, partitioned so that a node's rows stand together; `gh` follows them. */
   readonly rows: Block<Uint32Array>
   readonly gh: Block<BigInt64Array>
@@ -69,25 +73,50 @@ export interface WorkspaceOptions {
   readonly interactions?: readonly ReadonlySet<number>[] | undefined
 }
 
+function membersOf(arena: Arena, { columns, layout }: BinnedRows): Workspace['members'] {
+  const { columnOf, bundled } = layout
+  const byColumn = Array.from({ length: columns }, () => [] as number[])
+  columnOf.forEach((column, feature) => byColumn[column]?.push(feature))
+  const starts = arena.integers(columns + 1)
+  const list = arena.integers(columnOf.length * 5)
+  const bins = arena.bytes(bundled.reduce((sum, one) => sum + (one?.bins.length ?? 0), 0))
+  let [member, at] = [0, 0]
+  byColumn.forEach((features, column) => {
+    starts.view()[column] = member
+    for (const feature of features) {
+      const one = bundled[feature]
+      if (one) bins.view().set(one.bins, at)
+      const words = one ? [one.first, one.bins.length, one.defaultBin, bins.address + at] : [0, 0, 0, 0]
+      list.view().set([feature, ...words], 5 * member++)
+      at += one?.bins.length ?? 0
+    }
+  })
+  starts.view()[columns] = member
+  return { starts, list }
+}
+
 export function createWorkspace(arena: Arena, data: BinnedRows, edges: BinEdges, options: WorkspaceOptions): Workspace {
   const { threads } = arena.runtime
   const { columns, rows } = data
-  const binsOf = arena.integers(columns)
+  const features = edges.edges.length
+  const binsOf = arena.integers(features)
   // Bins 1 .. edges + 1 hold values, or 1 .. levels categories; bin 0 the missing.
   edges.edges.forEach((edge, column) => (binsOf.view()[column] = (edges.levels[column] ?? edge.length + 1) + 1))
   const signed = (values: Int8Array | undefined) => {
-    const block = values && arena.bytes(columns)
+    const block = values && arena.bytes(features)
     block?.view().set(new Uint8Array((values as Int8Array).buffer))
     return block
   }
   const isCategorical = Int8Array.from(edges.levels, (levels) => Number(levels !== undefined))
-  const slot = (): SearchSlot => ({ allowed: arena.bytes(columns), splits: arena.doubles(columns * SPLIT_FIELDS) })
+  const slot = (): SearchSlot => ({ allowed: arena.bytes(features), splits: arena.doubles(features * SPLIT_FIELDS) })
   let pairs = arena.integers(512)
   let sums = arena.doubles(512)
   return {
     arena,
     data,
     edges,
+    features,
+    members: membersOf(arena, data),
     rows: arena.integers(rows),
     gh: arena.longs(rows),
     spareRows: arena.integers(rows),
