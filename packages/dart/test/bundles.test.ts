@@ -35,7 +35,7 @@ function makeSparse(rows: number, seed: number, { clash = false, missing = 0.01 
     }
     if (random.uniform() < 0.05) x[at] = random.normal()
     if (random.uniform() < 0.1) x[at + 1] = random.integer(1, 40)
-    label[row] = (label[row] as number) + (x[0]) + 0.3 * random.normal()
+    label[row] = (label[row] as number) + x[0] + 0.3 * random.normal()
   }
   return { features: { data, rows, columns }, label }
 }
