@@ -3,6 +3,7 @@
 // Prints:
 //   rooms -64.2 + age 3.7 + noise -0.0 + mean 35.6
 //   = -24.9, predicted -24.9
+//   beside a hundred other rows: rooms -66.5 + age 3.1 + noise -0.0
 //   rmse without: rooms +38.5, age +6.3, noise +0.0
 //   mart: first tenth of the trees 64 %, last half 1 %
 //   dart: first tenth of the trees 23 %, last half 35 %
@@ -19,6 +20,10 @@ console.log([...names, 'mean'].map((name, i) => `${name} ${parts[i]?.toFixed(1)}
 console.log(
   `= ${parts.reduce((sum, part) => sum + part, 0).toFixed(1)}, predicted ${predict(dart.model, features)[0]?.toFixed(1)}`,
 )
+
+const typical = { ...features, data: data.subarray(3, 303), rows: 100 }
+const against = contributions(dart.model, features, { background: typical }).subarray(0, 4)
+console.log(`beside a hundred other rows: ${names.map((name, i) => `${name} ${against[i]?.toFixed(1)}`).join(' + ')}`)
 
 const { mean } = permutationImportance(dart.model, { features, label, seed: 1 })
 console.log(`rmse without: ${names.map((name, i) => `${name} +${mean[i]?.toFixed(1)}`).join(', ')}`)

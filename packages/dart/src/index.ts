@@ -27,7 +27,7 @@ export { toOnnx } from './exchange/onnx.ts'
 export { readXgboost } from './exchange/readXgboost.ts'
 export { writeXgboost, writeXgboostUbjson, type WriteXgboostOptions } from './exchange/writeXgboost.ts'
 export { crossValidate, type CrossValidated, type CrossValidateOptions } from './crossValidate.ts'
-export { contributions } from './insight/contributions.ts'
+export { contributions, type ContributionsOptions } from './insight/contributions.ts'
 export {
   importance,
   permutationImportance,

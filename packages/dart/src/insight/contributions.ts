@@ -1,48 +1,92 @@
 // TreeSHAP: what each feature adds to a prediction, by Shapley's rule over the paths of the trees.
 import { FtError } from '@ft/core'
 import type { Features } from '../data/matrix.ts'
+import type { FloatMatrix } from '../data/schema.ts'
 import type { Model } from '../model.ts'
-import { featuresOf } from '../predict.ts'
+import { featuresOf, predict } from '../predict.ts'
 import { depthOf, goesLeft, type Tree } from '../tree.ts'
+import { explainByBackground } from './interventional.ts'
+
+export interface ContributionsOptions {
+  /**
+   * Rows that stand for the features that are left out (interventional SHAP). Without them a tree splits such a row by the covers
+   * of its children (path-dependent SHAP).
+   */
+  readonly background?: Features
+}
 
 /**
  * Contributions of features to the raw scores, `[rows, outputs, columns + 1]`; the last of each row and output is the mean
- * prediction. They add up to the raw score. Under dropout each tree's part carries the tree's weight.
+ * prediction, of the background rows where there are any. They add up to the raw score. Under dropout each tree's part carries
+ * the tree's weight.
  *
- * Path-dependent TreeSHAP (Lundberg, Erion and Lee 2018, algorithm 2): a feature that is left out splits a row by the covers
- * (sums of hessians) of the children.
+ * Path-dependent TreeSHAP (Lundberg, Erion and Lee 2018, algorithm 2), or, with a background, interventional TreeSHAP (Lundberg and
+ * others 2020): true to the model where features depend on each other, and without need of covers.
  *
- * Cost: trees x leaves x depth^2 a row, in plain JavaScript.
+ * Cost: trees x leaves x depth^2 a row, in plain JavaScript; with a background trees x (nodes where the two rows differ) a row and
+ * background row.
  *
- * @throws FtError `SHAPE_MISMATCH` when the columns are not the model's; `UNSUPPORTED` for a model without covers
+ * @throws FtError `SHAPE_MISMATCH` when the columns are not the model's; `INVALID_ARGUMENT` for a background without rows;
+ * `UNSUPPORTED` for a model without covers and no background
  */
-export function contributions(model: Model, features: Features): Float64Array {
-  const { values, rows, columns } = featuresOf(model, features, 'contributions')
-  const { outputs, trees, weights, baseScores } = model
+export function contributions(model: Model, features: Features, options: ContributionsOptions = {}): Float64Array {
+  const { background } = options
+  const matrix = featuresOf(model, features, 'contributions')
+  const others = background && featuresOf(model, background, 'contributions: background')
+  if (others?.rows === 0) throw new FtError('INVALID_ARGUMENT', 'contributions: the background has no rows')
+  const { rows, columns, values } = matrix
+  const { outputs } = model
   const width = columns + 1
   const out = new Float64Array(rows * outputs * width)
-  const means = trees.map((tree, t) => {
-    checkCovers(tree, t)
-    return expectation(tree)
-  })
-  const phi = new Float64Array(columns)
-  const paths = createPaths(trees.reduce((deepest, tree) => Math.max(deepest, depthOf(tree)), 0))
-  for (let row = 0; row < rows; row++) {
-    const x = values.subarray(row * columns, (row + 1) * columns)
-    for (let output = 0; output < outputs; output++) {
+  const means = others ? meanScores(model, others) : expectations(model)
+  const paths = createPaths(model.trees.reduce((deepest, tree) => Math.max(deepest, depthOf(tree)), 0))
+  for (let output = 0; output < outputs; output++) {
+    const trees = treesOf(model, output)
+    for (let row = 0; row < rows; row++) {
+      const x = values.subarray(row * columns, (row + 1) * columns)
       const at = (row * outputs + output) * width
-      let mean = baseScores[output] as number
-      for (let t = output; t < trees.length; t += outputs) {
-        phi.fill(0)
-        explain(trees[t] as Tree, x, phi, paths)
-        const weight = weights[t] as number
-        mean += weight * (means[t] as number)
-        for (let c = 0; c < columns; c++) out[at + c] = (out[at + c] as number) + weight * (phi[c] as number)
-      }
-      out[at + columns] = mean
+      const phi = out.subarray(at, at + columns)
+      if (others) explainByBackground(trees, x, others, phi)
+      else explainByCovers(trees, x, phi, paths)
+      out[at + columns] = means[output] as number
     }
   }
   return out
+}
+
+interface Weighted {
+  readonly tree: Tree
+  readonly weight: number
+}
+
+const treesOf = ({ trees, weights, outputs }: Model, output: number): Weighted[] =>
+  trees.flatMap((tree, t) => (t % outputs === output ? [{ tree, weight: weights[t] as number }] : []))
+
+function explainByCovers(trees: readonly Weighted[], x: Float32Array, phi: Float64Array, paths: Paths): void {
+  const part = new Float64Array(phi.length)
+  for (const { tree, weight } of trees) {
+    part.fill(0)
+    explain(tree, x, part, paths)
+    for (let c = 0; c < phi.length; c++) phi[c] = (phi[c] as number) + weight * (part[c] as number)
+  }
+}
+
+/** Mean raw score of rows, one an output. */
+function meanScores(model: Model, { values, rows, columns }: FloatMatrix): number[] {
+  const scores = predict(model, { data: values, rows, columns }, { output: 'raw' })
+  return Array.from({ length: model.outputs }, (_, output) => {
+    let sum = 0
+    for (let row = 0; row < rows; row++) sum += scores[row * model.outputs + output] as number
+    return sum / rows
+  })
+}
+
+/** Mean raw score under the covers, one an output. */
+function expectations(model: Model): number[] {
+  model.trees.forEach(checkCovers)
+  return Array.from(model.baseScores, (base, output) =>
+    treesOf(model, output).reduce((mean, { tree, weight }) => mean + weight * expectation(tree), base),
+  )
 }
 
 function checkCovers(tree: Tree, t: number): void {
