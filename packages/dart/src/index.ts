@@ -38,4 +38,5 @@ export {
 export { overSpecialization, overSpecializationSvg, type OverSpecialization } from './insight/overSpecialization.ts'
 export { prune, type Pruned, type PruneOptions } from './insight/prune.ts'
 export { dumpTree } from './insight/dumpTree.ts'
+export { treeDot, treeSvg } from './insight/treePicture.ts'
 export { compare, type Compared, type CompareOptions, type Comparison } from './compare.ts'

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadModel, predict, readCsv, takeLabel } from '../src/index.ts'
+import { loadModel, predict, readCsv, takeLabel, treeDot, treeSvg } from '../src/index.ts'
 import { makeData } from './support/made.ts'
 
 interface Esbuild {
@@ -98,7 +98,9 @@ describe('the command', () => {
     expect(leaves.code).toBe(0)
     expect(readFileSync(file('leaves.csv'), 'utf8').split('\n')[0]?.split(',').length).toBe(model.trees.length)
 
-    const inspected = await dart('inspect', 'm.dart', '--tree', '0')
+    const inspected = await dart('inspect', 'm.dart', '--tree', '0', '--svg', 'tree.svg', '--dot', 'tree.dot')
+    expect(readFileSync(file('tree.svg'), 'utf8')).toBe(treeSvg(model, 0))
+    expect(readFileSync(file('tree.dot'), 'utf8')).toBe(treeDot(model, 0))
     expect(inspected.stdout).toMatch(/objective squared.*features 5/)
     expect(inspected.stdout).toMatch(/kind +3 categories/)
     expect(inspected.stdout).toMatch(/x\d <= /)

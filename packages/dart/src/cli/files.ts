@@ -102,12 +102,16 @@ export function readModel(path: string): Model {
 
 export function writeModel(path: string, model: Model): string {
   const [bytes, form] = modelBytes(extname(path), model)
+  writeOut(path, bytes)
+  return form
+}
+
+export function writeOut(path: string, content: string | Uint8Array): void {
   try {
-    writeFileSync(path, bytes)
+    writeFileSync(path, content)
   } catch (cause) {
     throw new FtError('IO', `cannot write ${path}: ${(cause as Error).message}`, { path }, { cause })
   }
-  return form
 }
 
 function modelBytes(ending: string, model: Model): [string | Uint8Array, string] {

@@ -1,12 +1,20 @@
 // `inspect`: what a model is made of.
 import type { Output } from '@ft/report'
 import { dumpTree } from '../insight/dumpTree.ts'
+import { treeDot, treeSvg } from '../insight/treePicture.ts'
 import { importance } from '../insight/importance.ts'
 import { roundsOf } from '../model.ts'
 import { depthOf } from '../tree.ts'
-import { readModel } from './files.ts'
+import { readModel, writeOut } from './files.ts'
 
-export function inspectCommand(file: string, flags: { tree?: number; top: number }, output: Output): void {
+export interface InspectFlags {
+  readonly tree?: number
+  readonly svg?: string
+  readonly dot?: string
+  readonly top: number
+}
+
+export function inspectCommand(file: string, flags: InspectFlags, output: Output): void {
   const model = readModel(file)
   const leaves = model.trees.reduce((sum, tree) => sum + tree.value.length, 0)
   output.settings(file, {
@@ -19,6 +27,8 @@ export function inspectCommand(file: string, flags: { tree?: number; top: number
     features: model.featureNames.length,
   })
   if (flags.tree !== undefined) output.text(dumpTree(model, flags.tree))
+  if (flags.svg !== undefined) writeOut(flags.svg, treeSvg(model, flags.tree ?? 0))
+  if (flags.dot !== undefined) writeOut(flags.dot, treeDot(model, flags.tree ?? 0))
   const [gain, split] = [importance(model, 'gain'), importance(model, 'split')]
   const total = gain.reduce((sum, value) => sum + value, 0) || 1
   const rows = model.featureNames

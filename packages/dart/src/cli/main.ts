@@ -8,7 +8,7 @@ import { createOutput, terminalFromEnvironment, type Output } from '@ft/report'
 import { predict } from '../predict.ts'
 import { compareCommand, type CompareFlags } from './compare.ts'
 import { readFeatures, readModel, type DataFlags } from './files.ts'
-import { inspectCommand } from './inspect.ts'
+import { inspectCommand, type InspectFlags } from './inspect.ts'
 import { dropoutOf, number, numbers, whole, withData, withTraining } from './options.ts'
 import { trainCommand, type TrainCommandFlags } from './train.ts'
 
@@ -44,9 +44,11 @@ program
   .command('inspect <model>')
   .description('what a model is made of, and which features it leans on')
   .option('--tree <n>', 'print a tree', whole)
+  .option('--svg <file>', 'draw that tree, or the first')
+  .option('--dot <file>', 'write it for Graphviz')
   .option('--top <n>', 'so many features', whole, 20)
   .option('--json', 'one JSON object a line', false)
-  .action((model: string, flags: { tree?: number; top: number; json: boolean }) =>
+  .action((model: string, flags: InspectFlags & { json: boolean }) =>
     run({ ...flags, quiet: false }, (output) => inspectCommand(model, flags, output)),
   )
 

@@ -1,7 +1,7 @@
 // A tree in words.
 import { FtError } from '@ft/core'
 import type { Model } from '../model.ts'
-import { inSet } from '../tree.ts'
+import { questionOf } from './question.ts'
 
 /**
  * Lines of a tree, one a node, indented by depth; leaves carry the tree's weight.
@@ -27,18 +27,10 @@ export function dumpTree(model: Model, index: number): string {
       lines.push(indent + String(Number(((tree.value[~node] as number) * weight).toPrecision(6))))
       return
     }
-    lines.push(`${indent}${question(node)}, missing ${tree.missingLeft[node] === 1 ? 'left' : 'right'}`)
+    lines.push(`${indent}${questionOf(model, tree, node)}, missing ${tree.missingLeft[node] === 1 ? 'left' : 'right'}`)
     walk(tree.left[node] as number, depth + 1)
     lines.push(`${indent}else`)
     walk(tree.right[node] as number, depth + 1)
-  }
-  const question = (node: number): string => {
-    const feature = tree.feature[node] as number
-    const name = model.featureNames[feature] ?? `f${feature}`
-    const set = tree.setAt[node] as number
-    if (set < 0) return `${name} <= ${Number((tree.threshold[node] as number).toPrecision(6))}`
-    const levels = model.featureLevels[feature] ?? []
-    return `${name} in {${levels.filter((_, code) => inSet(tree.sets, set, code)).join(', ')}}`
   }
   walk(tree.feature.length === 0 ? ~0 : 0, 0)
   return lines.join('\n')
