@@ -34,12 +34,13 @@ export const dartQuality: Bench = {
   name: 'dart-quality',
   title:
     'MART and DART on equal terms: rates and rounds by cross-validation on the training part, the test part judges',
+  parts: ['california-housing', 'adult-numeric', 'adult-census', 'mq2008', 'flights', 'over-specialisation'],
   async run(context) {
     context.note('differences carry intervals over test rows or queries (paired, 95 %); what contains 0 is a tie')
     await tables(context)
-    await ranking(context)
-    await flights(context)
-    await overSpecialized(context)
+    if (context.wants('mq2008')) await ranking(context)
+    if (context.wants('flights')) await flights(context)
+    if (context.wants('over-specialisation')) await overSpecialized(context)
   },
 }
 
@@ -81,6 +82,7 @@ async function tables(context: BenchContext): Promise<void> {
         ]),
   ] as const
   for (const { name, read, objective, leaves, minRows, l2 } of sets) {
+    if (!context.wants(name)) continue
     const { skip } = requireData(name)
     if (skip !== undefined) {
       context.note(skip)
