@@ -18,12 +18,12 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  { task: 'mnist', kind: 'sum', k: 2, epochs: 100, quick: 16, target: '>= 92.0' },
-  { task: 'mnist', kind: 'concat', k: 2, epochs: 100, quick: 20, target: '>= 97.0' },
-  { task: 'mnist', kind: 'sum', k: 3, epochs: 100, quick: 12, target: '>= 81' },
-  { task: 'mnist', kind: 'sum', k: 4, epochs: 100, quick: 12, target: '>= 68' },
-  { task: 'mnist', kind: 'concat', k: 4, epochs: 100, quick: 16, target: '>= 75' },
-  { task: 'fashion-mnist', kind: 'concat', k: 2, epochs: 100, quick: 16, target: '>= 80' },
+  { task: 'mnist', kind: 'sum', k: 2, epochs: 60, quick: 16, target: '>= 92.0' },
+  { task: 'mnist', kind: 'concat', k: 2, epochs: 60, quick: 20, target: '>= 97.0' },
+  { task: 'mnist', kind: 'sum', k: 3, epochs: 60, quick: 12, target: '>= 81' },
+  { task: 'mnist', kind: 'sum', k: 4, epochs: 60, quick: 12, target: '>= 68' },
+  { task: 'mnist', kind: 'concat', k: 4, epochs: 60, quick: 16, target: '>= 75' },
+  { task: 'fashion-mnist', kind: 'concat', k: 2, epochs: 60, quick: 16, target: '>= 80' },
   { task: 'cnn-mnist', kind: 'concat', k: 2, epochs: 25, quick: 5, target: 'base - 1.5' },
   { task: 'cnn-fashion-mnist', kind: 'concat', k: 2, epochs: 25, quick: 5 },
   { task: 'cnn-cifar-10', kind: 'concat', k: 2, epochs: 40, quick: 6 },

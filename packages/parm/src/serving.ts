@@ -13,9 +13,10 @@ export { utilisationGuard, type UtilisationGuard, type UtilisationGuardOptions }
 export { shadowCheck, type ShadowCheck, type ShadowCounts } from './serving/shadow.ts'
 export { type Answer, type Dispatch, type Task } from './serving/group.ts'
 export {
-  createCoordinator,
   type Coordinator,
   type CoordinatorEvent,
   type CoordinatorOptions,
   type Submission,
-} from './serving/serveGroup.ts'
+} from './serving/coordinator.ts'
+export { createCoordinator } from './serving/serveGroup.ts'
+export { residualCheck, type ResidualCheck, type ResidualOptions, type ResidualState } from './serving/residual.ts'

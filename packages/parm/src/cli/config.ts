@@ -87,6 +87,7 @@ const config = z.strictObject({
     ])
     .optional(),
   shadowShare: z.number().min(0).max(1).optional(),
+  residualShare: z.number().min(0).max(1).optional(),
   seed: z.int().min(0).optional(),
   host: z.string().min(1).optional(),
   port: z.int().min(0).max(65535).default(8000),

@@ -15,16 +15,18 @@ import { Cancellation } from '../serving/cancellation.ts'
 import { startGrpcServer } from '../grpc/server.ts'
 import { systemClock, type Clock } from '../serving/clock.ts'
 import { utilisationGuard } from '../serving/guard.ts'
+import { residualCheck, type ResidualState } from '../serving/residual.ts'
 import { shadowCheck, type ShadowCounts } from '../serving/shadow.ts'
 import type { Answer, Task } from '../serving/group.ts'
 import type { Policy } from '../serving/policy.ts'
-import { createCoordinator, type Coordinator, type CoordinatorEvent } from '../serving/serveGroup.ts'
+import type { Coordinator, CoordinatorEvent } from '../serving/coordinator.ts'
+import { createCoordinator } from '../serving/serveGroup.ts'
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from '@ft/report/prometheus'
 import { latencyHistogram, metricsOf, type LatencyHistogram } from './metrics.ts'
 import { checkSignature } from './signature.ts'
 import { withTracing } from './tracing.ts'
 import { keepRunning, metadataWhenReady, openInstance, type InstanceSpec, type OpenInstance } from './instances.ts'
-import { createPool, type Pool } from './pool.ts'
+import { createPool, type Job, type Pool } from './pool.ts'
 import { checkInputs, readHints } from './request.ts'
 import { joinRows, splitRows } from './rows.ts'
 
@@ -52,7 +54,12 @@ export interface GatewayOptions extends OipServerOptions {
   readonly guard?: { readonly limit?: number; readonly windowMs?: number } | false
   /** Compares this share of reconstructions with the outputs that come later. Default 0. */
   readonly shadowShare?: number
-  /** Of the shadow check's choice. Default 0. */
+  /**
+   * Of this share of groups all outputs are awaited and compared, to flag an instance that answers wrongly (codes with
+   * parities only). Default 0.1.
+   */
+  readonly residualShare?: number
+  /** Of the choices of both checks. Default 0. */
   readonly seed?: number
   /** Records an OpenTelemetry span a request, with the optional peer @opentelemetry/api. Default false. */
   readonly tracing?: boolean
@@ -66,6 +73,8 @@ export interface GatewaySnapshot {
   readonly counts: Readonly<Partial<Record<CoordinatorEvent, number>>>
   /** Reconstructions compared with the model's own outputs. */
   readonly shadow: ShadowCounts
+  /** Groups compared with their parities, and the instances that answer wrongly by them. */
+  readonly residual: ResidualState
   /** Share of the base instances' places in use, averaged. */
   readonly utilisation: number
   /** Of answers, in milliseconds: cumulative buckets. */
@@ -112,6 +121,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const clock = systemClock()
   const guard = utilisationGuard({ limit: 0.9, ...(options.guard === false ? {} : options.guard), clock })
   const shadow = shadowCheck({ share: options.shadowShare ?? 0, seed: options.seed ?? 0 })
+  const residual = residualCheck({ share: options.residualShare ?? 0.1, seed: options.seed ?? 0 })
   const stopping = new AbortController()
   const opened: OpenInstance[] = []
   const pools = new Map<string, Pool>()
@@ -156,13 +166,16 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       count: (event) => {
         counts[event] = (counts[event] ?? 0) + 1
       },
-      dispatch: (task, { done, failed }) => void runTask(pools, task).then(done, failed),
+      residual,
+      dispatch: (task, { done, failed }) =>
+        void runTask(pools, task).then(({ outputs, by }) => done(outputs, by), failed),
     })
     const latency = latencyHistogram()
     const snapshot = (): GatewaySnapshot => ({
       counts: { ...counts },
       latency: latency.counts(),
       shadow: shadow.counts(),
+      residual: residual.state(),
       utilisation: guard.utilisation(),
       openQueries: coordinator.open().queries,
       openGroups: coordinator.open().groups,
@@ -256,10 +269,11 @@ async function endAll(pools: ReadonlyMap<string, Pool>, opened: readonly OpenIns
 async function runTask(
   pools: ReadonlyMap<string, Pool>,
   { model, inputs, headers, work, placed }: Task,
-): Promise<NamedTensor[]> {
+): Promise<{ outputs: NamedTensor[]; by: string | undefined }> {
   const pool = pools.get(model) as Pool
-  const { outputs } = await pool.run({ inputs: inputs.map(toWireTensor), headers, work, placed })
-  return outputs.map((output) => {
+  const job: Job = { inputs: inputs.map(toWireTensor), headers, work, placed }
+  const response = await pool.run(job)
+  const outputs = response.outputs.map((output) => {
     const tensor = toNamedTensor(output)
     if (!tensor)
       throw new FtError(
@@ -269,6 +283,7 @@ async function runTask(
       )
     return tensor
   })
+  return { outputs, by: job.answeredBy }
 }
 
 interface FrontOptions {

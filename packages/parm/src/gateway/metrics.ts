@@ -31,7 +31,7 @@ export function latencyHistogram(): LatencyHistogram {
 }
 
 export function metricsOf(snapshot: GatewaySnapshot): MetricsSnapshot {
-  const { counts, instances, shadow } = snapshot
+  const { counts, instances, shadow, residual } = snapshot
   const { user, system } = process.cpuUsage()
   const kinds = ['parity', 'replica', 'hedge'] as const
   const each = (of: (instance: GatewaySnapshot['instances'][number]) => number) =>
@@ -78,6 +78,16 @@ export function metricsOf(snapshot: GatewaySnapshot): MetricsSnapshot {
         values: one(shadow.agreed),
       },
       {
+        name: 'ft_parm_residual_checked_total',
+        help: 'Groups whose outputs were compared with their parities.',
+        values: one(residual.checked),
+      },
+      {
+        name: 'ft_parm_residual_alarms_total',
+        help: 'Of them, those that did not fit together; about 1 % of honest ones.',
+        values: one(residual.alarms),
+      },
+      {
         name: 'ft_parm_instance_answers_total',
         help: 'Units that an instance answered.',
         values: each(({ answered }) => answered),
@@ -106,6 +116,11 @@ export function metricsOf(snapshot: GatewaySnapshot): MetricsSnapshot {
         name: 'ft_parm_instance_out',
         help: '1 while an instance is out of use.',
         values: each(({ out }) => Number(out)),
+      },
+      {
+        name: 'ft_parm_instance_wrong',
+        help: "1 while an instance's answers do not fit those of its groups.",
+        values: each(({ name }) => Number(residual.flagged.includes(name))),
       },
       {
         name: 'ft_parm_instance_latency_seconds',

@@ -38,6 +38,8 @@ export interface Job {
   readonly work: Pick<Cancellation, 'cancelled' | 'onCancel'>
   /** Domains to avoid while there are others; the chosen one is added. */
   readonly placed: Set<string>
+  /** Set to the name of the instance whose answer it was. */
+  answeredBy?: string
 }
 
 export interface Pool {
@@ -142,9 +144,10 @@ export function createPool({
     let best: Instance | undefined
     let cost = Infinity
     turn++
+    // Ties go round, each round from another start: who is in a group with whom changes, which tells them apart when one lies
+    const first = turn + Math.floor(turn / instances.length)
     for (let i = 0; i < instances.length; i++) {
-      // Ties go round
-      const instance = instances[(i + turn) % instances.length] as Instance
+      const instance = instances[(i + first) % instances.length] as Instance
       if (instance.out || instance.outstanding >= instance.concurrency) continue
       // A group is spread over domains, so that one that falls silent takes no two of its members; it costs at most as
       // much waiting as one unit
@@ -171,7 +174,10 @@ export function createPool({
       })
       instance.answeredAtMs = clock.now()
       health.answered(instance, instance.answeredAtMs - own.started)
-      if (settle(waiting)) waiting.resolve(response)
+      if (settle(waiting)) {
+        job.answeredBy = instance.name
+        waiting.resolve(response)
+      }
     } catch (error) {
       onFailure(instance, { waiting, error })
     } finally {

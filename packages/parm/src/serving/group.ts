@@ -34,10 +34,13 @@ export interface Task {
   readonly placed: Set<string>
 }
 
-/** Runs tasks. Exactly one of the two callbacks is called, once, unless the work was cancelled. */
+/**
+ * Runs tasks; `by` names the instance that answered. Exactly one of the two callbacks is called, once, unless the work was
+ * cancelled.
+ */
 export type Dispatch = (
   task: Task,
-  settle: { done(outputs: readonly NamedTensor[]): void; failed(error: unknown): void },
+  settle: { done(outputs: readonly NamedTensor[], by?: string): void; failed(error: unknown): void },
 ) => void
 
 export interface Query {
@@ -69,6 +72,10 @@ export interface Group {
   readonly members: Query[]
   /** Outputs that arrived, by unit. */
   readonly got: Map<number, readonly NamedTensor[]>
+  /** Instances that gave them. */
+  readonly by: Map<number, string>
+  /** Whether its outputs are compared with its parities once all are there, whoever has been answered by then. */
+  checked: boolean
   /** Works of parity units and replicas. */
   readonly extra: Cancellation[]
   readonly placed: Set<string>

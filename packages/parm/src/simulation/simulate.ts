@@ -8,7 +8,8 @@ import { virtualClock, type Clock, type VirtualClock } from '../serving/clock.ts
 import type { Task } from '../serving/group.ts'
 import { utilisationGuard } from '../serving/guard.ts'
 import type { Policy } from '../serving/policy.ts'
-import { createCoordinator, type CoordinatorEvent } from '../serving/serveGroup.ts'
+import type { CoordinatorEvent } from '../serving/coordinator.ts'
+import { createCoordinator } from '../serving/serveGroup.ts'
 
 export interface SimulateOptions {
   readonly seed: number

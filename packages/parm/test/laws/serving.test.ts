@@ -12,6 +12,7 @@ import {
   hedge,
   hedgeThenDecode,
   hold,
+  residualCheck,
   shadowCheck,
   utilisationGuard,
   replication,
@@ -72,6 +73,7 @@ const schedule = fc.record({
   /** Utilisation that the guard is shown from the start: above its limit it refuses all extra units. */
   utilisation: fc.constantFrom(0, 0, 2),
   shadowShare: fc.constantFrom(0, 1),
+  residualShare: fc.constantFrom(0, 1),
 })
 
 it('answers every query once, by its deadline, with its own answer', async () => {
@@ -94,6 +96,7 @@ it('answers every query once, by its deadline, with its own answer', async () =>
         maxGroupWaitMs: 25,
         guard,
         shadow: shadowCheck({ share: plan.shadowShare, seed: 1 }),
+        residual: residualCheck({ share: plan.residualShare, seed: 1 }),
         defer: (work) => void clock.schedule(plan.encodeMs, work),
         dispatch: (task, { done, failed }) => {
           // A unit once, and its hedge once
