@@ -8,6 +8,8 @@ export { startGrpcServer, type GrpcServer, type GrpcServerOptions } from './grpc
 export {
   startOipServer,
   type InferContext,
+  type OtherReply,
+  type OtherRequest,
   type ModelMetadata,
   type OipServer,
   type OipServerOptions,

@@ -10,6 +10,7 @@ import {
   type ModelMetadata,
   type OipServer,
   type OipServerOptions,
+  type OipService,
 } from '../oip/server.ts'
 import { Cancellation } from '../serving/cancellation.ts'
 import { startGrpcServer } from '../grpc/server.ts'
@@ -29,6 +30,8 @@ import { keepRunning, metadataWhenReady, openInstance, type InstanceSpec, type O
 import { createPool, type Job, type Pool } from './pool.ts'
 import { checkInputs, readHints } from './request.ts'
 import { joinRows, splitRows } from './rows.ts'
+import { statusPage } from './statusPage.ts'
+import { tensorflowRoutes } from '../tfs/routes.ts'
 
 export interface GatewayOptions extends OipServerOptions {
   /** The model's name in front, and behind where an instance does not say otherwise. */
@@ -206,7 +209,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       queueLimit,
       stopping: stopping.signal,
     })
-    const front = options.tracing ? await withTracing(plain) : plain
+    const traced = options.tracing ? await withTracing(plain) : plain
+    const front: OipService = {
+      ...traced,
+      async other(request) {
+        if (request.method === 'GET' && (request.path === '/' || request.path === '/status'))
+          return { contentType: 'text/html; charset=utf-8', text: await statusPage(snapshot(), { model }) }
+        return tensorflowRoutes(traced, request)
+      },
+    }
     const rest = await startOipServer(front, options)
     server = rest
     const { tls, maxBodyBytes } = options

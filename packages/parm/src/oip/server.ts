@@ -43,8 +43,27 @@ export interface OipService {
   ready(): boolean
   metadata(model: string): ModelMetadata | undefined
   infer(model: string, call: { request: InferRequest; context: InferContext }): Promise<InferResponse>
+  /** Answers paths that the protocol does not have; undefined for a path that is not there either. */
+  other?(request: OtherRequest): Promise<OtherReply | undefined>
   /** Body of `GET /metrics`. Absent: 404. */
   metrics?(): Promise<{ readonly contentType: string; readonly text: string }>
+}
+
+/** A request for another path than the protocol's. */
+export interface OtherRequest {
+  readonly method: string
+  /** Without the query string. */
+  readonly path: string
+  readonly headers: IncomingMessage['headers']
+  /** What travels on with a query, and whether the client has gone. */
+  readonly context: Omit<InferContext, 'version'>
+  body(): Promise<Uint8Array>
+}
+
+export interface OtherReply {
+  readonly contentType: string
+  readonly text: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** Thrown by a service: the connection is closed without an answer. For tests of those who ask. */
@@ -153,6 +172,7 @@ async function route(exchange: Exchange): Promise<void> {
   }
 
   const [, encoded, version, action] = modelPath.exec(path) ?? []
+  if (encoded === undefined && service.other && (await answerOther(exchange, path))) return
   if (encoded === undefined) throw new OipError(404, `no such path: ${path.slice(0, 100)}`)
   const model = decode(encoded)
   const metadata = service.metadata(model)
@@ -170,20 +190,53 @@ async function route(exchange: Exchange): Promise<void> {
   return state(true, metadata)
 }
 
-async function infer(
-  { service, request, response, maxBodyBytes }: Exchange,
-  call: { model: string; version: string | undefined },
-): Promise<void> {
+/** Whether the service answered a path of its own. */
+async function answerOther({ service, request, response, maxBodyBytes }: Exchange, path: string): Promise<boolean> {
+  const gone = goneWith(response)
+  const reply = await service.other?.({
+    method: request.method ?? '',
+    path,
+    headers: request.headers,
+    context: contextOf(request, gone),
+    body: () => readBody(request, maxBodyBytes),
+  })
+  if (!reply) return false
+  if (response.destroyed) return true
+  const { contentType, text, headers = {} } = reply
+  response.writeHead(200, { ...headers, 'Content-Type': contentType, 'Content-Length': Buffer.byteLength(text) })
+  response.end(text)
+  return true
+}
+
+function goneWith(response: ServerResponse): Cancellation {
   const gone = new Cancellation()
   response.once('close', () => {
     if (!response.writableFinished) gone.cancel()
   })
+  return gone
+}
+
+function contextOf(request: IncomingMessage, gone: Cancellation): Omit<InferContext, 'version'> {
+  return {
+    headers: travelling(request),
+    gone,
+    get signal() {
+      return gone.signal
+    },
+  }
+}
+
+async function infer(
+  { service, request, response, maxBodyBytes }: Exchange,
+  call: { model: string; version: string | undefined },
+): Promise<void> {
+  const gone = goneWith(response)
   const headerLength = request.headers['inference-header-content-length']
   const parsed = parseRequest({
     bytes: await readBody(request, maxBodyBytes),
     headerLength: Array.isArray(headerLength) ? headerLength.join() : headerLength,
   })
-  const context = {
+  const context: InferContext = {
     version: call.version,
     headers: travelling(request),
     gone,
