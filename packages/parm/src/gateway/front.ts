@@ -1,0 +1,124 @@
+// What clients of a gateway see: requests become rows, rows queries, their answers responses with marks.
+import { PROMETHEUS_CONTENT_TYPE, prometheusText } from '@ft/report/prometheus'
+import type { Quality } from '../named.ts'
+import { OipError } from '../oip/error.ts'
+import type { InferRequest, InferResponse } from '../oip/message.ts'
+import type { InferContext, ModelMetadata } from '../oip/server.ts'
+import { Cancellation } from '../serving/cancellation.ts'
+import type { Clock } from '../serving/clock.ts'
+import type { Coordinator } from '../serving/coordinator.ts'
+import type { Answer } from '../serving/group.ts'
+import type { GatewayOptions, GatewaySnapshot } from './gateway.ts'
+import { metricsOf, type LatencyHistogram } from './metrics.ts'
+import type { Pool } from './pool.ts'
+import { checkInputs, readHints } from './request.ts'
+import { joinRows, splitRows } from './rows.ts'
+
+export interface FrontOptions {
+  readonly latency: LatencyHistogram
+  readonly snapshot: () => GatewaySnapshot
+  readonly options: GatewayOptions
+  readonly metadata: ModelMetadata
+  readonly coordinator: Coordinator
+  readonly base: Pool
+  readonly clock: Clock
+  readonly deadlineMs: number
+  readonly queueLimit: number
+  readonly stopping: AbortSignal
+}
+
+/** What clients see. */
+export function createFront(front: FrontOptions) {
+  const { options, metadata, coordinator, base, clock, deadlineMs, queueLimit, stopping, latency } = front
+  const { model, defaultOutputs } = options
+  const codedOutputs = metadata.outputs.every(
+    ({ datatype }) => !['BYTES', 'INT64', 'UINT64', 'FP16', 'BF16', 'BOOL'].includes(datatype),
+  )
+
+  async function infer(
+    _model: string,
+    { request, context }: { request: InferRequest; context: InferContext },
+  ): Promise<InferResponse> {
+    if (stopping.aborted) throw new OipError(503, 'the gateway is closing', { retryAfter: 1 })
+    const rows = codedOutputs ? splitRows(request.inputs) : undefined
+    if (base.queued() + (rows?.length ?? 1) > queueLimit)
+      throw new OipError(429, 'too many requests are waiting', { retryAfter: 1 })
+    checkInputs(request, metadata)
+    const hints = readHints(request, deadlineMs)
+    if (!rows) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
+    const answers = await Promise.all(
+      rows.map((inputs) => coordinator.submit({ inputs, ...hints, headers: context.headers, gone: context.gone })),
+    )
+    return respond(request, { answers, allowDegraded: hints.allowDegraded })
+  }
+
+  function respond(
+    request: InferRequest,
+    { answers, allowDegraded }: { answers: readonly Answer[]; allowDegraded: boolean },
+  ): InferResponse {
+    for (const { latencyMs } of answers) latency.observe(latencyMs)
+    const outputs = answers.map((answer) => {
+      const found = answer.outputs ?? (allowDegraded ? defaultOutputs : undefined)
+      if (!found) throw new OipError(504, 'no answer by the deadline')
+      return found
+    })
+    const qualities = answers.map(({ quality }) => quality)
+    const groups = answers.map(({ group }) => group)
+    return {
+      modelName: model,
+      ...(request.id === undefined ? {} : { id: request.id }),
+      parameters: {
+        'ft.quality': worst(qualities),
+        'ft.group': groups.length === 1 ? (groups[0] as number) : groups.join(','),
+        ...(qualities.length > 1 ? { 'ft.qualities': qualities.join(',') } : {}),
+      },
+      outputs: joinRows(outputs, metadata.outputs),
+    }
+  }
+
+  /** Inputs that no code can sum: on one instance, or on a second when the first fails. */
+  async function passThrough(
+    request: InferRequest,
+    o: { context: InferContext; deadlineMs: number },
+  ): Promise<InferResponse> {
+    const work = new Cancellation()
+    let late = false
+    const cancelTimer = clock.schedule(o.deadlineMs, () => {
+      late = true
+      work.cancel()
+    })
+    const stopListening = o.context.gone.onCancel(() => work.cancel())
+    try {
+      const response = await base.run({ inputs: request.inputs, headers: o.context.headers, work, placed: new Set() })
+      return {
+        ...response,
+        modelName: model,
+        ...(request.id === undefined ? {} : { id: request.id }),
+        parameters: { ...response.parameters, 'ft.quality': 'exact' },
+      }
+    } catch (error) {
+      if (late) throw new OipError(504, 'no answer by the deadline', { cause: error })
+      throw error
+    } finally {
+      cancelTimer()
+      stopListening()
+    }
+  }
+
+  return {
+    name: 'ft-parm',
+    version: '1',
+    ready: () => !stopping.aborted && base.instances.some(({ out }) => !out),
+    metadata: (name: string) => (name === model ? { ...metadata, name: model } : undefined),
+    infer,
+    metrics: async () => ({
+      contentType: PROMETHEUS_CONTENT_TYPE,
+      text: await prometheusText(metricsOf(front.snapshot())),
+    }),
+  }
+}
+
+function worst(qualities: readonly Quality[]): Quality {
+  for (const quality of ['default', 'reconstructed'] as const) if (qualities.includes(quality)) return quality
+  return 'exact'
+}
