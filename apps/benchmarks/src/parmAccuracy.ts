@@ -27,8 +27,8 @@ const cases: readonly Case[] = [
   { task: 'cnn-mnist', kind: 'concat', k: 2, epochs: 25, quick: 5, target: 'base - 1.5' },
   { task: 'cnn-fashion-mnist', kind: 'concat', k: 2, epochs: 25, quick: 5 },
   { task: 'cnn-cifar-10', kind: 'concat', k: 2, epochs: 40, quick: 6 },
-  { task: 'speech', kind: 'sum', k: 2, epochs: 60, quick: 15, target: 'base - 10' },
-  { task: 'boxes', kind: 'sum', k: 2, epochs: 60, quick: 10, target: '>= half of what base gains over the mean box' },
+  { task: 'speech', kind: 'sum', k: 2, epochs: 30, quick: 15, target: 'base - 10' },
+  { task: 'boxes', kind: 'sum', k: 2, epochs: 25, quick: 10, target: '>= half of what base gains over the mean box' },
 ]
 const partOf = ({ task, kind, k }: Case) => `${task}-${kind}-${k}`
 const perceptrons = ['mnist', 'fashion-mnist'] as const

@@ -42,6 +42,15 @@ const BERRUT: Readonly<Record<PerceptronName, readonly (readonly [number, number
 /** Choices of the late units: a figure over one choice alone moves by half a point. */
 const DRAWS = 5
 
+/** Nobody measured these elsewhere on the same model. */
+const FURTHER = [
+  { name: 'order 1', k: 4, late: 1, order: 1, wrong: 0 },
+  { name: 'order 2', k: 4, late: 1, order: 2, wrong: 0 },
+  { name: '1 wrong, found', k: 4, late: 0, order: 0, wrong: 1 },
+  { name: '2 wrong, found', k: 4, late: 0, order: 0, wrong: 2 },
+  { name: '1 wrong, found', k: 12, late: 0, order: 0, wrong: 1 },
+] as const
+
 /** Every answer counts, random units are late. */
 export async function measureBerrut(context: BenchContext): Promise<void> {
   for (const set of ['mnist', 'fashion-mnist'] as const) {
@@ -67,5 +76,17 @@ export async function measureBerrut(context: BenchContext): Promise<void> {
           target: `${measured.toFixed(1)} +- 1`,
         })
       }
+    for (const { name, k, late, order, wrong } of FURTHER) {
+      const code = berrut({ k, late: Math.max(1, late), nodes: 'open', order, wrong })
+      // Outputs of these models are logits of about 10
+      const lies = wrong > 0 ? { wrong: { units: wrong, scale: 10 } } : {}
+      const value = 100 * evaluateMixed({ code, ...task.test, base: task.run, late, seed: context.seed, ...lies })
+      context.emit({
+        case: `${set} berrut k=${k}, ${late} of ${code.n} late, ${name}`,
+        metric: 'right',
+        value,
+        unit: '%',
+      })
+    }
   }
 }

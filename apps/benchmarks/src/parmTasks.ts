@@ -138,7 +138,7 @@ async function speech(): Promise<Untrained> {
     test: mixed(part('test')),
     image,
     augment: cropAndFlip({ image, padding: 3, flip: false }),
-    epochs: [25, 10],
+    epochs: [15, 10],
   }
 }
 
@@ -178,7 +178,7 @@ async function boxes(): Promise<Untrained> {
     }
   }
   const layers = chain(image, [conv(5, 8, 2), conv(3, 16, 2), dense(64), dense(4)])
-  return { layers, train: await part('train'), test: await part('test'), image, epochs: [20, 8] }
+  return { layers, train: await part('train'), test: await part('test'), image, epochs: [12, 8] }
 }
 
 type Form =

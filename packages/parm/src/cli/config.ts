@@ -56,6 +56,8 @@ const code = z.discriminatedUnion('kind', [
     k: group,
     late: z.int().min(1).max(8),
     nodes: z.enum(['open', 'closed']).optional(),
+    order: z.int().min(0).max(15).optional(),
+    wrong: z.int().min(0).max(8).optional(),
   }),
   z.strictObject({ kind: z.literal('replication'), copies: z.int().min(2).max(8).optional() }),
 ])
@@ -194,8 +196,10 @@ function codeOf(chosen: z.infer<typeof code>): Code {
       const { height, width, ...form } = chosen.image
       return concat({ k: chosen.k, image: { height, width, ...withoutUndefined(form) } })
     }
-    case 'berrut':
-      return berrut({ k: chosen.k, late: chosen.late, ...withoutUndefined({ nodes: chosen.nodes }) })
+    case 'berrut': {
+      const { nodes, order, wrong } = chosen
+      return berrut({ k: chosen.k, late: chosen.late, ...withoutUndefined({ nodes, order, wrong }) })
+    }
     case 'replication':
       return replication(withoutUndefined({ copies: chosen.copies }))
   }

@@ -5,6 +5,8 @@ import type { NamedTensor, Quality } from '../named.ts'
 export interface Decoded {
   readonly outputs: NamedTensor[][]
   readonly quality: Quality[]
+  /** Units whose outputs did not fit the others and were left out, by codes that look for such. */
+  readonly leftOut?: readonly number[]
 }
 
 /**

@@ -13,6 +13,8 @@ export interface EvaluateMixedOptions {
   readonly base: (x: Tensor) => Tensor
   /** So many units of each group, chosen at random, have no output. */
   readonly late: number
+  /** So many units of each group have noise of this standard deviation on their outputs. Default none. */
+  readonly wrong?: { readonly units: number; readonly scale: number }
   readonly seed: number
 }
 
@@ -21,7 +23,7 @@ export interface EvaluateMixedOptions {
  *
  * Cost: n (k + late) / k runs of the model.
  */
-export function evaluateMixed({ code, inputs, labels, base, late, seed }: EvaluateMixedOptions): number {
+export function evaluateMixed({ code, inputs, labels, base, late, wrong, seed }: EvaluateMixedOptions): number {
   const { k, n } = code
   assertInteger(late, { where: 'evaluateMixed', argument: 'late', min: 0, max: n - 1 })
   const random = createRandom(seed).stream('late')
@@ -37,6 +39,14 @@ export function evaluateMixed({ code, inputs, labels, base, late, seed }: Evalua
   let right = 0
   for (let g = 0; g < groups; g++) {
     const missing = new Set(random.sample(n, late))
+    if (wrong) {
+      // Of those that come
+      const there = Array.from({ length: n }, (_, slot) => slot).filter((slot) => !missing.has(slot))
+      for (const at of random.sample(there.length, wrong.units)) {
+        const data = outputs[g * n + (there[at] as number)]?.[0]?.data as Float32Array
+        for (let c = 0; c < data.length; c++) data[c] = (data[c] as number) + wrong.scale * random.normal()
+      }
+    }
     const got = new Map(
       Array.from({ length: n }, (_, slot) => [slot, outputs[g * n + slot] ?? []] as const).filter(
         ([slot]) => !missing.has(slot),
