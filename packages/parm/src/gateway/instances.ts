@@ -82,15 +82,21 @@ function clientOf(spec: InstanceSpec, process: WorkerProcess | undefined, concur
   return /^grpcs?:/.test(url) ? createGrpcClient(url) : createOipClient(url, { connections })
 }
 
-/** Starts a worker again whenever it ends, until told to stop. Waits longer after each end, to 5 s. */
+/** A worker that ran for so long did not end because of how it starts. */
+const SETTLED_MS = 5000
+const FIRST_DELAY_MS = 50
+
+/** Starts a worker again whenever it ends, until told to stop. Waits longer after each end soon after a start, to 5 s. */
 export function keepRunning(open: OpenInstance, { pool, stopped }: { pool: Pool; stopped: AbortSignal }): void {
   if (!open.process) return
-  let delayMs = 50
+  let delayMs = FIRST_DELAY_MS
+  let startedMs = performance.now()
   const again = async (): Promise<void> => {
     for (;;) {
       await open.process?.exited
       if (stopped.aborted) return
       open.instance.out = true
+      if (performance.now() - startedMs >= SETTLED_MS) delayMs = FIRST_DELAY_MS
       await open.process?.stop()
       await pause(delayMs, stopped)
       if (stopped.aborted) return
@@ -98,6 +104,7 @@ export function keepRunning(open: OpenInstance, { pool, stopped }: { pool: Pool;
       const next = await startWorker(workerOptions(open.spec as WorkerSpec)).catch(() => undefined)
       if (!next) continue
       open.process = next
+      startedMs = performance.now()
       if (stopped.aborted) return next.stop()
       await open.instance.client.close()
       open.instance.client = clientOf(open.spec, next, open.instance.concurrency)
