@@ -1,7 +1,7 @@
 // Part of bench "parm-tail": what the gateway itself costs. Processor time of its process a query, the time it adds to a
 // call at half load, and the time of one decode.
 import { bootstrap, median } from '@ft/core/statistics'
-import { createOipClient, startWorker, sum, toWireTensor, type NamedTensor } from '@ft/parm'
+import { createGrpcClient, createOipClient, startWorker, sum, toWireTensor, type NamedTensor } from '@ft/parm'
 import type { BenchContext } from './bench.ts'
 import { startGateway } from './parmGateway.ts'
 import { openLoop } from './parmLoad.ts'
@@ -20,12 +20,16 @@ export async function measureGatewayCost(context: BenchContext): Promise<void> {
     workers.slice(from, to).map(({ address }) => ({ url: address, model: 'echo', concurrency: 8 }))
   const hold = { hold: { afterMs: 50 } }
   const gateways = [
-    { name: 'uncoded', gateway: await startGateway({ model: 'echo', policy: hold, instances: at(0, 2) }) },
+    {
+      name: 'uncoded',
+      gateway: await startGateway({ model: 'echo', policy: hold, instances: at(0, 2), grpc: { port: 0 } }),
+    },
     {
       name: 'coded k=2',
       gateway: await startGateway({
         model: 'echo',
         policy: hold,
+        grpc: { port: 0 },
         code: { kind: 'sum', k: 2 },
         instances: at(0, 2),
         parityInstances: at(2, 3),
@@ -36,8 +40,11 @@ export async function measureGatewayCost(context: BenchContext): Promise<void> {
     const rounds = context.quick ? 4 : 10
     const queries = 2000
     for (const { name, gateway } of gateways)
-      for (const form of ['binary', 'JSON'] as const) {
-        const client = createOipClient(gateway.url, { connections: CALLERS, binary: form === 'binary' })
+      for (const form of ['binary', 'JSON', 'gRPC'] as const) {
+        const client =
+          form === 'gRPC'
+            ? createGrpcClient(gateway.grpcUrl as string)
+            : createOipClient(gateway.url, { connections: CALLERS, binary: form === 'binary' })
         const costs: number[] = []
         await closedLoop(client, queries)
         for (let round = 0; round < rounds; round++) {

@@ -7,6 +7,8 @@ import { fileURLToPath } from 'node:url'
 
 export interface GatewayProcess {
   readonly url: string
+  /** When its configuration asks for gRPC. */
+  readonly grpcUrl: string | undefined
   /** Value of a metric; labels as they are written, such as '{quality="exact"}'. */
   metric(name: string, labels?: string): Promise<number>
   stop(): Promise<void>
@@ -19,9 +21,10 @@ export async function startGateway(config: object): Promise<GatewayProcess> {
   await writeFile(file, JSON.stringify({ port: 0, ...config }))
   const cli = fileURLToPath(new URL('cli/main.js', import.meta.resolve('@ft/parm')))
   const child = spawn(process.execPath, [cli, 'serve', '--config', file], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const url = await urlOf(child)
+  const { url, grpcUrl } = await urlsOf(child)
   return {
     url,
+    grpcUrl,
     async metric(name, labels = '') {
       const text = await (await fetch(`${url}/metrics`)).text()
       const line = text.split('\n').find((one) => one.startsWith(`${name}${labels} `))
@@ -37,13 +40,13 @@ export async function startGateway(config: object): Promise<GatewayProcess> {
   }
 }
 
-function urlOf(child: ChildProcess): Promise<string> {
+function urlsOf(child: ChildProcess): Promise<{ url: string; grpcUrl: string | undefined }> {
   return new Promise((resolve, reject) => {
     let printed = ''
     child.stdout?.on('data', (chunk: Buffer) => {
       printed += chunk.toString()
-      const url = /serving at (\S+)/.exec(printed)?.[1]
-      if (url !== undefined) resolve(url)
+      const [, url, grpcUrl] = /serving at (\S+)(?: and (\S+))?\n/.exec(printed) ?? []
+      if (url !== undefined) resolve({ url, grpcUrl })
     })
     child.once('exit', (code) => reject(new Error(`the gateway ended with ${code}`)))
   })
