@@ -47,7 +47,8 @@ export async function guidedNetwork(
 ): Promise<void> {
   const { name, layers } = zoo(network.zoo, { batch: network.batch, dtype: 'float32' })
   const title = `${name}, batch ${network.batch}`
-  const budget = context.quick ? 60 : 200
+  // The fresh process measures whole passes of five plans: its samples vary more than single layers do.
+  const [budget, sequenceBudget] = context.quick ? [60, 60] : [200, 300]
   const measure = async (rounds: number): Promise<Measured> => {
     const profile = await profileLayers(layers, { runner, seed: context.seed, rounds, shortestMs: 3, now: clock.now })
     const measurements = measurementsOf(profile, { layers, rounds: 'even' })
@@ -86,7 +87,7 @@ export async function guidedNetwork(
   const short = await timed(PILOT, () => inSequence(PILOT))
   verdicts(context, {
     title: `${title}, fresh process`,
-    ...(await inSequence(roundsFor(short, { wanted: WANTED, budget }))),
+    ...(await inSequence(roundsFor(short, { wanted: WANTED, budget: sequenceBudget }))),
   })
 }
 

@@ -28,6 +28,11 @@ export const checks = {
     assert.ok(runner.smallestDetectable(layer, 'row') > 0)
     await runner.dispose()
   },
+  'loads the wrapper of TensorFlow.js models without TensorFlow.js': async (load, assert) => {
+    const { protectTfjs } = await load('@ft/abft-kernels/tfjs')
+    const model = { predict: () => undefined, layers: [] }
+    await assert.rejects(protectTfjs({}, model, { plan: { scheme: 'column' } }), { code: 'INVALID_ARGUMENT' })
+  },
   'writes checks into an ONNX model': async (load, assert) => {
     const { protectOnnx } = await load('@ft/abft-kernels/onnx')
     const { graphBuilder, serializeModel, parseModel } = await load('@ft/onnx')

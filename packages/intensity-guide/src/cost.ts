@@ -90,7 +90,7 @@ export function costFeatures(layer: LinearLayer): readonly [number, number, numb
   const { m, n, k, count, op } = layer
   const calls = count * batchOf(layer)
   const inputs = op.kind === 'conv2d' ? op.x.reduce((all, size) => all * size, 1) : m * k
-  return [count, m * n * k * calls, m * n * calls, inputs * groupsOf(layer) * calls, k * n * calls]
+  return [count, m * n * k * calls, m * n * calls, inputs * calls, k * n * calls]
 }
 
 function groupsOf({ op }: LinearLayer): number {
