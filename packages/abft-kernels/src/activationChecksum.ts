@@ -1,5 +1,6 @@
 // Checksums of a layer's input, by passes over it in plain code: what the previous layer's `nextChecksum` spares.
 import type { Tensor } from '@ft/core'
+import type { ItemFigures } from './checks.ts'
 import type { ConvGeometry } from './convGeometry.ts'
 
 /**
@@ -102,4 +103,28 @@ function sumByClass(
           sums[to + c] = (sums[to + c] as number) + (data[from] as number)
       }
   return sums
+}
+
+/**
+ * Sum of squares and largest magnitude of each channel, for depthwise products: each pixel is seen by at most k taps, so
+ * the mean squares of the rows, a k-th of their squares, add up to no more.
+ *
+ * Cost: one multiply-add and a comparison an element of x.
+ */
+export function channelFigures({ data }: Tensor, { batch, height, width, channels, step }: ConvGeometry): ItemFigures {
+  const [squares, largest] = [new Float64Array(channels), new Float64Array(channels)]
+  const pixels = height * width
+  const [perPixel, perChannel] = [step.x, step.channel]
+  for (let image = 0; image < batch; image++)
+    for (let pixel = 0; pixel < pixels; pixel++) {
+      let from = image * step.image + pixel * perPixel
+      for (let c = 0; c < channels; c++, from += perChannel) {
+        const value = data[from] as number
+        const magnitude = value < 0 ? -value : value
+        squares[c] = (squares[c] as number) + value * value
+        // Not "greater": what is not a number must make the threshold one that nothing passes.
+        if (!(magnitude <= (largest[c] as number))) largest[c] = magnitude
+      }
+    }
+  return { squares, largest }
 }

@@ -57,10 +57,19 @@ export interface Judged {
   readonly falseAlarmProbability: number
   /** Squares of the norms of C's rows, where the stored output is C itself (no bias, no activation). */
   readonly rowSquares?: Float64Array | undefined
+  /** Instead of the rows' statistics, for the global check of one-column products. */
+  readonly itemFigures?: ItemFigures | undefined
   /** The global check's prediction, one an item: activation checksum times weight checksum. */
   readonly expectedTotal?: Float64Array | Int32Array | undefined
   /** What happens to the first threshold, in campaigns. */
   readonly thresholdFault?: FaultEffect | undefined
+}
+
+/** Of each product's A as a whole: bounds of what its rows' statistics would add up to. */
+export interface ItemFigures {
+  /** At least the sum over rows of their mean squares. */
+  readonly squares: Float64Array
+  readonly largest: Float64Array
 }
 
 export interface Alarm {
@@ -208,12 +217,23 @@ export function thresholdsOf(input: Judged): Thresholds {
     kind === 'hard'
       ? rowsTogether(item, rows, (sum, value) => sum + value)
       : Math.sqrt(rowsTogether(item, rows, (sum, value) => sum + value * value))
+  const totalOf = ({ squares, largest }: ItemFigures, item: number): number => {
+    const weights = normsOf(item)
+    const [square, reach] = [squares[item] as number, largest[item] as number]
+    const exact = m * gamma(k + n + 2 + m, 2 ** -53) * reach * weights.absolute
+    if (kind === 'hard') return m * hardRow(reach, weights, rounding, k, n) + exact
+    const scale = { centred: square * weights.squares, aligned: square * weights.columnSumSquares }
+    return kappa * noiseOf(scale, unit) + exact
+  }
   return {
     policy,
     row,
     // Predictions from column sums of A add up m more terms in float64.
     total: (item) =>
-      combine(item, [0, m]) + gamma(m, 2 ** -53) * absoluteTotal(figures, normsOf(item), [item * m, (item + 1) * m]),
+      input.itemFigures
+        ? totalOf(input.itemFigures, item)
+        : combine(item, [0, m]) +
+          gamma(m, 2 ** -53) * absoluteTotal(figures, normsOf(item), [item * m, (item + 1) * m]),
     column: (item, j) => columnThreshold({ ...input, rounding, figures, kind, kappa, unit }, item, j),
     tile: (item, rows, columns) => {
       const share = (columns[1] - columns[0]) / n

@@ -1,6 +1,6 @@
 // A convolution that checks itself: the checks of the implicit product, exact for any stride, padding, dilation and groups.
 import { FtError, type Conv2dOptions, type ProtectionScheme, type Tensor } from '@ft/core'
-import { tapChecksum } from './activationChecksum.ts'
+import { channelFigures, tapChecksum } from './activationChecksum.ts'
 import { emitFor, judge } from './checks.ts'
 import { convGeometry, type ConvGeometry } from './convGeometry.ts'
 import type { ProtectionContext, ProtectionOptions, Protected } from './protectedMatmul.ts'
@@ -34,15 +34,17 @@ export async function protectedConv2d(
   if (filter.kind !== 'conv2d') throw new FtError('INVALID_ARGUMENT', 'conv2d: these weights were prepared for matmul')
 
   const rounding = roundingOf(engine.build, 'float32')
+  const format = rest.format ?? 'NHWC'
   // A replica that is exact needs no threshold, and so no statistics of the input.
   const bare = checksByReplica(scheme, filter) && !emit && !rest.faults?.length
+  // One column a group: as many rows as outputs, whose statistics would cost more than the product.
+  const byChannel = scheme === 'global' && filter.n === 1 && filter.groups === x.shape[format === 'NHWC' ? 3 : 1]
   const product = await engine.conv2d(x, filter.prepared, {
     ...rest,
     groups: filter.groups,
-    emit: bare ? { replica: true } : { ...emit, ...emitFor(scheme) },
+    emit: bare ? { replica: true } : { ...emit, ...(byChannel ? { total: true } : emitFor(scheme)) },
   })
 
-  const format = rest.format ?? 'NHWC'
   const channels = filter.n * filter.groups
   const pixels = product.output.data.length / channels
   const geometry = convGeometry(x, filter.tensor.shape, rest)
@@ -59,6 +61,7 @@ export async function protectedConv2d(
     calibration: filter.falseAlarms > 0 ? undefined : calibration,
     falseAlarmProbability,
     thresholdFault,
+    itemFigures: byChannel ? channelFigures(x, geometry) : undefined,
     expectedTotal: tapSums && groupTotals(tapSums, filter, geometry),
   })
 

@@ -1,10 +1,10 @@
 // Entry of the engine's kernels. Everything works on addresses it is given; nothing is allocated.
 import { expectColumns } from './column-checksum'
+import { depthwiseLines } from './depthwise-lines'
 import { multiply } from './multiply'
 import { foldPanels, packWeights, sumRows } from './pack-weights'
 export { transposeBytes, transposeWords } from './copy'
 export { depthwise } from './depthwise'
-export { depthwiseTwice } from './depthwise-twice'
 
 export function multiplyFloats(d: usize, block: i32, row0: i32, row1: i32, panel0: i32, panel1: i32): void {
   multiply<f32>(d, block, row0, row1, panel0, panel1)
@@ -67,4 +67,10 @@ export function expectIntegerColumns(
   panel1: i32,
 ): void {
   expectColumns<i32>(b, panels, steps, sums, to, panel0, panel1)
+}
+export function depthwiseTwice(d: usize, line0: i32, line1: i32): void {
+  depthwiseLines<f32>(d, line0, line1)
+}
+export function depthwiseTotals(d: usize, line0: i32, line1: i32): void {
+  depthwiseLines<i32>(d, line0, line1)
 }

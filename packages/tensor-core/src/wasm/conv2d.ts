@@ -53,7 +53,7 @@ export function convolve(engine: Engine, request: Conv2dRequest): Product {
   const output = problem.out ?? newOutput(problem)
   // A depthwise filter of more taps than a block would need the general product's blocked sums.
   const few = problem.filter[0] * problem.filter[1] <= blockSteps
-  const plain = (faults === undefined || faults.length === 0) && emitsAtMostReplica(problem.emit)
+  const plain = (faults === undefined || faults.length === 0) && lineSumsOf(problem.emit) !== undefined
   if (request.depthwise !== undefined && plain && few && problem.m > 0)
     return convolveDepthwise(engine, { problem, x, weights: request.depthwise, output })
 
@@ -72,8 +72,13 @@ export function convolve(engine: Engine, request: Conv2dRequest): Product {
   })
 }
 
-function emitsAtMostReplica({ replica: _replica, ...others }: Emit): boolean {
-  return Object.values(others).every((wish) => wish === undefined || wish === false)
+/** Which sums a depthwise convolution makes on the way; undefined where it takes the general product to make them. */
+function lineSumsOf(emit: Emit): 'none' | 'twice' | 'totals' | undefined {
+  const wishes = Object.entries(emit).flatMap(([name, wish]) => (wish === undefined || wish === false ? [] : [name]))
+  if (wishes.length === 0) return 'none'
+  if (wishes.length === 1 && wishes[0] === 'replica') return 'twice'
+  const columns = emit.nextChecksum === undefined || emit.nextChecksum.kind === 'matmul'
+  return columns && wishes.every((name) => name === 'total' || name === 'nextChecksum') ? 'totals' : undefined
 }
 
 function newOutput(problem: Conv2dProblem): Tensor {
@@ -200,25 +205,48 @@ function convolveDepthwise(
   for (const [field, value] of geometry(problem)) words[field / 4] = value
   const lines = batch * outHeight
   const sumBytes = outChannels * lines * 8
-  if (problem.emit.replica === true) {
+  const sums = lineSumsOf(problem.emit)
+  if (sums !== 'none') {
     words[fieldTileActual / 4] = staging.reserve('sums', 2 * sumBytes)
     words[fieldReplicaExpected / 4] = (words[fieldTileActual / 4] as number) + sumBytes
     words[fieldM / 4] = lines
   }
   const workPerLine = outWidth * outChannels * problem.k
   forkRanges(kernels, {
-    fn: problem.emit.replica === true ? 'depthwiseTwice' : 'depthwise',
+    fn: sums === 'twice' ? 'depthwiseTwice' : sums === 'totals' ? 'depthwiseTotals' : 'depthwise',
     total: lines,
     least: Math.max(1, Math.ceil(262_144 / workPerLine)),
     args: (from, to) => [descriptor, from, to],
   })
   if (whole !== address) deliver(engine, problem, { whole, output })
-  if (problem.emit.replica !== true) return { output }
+  if (sums === 'none') return { output }
   const sumsOf = (field: number): Float64Array => {
     const from = (staging.words[(descriptor + field) >>> 2] as number) / 8
     return staging.doubles.slice(from, from + outChannels * lines)
   }
   const [actual, expected] = [sumsOf(fieldTileActual), sumsOf(fieldReplicaExpected)]
+  if (sums === 'totals') {
+    const { total, nextChecksum } = problem.emit
+    return {
+      output,
+      ...(total === true && { total: byChannel(actual, outChannels) }),
+      ...(nextChecksum && {
+        nextChecksum: { data: byChannel(expected, outChannels), shape: [outChannels], dtype: 'float64' as const },
+      }),
+    }
+  }
   const replica = { tileRows: outWidth, tileColumns: 1, grid: [lines, 1], exact: true, actual, expected } as const
   return { output, replica }
+}
+
+/** Sums `[channels, lines]` added up over lines, in their order. */
+function byChannel(sums: Float64Array, channels: number): Float64Array {
+  const lines = sums.length / channels
+  const totals = new Float64Array(channels)
+  for (let c = 0, at = 0; c < channels; c++) {
+    let total = 0
+    for (const end = at + lines; at < end; at++) total += sums[at] as number
+    totals[c] = total
+  }
+  return totals
 }

@@ -148,6 +148,24 @@ describe.each(builds)('$name', ({ options: engineOptions }) => {
     )
   })
 
+  it('adds up a depthwise convolution by channel, before and after its activation', () => {
+    const { engine, reference } = pair
+    fc.assert(
+      fc.property(depthwise, ({ batch, height, width, channels, kernel, ...options }) => {
+        const shape = options.format === 'NHWC' ? [batch, height, width, channels] : [batch, channels, height, width]
+        const [x, filter, bias] = [floats(shape, 1), floats([...kernel, 1, channels], 2), floats([channels], 3)]
+        const wanted: Conv2dOptions = { ...options, groups: channels, bias, activation: 'relu' }
+        const emit: Emit = { total: true, nextChecksum: { kind: 'matmul' } }
+        const ours = engine.conv2dSync(x, filter, { ...wanted, emit })
+        const theirs = reference.conv2dSync(x, filter, { ...wanted, emit })
+        sameBits(engine.conv2dSync(x, filter, wanted).output, ours.output)
+        const m = ours.output.data.length / channels
+        compareProducts(ours, theirs, { m, n: 1, k: kernel[0] * kernel[1], product: 1 })
+      }),
+      { numRuns: 80 },
+    )
+  })
+
   it('a depthwise replica of what is not finite is not equal', () => {
     const { engine } = pair
     for (const bad of [NaN, Infinity]) {

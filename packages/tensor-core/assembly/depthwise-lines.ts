@@ -1,6 +1,7 @@
-// Depthwise convolution that computes every output twice: once as `depthwise` does, once with the weights' signs turned.
-// Signs are exact, so the second sums are the first ones turned, bit for bit, and a compiler cannot share the products.
-// Both are added up by line of the output and channel, in float64 and in the same order: clean sums cancel exactly.
+// Depthwise convolution with sums by line of the output and channel, in float64, of outputs before bias and activation; and
+// beside them either the replica's or those of the finished outputs. The replica (T is f32) computes every output again
+// with the weights' signs turned: signs are exact, so its sums are the first ones turned, bit for bit, and a compiler
+// cannot share the products. T is i32 where there is no replica.
 import { high, low, madd } from './arithmetic'
 import { finished, lanes } from './depthwise'
 import {
@@ -26,7 +27,7 @@ import {
 } from './fields'
 
 /** Output rows [line0, line1) of all images; sums of line and channel go to [channels, lines]. */
-export function depthwiseTwice(d: usize, line0: i32, line1: i32): void {
+export function depthwiseLines<T>(d: usize, line0: i32, line1: i32): void {
   const outHeight = load<i32>(d, fieldOutHeight)
   const outWidth = load<i32>(d, fieldOutWidth)
   const channels = load<i32>(d, fieldChannels)
@@ -38,13 +39,13 @@ export function depthwiseTwice(d: usize, line0: i32, line1: i32): void {
     const to = <usize>load<u32>(d, fieldC) + ((<usize>line * outWidth * channels) << 2)
     const y0 = p * load<i32>(d, fieldStrideY) - load<i32>(d, fieldPadTop)
     let c = 0
-    for (; c + 8 <= channels; c += 8) eight(d, image, to, y0, c, line)
-    for (; c < channels; c += 4) upToFour(d, image, to, y0, c, min(4, channels - c), line)
+    for (; c + 8 <= channels; c += 8) eight<T>(d, image, to, y0, c, line)
+    for (; c < channels; c += 4) upToFour<T>(d, image, to, y0, c, min(4, channels - c), line)
   }
 }
 
 /** Eight channels of a line. */
-function eight(d: usize, image: usize, to: usize, y0: i32, c: i32, line: i32): void {
+function eight<T>(d: usize, image: usize, to: usize, y0: i32, c: i32, line: i32): void {
   const channels = load<i32>(d, fieldChannels)
   const width = load<i32>(d, fieldWidth)
   const height = load<i32>(d, fieldHeight)
@@ -87,27 +88,40 @@ function eight(d: usize, image: usize, to: usize, y0: i32, c: i32, line: i32): v
           const v1 = v128.load(at, 16)
           s0 = madd<f32>(v0, w0, s0)
           s1 = madd<f32>(v1, w1, s1)
-          t0 = madd<f32>(v0, f32x4.neg(w0), t0)
-          t1 = madd<f32>(v1, f32x4.neg(w1), t1)
+          if (isFloat<T>()) {
+            t0 = madd<f32>(v0, f32x4.neg(w0), t0)
+            t1 = madd<f32>(v1, f32x4.neg(w1), t1)
+          }
         } else {
           s0 = madd<f32>(zero, w0, s0)
           s1 = madd<f32>(zero, w1, s1)
-          t0 = madd<f32>(zero, f32x4.neg(w0), t0)
-          t1 = madd<f32>(zero, f32x4.neg(w1), t1)
+          if (isFloat<T>()) {
+            t0 = madd<f32>(zero, f32x4.neg(w0), t0)
+            t1 = madd<f32>(zero, f32x4.neg(w1), t1)
+          }
         }
         w += step
       }
     }
-    v128.store(out, finished(d, s0, c, 4))
-    v128.store(out, finished(d, s1, c + 4, 4), 16)
+    const f0 = finished(d, s0, c, 4)
+    const f1 = finished(d, s1, c + 4, 4)
+    v128.store(out, f0)
+    v128.store(out, f1, 16)
     a0 = f64x2.add(a0, low(s0))
     a1 = f64x2.add(a1, high(s0))
     a2 = f64x2.add(a2, low(s1))
     a3 = f64x2.add(a3, high(s1))
-    e0 = f64x2.sub(e0, low(t0))
-    e1 = f64x2.sub(e1, high(t0))
-    e2 = f64x2.sub(e2, low(t1))
-    e3 = f64x2.sub(e3, high(t1))
+    if (isFloat<T>()) {
+      e0 = f64x2.sub(e0, low(t0))
+      e1 = f64x2.sub(e1, high(t0))
+      e2 = f64x2.sub(e2, low(t1))
+      e3 = f64x2.sub(e3, high(t1))
+    } else {
+      e0 = f64x2.add(e0, low(f0))
+      e1 = f64x2.add(e1, high(f0))
+      e2 = f64x2.add(e2, low(f1))
+      e3 = f64x2.add(e3, high(f1))
+    }
     out += step
     x0 += strideX
   }
@@ -122,7 +136,7 @@ function eight(d: usize, image: usize, to: usize, y0: i32, c: i32, line: i32): v
 }
 
 /** The last channels of a line. */
-function upToFour(d: usize, image: usize, to: usize, y0: i32, c: i32, count: i32, line: i32): void {
+function upToFour<T>(d: usize, image: usize, to: usize, y0: i32, c: i32, count: i32, line: i32): void {
   const channels = load<i32>(d, fieldChannels)
   const width = load<i32>(d, fieldWidth)
   const height = load<i32>(d, fieldHeight)
@@ -146,7 +160,7 @@ function upToFour(d: usize, image: usize, to: usize, y0: i32, c: i32, count: i32
         const value = inside ? lanes(image + (<usize>((y * width + x) * channels + c) << 2), count) : zero
         const weight = lanes(w, count)
         sum = madd<f32>(value, weight, sum)
-        turned = madd<f32>(value, f32x4.neg(weight), turned)
+        if (isFloat<T>()) turned = madd<f32>(value, f32x4.neg(weight), turned)
         w += step
       }
     }
@@ -159,8 +173,8 @@ function upToFour(d: usize, image: usize, to: usize, y0: i32, c: i32, count: i32
     }
     a0 = f64x2.add(a0, low(sum))
     a1 = f64x2.add(a1, high(sum))
-    e0 = f64x2.sub(e0, low(turned))
-    e1 = f64x2.sub(e1, high(turned))
+    e0 = isFloat<T>() ? f64x2.sub(e0, low(turned)) : f64x2.add(e0, low(last))
+    e1 = isFloat<T>() ? f64x2.sub(e1, high(turned)) : f64x2.add(e1, high(last))
     out += step
     x0 += load<i32>(d, fieldStrideX)
   }
