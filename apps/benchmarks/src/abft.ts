@@ -1,7 +1,7 @@
 // Bench "abft": what each scheme costs beside the plain product on the wasm engine, alone and in a chain; which is the
 // cheapest adequate one; what whole networks pay.
 import type { LinearLayer, ProtectionScheme } from '@ft/core'
-import { createKernels } from '@ft/abft-kernels'
+import { createKernels, type Kernels } from '@ft/abft-kernels'
 import { createRunner } from '@ft/abft-kernels/runner'
 import { zoo } from '@ft/intensity-guide'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
@@ -83,9 +83,12 @@ function cases(quick: boolean): Case[] {
 export const abft: Bench = {
   name: 'abft',
   title: 'Overhead of checked products on the wasm engine, one thread (CPU figures)',
+  parts: ['memory', 'overhead'],
   async run(context) {
     const engine = createWasmEngine({ threads: 1 })
     try {
+      if (context.wants('memory')) await memory(context, createKernels({ engine }))
+      if (!context.wants('overhead')) return
       const { calibration } = await createKernels({ engine }).calibrated({ trials: 4, seed: context.seed + 1 })
       context.note(`engine build ${engine.build}`)
       const runner = createRunner({ engine, ...(calibration && { calibration }) })
@@ -114,6 +117,43 @@ export const abft: Bench = {
       await engine.dispose()
     }
   },
+}
+
+/** What protection keeps for as long as the weights live, beside weights and one pass of activations. */
+async function memory(context: BenchContext, kernels: Kernels): Promise<void> {
+  const networks = [
+    { name: 'ResNet-50', layers: zoo('resnet50', { resolution: [224, 224] }).layers },
+    { name: 'DLRM, batch 256', layers: recommendation(256) },
+    { name: 'ShuffleNet', layers: zoo('shufflenet', {}).layers },
+  ]
+  for (const { name, layers } of networks) {
+    let [own, kept, passing] = [0, 0, 0]
+    for (const { m, n, k, op, count } of layers) {
+      const groups = op.kind === 'conv2d' ? op.groups : 1
+      const shape = op.kind === 'conv2d' ? op.filter : [k, n]
+      const weights = await kernels.prepare(
+        { data: new Float32Array(shape.reduce((all, size) => all * size, 1)), shape, dtype: 'float32' },
+        { kind: op.kind, groups },
+      )
+      const norms = weights.norms.flatMap((each) => [each.columnSquares, each.columnSums, each.columnAbsolute])
+      // Row sums are kept twice: by the engine in its own memory, and as the prepared weights tell them.
+      const arrays =
+        norms.reduce((sum, { byteLength }) => sum + byteLength, 0) + 2 * weights.prepared.rowSums.byteLength
+      own += count * 4 * (weights.tensor.data.length + m * n)
+      kept += count * arrays
+      // Both sides of the row check, and sum, minimum and maximum of each row: freed after each layer.
+      passing = Math.max(passing, groups * m * (2 * 8 + 8 + 2 * 4))
+      weights.release()
+    }
+    const share = { case: name, unit: '% of weights and activations' }
+    context.emit({ ...share, metric: 'kept for checks', value: (100 * kept) / own, target: '<= 2' })
+    context.emit({
+      ...share,
+      metric: 'and sums of the largest layer',
+      value: (100 * (kept + passing)) / own,
+      target: '<= 2',
+    })
+  }
 }
 
 interface Run {

@@ -5,6 +5,7 @@ import { wilson } from '@ft/core/statistics'
 import { createKernels, type Kernels } from '@ft/abft-kernels'
 import { createReferenceEngine } from '@ft/tensor-core/reference'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { integers, location } from './abftSingleFaults.ts'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 
 const LENGTHS = [64, 256, 1024, 4096] as const
@@ -49,13 +50,19 @@ const distributions: Readonly<Record<string, readonly [Maker, Maker]>> = {
 export const abftCoverage: Bench = {
   name: 'abft-coverage',
   title: 'False alarms and detection of the row check (calibration and counting use different seeds)',
+  parts: ['clean', 'bits', 'location', 'int8'],
   async run(context) {
     const engine = createWasmEngine({ threads: 1, instrumented: true })
     try {
       const kernels = await createKernels({ engine }).calibrated({ seed: context.seed + 1000 })
-      await falseAlarms(context, kernels)
-      await detection(context, 'wasm', kernels)
-      await detection(context, 'reference', createKernels({ engine: createReferenceEngine({ instrumented: true }) }))
+      const reference = createKernels({ engine: createReferenceEngine({ instrumented: true }) })
+      if (context.wants('clean')) await falseAlarms(context, kernels)
+      if (context.wants('bits')) {
+        await detection(context, 'wasm', kernels)
+        await detection(context, 'reference', reference)
+      }
+      if (context.wants('location')) await location(context, kernels)
+      if (context.wants('int8')) await integers(context, kernels)
     } finally {
       await engine.dispose()
     }
@@ -65,7 +72,7 @@ export const abftCoverage: Bench = {
 async function falseAlarms(context: BenchContext, kernels: Kernels): Promise<void> {
   const rows = 512
   const columns = 128
-  const matrices = context.quick ? 2 : 40
+  const matrices = context.quick ? 2 : 72
   const total = { checks: 0, faults: 0, matrices: 0 }
   for (const [name, [makeA, makeB]] of Object.entries(distributions)) {
     let [checks, alarms, faults] = [0, 0, 0]
