@@ -29,7 +29,7 @@ export function useRun<Order, News>({ begin, path, hear }: RunOptions<News>): Ru
   useEffect(() => {
     handler.current = hear
   })
-  const { send, failure } = useWorker<Order, News>(begin, (news) => {
+  const { send, rest, failure } = useWorker<Order, News>(begin, (news) => {
     if (!stream.current) handler.current(news)
   })
   useEffect(() => {
@@ -45,6 +45,7 @@ export function useRun<Order, News>({ begin, path, hear }: RunOptions<News>): Ru
       stream.current = undefined
       setFailed(undefined)
       if (where === 'page') return send(order)
+      rest()
       const text = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]))
       const source = new EventSource(`api/${path}?${text.toString()}`)
       stream.current = source
@@ -58,7 +59,7 @@ export function useRun<Order, News>({ begin, path, hear }: RunOptions<News>): Ru
         setFailed('the server ended the run, or is busy with another')
       }
     },
-    [send, path],
+    [send, rest, path],
   )
   const tell = useCallback<Run<Order>['tell']>(
     (order, post) => {
