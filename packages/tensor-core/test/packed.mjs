@@ -33,4 +33,23 @@ export const checks = {
     assert.deepEqual([...(await engine.matmul(one, one)).output.data], [9])
     await engine.dispose()
   },
+  'gpujs computes, or says what is missing': async (load, assert) => {
+    const { createGpujsEngine } = await load('@ft/tensor-core/gpujs')
+    const engine = await createGpujsEngine().catch((error) => error)
+    if (engine instanceof Error) {
+      assert.equal(engine.code, 'ENGINE_UNAVAILABLE')
+      assert.match(engine.message, /npm install gpu\.js/)
+      return
+    }
+    const one = { data: Float32Array.of(3), shape: [1, 1], dtype: 'float32' }
+    assert.deepEqual([...(await engine.matmul(one, one)).output.data], [9])
+    await engine.dispose()
+  },
+  'tfjs chooses a backend, or says what is missing': async (load, assert) => {
+    const { selectTfjsBackend } = await load('@ft/tensor-core/tfjs')
+    const chosen = await selectTfjsBackend().catch((error) => error)
+    if (!(chosen instanceof Error)) return assert.ok(chosen.backend)
+    assert.equal(chosen.code, 'ENGINE_UNAVAILABLE')
+    assert.match(chosen.message, /npm install @tensorflow\/tfjs/)
+  },
 }
