@@ -1,5 +1,5 @@
 // The owner of one node's rows: the only one who writes them. It holds none itself: a push reads its rows, applies the
-// optimizer, writes them with the differences kept beside them, and has the differences added to parity on other nodes.
+// optimizer, writes them back, and keeps the differences until parity on other nodes has them.
 import { FtError } from '@ft/core'
 import { addProduct } from '../codes/gf256.ts'
 import { allFinite } from '../shard/finite.ts'
@@ -37,9 +37,6 @@ interface Changes {
   /** `[locals.length, width]` */
   readonly deltas: Uint32Array
 }
-
-/** Words kept beside a changed row until parity has it: its number, the version before and the one after, the difference. */
-const keptHead = 3
 
 export function createOwner({ fleet, server, recover, degraded, send }: OwnerOptions): Owner {
   const { spec, shapes, code, lock } = fleet
@@ -111,7 +108,7 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
     const changes = changesOf(locals, before, records)
     if (changes.locals.length > 0) {
       const content = changes.locals.length === locals.length ? records : pick(records, locals, changes.locals)
-      await part.write(shapes.data, changes.locals, content, r > 0 ? keep(changes) : undefined)
+      await part.write(shapes.data, changes.locals, content)
       if (fleet.parts[server] === part)
         changes.locals.forEach((local, i) => (rows.versions[local] = changes.versions[i]!))
     }
@@ -178,18 +175,6 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
       out.set(records.subarray(from, from + width + 1), i * (width + 1))
     })
     return out
-  }
-
-  function keep({ locals, bases, versions, deltas }: Changes): Uint32Array {
-    const stride = keptHead + width
-    const kept = new Uint32Array(locals.length * stride)
-    for (let i = 0; i < locals.length; i++) {
-      kept[i * stride] = locals[i]!
-      kept[i * stride + 1] = bases[i]!
-      kept[i * stride + 2] = versions[i]!
-      for (let j = 0; j < width; j++) kept[i * stride + keptHead + j] = deltas[i * width + j]!
-    }
-    return kept
   }
 
   /** Has differences added to every parity that is there; a lost parity row is encoded anew from the rows as they are now. */

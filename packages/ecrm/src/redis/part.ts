@@ -39,11 +39,8 @@ export interface Part {
   /** Heartbeats since its last answer. */
   silent: number
   read(shape: Shape, locals: ArrayLike<number>): Promise<Uint32Array>
-  /**
-   * Replaces records. `kept`, so many words a row, stays on the node with them until the next write that keeps something: what
-   * parity may not have yet.
-   */
-  write(shape: Shape, locals: ArrayLike<number>, records: Uint32Array, kept?: Uint32Array): Promise<void>
+  /** Replaces records. */
+  write(shape: Shape, locals: ArrayLike<number>, records: Uint32Array): Promise<void>
   /** Adds differences to parity records; places in the list of those that could not be, as a difference before them is missing. */
   add(differences: Differences): Promise<number[]>
   ping(): Promise<void>
@@ -72,8 +69,6 @@ export async function openPart(o: PartOptions): Promise<Part> {
   const fenceKey = `${own}:fence`
   const blockKey = ({ kind }: Shape, block: number): string => `${own}:${kind}:${block}`
   let fence = `${ownerOf(o.run)} ${o.epoch} 0`
-  const logKey = (piece: number): string => `${own}:log:${piece}`
-  let logs = 0
   let links = 0
   let node = first
   let linking: Promise<RedisNode> | undefined
@@ -95,15 +90,12 @@ export async function openPart(o: PartOptions): Promise<Part> {
       })
       return out
     },
-    async write(shape, locals, records, kept = new Uint32Array(0)) {
+    async write(shape, locals, records) {
       const { words } = shape
-      const keptWords = locals.length === 0 ? 0 : kept.length / locals.length
-      await inPieces(locals.length, words, async (from, to, piece) => {
-        const { keys, places } = locate(shape, locals, { from, to, before: 2, words: 2 })
+      await inPieces(locals.length, words, async (from, to) => {
+        const { keys, places } = locate(shape, locals, { from, to, before: 1, words: 2 })
         const content = bytesOf(records.subarray(from * words, to * words))
-        const log = bytesOf(kept.subarray(from * keptWords, to * keptWords))
-        if (log.length > 0) logs = Math.max(logs, piece + 1)
-        await call(scripts.writeRecords, [fenceKey, logKey(piece), ...keys], () => [words * 4, places, content, log])
+        await call(scripts.writeRecords, [fenceKey, ...keys], () => [words * 4, places, content])
       })
     },
     async add({ locals, heads, words: deltas }) {
@@ -142,7 +134,7 @@ export async function openPart(o: PartOptions): Promise<Part> {
       const keys = [o.shapes.data, o.shapes.parity].flatMap((shape) =>
         Array.from({ length: shape.blocks }, (_, block) => blockKey(shape, block)),
       )
-      await client.unlink(fenceKey, ...Array.from({ length: logs }, (_, piece) => logKey(piece)), ...keys)
+      await client.unlink(fenceKey, ...keys)
       if (owner) await script(client, scripts.releaseNode, [`${prefix}owner`], [ownerOf(o.run)])
     },
     drop() {
@@ -248,13 +240,9 @@ export async function openPart(o: PartOptions): Promise<Part> {
 
 const bytesOf = (words: Uint32Array): Buffer => Buffer.from(words.buffer, words.byteOffset, words.byteLength)
 
-async function inPieces(
-  rows: number,
-  words: number,
-  work: (from: number, to: number, piece: number) => Promise<void>,
-): Promise<void> {
+async function inPieces(rows: number, words: number, work: (from: number, to: number) => Promise<void>): Promise<void> {
   const some = Math.max(1, Math.min(rowsACall, Math.floor(bytesACall / (words * 4))))
   const all: Promise<void>[] = []
-  for (let from = 0; from < rows; from += some) all.push(work(from, Math.min(rows, from + some), from / some))
+  for (let from = 0; from < rows; from += some) all.push(work(from, Math.min(rows, from + some)))
   await Promise.all(all)
 }

@@ -22,10 +22,7 @@ end
 return table.concat(out)
 `
 
-/**
- * KEYS: fence, log, blocks. ARGV: fence, bytes of a record, places, records, what to keep (empty: nothing). Replaces records and,
- * in the same moment, keeps the differences under the number of their batch. Said again it changes nothing more.
- */
+/** ARGV: fence, bytes of a record, places, records. Replaces records, all or none. Said again it changes nothing more. */
 export const writeRecords = `${fenced}
 local places, records = ARGV[3], ARGV[4]
 local blocks, at, length = {}, {}, {}
@@ -35,7 +32,6 @@ for i = 1, #places / 8 do
   length[block] = length[block] or redis.call('STRLEN', KEYS[block])
   if from + bytes > length[block] then return redis.error_reply('FTBLOCK a block is not whole') end
 end
-if #ARGV[5] > 0 then redis.call('SET', KEYS[2], ARGV[5]) end
 for i = 1, #blocks do
   redis.call('SETRANGE', blocks[i], at[i], string.sub(records, (i - 1) * bytes + 1, i * bytes))
 end
