@@ -1,10 +1,10 @@
 // Bench "ecrm-recovery": what a death costs: the longest gap, the throughput while rows come back, and what is left of it.
 import { median, ratioInterval } from '@ft/core/statistics'
 import { flightTask, readFlights, type FlightTask } from '@ft/datasets'
-import { evaluate, type ShardStore } from '@ft/ecrm'
+import { evaluate, openShards, trainPartiallyRecovered, type ShardStore } from '@ft/ecrm'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 import { besideCheckpoints, realRun, type Recovery } from './ecrmCheckpoints.ts'
-import { flights, flightSamples, openRun, sum, trainBlock, zipfTask, type Run } from './ecrmTask.ts'
+import { flights, flightSamples, openRun, optimizer, width, sum, trainBlock, zipfTask, type Run } from './ecrmTask.ts'
 
 const k = 4
 const servers = 5
@@ -21,7 +21,10 @@ export const ecrmRecovery: Bench = {
     if (!context.wants('gaps') && !context.wants('model')) return
     const task = flightTask(await readFlights(), { rows: context.quick ? 200_000 : 600_000, seed: context.seed })
     if (context.wants('gaps')) await gaps(context, task)
-    if (context.wants('model')) await sameModel(context, task)
+    if (context.wants('model')) {
+      await sameModel(context, task)
+      await staleReload(context, task)
+    }
   },
 }
 
@@ -171,4 +174,52 @@ async function sameModel(context: BenchContext, task: FlightTask): Promise<void>
   } finally {
     await Promise.all([stormy.store.close(), calm.store.close()])
   }
+}
+
+/** What partial recovery does to the model: a server's rows go back to a snapshot of 50 steps ago at the most. */
+async function staleReload(context: BenchContext, task: FlightTask): Promise<void> {
+  const steps = context.quick ? 80 : 240
+  const batch = 2_048
+  const every = 50
+  const data = flights(task, batch).block(0, steps)
+  const test = flightSamples(task, task.split.test.start, task.split.test.end)
+  const tables = task.categorical.map(({ size }) => ({ rows: size }))
+  // Just before each snapshot, as late as can be.
+  const late = Array.from({ length: Math.floor(steps / every) }, (_, i) => ({
+    step: (i + 1) * every - 2,
+    server: i % servers,
+  }))
+  const aucs: number[] = []
+  let lost = 0
+  for (const deaths of [[], late]) {
+    const store = await openShards({
+      tables,
+      d: width,
+      k,
+      r: 0,
+      servers,
+      optimizer,
+      where: 'memory',
+      seed: context.seed,
+    })
+    const { model, lostUpdates } = await trainPartiallyRecovered(data, {
+      store,
+      batch,
+      seed: context.seed,
+      every,
+      deaths,
+    })
+    aucs.push((await evaluate(model, test, { store })).auc)
+    lost = lostUpdates
+    await store.close()
+  }
+  const [baseline, value] = aucs as [number, number]
+  context.emit({
+    case: `flights, ${late.length} stale reloads, ${lost} row updates gone`,
+    metric: 'test AUC',
+    value,
+    unit: '',
+    baseline: { case: 'none', value: baseline },
+    ratio: value / baseline,
+  })
 }

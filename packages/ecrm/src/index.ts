@@ -50,6 +50,11 @@ export {
   type SavedCheckpoint,
 } from './checkpoint/checkpointer.ts'
 export {
+  trainPartiallyRecovered,
+  type PartialRecoveryOptions,
+  type PartiallyRecovered,
+} from './baselines/partialRecovery.ts'
+export {
   trainCheckpointed,
   type CheckpointedOptions,
   type CheckpointedTraining,

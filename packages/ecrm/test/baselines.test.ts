@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { isFtError } from '@ft/core'
-import { openShards, train, trainCheckpointed, type ShardStore } from '../src/index.ts'
+import { openShards, train, trainCheckpointed, trainPartiallyRecovered, type ShardStore } from '../src/index.ts'
 import { plantedSamples } from './support/made.ts'
 
 const data = plantedSamples(2_000, 1)
@@ -99,4 +99,48 @@ it('closes the shards when the checkpoint is damaged', async () => {
   )
   expect(lives).toEqual({ begun: 1, left: 0 })
   await rm(folder, { recursive: true })
+})
+
+it("stale reload: the rows of a dead server are the snapshot's, all others keep their progress", async () => {
+  const open = (): Promise<ShardStore> => openShards({ ...options, where: 'memory' })
+  const [calmStore, store] = [await open(), await open()]
+  const calm = await train(data, { ...training, store: calmStore })
+  // Snapshots after steps 9, 19, ...; the death after step 33.
+  const seen = new Map<number, Awaited<ReturnType<ShardStore['snapshot']>>>()
+  const partial = await trainPartiallyRecovered(data, {
+    ...training,
+    store,
+    every: 10,
+    deaths: [{ step: 33, server: 1 }],
+    onStep: async ({ step }) => seen.set(step, await store.snapshot()),
+  })
+  const [saved, before, after] = [seen.get(29)!, seen.get(32)!, seen.get(33)!]
+  const { layout, width } = store
+  const rowOf = ({ words }: typeof saved, id: number) => Array.from(words.subarray(id * width, (id + 1) * width))
+  let progressed = 0
+  for (let id = 0; id < layout.rows; id++) {
+    if (layout.serverOf(layout.placeOf(id)) === 1) expect(rowOf(after, id)).toEqual(rowOf(saved, id))
+    else progressed += Number(after.versions[id]! > saved.versions[id]!)
+  }
+  expect(progressed).toBeGreaterThan(0)
+  // A batch of 50 names nearly every one of so few rows: four steps' updates of the server's are gone.
+  expect(partial.lostUpdates).toBeGreaterThanOrEqual(4 * partial.reloadedRows * 0.5)
+  expect(partial.reloadedRows).toBeGreaterThan(0)
+  expect(before.versions.every((version, id) => after.versions[id]! >= version)).toBe(true)
+  expect(partial.model.parameters).not.toEqual(calm.model.parameters)
+  await expect(
+    trainPartiallyRecovered(data, { ...training, store, every: 10, deaths: [{ step: 1, server: 3 }] }),
+  ).rejects.toSatisfy((error) => isFtError(error, 'INVALID_ARGUMENT'))
+  await Promise.all([store.close(), calmStore.close()])
+})
+
+it('stale reload without a death is plain training', async () => {
+  const open = (): Promise<ShardStore> => openShards({ ...options, where: 'memory' })
+  const [calmStore, store] = [await open(), await open()]
+  const calm = await train(data, { ...training, store: calmStore })
+  const partial = await trainPartiallyRecovered(data, { ...training, store, every: 10, deaths: [] })
+  expect(partial).toMatchObject({ reloadedRows: 0, lostUpdates: 0 })
+  expect(partial.model.parameters).toEqual(calm.model.parameters)
+  expect(await store.snapshot()).toEqual(await calmStore.snapshot())
+  await Promise.all([store.close(), calmStore.close()])
 })
