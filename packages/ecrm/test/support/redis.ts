@@ -50,6 +50,8 @@ export async function redisNode(...flags: string[]): Promise<TestNode> {
     address: `127.0.0.1:${port}`,
     client,
     async start() {
+      // The port is the one before's until it has ended.
+      await ended
       const where = ['--bind', '127.0.0.1', '--port', String(port), '--dir', folder]
       const quiet = ['--save', '', '--appendonly', 'no', '--loglevel', 'warning']
       const own = (child = spawn(binary!, [...where, ...quiet, ...flags], { stdio: 'ignore' }))
