@@ -193,6 +193,23 @@ it('a killed process is replaced by one that stands by; without one it has its t
   expect(await store.snapshot()).toEqual(await snapshotOfTwin(40))
 })
 
+it('of two that fall silent together one is given up, and the other waited for: with r = 1 both would be too many', async () => {
+  const children: ShardChild[] = Array.from({ length: 6 }, () => startShardChild(tokenWords(token)))
+  after.push(() => Promise.all(children.map(({ kill, ended }) => (kill('SIGKILL'), ended))))
+  const shards = (await Promise.all(children.map(({ port }) => port))).map((port) => `127.0.0.1:${port}`)
+  const store = await start({ shards, servers: 4, heartbeat: { interval: 50, missed: 4 } })
+  await pushes(store, 10)
+  children[1]!.kill('SIGSTOP')
+  children[2]!.kill('SIGSTOP')
+  // Long enough to be given up by one who may, and far from where patience ends.
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  children[1]!.kill('SIGCONT')
+  children[2]!.kill('SIGCONT')
+  expect(await store.recovered()).toEqual([])
+  expect(store.replacements).toBe(1)
+  expect(await store.snapshot()).toEqual(await snapshotOfTwin(10))
+})
+
 it('a shard that does not come back in time ends the run with a clear error', async () => {
   const all = await Promise.all([host(), host(), host()])
   const store = await start({ shards: all.map(({ port }) => `127.0.0.1:${port}`), patience: 300 })

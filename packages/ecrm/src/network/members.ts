@@ -165,11 +165,13 @@ export async function startMembers(
   }
 
   const heart = setInterval(() => {
-    // A slow server is not a dead one. Taking it for dead costs nothing while the code can bear it, and rows when not.
-    const degraded = members.filter((member) => member === undefined || member.dead || member.missing > 0).length
     members.forEach((member, server) => {
       if (member === undefined || member.dead) return
-      const others = degraded - (member.missing > 0 ? 1 : 0)
+      // A slow server is not a dead one. Taking it for dead costs nothing while the code can bear it, and rows when not.
+      // Counted anew for each: of two that fall silent together, the first may just have been given up.
+      const others = members.filter(
+        (other, index) => index !== server && (other === undefined || other.dead || other.missing > 0),
+      ).length
       if (member.silent++ >= o.missed * (others >= r ? longSuffering : 1)) died(server, member)
       else member.connection.send({ type: 'ping' })
     })
