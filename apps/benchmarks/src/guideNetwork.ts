@@ -87,7 +87,7 @@ export async function guidedNetwork(
   const short = await timed(PILOT, () => inSequence(PILOT))
   verdicts(context, {
     title: `${title}, fresh process`,
-    ...(await inSequence(roundsFor(short, { wanted: WANTED, budget: sequenceBudget }))),
+    ...(await inSequence(roundsFor(short, { wanted: WANTED_OF_PASSES, budget: sequenceBudget }))),
   })
 }
 
@@ -95,6 +95,8 @@ export async function guidedNetwork(
 const PILOT = 24
 /** Half-width that rounds are planned for, as a share of the network: the target is 0.01. */
 const WANTED = 0.007
+/** The same for whole passes, whose pilot's half-width varies more. */
+const WANTED_OF_PASSES = 0.005
 
 interface Measured extends Overheads {
   readonly profile: Profile
