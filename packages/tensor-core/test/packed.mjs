@@ -49,7 +49,7 @@ export const checks = {
     const { selectTfjsBackend } = await load('@ft/tensor-core/tfjs')
     const chosen = await selectTfjsBackend().catch((error) => error)
     if (!(chosen instanceof Error)) return assert.ok(chosen.backend)
-    assert.equal(chosen.code, 'ENGINE_UNAVAILABLE')
+    assert.equal(chosen.code, 'MISSING_PEER')
     assert.match(chosen.message, /npm install @tensorflow\/tfjs/)
   },
 }

@@ -194,6 +194,11 @@ function convolveDepthwise(
   const biasAddress = bias === undefined ? 0 : staging.reserve('bias', outChannels * 4)
   if (bias !== undefined) staging.write(biasAddress, bias.data)
 
+  const lines = batch * outHeight
+  const sumBytes = outChannels * lines * 8
+  const sums = lineSumsOf(problem.emit)
+  // Reserving may make the memory grow, and then views of it are void: all of it comes before the descriptor is written.
+  const sumsAddress = sums === 'none' ? 0 : staging.reserve('sums', 2 * sumBytes)
   const descriptor = staging.reserve('descriptor', descriptorBytes)
   const words = staging.words.subarray(descriptor >>> 2, (descriptor + descriptorBytes) >>> 2)
   const flags = activation === 'relu' ? applyRelu : activation === 'gelu' ? applyGelu : 0
@@ -203,12 +208,9 @@ function convolveDepthwise(
   words[fieldC / 4] = whole
   words[fieldBias / 4] = biasAddress
   for (const [field, value] of geometry(problem)) words[field / 4] = value
-  const lines = batch * outHeight
-  const sumBytes = outChannels * lines * 8
-  const sums = lineSumsOf(problem.emit)
   if (sums !== 'none') {
-    words[fieldTileActual / 4] = staging.reserve('sums', 2 * sumBytes)
-    words[fieldReplicaExpected / 4] = (words[fieldTileActual / 4] as number) + sumBytes
+    words[fieldTileActual / 4] = sumsAddress
+    words[fieldReplicaExpected / 4] = sumsAddress + sumBytes
     words[fieldM / 4] = lines
   }
   const workPerLine = outWidth * outChannels * problem.k
@@ -220,11 +222,9 @@ function convolveDepthwise(
   })
   if (whole !== address) deliver(engine, problem, { whole, output })
   if (sums === 'none') return { output }
-  const sumsOf = (field: number): Float64Array => {
-    const from = (staging.words[(descriptor + field) >>> 2] as number) / 8
-    return staging.doubles.slice(from, from + outChannels * lines)
-  }
-  const [actual, expected] = [sumsOf(fieldTileActual), sumsOf(fieldReplicaExpected)]
+  const sumsFrom = (address: number): Float64Array =>
+    staging.doubles.slice(address / 8, address / 8 + outChannels * lines)
+  const [actual, expected] = [sumsFrom(sumsAddress), sumsFrom(sumsAddress + sumBytes)]
   if (sums === 'totals') {
     const { total, nextChecksum } = problem.emit
     return {
