@@ -2,6 +2,8 @@ import { afterAll, describe, expect, it } from 'vitest'
 import type { Conv2dOptions, Fault, MatmulEngine, Product, ProtectionScheme } from '@ft/core'
 import { createReferenceEngine } from '@ft/tensor-core/reference'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { channelFigures } from '../src/activationChecksum.ts'
+import { convGeometry } from '../src/convGeometry.ts'
 import { createKernels } from '../src/index.ts'
 import { bits, normalTensor } from './support/data.ts'
 
@@ -134,5 +136,45 @@ describe('a depthwise convolution whose replica is exact', () => {
     const { report } = await kernels.conv2d(bad, weights, { ...options, scheme: 'row' })
     expect(report.status).not.toBe('clean')
     expect(new Set(report.detections.map(({ outcome }) => outcome))).toEqual(new Set(['input']))
+  })
+})
+
+describe('what is known of a channel bounds what its rows add up to', () => {
+  const cases: { x: number[]; filter: number[]; options: Conv2dOptions }[] = [
+    { x: [2, 7, 6, 5], filter: [3, 3, 1, 5], options: { pad: [1, 1, 1, 1] } },
+    { x: [1, 9, 8, 4], filter: [2, 3, 1, 4], options: { stride: [2, 1], dilation: [1, 2], pad: [0, 1, 2, 0] } },
+    { x: [1, 4, 6, 7], filter: [3, 1, 1, 4], options: { format: 'NCHW', pad: [1, 1, 0, 0] } },
+  ]
+  it.each(cases)('$x, $filter', async ({ x, filter, options }) => {
+    const input = normalTensor(x, 5)
+    const groups = filter[3] as number
+    const squared = { ...input, data: Float32Array.from(input.data, (value) => value * value) }
+    const size = filter.reduce((all, length) => all * length, 1)
+    const ones = { data: new Float32Array(size).fill(1), shape: filter, dtype: 'float32' as const }
+    const engine = createReferenceEngine()
+    // Convolved with ones, squares add up to k times the mean square of each row.
+    const { total } = await engine.conv2d(squared, ones, { ...options, groups, emit: { total: true } })
+    const { rowStatistics } = await engine.conv2d(input, ones, { ...options, groups, emit: { rowStatistics: true } })
+    const figures = channelFigures(input, convGeometry(input, filter, options))
+    const k = (filter[0] as number) * (filter[1] as number)
+    const rows = (rowStatistics?.sum.length ?? 0) / groups
+    for (let c = 0; c < groups; c++) {
+      expect(figures.squares[c] as number).toBeGreaterThanOrEqual(((total?.[c] as number) / k) * (1 - 1e-6))
+      const own = (values: ArrayLike<number> | undefined) => Array.from(values ?? []).slice(c * rows, (c + 1) * rows)
+      const largest = Math.max(...[...own(rowStatistics?.min), ...own(rowStatistics?.max)].map(Math.abs))
+      expect(figures.largest[c] as number).toBeGreaterThanOrEqual(largest)
+    }
+  })
+
+  it.each(engines)('calibrated, on %s: no alarm on clean data, and a fault is found', async (_, engine) => {
+    const kernels = await createKernels({ engine }).calibrated({ seed: 3, trials: 2, lengths: [16, 64] })
+    for (let seed = 1; seed <= 40; seed++) {
+      const weights = await kernels.prepare(normalTensor([3, 3, 1, 6], seed), { kind: 'conv2d', groups: 6 })
+      const options = { groups: 6, pad: [1, 1, 1, 1], scheme: 'global' } as const
+      const x = normalTensor([1, 12, 11, 6], 100 + seed)
+      expect((await kernels.conv2d(x, weights, options)).report.detections).toEqual([])
+      const fault: Fault = { site: { kind: 'output', row: seed, column: 0 }, effect: { kind: 'set', value: 40 + seed } }
+      expect((await kernels.conv2d(x, weights, { ...options, faults: [fault] })).report.status).toBe('corrected')
+    }
   })
 })

@@ -194,6 +194,21 @@ describe.each(['cpu', 'wasm'])('on the %s backend', (backend) => {
   })
 })
 
+it('a product whose rounding has no bound is listed, not waved through', async () => {
+  const half = { ...tf, backend: () => ({ floatPrecision: () => 16 as const }) }
+  const model = tf.sequential()
+  model.add(tf.layers.dense({ name: 'long', inputShape: [2100], units: 4, activation: 'relu' }))
+  model.add(tf.layers.dense({ name: 'short', units: 3 }))
+  const x = tf.randomNormal([2, 2100], 0, 1, 'float32', 1)
+  const guarded = await protectTfjs(half, model)
+  const { outputs, report } = await guarded.predict(x)
+  expect(report.unprotected).toEqual([{ id: 'long', reason: 'rounding of float16 has no bound at this size' }])
+  expect(report.checks).toBe(1)
+  expect(values(outputs)).toEqual(values(model.predict(x)))
+  const twice = await protectTfjs(half, model, { plan: { scheme: 'replication' } })
+  expect((await twice.predict(x)).report).toMatchObject({ status: 'clean', checks: 2, unprotected: [] })
+})
+
 describe('plans', () => {
   const plan = (layers: Partial<PlannedLayer>[], target: ProtectionPlan['target'] = 'tfjs'): ProtectionPlan => ({
     schema: 'ft.plan',

@@ -101,10 +101,8 @@ export function partition(
   spareGh: usize,
   out: usize,
 ): void {
-  let left = rows + ((<usize>start) << 2)
-  let leftGh = gh + ((<usize>start) << 3)
-  let right = spareRows + ((<usize>start) << 2)
-  let rightGh = spareGh + ((<usize>start) << 3)
+  let left = start
+  let right = start
   const column = bins + feature
   // Bins are compared as bin - 1 in unsigned arithmetic, so that 0 is the largest: right unless missingLeft shifts it.
   const shift: u32 = missingLeft ? 0 : 1
@@ -115,21 +113,33 @@ export function partition(
       const row = load<u32>(rows + ((<usize>i) << 2))
       store<u32>(spareRows + ((<usize>i) << 2), <u32>((<u32>load<u8>(column + <usize>row * <usize>stride) - shift) <= limit))
     }
-    for (let i = first; i < last; i++) {
-      const row = load<u32>(rows + ((<usize>i) << 2))
-      const sum = load<u64>(gh + ((<usize>i) << 3))
-      const goes = <usize>load<u32>(spareRows + ((<usize>i) << 2))
-      store<u32>(left, row)
-      store<u64>(leftGh, sum)
-      store<u32>(right, row)
-      store<u64>(rightGh, sum)
-      left += goes << 2
-      leftGh += goes << 3
-      right += (goes ^ 1) << 2
-      rightGh += (goes ^ 1) << 3
-    }
+    const toLeft = sendRows(rows, gh, spareRows, spareGh, first, last, left, right)
+    left += toLeft
+    right += last - first - toLeft
   }
-  store<u32>(out, <u32>((left - rows) >> 2) - start)
+  store<u32>(out, left - start)
+}
+
+/**
+ * Sends rows [first, last) with their sums: those whose flag in `spareRows` is 1 to `left` of the rows, the others to `right`
+ * of the spare ones. Gives how many went left.
+ */
+// @ts-ignore: decorator
+@inline
+function sendRows(rows: usize, gh: usize, spareRows: usize, spareGh: usize, first: u32, last: u32, left: u32, right: u32): u32 {
+  const before = left
+  for (let i = first; i < last; i++) {
+    const row = load<u32>(rows + ((<usize>i) << 2))
+    const sum = load<u64>(gh + ((<usize>i) << 3))
+    const goes = load<u32>(spareRows + ((<usize>i) << 2))
+    store<u32>(rows + ((<usize>left) << 2), row)
+    store<u64>(gh + ((<usize>left) << 3), sum)
+    store<u32>(spareRows + ((<usize>right) << 2), row)
+    store<u64>(spareGh + ((<usize>right) << 3), sum)
+    left += goes
+    right += goes ^ 1
+  }
+  return left - before
 }
 
 /** Like `partition`, for a categorical split: a row goes left when the bit of its bin is set in the 256-bit set at `set`. */
@@ -146,10 +156,8 @@ export function partitionSet(
   spareGh: usize,
   out: usize,
 ): void {
-  let left = rows + ((<usize>start) << 2)
-  let leftGh = gh + ((<usize>start) << 3)
-  let right = spareRows + ((<usize>start) << 2)
-  let rightGh = spareGh + ((<usize>start) << 3)
+  let left = start
+  let right = start
   const column = bins + feature
   for (let first = start; first < end; first += GATHERED) {
     const last = min(end, first + GATHERED)
@@ -158,21 +166,11 @@ export function partitionSet(
       const bin = <u32>load<u8>(column + <usize>row * <usize>stride)
       store<u32>(spareRows + ((<usize>i) << 2), (load<u32>(set + ((bin >> 5) << 2)) >> (bin & 31)) & 1)
     }
-    for (let i = first; i < last; i++) {
-      const row = load<u32>(rows + ((<usize>i) << 2))
-      const sum = load<u64>(gh + ((<usize>i) << 3))
-      const goes = <usize>load<u32>(spareRows + ((<usize>i) << 2))
-      store<u32>(left, row)
-      store<u64>(leftGh, sum)
-      store<u32>(right, row)
-      store<u64>(rightGh, sum)
-      left += goes << 2
-      leftGh += goes << 3
-      right += (goes ^ 1) << 2
-      rightGh += (goes ^ 1) << 3
-    }
+    const toLeft = sendRows(rows, gh, spareRows, spareGh, first, last, left, right)
+    left += toLeft
+    right += last - first - toLeft
   }
-  store<u32>(out, <u32>((left - rows) >> 2) - start)
+  store<u32>(out, left - start)
 }
 
 /** Copies `count` rows and their gh to position `to`, from position `from` of other lists or of the same. */

@@ -3,7 +3,7 @@
 // with the weights' signs turned: signs are exact, so its sums are the first ones turned, bit for bit, and a compiler
 // cannot share the products. T is i32 where there is no replica.
 import { high, low, madd } from './arithmetic'
-import { finished, lanes } from './depthwise'
+import { finished, lanes, storeLanes } from './depthwise'
 import {
   fieldA,
   fieldB,
@@ -165,12 +165,7 @@ function upToFour<T>(d: usize, image: usize, to: usize, y0: i32, c: i32, count: 
       }
     }
     const last = finished(d, sum, c, count)
-    if (count == 4) v128.store(out, last)
-    else {
-      store<f32>(out, f32x4.extract_lane(last, 0))
-      if (count > 1) store<f32>(out, f32x4.extract_lane(last, 1), 4)
-      if (count > 2) store<f32>(out, f32x4.extract_lane(last, 2), 8)
-    }
+    storeLanes(out, last, count)
     a0 = f64x2.add(a0, low(sum))
     a1 = f64x2.add(a1, high(sum))
     e0 = isFloat<T>() ? f64x2.sub(e0, low(turned)) : f64x2.add(e0, low(last))

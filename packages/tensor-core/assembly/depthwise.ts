@@ -53,9 +53,7 @@ function pixel(d: usize, image: usize, to: usize, y0: i32, x0: i32): void {
   for (; c + 4 <= channels; c += 4) v128.store(to + (c << 2), finished(d, four(d, image, y0, x0, c, 4), c, 4))
   if (c < channels) {
     const last = finished(d, four(d, image, y0, x0, c, channels - c), c, channels - c)
-    store<f32>(to + (c << 2), f32x4.extract_lane(last, 0))
-    if (c + 1 < channels) store<f32>(to + (c << 2), f32x4.extract_lane(last, 1), 4)
-    if (c + 2 < channels) store<f32>(to + (c << 2), f32x4.extract_lane(last, 2), 8)
+    storeLanes(to + (c << 2), last, channels - c)
   }
 }
 
@@ -131,6 +129,19 @@ export function lanes(at: usize, count: i32): v128 {
   if (count > 1) x = f32x4.replace_lane(x, 1, load<f32>(at, 4))
   if (count > 2) x = f32x4.replace_lane(x, 2, load<f32>(at, 8))
   return x
+}
+
+/** Stores up to four floats. */
+// @ts-ignore: decorator
+@inline
+export function storeLanes(at: usize, x: v128, count: i32): void {
+  if (count == 4) {
+    v128.store(at, x)
+    return
+  }
+  store<f32>(at, f32x4.extract_lane(x, 0))
+  if (count > 1) store<f32>(at, f32x4.extract_lane(x, 1), 4)
+  if (count > 2) store<f32>(at, f32x4.extract_lane(x, 2), 8)
 }
 
 /** With bias and activation. */

@@ -29,7 +29,8 @@ export function smallestDetectable(
   if (layer.dtype === 'int8' || layer.dtype === 'uint8') return 1 / (Math.sqrt(layer.k) * (65_535 / 12))
   const groups = layer.op.kind === 'conv2d' ? layer.op.groups : 1
   // Depthwise on wasm: the replica is exact, whatever the float64 sum of an output line holds of a change is seen.
-  if (byReplica.has(scheme) && isDepthwise(layer) && build.startsWith('wasm/')) return layer.m * 2 ** -52
+  if (byReplica.has(scheme) && isDepthwise(layer) && layer.k <= OWN_PASS_TAPS && build.startsWith('wasm/'))
+    return layer.m * 2 ** -52
   const { m, k } = layer
   const n = layer.n / groups
   const [tileRows, tileColumns] = tileOf(build)
@@ -101,6 +102,9 @@ function normalNorms(k: number, n: number): WeightNorms {
     columnAbsolute: column(mean * k),
   }
 }
+
+/** Taps up to which the engine computes such a convolution in a pass of its own. */
+const OWN_PASS_TAPS = 256
 
 function isDepthwise({ op }: LinearLayer): boolean {
   return op.kind === 'conv2d' && op.groups > 1 && op.filter[2] === 1 && op.filter[3] === op.groups

@@ -28,6 +28,23 @@ export interface CheckedCall extends KernelCall {
   readonly run: (call: KernelCall) => TfTensor
 }
 
+/** Whether rounding has a bound at this size, which every check but a second run needs: n unit < 1 for n roundings. */
+export function hasBound({
+  name,
+  inputs,
+  attributes,
+  output,
+  scheme,
+  unit,
+}: Omit<CheckedCall, 'sums' | 'run'>): boolean {
+  if (scheme === 'replication' || isDepthwise(name)) return true
+  const matmul = name.endsWith('MatMul')
+  const n = (matmul ? output.shape.at(-1) : inputs['filter']?.shape.at(-1)) ?? 1
+  const a = inputs['a']?.shape.at(attributes['transposeA'] === true ? -2 : -1) ?? 1
+  const k = matmul ? a : (inputs['filter']?.shape.slice(0, 3).reduce((all, size) => all * size, 1) ?? 1)
+  return Number.isFinite(gamma(roundings({ k, n, m: scheme === 'global' ? rowsOf(output, n) : 0 }), unit))
+}
+
 /** Checks that failed, and the worst residual in units of its threshold: two numbers, left on the backend. */
 export function checkCall(tf: Tf, call: CheckedCall): TfTensor {
   return tidy(tf, () => {
@@ -117,11 +134,16 @@ interface SidesInput {
  * prediction by gamma(k); the bound itself is computed with the same rounding.
  */
 function sidesOf(tf: Tf, { actual, expected, scale, bias, sizes: { k, n, m } }: SidesInput): Sides {
-  const sums = { actual, expected, scale, terms: k + n + 8, rows: m }
+  const sums = { actual, expected, scale, terms: roundings({ k, n, m: 0 }), rows: m }
   if (bias === undefined) return sums
   const columns = broadcasts(bias, n)
   const plus = (x: TfTensor, of: TfTensor) => tf.add(x, tf.mul(tf.sum(of), columns))
   return { ...sums, expected: plus(expected, bias), scale: plus(scale, tf.abs(bias)) }
+}
+
+/** Roundings that both sides of a row pass through, and of m rows added up. */
+function roundings({ k, n, m }: { readonly k: number; readonly n: number; readonly m: number }): number {
+  return k + n + m + 8
 }
 
 /** A bias of one element stands for all columns. */

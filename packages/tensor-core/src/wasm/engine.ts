@@ -61,6 +61,7 @@ interface Kept {
  * Check sums of float products: predicted sums are float64 sums of exact products (`tileSums` and `replica` predict in
  * float32 within a block of k, from folds rounded to float32); sums over C add four neighbouring elements in float32, as
  * if each element had rounded twice more, then go on in float64. Column sums are float64 throughout.
+ * Depthwise convolutions that emit `replica` alone have tiles of one output line and channel, and an exact replica.
  * Tensors whose data lie in `engine.runtime.memory` are read and written in place.
  *
  * @throws `ENGINE_UNAVAILABLE` where the options ask for what this machine has not

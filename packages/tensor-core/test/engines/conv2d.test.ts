@@ -110,13 +110,19 @@ describe.each(builds)('$name', ({ options: engineOptions }) => {
         width + pad[2] + pad[3] > (kernel[1] - 1) * dilation[1],
     )
 
+  type Wish = typeof depthwise extends fc.Arbitrary<infer T> ? T : never
+  function depthwiseCall({ batch, height, width, channels, kernel, ...options }: Wish) {
+    const shape = options.format === 'NHWC' ? [batch, height, width, channels] : [batch, channels, height, width]
+    const [x, filter, bias] = [floats(shape, 1), floats([...kernel, 1, channels], 2), floats([channels], 3)]
+    const wanted: Conv2dOptions = { ...options, groups: channels, bias, activation: 'relu' }
+    return { batch, channels, kernel, options, x, filter, wanted }
+  }
+
   it('computes a depthwise convolution twice, with the same bits and sums that are equal to the last bit', () => {
     const { engine, reference } = pair
     fc.assert(
-      fc.property(depthwise, ({ batch, height, width, channels, kernel, ...options }) => {
-        const shape = options.format === 'NHWC' ? [batch, height, width, channels] : [batch, channels, height, width]
-        const [x, filter, bias] = [floats(shape, 1), floats([...kernel, 1, channels], 2), floats([channels], 3)]
-        const wanted: Conv2dOptions = { ...options, groups: channels, bias, activation: 'relu' }
+      fc.property(depthwise, (wish) => {
+        const { batch, channels, options, x, filter, wanted } = depthwiseCall(wish)
         const prepared = engine.prepareSync(filter, { kind: 'conv2d', groups: channels })
         expect(prepared.exactReplica).toBe(true)
         const { output, replica } = engine.conv2dSync(x, prepared, { ...wanted, emit: { replica: true } })
@@ -151,10 +157,8 @@ describe.each(builds)('$name', ({ options: engineOptions }) => {
   it('adds up a depthwise convolution by channel, before and after its activation', () => {
     const { engine, reference } = pair
     fc.assert(
-      fc.property(depthwise, ({ batch, height, width, channels, kernel, ...options }) => {
-        const shape = options.format === 'NHWC' ? [batch, height, width, channels] : [batch, channels, height, width]
-        const [x, filter, bias] = [floats(shape, 1), floats([...kernel, 1, channels], 2), floats([channels], 3)]
-        const wanted: Conv2dOptions = { ...options, groups: channels, bias, activation: 'relu' }
+      fc.property(depthwise, (wish) => {
+        const { channels, kernel, x, filter, wanted } = depthwiseCall(wish)
         const emit: Emit = { total: true, nextChecksum: { kind: 'matmul' } }
         const ours = engine.conv2dSync(x, filter, { ...wanted, emit })
         const theirs = reference.conv2dSync(x, filter, { ...wanted, emit })
