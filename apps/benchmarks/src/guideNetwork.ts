@@ -48,7 +48,7 @@ export async function guidedNetwork(
   const { name, layers } = zoo(network.zoo, { batch: network.batch, dtype: 'float32' })
   const title = `${name}, batch ${network.batch}`
   // The fresh process measures whole passes of five plans: its samples vary more than single layers do.
-  const [budget, sequenceBudget] = context.quick ? [60, 60] : [200, 300]
+  const [budget, sequenceBudget] = context.quick ? [60, 60] : [200, 400]
   const measure = async (rounds: number): Promise<Measured> => {
     const profile = await profileLayers(layers, { runner, seed: context.seed, rounds, shortestMs: 3, now: clock.now })
     const measurements = measurementsOf(profile, { layers, rounds: 'even' })
@@ -84,7 +84,7 @@ export async function guidedNetwork(
         control: layers.map(() => 'none'),
       },
     })
-  const short = await timed(PILOT, () => inSequence(PILOT))
+  const short = await timed(PILOT_OF_PASSES, () => inSequence(PILOT_OF_PASSES))
   verdicts(context, {
     title: `${title}, fresh process`,
     ...(await inSequence(roundsFor(short, { wanted: WANTED_OF_PASSES, budget: sequenceBudget }))),
@@ -95,7 +95,8 @@ export async function guidedNetwork(
 const PILOT = 24
 /** Half-width that rounds are planned for, as a share of the network: the target is 0.01. */
 const WANTED = 0.007
-/** The same for whole passes, whose pilot's half-width varies more. */
+/** The same for whole passes: their samples come in clusters, of which a pilot of 24 saw too few to plan by. */
+const PILOT_OF_PASSES = 48
 const WANTED_OF_PASSES = 0.005
 
 interface Measured extends Overheads {

@@ -84,8 +84,7 @@ async function child(): Promise<void> {
   const { now } = clockFor(runner.build)
   const order = createRandom(seed).stream('sequence')
   const samples: Record<string, number[]> = {}
-  // Two rounds warm up
-  for (let round = -2; round < rounds; round++) {
+  for (let round = -WARM_UP; round < rounds; round++) {
     for (const i of order.permutation(passes.length)) {
       const [name, calls] = passes[i] as (typeof passes)[number]
       const repeats = round < 0 ? 1 : repeatsOf(samples[name])
@@ -94,11 +93,14 @@ async function child(): Promise<void> {
       ;(samples[name] ??= []).push((now() - start) / repeats)
     }
   }
-  for (const times of Object.values(samples)) times.splice(0, 2)
+  for (const times of Object.values(samples)) times.splice(0, WARM_UP)
   for (const item of handles.values()) item.release()
   await runner.dispose()
   process.stdout.write(JSON.stringify(samples))
 }
+
+/** Rounds that warm up: compiled code settles during the first passes of networks with many short layers. */
+const WARM_UP = 6
 
 /** Short passes are repeated to last 20 ms a sample. */
 function repeatsOf(samples: readonly number[] | undefined): number {
