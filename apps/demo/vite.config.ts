@@ -6,8 +6,6 @@ export default defineConfig({
   root: 'page',
   base: './',
   plugins: [flightsAsset()],
-  // @ft/dart reads CSV with csv-parse, whose usual entry needs Node's Buffer
-  resolve: { alias: { 'csv-parse/sync': 'csv-parse/browser/esm/sync' } },
   worker: { format: 'es' },
   build: { outDir: '../dist/page', emptyOutDir: true, target: 'es2022', modulePreload: { polyfill: false } },
 })

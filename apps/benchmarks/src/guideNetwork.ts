@@ -7,7 +7,7 @@ import {
   overheadsOf,
   planNetwork,
   predict,
-  profileLayers,
+  profileNetwork,
   zoo,
   type Choice,
   type MeasuredDevice,
@@ -50,7 +50,13 @@ export async function guidedNetwork(
   // The fresh process measures whole passes of five plans: its samples vary more than single layers do.
   const [budget, sequenceBudget] = context.quick ? [60, 60] : [200, 400]
   const measure = async (rounds: number): Promise<Measured> => {
-    const profile = await profileLayers(layers, { runner, seed: context.seed, rounds, shortestMs: 3, now: clock.now })
+    const profile = await profileNetwork(layers, {
+      runner,
+      seed: context.seed,
+      rounds,
+      memory: 2 ** 31,
+      now: clock.now,
+    })
     const measurements = measurementsOf(profile, { layers, rounds: 'even' })
     const plan = planNetwork({ name, layers }, { device, target: engine, measurements })
     const schemes = new Map(plan.layers.map((layer) => [layer.id, layer.scheme]))

@@ -1,6 +1,6 @@
 // Checksums of a layer's input, by passes over it in plain code: what the previous layer's `nextChecksum` spares.
 import type { Tensor } from '@ft/core'
-import type { ItemFigures } from './checks.ts'
+import type { ItemFigures } from './thresholds/thresholdsOf.ts'
 import type { ConvGeometry } from './convGeometry.ts'
 
 /**

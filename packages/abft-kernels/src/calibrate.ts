@@ -1,7 +1,7 @@
 // Measures an engine's rounding noise, once for each build: what statistical thresholds stand on.
 import { FtError, throwIfAborted, type LongRunning, type MatmulEngine } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
-import { rowFigures } from './thresholds/rows.ts'
+import { meanOf, varianceOf } from './thresholds/rows.ts'
 import { noiseOf, rowScale, type RowScale } from './thresholds/policy.ts'
 import { protectWeights } from './weights.ts'
 
@@ -124,9 +124,11 @@ async function residuals(engine: MatmulEngine, o: { name: string; k: number; ran
   weights.release()
   if (!rowSums || !rowStatistics || !norms)
     throw new FtError('UNSUPPORTED', `calibrate: ${engine.build} emits no row sums`, { build: engine.build })
-  const figures = rowFigures(rowStatistics, o.k)
+  const { sum, min, max } = rowStatistics
   return Array.from(rowSums.actual, (actual, i) => {
-    const scale = rowScale(figures.mean[i] as number, figures.variance[i] as number, norms)
+    const [low, high] = [min[i] as number, max[i] as number]
+    const mean = meanOf(sum[i] as number, o.k, low, high)
+    const scale = rowScale(mean, varianceOf(mean, low, high), norms)
     return { difference: actual - (rowSums.expected[i] as number), scale }
   })
 }

@@ -1,5 +1,7 @@
 // Split search over histograms: for every feature the cut with the largest gain, by Newton's second-order formula
 // (gain = GL^2/(HL + l2) + GR^2/(HR + l2) - G^2/(H + l2), with L1 as soft thresholding).
+import { gainOf, leafValue } from './gain'
+import { MEMBER, combine, combineCounts, sumOf, unbundle, unbundleRows } from './histograms'
 
 /** Bytes of one feature's best split: gain, bin, missing left, left gradient, hessian and count (f64), set of bins (256 bits). */
 const OUT: usize = 80
@@ -7,14 +9,6 @@ const SET: usize = 48
 
 /** Bytes of a node's record, all f64: histogram, counts, allowed, gradient, hessian, rows, low, high, out. */
 const RECORD: usize = 72
-
-@inline
-function shrink(g: f64, l1: f64): f64 {
-  return l1 == 0 ? g : max(abs(g) - l1, 0.0)
-}
-
-/** Bytes of a record of a column's feature: feature, first byte (0: it has the column for itself), bytes, default bin, bins. */
-const MEMBER: usize = 20
 
 /**
  * For columns first..last: adds the threads' partial histograms to `built`, takes it off `parent`, which becomes the other
@@ -103,73 +97,6 @@ export function searchNodes(
       }
     }
   }
-}
-
-/** Sum of a column's histogram: that of the node. */
-function sumOf(column: usize): i64 {
-  let sums = i64x2.splat(0)
-  for (let i: usize = 0; i < 2048; i += 16) sums = i64x2.add(sums, v128.load(column + i))
-  return i64x2.extract_lane(sums, 0) + i64x2.extract_lane(sums, 1)
-}
-
-/** A feature's histogram from that of the column that it shares, and the node's sum. */
-function unbundle(column: usize, member: usize, total: i64, bins: u32, cells: usize): void {
-  memory.fill(cells, 0, (<usize>bins) << 3)
-  const count = <usize>load<u32>(member, 8)
-  const from = column + ((<usize>load<u32>(member, 4)) << 3)
-  const numbers = <usize>load<u32>(member, 16)
-  let rest = total
-  for (let i: usize = 0; i < count; i++) {
-    const sum = load<i64>(from + (i << 3))
-    store<i64>(cells + ((<usize>load<u8>(numbers + i)) << 3), sum)
-    rest -= sum
-  }
-  store<i64>(cells + ((<usize>load<u32>(member, 12)) << 3), rest)
-}
-
-function unbundleRows(column: usize, member: usize, total: u32, bins: u32, cells: usize): void {
-  memory.fill(cells, 0, (<usize>bins) << 2)
-  const count = <usize>load<u32>(member, 8)
-  const from = column + ((<usize>load<u32>(member, 4)) << 2)
-  const numbers = <usize>load<u32>(member, 16)
-  let rest = total
-  for (let i: usize = 0; i < count; i++) {
-    const rows = load<u32>(from + (i << 2))
-    store<u32>(cells + ((<usize>load<u8>(numbers + i)) << 2), rows)
-    rest -= rows
-  }
-  store<u32>(cells + ((<usize>load<u32>(member, 12)) << 2), rest)
-}
-
-function combine(built: usize, partials: usize, parts: u32, parent: usize, bytes: usize, first: usize, last: usize): void {
-  for (let part: usize = 0; part < <usize>parts; part++) {
-    const other = partials + part * bytes
-    for (let i = first; i < last; i += 16) v128.store(built + i, i64x2.add(v128.load(built + i), v128.load(other + i)))
-  }
-  if (parent == 0) return
-  for (let i = first; i < last; i += 16) v128.store(parent + i, i64x2.sub(v128.load(parent + i), v128.load(built + i)))
-}
-
-function combineCounts(built: usize, partials: usize, parts: u32, parent: usize, bytes: usize, first: usize, last: usize): void {
-  for (let part: usize = 0; part < <usize>parts; part++) {
-    const other = partials + part * bytes
-    for (let i = first; i < last; i += 16) v128.store(built + i, i32x4.add(v128.load(built + i), v128.load(other + i)))
-  }
-  if (parent == 0) return
-  for (let i = first; i < last; i += 16) v128.store(parent + i, i32x4.sub(v128.load(parent + i), v128.load(built + i)))
-}
-
-/** Gain of two children, clipped to their bounds; without G^2/(H + l2) of the node itself. */
-@inline
-function gainOf(gl: f64, dl: f64, gr: f64, dr: f64, l1: f64, low: f64, high: f64): f64 {
-  if (low == -Infinity && high == Infinity) {
-    const nl = shrink(gl, l1)
-    const nr = shrink(gr, l1)
-    return (nl * nl * dr + nr * nr * dl) / (dl * dr)
-  }
-  const vl = min(max(leafValue(gl, dl, l1), low), high)
-  const vr = min(max(leafValue(gr, dr, l1), low), high)
-  return scoreAt(gl, dl, l1, vl) + scoreAt(gr, dr, l1, vr)
 }
 
 /**
@@ -413,16 +340,4 @@ function bestSplitsPlain(
       store<f64>(at, 0, 40)
     }
   }
-}
-
-@inline
-function leafValue(g: f64, d: f64, l1: f64): f64 {
-  const n = shrink(g, l1)
-  return g > 0 ? -n / d : n / d
-}
-
-/** What a leaf of a given (clipped) value gains: -(2 g v + d v^2 + 2 l1 |v|). */
-@inline
-function scoreAt(g: f64, d: f64, l1: f64, v: f64): f64 {
-  return -(2.0 * g * v + d * v * v + 2.0 * l1 * abs(v))
 }

@@ -71,6 +71,7 @@ it.skipIf(browser === undefined && !required)(
       expect(answer).toEqual({
         crc: crc32(saveModel(model)),
         validation: history.at(-1)?.validation,
+        csvColumns: ['age number', 'town category'],
         xgboostTrees: 10,
         isShared: false,
       })

@@ -44,4 +44,5 @@ export {
 } from './profile/overheads.ts'
 export { parseProfile, saveProfile, shapeKey, type Arm, type Profile, type ProfiledShape } from './profile/profile.ts'
 export { profileLayers, type ProfileCache, type ProfileOptions } from './profile/profileLayers.ts'
+export { profileNetwork, type NetworkProfileOptions } from './profile/profileNetwork.ts'
 export { measuredTotals, type Choice, type MeasuredTotals, type MeasuredTotalsOptions } from './profile/totals.ts'

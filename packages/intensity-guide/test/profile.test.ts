@@ -16,6 +16,7 @@ import {
   planNetwork,
   predict,
   profileLayers,
+  profileNetwork,
   saveProfile,
   shapeKey,
   zoo,
@@ -213,6 +214,121 @@ describe('profileLayers', () => {
       'INVALID_ARGUMENT',
       'profileLayers: `rounds` must be an integer of at least 6, got 5',
     ])
+  })
+})
+
+describe('profileNetwork', () => {
+  it('runs the layers in their order, every arm of each once a round, beside other arms each time', async () => {
+    const runner = fakeRunner()
+    const network = [dense('a', 16, 16, 16), { ...dense('b', 32, 16, 16), count: 3 }]
+    await profileNetwork(network, { runner, seed: 2, rounds: 12, warmUp: 1, shortestMs: 0, now: runner.now })
+    const runs = runner.log.filter((line) => line.startsWith('run'))
+    const twice = Array.from({ length: runs.length / 4 }, (_, i) => runs.slice(4 * i, 4 * i + 4))
+    expect(twice).toHaveLength(2 * 9 * 13)
+    // Once untimed, once timed
+    for (let i = 0; i < twice.length; i += 2) expect(twice[i]).toEqual(twice[i + 1])
+    const passes = twice.filter((_, i) => i % 2 === 0)
+    for (const [first, ...rest] of passes) {
+      expect(first).toMatch(/^run a /)
+      expect(new Set(rest).size).toBe(1)
+      expect(rest[0]).toMatch(/^run b /)
+    }
+    for (let round = 0; round < 13; round++) {
+      const own = passes.slice(9 * round, 9 * round + 9)
+      // 'none' and the control are the same call
+      for (const at of [0, 1]) expect(new Set(own.map((pass) => pass[at])).size).toBe(8)
+    }
+    expect(new Set(passes.map((pass) => pass.join())).size).toBeGreaterThan(40)
+    expect(runner.held()).toBe(0)
+  })
+
+  it('finds the overheads of every shape, and totals resample whole rounds', async () => {
+    const runner = fakeRunner({ noise: 0.02, drift: 0.5 })
+    const profile = await profileNetwork(layers, { runner, seed: 1, rounds: 60, now: runner.now })
+    expect(profile.order).toBe('network')
+    expect(profile.shapes.map((shape) => shape.layer.id)).toEqual(['a', 'c'])
+    expect(parseProfile(saveProfile(profile))).toEqual(profile)
+    for (const shape of profile.shapes) {
+      for (const [scheme, truth] of Object.entries(overheads)) {
+        if (scheme === 'none') continue
+        const { value, n } = overheadOf(shape, { arm: scheme as ProtectionScheme })
+        expect(n).toBe(60)
+        // As above; passes of a round lie further apart, so that drift moves single ratios by a few percent both ways
+        expect(Math.abs(value - truth)).toBeLessThan(0.03 * (1 + truth))
+      }
+    }
+    const { overhead, baseMs } = measuredTotals(profile, { layers, seed: 2, choices: { global: () => 'global' } })
+    expect(overhead['global']?.low).toBeLessThan(overheads.global + 0.02)
+    expect(overhead['global']?.high).toBeGreaterThan(overheads.global - 0.02)
+    // 4 layers of 64^3 multiply-adds at 2e-6 ms, on a machine that is up to half as fast again or slower
+    expect(baseMs).toBeGreaterThan(0.5 * 4 * 64 ** 3 * 2e-6)
+    expect(baseMs).toBeLessThan(1.5 * 4 * 64 ** 3 * 2e-6)
+  })
+
+  it('is exact without noise, in groups of arms too', async () => {
+    for (const memory of [2 ** 30, 1]) {
+      const runner = fakeRunner()
+      const schemes: ProtectionScheme[] = ['global', 'row', 'replication']
+      let most = 0
+      const watched = {
+        ...runner,
+        prepare: async (...args: Parameters<typeof runner.prepare>) => {
+          const handle = await runner.prepare(...args)
+          most = Math.max(most, runner.held())
+          return handle
+        },
+      }
+      const profile = await profileNetwork(layers, {
+        runner: watched,
+        seed: 1,
+        rounds: 6,
+        now: runner.now,
+        memory,
+        schemes,
+      })
+      expect(most).toBe(layers.length * (memory === 1 ? 2 : 5))
+      for (const shape of profile.shapes)
+        for (const scheme of schemes) expect(overheadOf(shape, { arm: scheme }).value).toBeCloseTo(overheads[scheme], 9)
+    }
+  })
+
+  it('sees what a neighbour leaves behind, which layers alone do not show', async () => {
+    // Layer b finds its input in the cache when it ran before, and pays a third more when another layer did.
+    const clock = { now: 0, last: '' }
+    const runner = {
+      device: 'a clock',
+      build: 'cache',
+      schemes: (): ProtectionScheme[] => ['none', 'row'],
+      smallestDetectable: () => 1,
+      prepare: ({ id }: LinearLayer, scheme: ProtectionScheme) =>
+        Promise.resolve({
+          run: () => {
+            clock.now += (clock.last === id ? 3 : 4) * (scheme === 'row' ? 1.1 : 1)
+            clock.last = id
+            return Promise.resolve()
+          },
+          release: () => undefined,
+        }),
+    }
+    const options = { runner, seed: 1, rounds: 6, now: () => clock.now }
+    const pair = [dense('a', 8, 8, 8), dense('b', 16, 8, 8)]
+    const [alone, together] = [
+      await profileLayers(pair, { ...options, shortestMs: 0 }),
+      await profileNetwork(pair, options),
+    ]
+    const base = (profile: Profile) => measuredTotals(profile, { layers: pair, seed: 1, choices: {} }).baseMs
+    expect([base(alone), base(together)]).toEqual([6, 8])
+  })
+
+  it('refuses no layers and too few rounds, and stops at its signal', async () => {
+    const runner = fakeRunner()
+    const codes = await Promise.all([
+      codeOf(() => profileNetwork([], { runner, seed: 1 })),
+      codeOf(() => profileNetwork(layers, { runner, seed: 1, rounds: 5 })),
+      codeOf(() => profileNetwork(layers, { runner, seed: 1, signal: AbortSignal.abort() })),
+    ])
+    expect(codes.map(([code]) => code)).toEqual(['INVALID_ARGUMENT', 'INVALID_ARGUMENT', 'ABORTED'])
+    expect(runner.held()).toBe(0)
   })
 })
 

@@ -2,9 +2,9 @@
 import type { LinearLayer, ProtectionScheme } from '@ft/core'
 import { normalQuantile } from '@ft/core/statistics'
 import type { Calibration } from '../calibrate.ts'
-import { thresholdsOf } from '../checks.ts'
 import { byReplica } from '../protectedConv2d.ts'
 import { roundingOf, tileOf } from '../rounding.ts'
+import { thresholdsOf, type Thresholds, type TileGrid } from '../thresholds/thresholdsOf.ts'
 import type { WeightNorms } from '../weights.ts'
 
 export interface SensitivityContext {
@@ -62,29 +62,26 @@ export function smallestDetectable(
     falseAlarmProbability: falseAlarmProbability / groups,
     rowSquares: row(n * k),
   })
-  return (2 * largestThreshold(scheme, thresholds, { m, n, tileRows, tileColumns })) / Math.sqrt(k)
+  return (2 * largestThreshold(scheme, thresholds, tiles)) / Math.sqrt(k)
 }
 
-function largestThreshold(
-  scheme: ProtectionScheme,
-  thresholds: ReturnType<typeof thresholdsOf>,
-  size: { m: number; n: number; tileRows: number; tileColumns: number },
-): number {
+function largestThreshold(scheme: ProtectionScheme, thresholds: Thresholds, tiles: TileGrid): number {
+  const first = (limits: Float64Array) => limits[0] as number
   switch (scheme) {
     case 'none':
       return Infinity
     case 'global':
-      return thresholds.total(0)
+      return first(thresholds.totals())
     case 'row':
-      return thresholds.row(0, 0)
+      return first(thresholds.rows())
     case 'column':
-      return thresholds.column(0, 0)
+      return first(thresholds.columns())
     case 'row-column':
-      return Math.max(thresholds.row(0, 0), thresholds.column(0, 0))
+      return Math.max(first(thresholds.rows()), first(thresholds.columns()))
     case 'thread-one-sided':
     case 'thread-two-sided':
     case 'replication':
-      return thresholds.tile(0, [0, Math.min(size.m, size.tileRows)], [0, Math.min(size.n, size.tileColumns)])
+      return first(thresholds.tiles(tiles))
   }
 }
 

@@ -1,27 +1,46 @@
 // What is known of each row of A when its product is judged: from sum, minimum and maximum alone, which the engine takes
-// while it packs the row. Both figures are bounds, so a threshold made of them cannot be too small for the data.
+// while it packs the row. All figures are bounds, so a threshold made of them cannot be too small for the data.
+//
+// Rows of no elements (k = 0) have no extrema, the engine says infinite ones: a product of length 0 is 0, and rounds nothing.
 import type { RowStatistics } from '@ft/core'
 
-export interface RowFigures {
-  /** Mean of the row. */
-  readonly mean: Float64Array
-  /** Upper bound of the row's variance: (max - mean)(mean - min), by Bhatia and Davis. */
-  readonly variance: Float64Array
-  /** Largest absolute value. */
-  readonly largest: Float64Array
+/** Mean of a row, within its extrema though the sum rounds. */
+export function meanOf(sum: number, k: number, low: number, high: number): number {
+  const mean = sum / (k || 1)
+  return mean < low ? low : mean > high ? high : mean
 }
 
-export function rowFigures({ sum, min, max }: RowStatistics, k: number): RowFigures {
-  const rows = sum.length
-  const [mean, variance, largest] = [new Float64Array(rows), new Float64Array(rows), new Float64Array(rows)]
-  // Rows of no elements have no extrema: a product of length 0 is 0, and rounds nothing.
-  if (k === 0) return { mean, variance, largest }
-  for (let i = 0; i < rows; i++) {
-    const [low, high] = [min[i] as number, max[i] as number]
-    const middle = Math.min(Math.max((sum[i] as number) / k, low), high)
-    mean[i] = middle
-    variance[i] = (high - middle) * (middle - low)
-    largest[i] = Math.max(Math.abs(low), Math.abs(high))
+/** Upper bound of a row's variance: (max - mean)(mean - min), by Bhatia and Davis. */
+export function varianceOf(mean: number, low: number, high: number): number {
+  return (high - mean) * (mean - low)
+}
+
+/** Largest absolute value of a row; NaN where there is one. */
+export function largestOf(low: number, high: number): number {
+  return Math.max(-low, high)
+}
+
+/** Sum over rows first..last of each one's largest absolute value. */
+export function reachOf({ min, max }: RowStatistics, first: number, last: number): number {
+  let reach = 0
+  for (let i = first; i < last; i++) reach += largestOf(min[i] as number, max[i] as number)
+  return reach
+}
+
+/** Sums over rows first..last of the squared mean, and of that and the variance's bound. */
+export function momentsOf(
+  { sum, min, max }: RowStatistics,
+  k: number,
+  [first, last]: readonly [number, number],
+): { means: number; squares: number } {
+  let means = 0
+  let squares = 0
+  for (let i = first; i < last; i++) {
+    const low = min[i] as number
+    const high = max[i] as number
+    const mean = meanOf(sum[i] as number, k, low, high)
+    means += mean * mean
+    squares += mean * mean + varianceOf(mean, low, high)
   }
-  return { mean, variance, largest }
+  return { means, squares }
 }

@@ -1,5 +1,6 @@
 // CSV with a header, and the text form of LibSVM, SVMlight and LETOR.
-import { parse } from 'csv-parse/sync'
+// In a page, the entry that brings its own Buffer: see "imports" of package.json
+import { parse } from '#csv-parse'
 import { FtError } from '@ft/core'
 import type { Matrix } from './matrix.ts'
 import type { Column, ColumnTable } from './table.ts'

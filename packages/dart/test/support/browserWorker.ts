@@ -1,6 +1,6 @@
 // Runs in a worker of a page: see browser.test.ts.
 import { crc32 } from '../../src/exchange/container.ts'
-import { readXgboost, saveModel, train } from '../../src/index.ts'
+import { readCsv, readXgboost, saveModel, train } from '../../src/index.ts'
 import { workerInput, workerOptions } from './browserInput.ts'
 
 const here = globalThis as unknown as {
@@ -16,6 +16,7 @@ async function answer(data: string): Promise<void> {
   here.postMessage({
     crc: crc32(saveModel(model)),
     validation: history.at(-1)?.validation,
+    csvColumns: readCsv('age,town\n1,"a,b"\n2,c\n').columns.map(({ name, kind }) => `${name} ${kind}`),
     xgboostTrees: readXgboost(data).trees.length,
     isShared: here.crossOriginIsolated,
   })

@@ -15,7 +15,10 @@ const program = new Command('intensity-guide')
   .option('--sensitivity <share>', 'largest error that may go unseen, as a share of the outputs’ rms', positive)
   .option('--budget <percent>', 'at most so much extra time, least residual risk', notNegative)
   .option('--dtype <type>', 'element type served in; default the device’s')
-  .option('--profile [layers]', "measure on this machine: 'all' layers, or those of the 'band' around the ridge")
+  .option(
+    '--profile [layers]',
+    "measure on this machine: 'all' layers one by one, those of the 'band' around the ridge, or all in passes over the 'network'",
+  )
   .option('--runner <module>', 'what runs layers when measuring', '@ft/abft-kernels/runner')
   .option('--cache <folder>', 'where measurements are kept, so that profiling resumes')
   .addOption(

@@ -10,6 +10,7 @@ import { planNetwork, savePlan } from '../plan.ts'
 import { baseTimesOf, measurementsOf } from '../profile/overheads.ts'
 import type { Profile } from '../profile/profile.ts'
 import { profileLayers } from '../profile/profileLayers.ts'
+import { profileNetwork } from '../profile/profileNetwork.ts'
 import { measuredTotals, type MeasuredTotals } from '../profile/totals.ts'
 import { targetSchemes } from '../targets.ts'
 import { fileCache, writeText } from './files.ts'
@@ -147,20 +148,16 @@ async function measure(
 ): Promise<Measured> {
   const { profile: which = true, cache, rounds, seed } = flags
   assertInteger(rounds, { where: 'intensity-guide', argument: '--rounds', min: 12 })
-  assertOneOf(which, { where: 'intensity-guide', argument: '--profile', values: [true, 'all', 'band'] })
+  assertOneOf(which, { where: 'intensity-guide', argument: '--profile', values: [true, 'all', 'band', 'network'] })
   const whole = which !== 'band'
   const layers = whole
     ? network.layers
     : choosePerLayer(network.layers, options).flatMap(({ bound, layer }) => (bound === 'measure' ? [layer] : []))
-  const profile = await profileLayers(layers, {
-    runner,
-    rounds,
-    seed,
-    signal,
-    schemes: targetSchemes[options.target],
-    onProgress: output.onProgress,
-    ...(cache === undefined ? {} : { cache: fileCache(cache) }),
-  })
+  const shared = { runner, rounds, seed, signal, schemes: targetSchemes[options.target], onProgress: output.onProgress }
+  const profile =
+    which === 'network'
+      ? await profileNetwork(layers, shared)
+      : await profileLayers(layers, { ...shared, ...(cache === undefined ? {} : { cache: fileCache(cache) }) })
   // What selects is never what scores: one half of the rounds chooses, the other is what totals are made of.
   const measurements = measurementsOf(profile, { layers, rounds: 'even' })
   return { profile, measurements, whole, ...(whole ? { times: baseTimesOf(profile, { layers, rounds: 'even' }) } : {}) }

@@ -2,8 +2,8 @@
 import { FtError, type Interval, type LinearLayer, type ProtectionScheme } from '@ft/core'
 import { median, ratioInterval } from '@ft/core/statistics'
 import type { Measurements } from '../choosePerLayer.ts'
+import { chaining } from './arms.ts'
 import { shapeKey, type Arm, type Profile, type ProfiledShape } from './profile.ts'
-import { chaining } from './profileLayers.ts'
 
 /** Which rounds count: a plan that is chosen on the even ones is judged on the odd ones. */
 export type Rounds = 'all' | 'even' | 'odd'

@@ -22,6 +22,8 @@ export interface Profile {
   readonly version: 1
   readonly device: string
   readonly build: string
+  /** 'network': shapes were measured in the same passes, so that a round is one of all of them. Else each shape on its own. */
+  readonly order?: 'network'
   readonly shapes: readonly ProfiledShape[]
 }
 
@@ -74,8 +76,11 @@ export function parseProfile(text: string, options: { device?: string; build?: s
       )
     }
   }
+  if (profile['order'] !== undefined && profile['order'] !== 'network') throw corrupt('order', '"network", or left out')
   if (!Array.isArray(profile['shapes'])) throw corrupt('shapes', 'an array')
   profile['shapes'].forEach((shape: unknown, index) => checkShape(shape, `shapes[${index}]`))
+  const rounds = new Set((profile['shapes'] as ProfiledShape[]).map(({ times }) => times.none?.length))
+  if (profile['order'] === 'network' && rounds.size > 1) throw corrupt('shapes', 'shapes of the same rounds')
   return profile as unknown as Profile
 }
 

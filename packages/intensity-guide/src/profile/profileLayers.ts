@@ -10,9 +10,9 @@ import {
   type LongRunning,
   type ProtectionScheme,
 } from '@ft/core'
-import { bytesPerElement } from '@ft/core/formats'
-import { createRandom, type Random } from '@ft/core/random'
-import { parseProfile, saveProfile, shapeKey, type Arm, type Profile, type ProfiledShape } from './profile.ts'
+import { createRandom } from '@ft/core/random'
+import { armsOf, distinctShapes, operandBytes, PLACEMENT_ROUNDS, SHORTEST, shuffled } from './arms.ts'
+import { parseProfile, saveProfile, type Arm, type Profile, type ProfiledShape } from './profile.ts'
 
 /**
  * Where measured shapes are kept between runs: texts by name. Names hold the runner's device and build, which may name an
@@ -94,35 +94,6 @@ export async function profileLayers(layers: readonly LinearLayer[], options: Pro
   return document(shapes)
 }
 
-/** Whether each layer gets its activation checksum from the layer before. */
-export function chaining(
-  layers: readonly LinearLayer[],
-  chained?: (layer: LinearLayer) => boolean,
-): (layer: LinearLayer) => boolean {
-  if (chained) return chained
-  const followers = new Set(layers.flatMap(({ next }) => (next === undefined ? [] : [next])))
-  return ({ id }) => followers.has(id)
-}
-
-function distinctShapes(
-  layers: readonly LinearLayer[],
-  options: Pick<ProfileOptions, 'chained'>,
-): Map<string, { layer: LinearLayer; chained: boolean }> {
-  const isChained = chaining(layers, options.chained)
-  const distinct = new Map<string, { layer: LinearLayer; chained: boolean }>()
-  for (const layer of layers) {
-    const chained = isChained(layer)
-    const key = shapeKey(layer, { chained })
-    if (!distinct.has(key)) distinct.set(key, { layer, chained })
-  }
-  return distinct
-}
-
-function armsOf(layer: LinearLayer, { runner, schemes }: Pick<ProfileOptions, 'runner' | 'schemes'>): Arm[] {
-  const able = runner.schemes(layer).filter((scheme) => scheme !== 'none')
-  return ['none', 'control', ...(schemes ? able.filter((scheme) => schemes.includes(scheme)) : able)]
-}
-
 /** A cached shape that answers the question; anything else, damage included, is measured anew. */
 function fromCache(
   text: string | undefined,
@@ -162,24 +133,11 @@ async function measure(layer: LinearLayer, arms: readonly Arm[], options: Run): 
   return all
 }
 
-/** An arm's activations, weights twice (as given and as the engine packs them) and outputs. */
-function operandBytes({ m, n, k, op, dtype }: LinearLayer): number {
-  const inputs = op.kind === 'conv2d' ? op.x.reduce((all, size) => all * size, 1) : op.batch * m * k
-  const batch = op.kind === 'matmul' ? op.batch : 1
-  return Math.max(4, bytesPerElement(dtype)) * (inputs + batch * (2 * k * n + m * n))
-}
-
 interface Prepared {
   readonly arm: Arm
   readonly run: () => Promise<void>
   readonly repeats: number
 }
-
-/**
- * Rounds between two placements. Where an arm's operands lie in memory changes its time by as much as a percent, the control's
- * as well; arms are therefore prepared anew, in another order, so that placements are drawn as rounds are.
- */
-const PLACEMENT_ROUNDS = 24
 
 async function measureGroup(layer: LinearLayer, arms: readonly Arm[], options: Run): Promise<Times> {
   const { seed, rounds, signal, now = () => performance.now() } = options
@@ -224,11 +182,4 @@ async function place(layer: LinearLayer, arms: readonly Arm[], options: Placing)
     prepared.push({ arm, run, repeats: Math.max(1, Math.ceil(shortestMs / Math.max(once, 1e-4))) })
   }
   return prepared
-}
-
-/** A millionth of a millisecond: a clock too coarse for the work must not give 0, which no ratio takes. */
-const SHORTEST = 1e-6
-
-function shuffled<T>(items: readonly T[], random: Random): T[] {
-  return Array.from(random.permutation(items.length), (i) => items[i] as T)
 }

@@ -30,8 +30,8 @@ export interface MeasuredTotals {
  * Adds up a profile over a network.
  *
  * Estimate: a layer costs the median of its unprotected times; a scheme adds that times (median ratio within rounds - 1).
- * Intervals: percentile bootstrap that resamples the rounds of each shape on their own, since shapes were measured one
- * after the other.
+ * Intervals: percentile bootstrap that resamples the rounds of each shape on their own where shapes were measured one after
+ * the other, and whole rounds where they were measured in the same passes.
  *
  * Cost: resamples x distinct shapes x schemes in use x rounds.
  *
@@ -41,17 +41,17 @@ export function measuredTotals(profile: Profile, options: MeasuredTotalsOptions)
   const { choices, seed, resamples = 1000 } = options
   const names = Object.keys(choices)
   const strata = strataOf(profile, options)
-  const total = (pick?: (n: number) => Uint32Array): { base: number; overheads: number[] } => {
+  const total = (pick?: (stratum: number) => Uint32Array): { base: number; overheads: number[] } => {
     let base = 0
     const extra = new Float64Array(names.length)
-    for (const { none, calls, ratios, uses } of strata) {
-      const indices = pick?.(none.length)
+    for (const [i, { none, calls, ratios, uses }] of strata.entries()) {
+      const indices = pick?.(i)
       const time = medianAt(none, indices)
       base += time * calls
       const medians = ratios.map((ratio) => medianAt(ratio, indices))
       for (const { ratio, counts } of uses) {
         const added = time * ((medians[ratio] as number) - 1)
-        for (let i = 0; i < counts.length; i++) extra[i] = (extra[i] as number) + added * (counts[i] as number)
+        for (let j = 0; j < counts.length; j++) extra[j] = (extra[j] as number) + added * (counts[j] as number)
       }
     }
     return { base, overheads: Array.from(extra, (sum) => sum / base) }
@@ -59,9 +59,11 @@ export function measuredTotals(profile: Profile, options: MeasuredTotalsOptions)
 
   const estimate = total()
   const random = createRandom(seed).stream('measured totals')
-  const replicates = Array.from({ length: resamples }, () =>
-    total((n) => Uint32Array.from({ length: n }, () => random.integer(0, n - 1))),
-  )
+  const draw = ({ none: { length: n } }: Stratum) => Uint32Array.from({ length: n }, () => random.integer(0, n - 1))
+  const replicates = Array.from({ length: resamples }, () => {
+    const drawn = profile.order === 'network' ? strata.slice(0, 1).map(draw) : strata.map(draw)
+    return total((stratum) => drawn[Math.min(stratum, drawn.length - 1)] as Uint32Array)
+  })
   const n = Math.min(...strata.map((stratum) => stratum.none.length))
   const interval = (of: (overheads: readonly number[]) => number): Interval => {
     const values = replicates.map(({ overheads }) => of(overheads))

@@ -1,0 +1,272 @@
+// The thresholds of every check of a product, as one vector a kind of check.
+import type { FaultEffect, Product, ProtectionScheme, RowStatistics, TileSums } from '@ft/core'
+import type { Calibration } from '../calibrate.ts'
+import { gamma, type Rounding } from '../rounding.ts'
+import type { WeightNorms } from '../weights.ts'
+import {
+  hardRow,
+  kappaFor,
+  noiseOf,
+  noisePerUnit,
+  type Noise,
+  type ThresholdKind,
+  type ThresholdPolicy,
+} from './policy.ts'
+import { largestOf, meanOf, momentsOf, reachOf, varianceOf } from './rows.ts'
+
+/** One product's sizes, and what is known of its operands. */
+export interface Judged {
+  readonly product: Product
+  readonly scheme: ProtectionScheme
+  /** Products in the batch, or groups of a convolution. */
+  readonly items: number
+  readonly m: number
+  readonly n: number
+  readonly k: number
+  readonly norms: readonly WeightNorms[]
+  /** 'exact' for integers: thresholds are 0. */
+  readonly rounding: Rounding | 'exact'
+  readonly calibration: Calibration | undefined
+  /** Wanted chance of a first-stage alarm of a clean product. */
+  readonly falseAlarmProbability: number
+  /** Squares of the norms of C's rows, where the stored output is C itself (no bias, no activation). */
+  readonly rowSquares?: Float64Array | undefined
+  /** Instead of the rows' statistics, for the global check of one-column products. */
+  readonly itemFigures?: ItemFigures | undefined
+  /** The global check's prediction, one an item: activation checksum times weight checksum. */
+  readonly expectedTotal?: Float64Array | Int32Array | undefined
+  /** What happens to the first threshold, in campaigns. */
+  readonly thresholdFault?: FaultEffect | undefined
+}
+
+/** Of each product's A as a whole: bounds of what its rows' statistics would add up to. */
+export interface ItemFigures {
+  /** At least the sum over rows of their mean squares. */
+  readonly squares: Float64Array
+  readonly largest: Float64Array
+}
+
+/** How tiles lie: `grid` of them, down and across. */
+export type TileGrid = Pick<TileSums, 'grid' | 'tileRows' | 'tileColumns'>
+
+/** Limits of residuals, item by item, in the order of the sums that they judge. */
+export interface Thresholds {
+  readonly policy: ThresholdPolicy
+  /** One a row of each item. */
+  rows(): Float64Array
+  /** One a column of each item. */
+  columns(): Float64Array
+  /** One an item. */
+  totals(): Float64Array
+  /** One a tile of each item. */
+  tiles(tiles: TileGrid): Float64Array
+}
+
+/**
+ * The thresholds of a product. Vectors are made where they are asked for.
+ *
+ * Cost: about 5 ns a row; 2 ns a tile or column.
+ */
+export function thresholdsOf(input: Judged): Thresholds {
+  const { product, items, k, n, m, rounding, calibration } = input
+  if (rounding === 'exact' || product.replica?.exact === true) return zeros(input)
+  const noise = rounding.wide ? undefined : noisePerUnit(calibration, k)
+  const kind: ThresholdKind = rounding.wide ? 'storage' : noise === undefined ? 'hard' : 'v-abft'
+  const kappa = kind === 'hard' ? 0 : kappaFor(checksOf(input), input.falseAlarmProbability)
+  // Storing rounds once, uniformly: standard deviation u |c| / sqrt(3), and |c_i| is bounded by its rowScale.
+  const stored = rounding.stored / Math.sqrt(3)
+  const rule: Rule = {
+    ...input,
+    rounding,
+    // Rows of no elements have no extrema: figures of none stand for them.
+    statistics: k === 0 ? nothing(items * m) : (product.rowStatistics ?? nothing(0)),
+    kind,
+    kappa,
+    stored,
+    unit: noise ?? { centred: stored, aligned: stored },
+  }
+  let made: Float64Array | undefined
+  const rows = () => (made ??= rowLimits(rule))
+  return {
+    policy: { kind, kappa, falseAlarmProbability: kind === 'hard' ? 0 : input.falseAlarmProbability },
+    rows,
+    columns: () => perItem(items, n, (item, out) => columnLimits(rule, item, out)),
+    totals: () =>
+      perItem(items, 1, (item, out) => {
+        out[0] = input.itemFigures ? totalOfItem(rule, input.itemFigures, item) : totalOfRows(rule, rows(), item)
+      }),
+    tiles: (tiles) =>
+      perItem(items, tiles.grid[0] * tiles.grid[1], (item, out) =>
+        tileLimits(rule, { tiles, item, rows: rows().subarray(item * m, (item + 1) * m) }, out),
+      ),
+  }
+}
+
+/** Everything that limits are made of. */
+interface Rule extends Judged {
+  readonly rounding: Rounding
+  readonly statistics: RowStatistics
+  readonly kind: ThresholdKind
+  readonly kappa: number
+  readonly unit: Noise
+  /** Standard deviation of storing, per unit of the stored value. */
+  readonly stored: number
+}
+
+function nothing(rows: number): RowStatistics {
+  return { sum: new Float64Array(rows), min: new Float64Array(rows), max: new Float64Array(rows) }
+}
+
+function zeros({ items, m, n }: Judged): Thresholds {
+  return {
+    policy: { kind: 'exact', kappa: 0, falseAlarmProbability: 0 },
+    rows: () => new Float64Array(items * m),
+    columns: () => new Float64Array(items * n),
+    totals: () => new Float64Array(items),
+    tiles: ({ grid }) => new Float64Array(items * grid[0] * grid[1]),
+  }
+}
+
+function checksOf({ scheme, items, m, n, product }: Judged): number {
+  const tiles = product.tileSums ?? product.replica
+  if (tiles) return tiles.actual.length
+  return items * (scheme === 'global' ? 1 : scheme === 'row' ? m : scheme === 'column' ? n : m + n)
+}
+
+function perItem(items: number, length: number, fill: (item: number, out: Float64Array) => void): Float64Array {
+  const all = new Float64Array(items * length)
+  for (let item = 0; item < items; item++) fill(item, all.subarray(item * length, (item + 1) * length))
+  return all
+}
+
+function normsOf({ norms }: Judged, item: number): WeightNorms {
+  return norms[item % norms.length] as WeightNorms
+}
+
+/** kappa standard deviations of a row's rounding (`rowScale`, `noiseOf`) and what the float64 sums of both sides may differ by. */
+function rowLimits(rule: Rule): Float64Array {
+  const { items, m, n, k, statistics, kind, kappa, unit, rounding, rowSquares, stored } = rule
+  const { sum, min, max } = statistics
+  const limits = new Float64Array(items * m)
+  for (let item = 0; item < items; item++) {
+    const weights = normsOf(rule, item)
+    const [first, last] = [item * m, (item + 1) * m]
+    const slack = gamma(k + n + 2, 2 ** -53) * weights.absolute
+    if (kind === 'hard') {
+      const slope = hardRow(1, weights, rounding, k, n)
+      for (let i = first; i < last; i++) limits[i] = slope * largestOf(min[i] as number, max[i] as number)
+    } else if (kind === 'storage' && rowSquares !== undefined) {
+      // Only storing rounds, and what was stored is known: its norm is the noise's scale, with nothing to bound.
+      const deviation = kappa * stored
+      for (let i = first; i < last; i++)
+        limits[i] =
+          deviation * Math.sqrt(rowSquares[i] as number) + slack * largestOf(min[i] as number, max[i] as number)
+    } else {
+      const centred = unit.centred ** 2 * weights.squares
+      const aligned = unit.aligned ** 2 * weights.columnSumSquares
+      for (let i = first; i < last; i++) {
+        const low = min[i] as number
+        const high = max[i] as number
+        const mean = meanOf(sum[i] as number, k, low, high)
+        const square = mean * mean
+        const noise = centred * (square + varianceOf(mean, low, high)) + aligned * square
+        limits[i] = kappa * Math.sqrt(noise) + slack * largestOf(low, high)
+      }
+    }
+  }
+  return limits
+}
+
+/** Limits of rows first..last together: independent rows add as squares, hard bounds add. */
+function together(kind: ThresholdKind, rows: Float64Array, first: number, last: number): number {
+  let sum = 0
+  if (kind === 'hard') for (let i = first; i < last; i++) sum += rows[i] as number
+  else for (let i = first; i < last; i++) sum += (rows[i] as number) * (rows[i] as number)
+  return kind === 'hard' ? sum : Math.sqrt(sum)
+}
+
+/** Predictions from column sums of A add up m more terms in float64. */
+function totalOfRows(rule: Rule, rows: Float64Array, item: number): number {
+  const { m, kind, statistics } = rule
+  const [first, last] = [item * m, (item + 1) * m]
+  const reach = reachOf(statistics, first, last)
+  return together(kind, rows, first, last) + gamma(m, 2 ** -53) * reach * normsOf(rule, item).absolute
+}
+
+function totalOfItem(rule: Rule, { squares, largest }: ItemFigures, item: number): number {
+  const { m, n, k, kind, kappa, unit, rounding } = rule
+  const weights = normsOf(rule, item)
+  const [square, reach] = [squares[item] as number, largest[item] as number]
+  const exact = m * gamma(k + n + 2 + m, 2 ** -53) * reach * weights.absolute
+  if (kind === 'hard') return m * hardRow(reach, weights, rounding, k, n) + exact
+  return (
+    kappa * noiseOf({ centred: square * weights.squares, aligned: square * weights.columnSumSquares }, unit) + exact
+  )
+}
+
+/** Column j by symmetry with rows: the norm of C's column from the rows' figures and B's column. */
+function columnLimits(rule: Rule, item: number, out: Float64Array): void {
+  const { m, k, statistics, kind, kappa, unit, rounding } = rule
+  const weights = normsOf(rule, item)
+  const [first, last] = [item * m, (item + 1) * m]
+  const reach = reachOf(statistics, first, last)
+  const { means, squares } = momentsOf(statistics, k, [first, last])
+  const exact = gamma(k + m + 2, 2 ** -53)
+  const hard = gamma(rounding.chain(k) + 1, rounding.accumulated) + rounding.stored
+  for (let j = 0; j < out.length; j++) {
+    const bound = reach * (weights.columnAbsolute[j] ?? 0)
+    const sum = weights.columnSums[j] ?? 0
+    const scale = { centred: squares * (weights.columnSquares[j] ?? 0), aligned: means * sum * sum }
+    out[j] = (kind === 'hard' ? hard * bound : kappa * noiseOf(scale, unit)) + exact * bound
+  }
+}
+
+/**
+ * A tile's rows together, times its columns' share of the matrix. Tiles predict from operands folded in float32 and accumulate in float32,
+ * so that the prediction rounds too: its error is bounded like an output's, with the fold's additions before it.
+ */
+function tileLimits(
+  { m, n, k, norms, statistics, kind, rounding }: Rule,
+  { tiles, item, rows }: { readonly tiles: TileGrid; readonly item: number; readonly rows: Float64Array },
+  out: Float64Array,
+): void {
+  const { grid, tileRows, tileColumns } = tiles
+  const [down, across] = grid
+  const weights = norms[item % norms.length] as WeightNorms
+  const shares = new Float64Array(across)
+  const absolutes = new Float64Array(across)
+  for (let c = 0; c < across; c++) {
+    const [from, to] = [c * tileColumns, Math.min(n, (c + 1) * tileColumns)]
+    const share = (to - from) / n
+    // A tile's columns may be the matrix's largest: their share of its norm is bounded by the tile's own columns.
+    shares[c] = Math.max(kind === 'hard' ? share : Math.sqrt(share), columnShare(weights, [from, to], kind))
+    absolutes[c] = sumOf(weights.columnAbsolute, from, Math.min(to, weights.columnAbsolute.length))
+  }
+  for (let r = 0; r < down; r++) {
+    const [first, last] = [r * tileRows, Math.min(m, (r + 1) * tileRows)]
+    const size = together(kind, rows, first, last)
+    const reach = rounding.wide ? 0 : reachOf(statistics, item * m + first, item * m + last)
+    const chain = rounding.chain(k) + (last - first)
+    for (let c = 0; c < across; c++) {
+      const width = Math.min(n, (c + 1) * tileColumns) - c * tileColumns
+      const predicted = rounding.wide
+        ? 0
+        : gamma(chain + width, rounding.accumulated) * reach * (absolutes[c] as number)
+      out[r * across + c] = size * (shares[c] as number) + predicted
+    }
+  }
+}
+
+function columnShare(norms: WeightNorms, [first, last]: readonly [number, number], kind: ThresholdKind): number {
+  const values = kind === 'hard' ? norms.columnAbsolute : norms.columnSquares
+  const part = sumOf(values, first, Math.min(last, values.length))
+  // Weights of nothing but zeros have no share to give, and every threshold is 0.
+  const share = part / ((kind === 'hard' ? norms.absolute : norms.squares) || 1)
+  return kind === 'hard' ? share : Math.sqrt(share)
+}
+
+function sumOf(values: Float64Array, first: number, last: number): number {
+  let sum = 0
+  for (let i = first; i < last; i++) sum += values[i] as number
+  return sum
+}
