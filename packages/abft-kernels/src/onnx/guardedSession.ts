@@ -13,7 +13,8 @@ export interface OrtTensor {
 }
 
 export interface OrtSession<T> {
-  run(feeds: Readonly<Record<string, T>>): Promise<Readonly<Record<string, T>>>
+  /** All outputs, or those that `fetches` names. */
+  run(feeds: Readonly<Record<string, T>>, fetches: readonly string[]): Promise<Readonly<Record<string, T>>>
   release(): Promise<void>
 }
 
@@ -102,19 +103,22 @@ export async function createGuardedSession<T extends OrtTensor, Options>(
   options: GuardOptions<Options> = {},
 ): Promise<GuardedSession<T>> {
   const { onFault = 'correct', retries = 1 } = options
-  const { layers } = readProtection(parseModel(bytes))
+  const model = parseModel(bytes)
+  const { layers } = readProtection(model)
   const session = await create(ort, bytes, options.session)
   const thresholds = fittedThresholds(layers, options.thresholds ?? [])
-  const own = new Set(layers.map(({ output }) => output))
+  const checks = new Set(layers.flatMap(({ output, table }) => [output, table]))
+  const own = model.graph.output.map(({ name }) => name).filter((name) => !checks.has(name))
+  const fetches = [...own, ...new Set(layers.map(({ table }) => table))]
 
   const once = async (
     feeds: Readonly<Record<string, T>>,
     fitted: ReadonlyMap<string, number> = thresholds,
   ): Promise<Run<T>> => {
-    const all = await session.run(feeds)
-    const outputs = Object.fromEntries(Object.entries(all).filter(([name]) => !own.has(name)))
-    const checks = layers.map((layer) => checkOf(layer, all[layer.output], fitted.get(layer.id)))
-    return { outputs, checks, failed: checks.filter(({ failed }) => failed !== 0) }
+    const all = await session.run(feeds, fetches)
+    const outputs = Object.fromEntries(own.flatMap((name) => (name in all ? [[name, all[name] as T]] : [])))
+    const found = layers.map((layer) => checkOf(layer, all[layer.table], fitted.get(layer.id)))
+    return { outputs, checks: found, failed: found.filter(({ failed }) => failed !== 0) }
   }
 
   return {
@@ -194,7 +198,11 @@ async function create<T extends OrtTensor, Options>(
  * JavaScript take no values for inputs that have defaults.
  */
 function checkOf(layer: ProtectedLayer, output: OrtTensor | undefined, fitted: number | undefined): LayerCheck {
-  const [counted = NaN, residual = NaN] = Array.from(output?.data ?? [], Number)
+  const data = output?.data ?? []
+  const [counted, residual] = [layer.column, data.length / 2 + layer.column].map((at) => Number(data[at])) as [
+    number,
+    number,
+  ]
   const failed = fitted === undefined || residual <= fitted ? counted : Math.max(1, counted)
   return { id: layer.id, failed, residual, threshold: fitted ?? layer.bound }
 }

@@ -12,6 +12,7 @@ import {
   type InferOptions,
   type NodeProto,
   type OnnxModel,
+  type OnnxTensor,
   type Rewriter,
 } from '@ft/onnx'
 
@@ -20,8 +21,8 @@ import {
  *
  * `fault.layer` names the layer by its first output; rows and columns are those of the layer's product (a convolution's row
  * is an output pixel, row-major over images). Sites: 'packed-weight' with any effect (in a copy that only the product
- * reads; stored checksums stay), 'output' and 'operand' of MatMul, Gemm and Conv with effects 'set' and 'add': a graph cannot
- * flip bits of a value that it computes. Runtimes run such models to the end as if nothing had happened.
+ * reads; stored checksums stay; of QLinearConv, QLinearMatMul and products of dequantised weights too), 'output' and 'operand'
+ * of MatMul, Gemm and Conv with effects 'set' and 'add': a graph cannot flip bits of a value that it computes. Runtimes run such models to the end as if nothing had happened.
  *
  * @throws FtError `INVALID_ARGUMENT` for a layer or place that the model has not, `UNSUPPORTED` for other sites and effects
  */
@@ -31,15 +32,22 @@ export function injectOnnx(bytes: Uint8Array, faults: readonly Fault[], options:
   return serializeModel(model)
 }
 
+const quantised = new Set(['QLinearConv', 'QLinearMatMul'])
+const products = new Set(['MatMul', 'Gemm', 'Conv', 'MatMulInteger', 'ConvInteger', ...quantised])
+
 function injectOne(model: OnnxModel, fault: Fault, options: InferOptions): void {
   const edit = rewriter(model)
   const node = model.graph.node.find((other) => other.output[0] === fault.layer)
-  if (!node || !['MatMul', 'Gemm', 'Conv', 'MatMulInteger', 'ConvInteger'].includes(node.opType))
+  if (!node || !products.has(node.opType))
     throw new FtError('INVALID_ARGUMENT', `injectOnnx: the model has no product named ${fault.layer ?? '(none)'}`, {
       layer: fault.layer,
     })
   const { site, effect } = fault
   if (site.kind === 'packed-weight') strikeWeights(edit, node, { ...site, effect })
+  else if (quantised.has(node.opType))
+    throw new FtError('UNSUPPORTED', `injectOnnx: only stored weights of a ${node.opType} can be struck`, {
+      site: site.kind,
+    })
   else if (site.kind === 'output')
     strikeValue(edit, { value: node.output[0] ?? '', node, ...site, effect, options, model })
   else if (site.kind === 'operand' && node.opType !== 'Conv' && node.opType !== 'ConvInteger')
@@ -62,13 +70,13 @@ function strikeWeights(
   node: NodeProto,
   at: { step: number; column: number; effect: FaultEffect },
 ): void {
-  const stored = edit.index().constant(node.input[1] ?? '')
+  const { stored, put } = weightsOf(edit, node)
   if (!stored)
     throw new FtError('INVALID_ARGUMENT', `injectOnnx: the weights of ${node.output[0]} are not stored`, {
       layer: node.output[0],
     })
   const { shape } = stored
-  const conv = node.opType === 'Conv' || node.opType === 'ConvInteger'
+  const conv = node.opType.includes('Conv')
   const transposed = intAttribute(node, 'transB', 0) === 1
   const [out = 1, perGroup = 1, ...taps] = shape
   const n = conv || transposed ? out : (shape.at(-1) ?? 1)
@@ -87,7 +95,25 @@ function strikeWeights(
   const copy = toTensor(stored)
   const values = { ...copy, data: copy.data.slice() }
   strike(values, { index, effect: at.effect })
-  node.input[1] = edit.initializer(`${node.output[0]}_struck`, values)
+  put(edit.initializer(`${node.output[0]}_struck`, values))
+}
+
+/** The stored weights that a product reads, through a dequantise node where there is one, and how it gets others. */
+function weightsOf(edit: Rewriter, node: NodeProto): { stored: OnnxTensor | undefined; put(name: string): void } {
+  const index = edit.index()
+  const at = quantised.has(node.opType) ? 3 : 1
+  const name = node.input[at] ?? ''
+  const dequantise = index.producer(name)
+  if (dequantise?.opType !== 'DequantizeLinear')
+    return { stored: index.constant(name), put: (struck) => void (node.input[at] = struck) }
+  const put = (struck: string): void => {
+    const outputs = [edit.freshName(`${name}_struck`)]
+    const inputs = [struck, ...dequantise.input.slice(1)]
+    node.input[at] = edit.node('DequantizeLinear', inputs, { outputs })
+    const made = edit.graph.node.at(-1) as NodeProto
+    made.attribute = [...dequantise.attribute]
+  }
+  return { stored: index.constant(dequantise.input[0] ?? ''), put }
 }
 
 interface Struck {

@@ -1,13 +1,13 @@
 // Checks of integer products: exact, so that any difference at all is a fault.
-import type { NodeProto, OnnxTensor } from '@ft/onnx'
-import type { Built, Site, SiteContext } from './site.ts'
+import { intAttribute, type NodeProto, type OnnxTensor } from '@ft/onnx'
+import { GEOMETRY, type Built, type Site, type SiteContext } from './site.ts'
 
 /** Digits of the column sums in base 256: three reach 2^23, sums of 32,768 weights of 8 bits. */
 const DIGITS = 3
 
 /**
- * Row check of MatMulInteger and ConvInteger: sums of weights exceed 8 bits, so that their digits in base 256 become three
- * more columns of the same kind of product, put together in 64-bit integers.
+ * Row check of MatMulInteger and ConvInteger (any groups): sums of weights exceed 8 bits, so that their digits in base 256
+ * become three more columns of the same kind of product, put together in 64-bit integers.
  */
 export function integerCheck(site: Site, context: SiteContext): Built {
   if (site.scheme === 'replication')
@@ -20,8 +20,10 @@ export function integerCheck(site: Site, context: SiteContext): Built {
     return { reason: 'its weights are not constant' }
   const zero = zeroPoint(node, context)
   if (zero === undefined) return { reason: 'the zero point of its weights is not one constant' }
-  const sums = conv ? filterSums(weights, zero) : columnSums(weights, zero)
-  if (sums === undefined) return { reason: 'a grouped convolution or a batch of stored weights' }
+  const sums = conv ? filterSums(weights, { zero, groups: intAttribute(node, 'group', 1) }) : columnSums(weights, zero)
+  if (sums === undefined) return { reason: 'a batch of stored weights' }
+  const axis = conv ? 1 : (context.shapes.values.get(node.output[0] ?? '')?.shape?.length ?? 0) - 1
+  if (axis < 0) return { reason: 'its rank is not known' }
   if (sums.values.some((value) => Math.abs(value) > 2 ** 22)) return { reason: 'its column sums exceed 23 bits' }
 
   const digits = digitsOf(sums, weights.type === 'uint8')
@@ -33,12 +35,7 @@ export function integerCheck(site: Site, context: SiteContext): Built {
     data: weights.type === 'uint8' ? Uint8Array.of(own) : Int8Array.of(own),
   })
   const inputZero = node.input[2] ? [node.input[2]] : [zeroOf(site, context)]
-  const parts = emit.node(node.opType, [node.input[0] ?? '', digitTensor, ...inputZero, ownZero])
-  const made = emit.edit.graph.node[emit.edit.graph.node.length - 1] as NodeProto
-  made.attribute = [...node.attribute]
-
-  const axis = conv ? 1 : (context.shapes.values.get(node.output[0] ?? '')?.shape?.length ?? 0) - 1
-  if (axis < 0) return { reason: 'its rank is not known' }
+  const parts = emit.alike(node, [node.input[0] ?? '', digitTensor, ...inputZero, ownZero], GEOMETRY)
   const shape = conv ? [DIGITS, 1, 1] : [DIGITS]
   const powers = emit.stored('ft_powers', { type: 'int64', shape, data: BigInt64Array.of(1n, 256n, 65_536n) })
   const expected = emit.reduce('ReduceSum', emit.node('Mul', [emit.cast(parts, 'int64'), powers]), [axis])
@@ -79,13 +76,17 @@ function columnSums({ data, shape }: OnnxTensor, zero: number): Sums | undefined
   return { values, shape: [k], last: true }
 }
 
-/** Sums over the output channels of `[out, in, ...taps]`. */
-function filterSums({ data, shape }: OnnxTensor, zero: number): Sums | undefined {
-  const [out = 0, ...rest] = shape
-  const each = rest.reduce((all, size) => all * size, 1)
-  const values = new Float64Array(each)
-  for (let i = 0; i < out * each; i++) values[i % each] = (values[i % each] as number) + Number(data[i]) - zero
-  return { values, shape: rest, last: false }
+/** Sums over the output channels of `[out, in / groups, ...taps]`, for every channel of the input. */
+function filterSums({ data, shape }: OnnxTensor, { zero, groups }: { zero: number; groups: number }): Sums {
+  const [out = 0, perGroup = 0, ...taps] = shape
+  const each = perGroup * taps.reduce((all, size) => all * size, 1)
+  const values = new Float64Array(groups * each)
+  for (let i = 0; i < out * each; i++) {
+    const group = Math.floor(Math.floor(i / each) / (out / groups))
+    const at = group * each + (i % each)
+    values[at] = (values[at] as number) + Number(data[i]) - zero
+  }
+  return { values, shape: [groups * perGroup, ...taps], last: false }
 }
 
 /** Balanced digits: value = d0 + 256 d1 + 65,536 d2 with d in [-128, 127], stored with zero point 128 when unsigned. */

@@ -11,6 +11,9 @@ export interface ProtectedLayer {
   readonly scheme: OnnxScheme
   /** Output of two numbers: checks that failed, worst residual in units of its scale. */
   readonly output: string
+  /** Output `[2, layers]` that holds the same beside other layers' (the same output where there are no others), and the column. */
+  readonly table: string
+  readonly column: number
   /** Input with a default: the largest residual, in units of its scale, that passes. */
   readonly threshold: string
   /** What rounding can never exceed, in the same units; the default threshold. 0 for exact checks. */
@@ -22,7 +25,7 @@ interface Protection {
 }
 
 export function protectionText({ layers }: Protection): string {
-  return JSON.stringify({ schema: 'ft.protection', version: 1, layers })
+  return JSON.stringify({ schema: 'ft.protection', version: 2, layers })
 }
 
 /**
@@ -47,18 +50,21 @@ export function readProtection(model: OnnxModel): Protection {
   }
   const { schema, version, layers } = (value ?? {}) as Partial<Record<'schema' | 'version' | 'layers', unknown>>
   if (schema !== 'ft.protection') throw fail('has another schema')
-  if (version !== 1)
+  if (version !== 2)
     throw new FtError(
       'VERSION_UNSUPPORTED',
-      `createGuardedSession: protection version ${String(version)}; this reads 1`,
+      `createGuardedSession: protection version ${String(version)}; this reads 2: protect the model again`,
     )
   if (!Array.isArray(layers)) throw fail('has no layers')
   const outputs = new Set(model.graph.output.map(({ name }) => name))
   const inputs = new Set(model.graph.input.map(({ name }) => name))
   for (const layer of layers as Partial<ProtectedLayer>[]) {
     if (typeof layer.id !== 'string' || typeof layer.scheme !== 'string') throw fail('has a layer without id or scheme')
-    if (!outputs.has(layer.output ?? '')) throw fail(`names an output of layer ${layer.id} that the graph has not`)
+    for (const name of [layer.output, layer.table])
+      if (!outputs.has(name ?? '')) throw fail(`names an output of layer ${layer.id} that the graph has not`)
     if (!inputs.has(layer.threshold ?? '')) throw fail(`names an input of layer ${layer.id} that the graph has not`)
+    if (!Number.isInteger(layer.column) || !((layer.column as number) >= 0))
+      throw fail(`has no column for layer ${layer.id}`)
     if (!Number.isFinite(layer.bound) || !((layer.bound as number) >= 0))
       throw fail(`has no bound for layer ${layer.id}`)
   }

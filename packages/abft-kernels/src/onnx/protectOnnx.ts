@@ -20,10 +20,11 @@ import { createEmitter } from './emitter.ts'
 import { integerCheck } from './integerCheck.ts'
 import { bagCheck, bagOf, softmaxCheck } from './lookupCheck.ts'
 import { matmulCheck } from './matmulCheck.ts'
+import { betweenQuantisersCheck, isBetweenQuantisers, quantisedCheck } from './mirrorCheck.ts'
 import { METADATA_KEY, protectionText, type ProtectedLayer } from './metadata.ts'
 import { nonNegativeValues } from './nonNegative.ts'
 import type { Built, OnnxScheme, Site, SiteContext } from './site.ts'
-import { addVerdict } from './verdict.ts'
+import { addVerdicts, type Checked, type Place } from './verdict.ts'
 
 /** One scheme for every layer, instead of a plan. */
 export interface UniformPlan {
@@ -45,13 +46,13 @@ const builders: Readonly<Record<string, Builder>> = {
   Gemm: matmulCheck,
   MatMulInteger: integerCheck,
   ConvInteger: integerCheck,
+  QLinearConv: quantisedCheck,
+  QLinearMatMul: quantisedCheck,
   ReduceSum: bagCheck,
   Softmax: softmaxCheck,
 }
 /** Products that this version has no check for. */
 const unchecked: Readonly<Record<string, string>> = {
-  QLinearConv: 'its output is rounded to 8 bits inside the operator: no sum survives',
-  QLinearMatMul: 'its output is rounded to 8 bits inside the operator: no sum survives',
   ConvTranspose: 'no check for ConvTranspose',
   LSTM: 'no check for recurrent layers',
   GRU: 'no check for recurrent layers',
@@ -59,6 +60,10 @@ const unchecked: Readonly<Record<string, string>> = {
   Einsum: 'no check for Einsum',
   Attention: 'no check inside fused attention: export it as MatMul and Softmax',
   MultiHeadAttention: 'no check inside fused attention: export it as MatMul and Softmax',
+  MatMulIntegerToFloat: 'an operator of one runtime: protect the model before it is optimised',
+  DynamicQuantizeMatMul: 'an operator of one runtime: protect the model before it is optimised',
+  QGemm: 'an operator of one runtime: protect the model before it is optimised',
+  MatMulNBits: 'no check for weights of a few bits',
   FusedMatMul: 'an operator of one runtime: protect the model before it is optimised',
   FusedGemm: 'an operator of one runtime: protect the model before it is optimised',
   FusedConv: 'an operator of one runtime: protect the model before it is optimised',
@@ -69,7 +74,8 @@ const unchecked: Readonly<Record<string, string>> = {
  *
  * Batch normalisation is folded into convolutions first. Checks come before activations; layers keep their values' names.
  * Every protected layer gets an output of two numbers (checks that failed, worst residual) and an input with a default
- * (the largest residual that passes), so that any runtime can run the model and `createGuardedSession` can judge it.
+ * (the largest residual that passes), so that any runtime can run the model and `createGuardedSession` can judge it. Layers
+ * that were judged together have their numbers in one more output, side by side: cheaper to read than many small ones.
  *
  * Softmax between two protected products is checked too (rows sum to 1).
  *
@@ -103,21 +109,22 @@ function addChecks(
   const index = edit.index()
   const shapes = inferShapes(model, options)
   const emit = createEmitter(model, edit)
-  const means = new Map<string, string>()
+  const made = new Map<string, string>()
   const context: SiteContext = {
     emit,
     index,
     shapes,
     nonNegative: nonNegativeValues(index),
-    mean(value) {
-      const made = means.get(value) ?? emit.node('GlobalAveragePool', [value])
-      means.set(value, made)
-      return made
+    once(what, value, make) {
+      const key = `${what}: ${value}`
+      const known = made.get(key) ?? make()
+      made.set(key, known)
+      return known
     },
-    scales: new Map(),
+    pairs: new Map(),
     claimed: new Set(),
   }
-  const done: ProtectedLayer[] = []
+  const checks: (Checked & Pick<ProtectedLayer, 'opType' | 'scheme'>)[] = []
   const unprotected = unprotectedInside(model.graph)
 
   const products = [...model.graph.node]
@@ -132,25 +139,24 @@ function addChecks(
       unprotected.push({ id, reason: built.reason })
       continue
     }
-    if (!Number.isFinite(built.bound)) {
-      // What it made for several layers stays: others may read it.
-      behind.set(node, model.graph.node.slice(before))
-      unprotected.push({ id, reason: 'its sums have so many terms that rounding in float32 has no bound' })
-      continue
-    }
-    const verdict = addVerdict(emit, id, built)
+    // What it made for several layers stays even if it has no bound: others may read it.
     behind.set(node, model.graph.node.slice(before))
-    done.push({
-      id,
-      opType: node.opType,
-      scheme: node.opType === 'Softmax' ? 'row' : (chosen as OnnxScheme),
-      ...verdict,
-      bound: built.bound,
-    })
+    if (Number.isFinite(built.bound))
+      checks.push({
+        id,
+        built,
+        opType: node.opType,
+        scheme: node.opType === 'Softmax' ? 'row' : (chosen as OnnxScheme),
+      })
+    else unprotected.push({ id, reason: 'its sums have so many terms that rounding in float32 has no bound' })
   }
   // Checks right behind their products: runtimes then read values while they are in cache and free them early.
   model.graph.node = products.flatMap((node) => [node, ...(behind.get(node) ?? [])])
+  const verdicts = addVerdicts(emit, checks)
   edit.finish()
+  const done = checks.map(({ id, opType, scheme, built }): ProtectedLayer => {
+    return { id, opType, scheme, ...(verdicts.get(id) as Place), bound: built.bound }
+  })
   setMetadata(model, { key: METADATA_KEY, value: protectionText({ layers: done }) })
   return { protected: done, unprotected }
 }
@@ -158,8 +164,7 @@ function addChecks(
 function build(site: Site, context: SiteContext): Built {
   const reason = unchecked[site.node.opType]
   if (reason !== undefined) return { reason }
-  if (site.node.input.some((name) => context.index.producer(name)?.opType === 'DequantizeLinear'))
-    return { reason: 'it lies between quantise and dequantise nodes, which a check would keep from fusing' }
+  if (isBetweenQuantisers(site, context)) return betweenQuantisersCheck(site, context)
   return (builders[site.node.opType] as Builder)(site, context)
 }
 

@@ -26,7 +26,7 @@ function failing(struck: Uint8Array, times: number): Node {
         ]
         let runs = 0
         return {
-          run: async (feeds) => await (runs++ < times ? bad : good).run(feeds),
+          run: async (feeds, fetches) => await (runs++ < times ? bad : good).run(feeds, fetches),
           release: async () => void (await Promise.all([bad.release(), good.release()])),
         }
       },

@@ -65,6 +65,35 @@ export function convNet(): Uint8Array {
 }
 export const convLayers = ['c1', 'c2', 'c3', 'c4', 'g1', 'logits']
 
+/** Convolutions in the channel counts that runtimes keep in blocks: strided, linear, and with two kinds of residuals. */
+export function blocks(): Uint8Array {
+  const b = graphBuilder({ name: 'blocks' })
+  const conv = (x: string, id: string, o: { from: number; to: number; taps: number; stride?: number }): string => {
+    const [pad, stride] = [(o.taps - 1) / 2, o.stride ?? 1]
+    const w = put(b, `w ${id}`, [o.to, o.from, o.taps, o.taps], Math.sqrt(2 / (o.from * o.taps * o.taps)))
+    return b.node('Conv', [x, w, put(b, `b ${id}`, [o.to], 0.1)], {
+      outputs: [id],
+      attributes: { pads: { ints: [pad, pad, pad, pad] }, strides: { ints: [stride, stride] } },
+    })
+  }
+  const relu = (x: string) => b.node('Relu', [x])
+  const x = b.input('x', 'float32', ['batch', 3, 24, 24])
+  const stem = relu(conv(x, 'stem', { from: 3, to: 16, taps: 7, stride: 2 }))
+  const inner = relu(conv(stem, 'inner', { from: 16, to: 16, taps: 3, stride: 2 }))
+  const outer = conv(inner, 'outer', { from: 16, to: 32, taps: 1 })
+  const short = conv(stem, 'short', { from: 16, to: 32, taps: 1, stride: 2 })
+  const first = relu(b.node('Add', [outer, short]))
+  // Not behind a ReLU: its values have both signs.
+  const linear = conv(first, 'linear', { from: 32, to: 16, taps: 3 })
+  const last = relu(b.node('Add', [conv(linear, 'last', { from: 16, to: 32, taps: 3 }), first]))
+  b.output(b.node('Flatten', [b.node('GlobalAveragePool', [last])], { outputs: ['features'] }), 'float32', [
+    'batch',
+    32,
+  ])
+  return serializeModel(b.build())
+}
+export const blockLayers = ['stem', 'inner', 'outer', 'short', 'linear', 'last']
+
 /** One attention head after a projection with bias. */
 export function attention(): Uint8Array {
   const b = graphBuilder({ name: 'attention' })

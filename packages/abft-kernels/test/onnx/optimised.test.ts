@@ -4,9 +4,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { indexGraph, parseModel, type GraphIndex, type NodeProto, type OnnxModel } from '@ft/onnx'
+import { indexGraph, parseModel, type GraphIndex, type GraphProto, type NodeProto, type OnnxModel } from '@ft/onnx'
 import { protectOnnx, type OnnxScheme } from '../../src/onnx.ts'
-import { attention, convNet, integers, ort } from './models.ts'
+import { attention, blocks, convNet, integers, ort } from './models.ts'
 
 let folder = ''
 beforeAll(() => void (folder = mkdtempSync(join(tmpdir(), 'ft-onnx-'))))
@@ -23,8 +23,8 @@ async function optimised(bytes: Uint8Array, name: string): Promise<OnnxModel> {
   return parseModel(readFileSync(path))
 }
 
-const count = (model: OnnxModel, ...opTypes: string[]) =>
-  model.graph.node.filter((node) => opTypes.includes(node.opType)).length
+const count = (graph: GraphProto, ...opTypes: string[]) =>
+  graph.node.filter((node) => opTypes.includes(node.opType)).length
 
 /** All nodes behind a value. */
 function behind(index: GraphIndex, value: string, found = new Set<NodeProto>()): Set<NodeProto> {
@@ -39,6 +39,7 @@ function behind(index: GraphIndex, value: string, found = new Set<NodeProto>()):
 const products = ['Conv', 'FusedConv', 'MatMul', 'FusedMatMul', 'Gemm', 'FusedGemm', 'MatMulInteger', 'ConvInteger']
 const models = [
   ['convolutions', convNet(), 6],
+  ['blocks', blocks(), 6],
   ['attention', attention(), 5],
   ['integers', integers(), 2],
 ] as const
@@ -46,29 +47,50 @@ const schemes: OnnxScheme[] = ['global', 'row', 'replication']
 const cases = models.flatMap(([name, bytes, layers]) => schemes.map((scheme) => ({ name, bytes, layers, scheme })))
 
 describe.each(cases)('$name, $scheme', ({ name, bytes, layers, scheme }) => {
-  it('every check is still there, and is not a copy of its product', async () => {
+  it('every check is still there, has two ways to its sum, and runs before the next layer', async () => {
     const made = protectOnnx(bytes, { scheme })
-    const graph = await optimised(made.bytes, `${name}-${scheme}`)
-    const plain = await optimised(bytes, `${name}-${scheme}-plain`)
-    const index = indexGraph(graph.graph)
+    const { graph } = await optimised(made.bytes, `${name}-${scheme}`)
+    const index = indexGraph(graph)
     if (scheme === 'replication' && name === 'integers') return expect(made.protected).toEqual([])
-    expect(count(graph, 'Less')).toBe(made.protected.length)
-    // A global check behind a residual addition subtracts the residual's means besides.
-    const residuals = name === 'convolutions' && scheme === 'global' ? 1 : 0
-    expect(count(graph, 'Sub')).toBe(count(plain, 'Sub') + made.protected.length + residuals)
-    for (const layer of made.protected) {
-      const nodes = [...behind(index, layer.output)]
-      const comparison = nodes.find((node) => node.opType === 'Sub') as NodeProto
-      const [actual, expected] = comparison.input.map((input) => behind(index, input)) as [
-        Set<NodeProto>,
-        Set<NodeProto>,
-      ]
-      // Neither side contains the other's last product: there are two ways to the sum.
-      const own = (a: Set<NodeProto>, b: Set<NodeProto>) => [...a].filter((node) => !b.has(node)).length
-      expect(own(actual, expected)).toBeGreaterThan(0)
-      if (layer.opType !== 'Softmax') expect(own(expected, actual)).toBeGreaterThan(0)
+    const own = parseModel(bytes).graph.output.map((output) => output.name)
+    const network = own.reduce((found, value) => behind(index, value, found), new Set<NodeProto>())
+    const position = (node: NodeProto) => graph.node.indexOf(node)
+    const residuals = graph.node.filter(
+      (node) => node.opType === 'Abs' && !network.has(node) && feedsVerdict(index, node),
+    )
+    expect(residuals).toHaveLength(made.protected.length)
+    const found = residuals.map((residual) => {
+      const nodes = [...behind(index, residual.input[0] ?? '')]
+      const isProduct = (node: NodeProto) => products.includes(node.opType)
+      const inside = nodes.filter((node) => network.has(node) && (isProduct(node) || node.opType === 'Softmax'))
+      const layer = inside.reduce((last, node) => (position(node) > position(last) ? node : last))
+      const reads = (node: NodeProto) => behind(index, node.output[0] ?? '').has(layer)
+      const outside = nodes.filter((node) => !network.has(node))
+      expect(outside.some(reads)).toBe(true)
+      // The other way to the sum is a product whose operands do not come from this one; sums may be added to it.
+      const operands = (node: NodeProto) => node.input.slice(0, 2).map((value) => behind(index, value))
+      const other = (node: NodeProto) => isProduct(node) && !operands(node).some((nodes) => nodes.has(layer))
+      if (layer.opType !== 'Softmax') expect(outside.some(other)).toBe(true)
+      return { layer, at: position(residual) }
+    })
+    // onnxruntime saves a graph in the order in which it runs it.
+    const ordered = [...found].sort((a, b) => position(a.layer) - position(b.layer))
+    expect(new Set(ordered.map(({ layer }) => layer)).size).toBe(made.protected.length)
+    for (const [i, { at }] of ordered.entries()) {
+      const next = ordered[i + 1]
+      if (next && behind(index, next.layer.output[0] ?? '').has((ordered[i] as (typeof ordered)[0]).layer))
+        expect(at).toBeLessThan(position(next.layer))
     }
-    if (scheme === 'replication') expect(count(graph, ...products)).toBe(count(plain, ...products) + layers)
+    const plain = await optimised(bytes, `${name}-${scheme}-plain`)
+    if (scheme === 'replication') expect(count(graph, ...products)).toBe(count(plain.graph, ...products) + layers)
     return undefined
   })
 })
+
+/** Whether what a node makes is compared with a threshold. */
+function feedsVerdict(index: GraphIndex, node: NodeProto): boolean {
+  const readers = node.output.flatMap((value) => index.consumers(value))
+  return readers.some(
+    (reader) => reader.opType === 'Less' || (!products.includes(reader.opType) && feedsVerdict(index, reader)),
+  )
+}
