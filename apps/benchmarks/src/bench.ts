@@ -19,6 +19,8 @@ export interface BenchLine {
 export interface BenchContext {
   readonly quick: boolean
   readonly seed: number
+  /** A file in which a training keeps its state, so that a bench that was ended goes on: undefined without `--resume`. */
+  checkpoint(training: string): string | undefined
   /** Whether a part of the bench was asked for: `--case`; all of them without it. */
   wants(part: string): boolean
   emit(line: BenchLine): void

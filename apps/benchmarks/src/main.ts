@@ -1,4 +1,6 @@
 // npm run bench -- NAME [--quick] [--json]: one bench, one figure a line.
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import process from 'node:process'
 import { Command, InvalidArgumentError } from 'commander'
 import { formatNumber } from '@ft/report'
@@ -29,6 +31,7 @@ interface Flags {
   readonly json: boolean
   readonly seed: number
   readonly case?: string
+  readonly resume?: string
 }
 
 const program = new Command('bench')
@@ -37,6 +40,7 @@ const program = new Command('bench')
   .option('--json', 'one JSON object a line', false)
   .option('--seed <n>', 'seed of the data', wholeNumber, 1)
   .option('--case <part>', 'one part of a bench that has parts')
+  .option('--resume <folder>', 'keep the state of trainings there, and go on from it')
   .action(run)
 
 await program.parseAsync()
@@ -47,7 +51,7 @@ function wholeNumber(text: string): number {
   return value
 }
 
-async function run(name: string, { quick, json, seed, case: part }: Flags): Promise<void> {
+async function run(name: string, { quick, json, seed, case: part, resume }: Flags): Promise<void> {
   const load = benches[name]
   if (!load) program.error(`no bench ${name}; benches: ${Object.keys(benches).join(', ')}`)
   const bench = await (load as () => Promise<Bench>)()
@@ -56,9 +60,11 @@ async function run(name: string, { quick, json, seed, case: part }: Flags): Prom
     program.error(parts.length === 0 ? `bench ${name} has no parts` : `no part ${part}; parts: ${parts.join(', ')}`)
   const device = deviceName()
   if (!json) process.stdout.write(`${bench.title}\n${device}, seed ${seed}${quick ? ', quick' : ''}\n\n`)
+  if (resume !== undefined) await mkdir(resume, { recursive: true })
   await bench.run({
     quick,
     seed,
+    checkpoint: (training) => (resume === undefined ? undefined : join(resume, training.replaceAll(' ', '-'))),
     wants: (one) => part === undefined || one === part,
     emit: (line) =>
       process.stdout.write(`${json ? JSON.stringify({ bench: name, ...line, seed, device }) : describe(line)}\n`),

@@ -77,10 +77,12 @@ async function trainAndJudge(
   const { kind, k, epochs, quick } = one
   const code: Code = kind === 'sum' ? sum({ k }) : concat({ k: k as 2 | 4, image: task.image })
   const samples = task.train.inputs.shape[0] as number
+  const checkpoint = context.checkpoint(`${partOf(one)}${context.quick ? '-quick' : ''}-${seed}`)
   const trained = await trainParityModel(
     { base: task.base, code, ...task.train },
     {
       seed,
+      ...(checkpoint === undefined ? {} : { checkpoint }),
       epochs: context.quick ? quick : epochs,
       // Small sets: more steps an epoch, and fewer samples to judge epochs by
       ...(samples < 5000 ? { groupsPerBatch: 32 } : {}),

@@ -50,8 +50,7 @@ export async function perceptronTask(name: PerceptronName) {
     return { inputs: { ...pixelsToFloat(images), shape: [labels.length, 784] }, labels }
   }
   const [train, test] = [await part('train'), await part('test')]
-  const augment = moved(grey, name === 'fashion-mnist')
-  return { base, run: createModelRunner(base), train, test, image: grey, augment, published: model.testCorrect }
+  return { base, run: createModelRunner(base), train, test, image: grey, published: model.testCorrect }
 }
 
 interface Untrained {
@@ -76,9 +75,11 @@ const networks: Readonly<Record<NetworkName, () => Promise<Untrained>>> = {
 export async function networkTask(name: NetworkName, context: BenchContext): Promise<Task> {
   const { layers, epochs, ...rest } = await networks[name]()
   const train = context.quick ? firstOf(rest.train, 12_000) : rest.train
+  const checkpoint = context.checkpoint(`${name}-base${context.quick ? '-quick' : ''}-${context.seed}`)
   const trained = await trainModel(
     { layers, ...train },
     {
+      ...(checkpoint === undefined ? {} : { checkpoint }),
       seed: context.seed,
       epochs: context.quick ? epochs[1] : epochs[0],
       learningRate: 2e-3,

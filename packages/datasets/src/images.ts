@@ -70,5 +70,8 @@ export async function readImages(
 
 /** uint8 pixels as float32 of 0..1 (pixel / 255), same shape: what ParM's base models take. */
 export function pixelsToFloat(images: ByteTensor): FloatTensor {
-  return { data: Float32Array.from(images.data, (pixel) => pixel / 255), shape: images.shape, dtype: 'float32' }
+  // A loop: `from` with a function takes a hundred times as long
+  const data = new Float32Array(images.data.length)
+  for (let i = 0; i < data.length; i++) data[i] = (images.data[i] as number) / 255
+  return { data, shape: images.shape, dtype: 'float32' }
 }

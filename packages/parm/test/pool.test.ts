@@ -1,19 +1,21 @@
 // What a pool holds against an instance, and what not.
 import { expect, it } from 'vitest'
 import { FtError } from '@ft/core'
-import { OipError, systemClock, type OipClient } from '../src/index.ts'
+import { OipError, systemClock, type InferResponse, type OipClient } from '../src/index.ts'
 import { createPool, type Instance } from '../src/gateway/pool.ts'
 import { Cancellation } from '../src/serving/cancellation.ts'
 
-function failingWith(error: Error): Instance {
+const failingWith = (error: Error) => instanceOf('a', () => Promise.reject(error))
+
+function instanceOf(name: string, infer: () => Promise<InferResponse>): Instance {
   const client: OipClient = {
-    infer: () => Promise.reject(error),
+    infer,
     ready: () => Promise.resolve(true),
     metadata: () => Promise.resolve(undefined),
     close: () => Promise.resolve(),
   }
   const state = { outstanding: 0, out: false, failuresInRow: 0, answered: 0, failed: 0, latencyMs: 0, judged: 0 }
-  return { name: 'a', domain: 'a', model: 'm', concurrency: 1, client, ...state, pauses: 0, answeredAtMs: 0 }
+  return { name, domain: name, model: 'm', concurrency: 1, client, ...state, pauses: 0, answeredAtMs: 0 }
 }
 
 it.each([
@@ -29,5 +31,51 @@ it.each([
   const job = { inputs: [], headers: {}, work: new Cancellation(), placed: new Set<string>() }
   await expect(pool.run(job)).rejects.toBe(error)
   expect(instance.failed).toBe(failed)
+  pool.close()
+})
+
+it('repeats a failed unit on the other instance, although it has to wait for it, and lets later units pass', async () => {
+  const asked: string[] = []
+  let release = () => undefined as void
+  const busy = new Promise<void>((resolve) => (release = resolve))
+  // 'a' fails its first unit and answers others; 'b' is busy until it is released
+  const a = instanceOf('a', () => {
+    asked.push('a')
+    return asked.length === 1
+      ? Promise.reject(new FtError('CORRUPT_DATA', 'no', {}))
+      : Promise.resolve({ modelName: 'a', outputs: [] })
+  })
+  const b = instanceOf('b', async () => {
+    asked.push('b')
+    await busy
+    return { modelName: 'b', outputs: [] }
+  })
+  const pool = createPool({ instances: [a, b], clock: systemClock() })
+  const run = (...placed: string[]) =>
+    pool.run({ inputs: [], headers: {}, work: new Cancellation(), placed: new Set(placed) })
+  // On which of the two a unit starts is said by the instance that its group has already
+  const first = run('b')
+  const onB = run('a')
+  const third = run()
+  expect((await third).modelName).toBe('a')
+  expect(asked).toEqual(['a', 'b', 'a'])
+  expect(pool.queued()).toBe(1)
+  release()
+  expect((await onB).modelName).toBe('b')
+  expect((await first).modelName).toBe('b')
+  expect(asked).toEqual(['a', 'b', 'a', 'b'])
+  pool.close()
+})
+
+it('repeats a failed unit where it failed when no other instance is in use', async () => {
+  let asked = 0
+  const a = instanceOf('a', () =>
+    asked++ === 0 ? Promise.reject(new OipError(500, 'no')) : Promise.resolve({ modelName: 'a', outputs: [] }),
+  )
+  const out = instanceOf('b', () => Promise.reject(new Error('not asked')))
+  out.out = true
+  const pool = createPool({ instances: [a, out], clock: systemClock() })
+  const response = await pool.run({ inputs: [], headers: {}, work: new Cancellation(), placed: new Set() })
+  expect([response.modelName, asked]).toEqual(['a', 2])
   pool.close()
 })

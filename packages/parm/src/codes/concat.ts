@@ -57,12 +57,9 @@ export function concat({ k, image, parityModel = 'parity' }: ConcatOptions): Con
     const top = Math.floor(i / columns) * cell.height
     const left = (i % columns) * cell.width
     for (let channel = 0; channel < channels; channel++) {
-      const small = shrink(member.data, { offset: channel * channelStride, rowStride, pixelStride })
-      for (let y = 0; y < cell.height; y++)
-        for (let x = 0; x < cell.width; x++)
-          parity[channel * channelStride + (top + y) * rowStride + (left + x) * pixelStride] = small[
-            y * cell.width + x
-          ] as number
+      const at = { offset: channel * channelStride, rowStride, pixelStride }
+      const offset = at.offset + top * rowStride + left * pixelStride
+      shrink(member.data, at, parity, { offset, rowStride, pixelStride })
     }
   }
 

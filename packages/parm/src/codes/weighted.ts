@@ -99,8 +99,10 @@ export function weightedCode({ name, k, rows, models, mix = weightedSum }: Parts
       return [...group.map((member) => [...member]), ...rows.map((weights) => mix(group, weights))]
     },
     canDecode(got) {
-      const has = (slot: number) => got.has(slot)
-      return paritiesOf(has).length >= missingOf(has).length
+      let spare = 0
+      for (let slot = 0; slot < k; slot++) if (!got.has(slot)) spare--
+      for (let slot = k; slot < n; slot++) if (got.has(slot)) spare++
+      return spare >= 0
     },
     decode(got): Decoded {
       const has = (slot: number) => got.has(slot)
@@ -133,13 +135,24 @@ export function weightedCode({ name, k, rows, models, mix = weightedSum }: Parts
 /** The weighted sum of the members' tensors, added in the order of the members in float64 and rounded once. */
 export function weightedSum(group: readonly (readonly NamedTensor[])[], weights: readonly number[]): NamedTensor[] {
   return (group[0] as readonly NamedTensor[]).map((first, t) => {
-    const sums = new Float64Array(first.data.length)
+    const sums = zeros(first.data.length)
     group.forEach((member, i) =>
       addScaled(sums, { data: (member[t] as NamedTensor).data, weight: weights[i] as number }),
     )
     return { name: first.name, data: new Float32Array(sums), shape: first.shape, dtype: 'float32' }
   })
 }
+
+let kept = new Float64Array(1024)
+
+/** Room for sums, good until the next call: one of its own for each parity keeps the garbage collector busy. */
+function zeros(length: number): Float64Array {
+  if (length > MOST_KEPT) return new Float64Array(length)
+  if (kept.length < length) kept = new Float64Array(length)
+  return kept.subarray(0, length).fill(0)
+}
+
+const MOST_KEPT = 1 << 16
 
 /** Almost every tensor is float32: a loop of its own for those stays fast whatever else passes through here. */
 function addScaled(sums: Float64Array, { data, weight }: { data: ArrayLike<number>; weight: number }): void {

@@ -1,6 +1,6 @@
 // What clients of a gateway see: requests become rows, rows queries, their answers responses with marks.
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from '@ft/report/prometheus'
-import type { Quality } from '../named.ts'
+import type { NamedTensor, Quality } from '../named.ts'
 import { OipError } from '../oip/error.ts'
 import type { InferRequest, InferResponse } from '../oip/message.ts'
 import type { InferContext, ModelMetadata } from '../oip/server.ts'
@@ -46,9 +46,10 @@ export function createFront(front: FrontOptions) {
     checkInputs(request, metadata)
     const hints = readHints(request, deadlineMs)
     if (!rows) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
-    const answers = await Promise.all(
-      rows.map((inputs) => coordinator.submit({ inputs, ...hints, headers: context.headers, gone: context.gone })),
-    )
+    const submit = (inputs: NamedTensor[]) =>
+      coordinator.submit({ inputs, ...hints, headers: context.headers, gone: context.gone })
+    const answers =
+      rows.length === 1 ? [await submit(rows[0] as NamedTensor[])] : await Promise.all(rows.map((row) => submit(row)))
     return respond(request, { answers, allowDegraded: hints.allowDegraded })
   }
 

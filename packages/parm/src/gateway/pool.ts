@@ -71,6 +71,8 @@ interface Waiting {
   readonly resolve: (response: InferResponse) => void
   readonly reject: (error: unknown) => void
   attempts: number
+  /** Where it failed: it goes to another instance while any is in use, and waits for one. */
+  failedAt: Instance | undefined
   settled: boolean
   stopListening: () => void
 }
@@ -109,7 +111,15 @@ export function createPool({
   function run(job: Job): Promise<InferResponse> {
     return new Promise((resolve, reject) => {
       if (job.work.cancelled) return reject(notNeeded)
-      const waiting: Waiting = { job, resolve, reject, attempts: 0, settled: false, stopListening: () => undefined }
+      const waiting: Waiting = {
+        job,
+        resolve,
+        reject,
+        attempts: 0,
+        failedAt: undefined,
+        settled: false,
+        stopListening: () => undefined,
+      }
       waiting.stopListening = job.work.onCancel(() => {
         // Exactly this unit leaves the queue, whatever its place; at an instance it keeps its place
         const at = queue.indexOf(waiting)
@@ -131,16 +141,21 @@ export function createPool({
 
   /** Gives units from the head of the queue to instances as long as one is free. */
   function pull(): void {
-    while (queue.length > 0) {
-      const instance = pick((queue[0] as Waiting).job.placed)
-      if (!instance) break
-      void work(instance, queue.shift() as Waiting)
+    for (let at = 0; at < queue.length;) {
+      const waiting = queue[at] as Waiting
+      const instance = pick(waiting)
+      if (instance) {
+        queue.splice(at, 1)
+        void work(instance, waiting)
+      } else if (waiting.failedAt) at++
+      else break
     }
     onUtilisation?.(utilisation())
   }
 
   /** The least busy instance, preferably of a domain that the group does not use yet. */
-  function pick(placed: ReadonlySet<string>): Instance | undefined {
+  function pick({ job: { placed }, failedAt }: Waiting): Instance | undefined {
+    const avoided = failedAt && instances.some((other) => other !== failedAt && !other.out) ? failedAt : undefined
     let best: Instance | undefined
     let cost = Infinity
     turn++
@@ -148,7 +163,7 @@ export function createPool({
     const first = turn + Math.floor(turn / instances.length)
     for (let i = 0; i < instances.length; i++) {
       const instance = instances[(i + first) % instances.length] as Instance
-      if (instance.out || instance.outstanding >= instance.concurrency) continue
+      if (instance.out || instance === avoided || instance.outstanding >= instance.concurrency) continue
       // A group is spread over domains, so that one that falls silent takes no two of its members; it costs at most as
       // much waiting as one unit
       const own = instance.outstanding + (placed.has(instance.domain) ? 1 : 0)
@@ -179,6 +194,7 @@ export function createPool({
         waiting.resolve(response)
       }
     } catch (error) {
+      waiting.failedAt = instance
       onFailure(instance, { waiting, error })
     } finally {
       all.delete(own)

@@ -100,6 +100,8 @@ export async function startOipServer(service: OipService, options: OipServerOpti
   let closing = false
   const listener = (request: IncomingMessage, response: ServerResponse) => {
     responses.add(response)
+    // Between processes of one machine a date says nothing, and heads without it are the same again and again
+    if (socketPath !== undefined) response.sendDate = false
     if (closing) response.setHeader('Connection', 'close')
     response.once('close', () => {
       responses.delete(response)
@@ -252,8 +254,18 @@ async function infer(
   const headers: Record<string, string | number> = { 'Content-Type': type, 'Content-Length': written.length }
   if (written.headerLength !== undefined) headers['Inference-Header-Content-Length'] = written.headerLength
   response.writeHead(200, headers)
-  // One piece, one write
-  response.end(written.parts.length === 1 ? written.parts[0] : Buffer.concat(written.parts, written.length))
+  // One piece, one write. Short ones as characters of a byte each, which leave together with the head
+  if (written.length <= ONE_WRITE) response.end(charactersOf(written.parts), 'latin1')
+  else response.end(written.parts.length === 1 ? written.parts[0] : Buffer.concat(written.parts, written.length))
+}
+
+const ONE_WRITE = 16 << 10
+
+function charactersOf(parts: readonly Uint8Array[]): string {
+  let text = ''
+  for (const { buffer, byteOffset, byteLength } of parts)
+    text += Buffer.from(buffer, byteOffset, byteLength).toString('latin1')
+  return text
 }
 
 function selectOutputs(answer: InferResponse, { outputs }: InferRequest): InferResponse['outputs'] {

@@ -263,9 +263,18 @@ function written({ method, path, headers, body }: HttpCall): Buffer {
  */
 export function createAnswerReader(maxBodyBytes: number): { push(chunk: Buffer): HttpAnswer | undefined } {
   let pending: Buffer | undefined
-  let head: { status: number; headerLength: string | undefined; length: number } | undefined
+  let head: Head | undefined
+  // A server's answers have the same head again and again
+  let last: { readonly text: string; readonly head: Head } | undefined
   let body: Buffer | undefined
   let filled = 0
+
+  function start(bytes: Buffer, known: { readonly text: string; readonly head: Head }): HttpAnswer | undefined {
+    pending = undefined
+    head = known.head
+    body = Buffer.allocUnsafe(head.length)
+    return take(bytes.subarray(known.text.length))
+  }
 
   function take(chunk: Buffer): HttpAnswer | undefined {
     if (!head || !body) return undefined
@@ -287,21 +296,29 @@ export function createAnswerReader(maxBodyBytes: number): { push(chunk: Buffer):
     push(chunk) {
       if (head) return take(chunk)
       const bytes = pending ? Buffer.concat([pending, chunk]) : chunk
+      if (last && bytes.toString('latin1', 0, last.text.length) === last.text) return start(bytes, last)
       const end = bytes.indexOf('\r\n\r\n')
       if (end < 0) {
         if (bytes.length > MAX_HEAD) throw corrupt('a head that is too long')
         pending = Buffer.from(bytes)
         return undefined
       }
-      pending = undefined
-      head = parseHead(bytes.toString('latin1', 0, end), maxBodyBytes)
-      body = Buffer.allocUnsafe(head.length)
-      return take(bytes.subarray(end + 4))
+      last = {
+        text: bytes.toString('latin1', 0, end + 4),
+        head: parseHead(bytes.toString('latin1', 0, end), maxBodyBytes),
+      }
+      return start(bytes, last)
     },
   }
 }
 
-function parseHead(text: string, maxBodyBytes: number) {
+interface Head {
+  readonly status: number
+  readonly headerLength: string | undefined
+  readonly length: number
+}
+
+function parseHead(text: string, maxBodyBytes: number): Head {
   const status = /^HTTP\/1\.1 ([2-5]\d\d)(?: |\r|$)/.exec(text)?.[1]
   if (status === undefined) throw corrupt('no status line')
   let length: number | undefined

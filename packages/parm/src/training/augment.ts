@@ -28,18 +28,37 @@ export function cropAndFlip({
 }): Augment {
   const { height, width, channels = 1, layout = 'HWC' } = image
   assertInteger(padding, { where: 'cropAndFlip', argument: 'padding', min: 0, max: Math.min(height, width) - 1 })
-  const [pixel, plane] = layout === 'HWC' ? [channels, 1] : [1, height * width]
+  // Planes of rows that lie in one piece
+  const [pixel, planes] = layout === 'HWC' ? [channels, 1] : [1, channels]
+  const row = width * pixel
   return (sample, random) => {
     const down = random.integer(-padding, padding)
     const across = random.integer(-padding, padding)
     const turned = flip && random.bernoulli(0.5)
     const moved = new Float32Array(sample.length)
-    for (let y = Math.max(0, -down); y < Math.min(height, height - down); y++)
-      for (let x = Math.max(0, -across); x < Math.min(width, width - across); x++) {
-        const from = ((y + down) * width + x + across) * pixel
-        const to = (y * width + (turned ? width - 1 - x : x)) * pixel
-        for (let c = 0; c < channels; c++) moved[to + c * plane] = sample[from + c * plane] as number
+    const [left, right] = [Math.max(0, -across), Math.min(width, width - across)]
+    for (let plane = 0; plane < planes; plane++)
+      for (let y = Math.max(0, -down); y < Math.min(height, height - down); y++) {
+        const to = (plane * height + y) * row
+        const from = (plane * height + y + down) * row + across * pixel
+        if (turned) turnRow(moved, sample, { from, to, left, right, pixel, width })
+        else for (let i = left * pixel; i < right * pixel; i++) moved[to + i] = sample[from + i] as number
       }
     return moved
   }
+}
+
+interface Row {
+  readonly from: number
+  readonly to: number
+  readonly left: number
+  readonly right: number
+  readonly pixel: number
+  readonly width: number
+}
+
+/** Pixels [left, right) of a row, the other way round. */
+function turnRow(moved: Float32Array, sample: Float32Array, { from, to, left, right, pixel, width }: Row): void {
+  for (let x = left; x < right; x++)
+    for (let c = 0; c < pixel; c++) moved[to + (width - 1 - x) * pixel + c] = sample[from + x * pixel + c] as number
 }

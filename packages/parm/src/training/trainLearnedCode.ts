@@ -13,7 +13,13 @@ import { convEncoder, mlpDecoder, mlpEncoder } from './coders.ts'
 import { checkSettings, runEpochs, type EpochOptions } from './epochs.ts'
 import { evaluateCode, type Accuracy } from './evaluate.ts'
 import { identityOf } from './identity.ts'
-import { forward, initialWeights, lossAndGradients, parametersOf, tensorsOf, withParameters } from './network.ts'
+import {
+  denseLearnedGradient,
+  tensorflowLearnedGradient,
+  type LearnedGradient,
+  type LearnedProblem,
+} from './learnedGradients.ts'
+import { initialWeights, parametersOf, withParameters } from './network.ts'
 import type { TrainingSettings } from './presets.ts'
 import { pickRows } from './rows.ts'
 import { pickAnswers, type Answers } from './score.ts'
@@ -45,6 +51,10 @@ export interface TrainLearnedOptions extends EpochOptions, Partial<TrainingSetti
   readonly augment?: Augment
   /** 'scaled' to the inputs of a unit (default), or 'published': N(0, 0.01) and Xavier. */
   readonly initial?: 'scaled' | 'published'
+  /**
+   * A loaded TensorFlow.js with its backend set. Default: an 'mlp' around a model of dense layers is trained on the
+   * WebAssembly engine, without it; otherwise it is loaded here.
+   */
   readonly tf?: typeof TensorFlow
 }
 
@@ -84,7 +94,6 @@ export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedO
   }
   const samples = inputs.shape[0] as number
   checkSettings(settings, { where, samples, k })
-  const tf = options.tf ?? (await loadTensorFlow())
   const random = createRandom(options.seed).stream('train-learned')
   const held = Math.ceil(settings.validationSamples / k) * k
   const order = random.stream('split').permutation(samples)
@@ -108,49 +117,22 @@ export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedO
     decoder: withParameters(decoder, from.slice(split)),
     channels,
   })
-  const frozen = tensorsOf(tf, base, parametersOf(base))
-  // Position j missing: zeros in its place, everything else as it came
-  const masks = Array.from({ length: k }, (_, lost) =>
-    tf.tensor2d([Array.from({ length: k * classes }, (_, i) => (Math.floor(i / classes) === lost ? 0 : 1))]),
-  )
-
-  const gradient = (rows: Uint32Array, x: Float32Array) =>
-    lossAndGradients(tf, {
-      tensors: () => tensorsOf(tf, [...encoder, ...decoder], parameters),
-      prepare() {
-        const groups = rows.length / k
-        const known = new Float32Array(rows.length * classes)
-        rows.forEach((row, i) => known.set(targets.subarray(row * classes, (row + 1) * classes), i * classes))
-        const own = tf.tensor2d(known, [groups, k * classes])
-        const labelOf = (row: number) => task.labels?.[used[row] as number] as number
-        const wanted =
-          loss === 'labels'
-            ? tf
-                .oneHot(tf.tensor1d(Int32Array.from(rows, labelOf), 'int32'), classes)
-                .reshape<TensorFlow.Tensor2D>([groups, k * classes])
-            : own
-        const planes = tf.tensor2d(x, [groups * channels, k * plane])
-        return (...tensors) => {
-          const encoderTensors = tensors.slice(0, split)
-          const encoded = forward(tf, planes, { layers: encoder, tensors: encoderTensors, constantInputs: true })
-          const query =
-            channels === 1
-              ? encoded
-              : encoded
-                  .reshape([groups, channels, plane])
-                  .transpose([0, 2, 1])
-                  .reshape<TensorFlow.Tensor2D>([groups, width])
-          const parity = forward(tf, query, { layers: base, tensors: frozen })
-          const losses = masks.map((mask, lost) => {
-            const given = tf.concat2d([own.mul<TensorFlow.Tensor2D>(mask), parity], 1)
-            const decoded = forward(tf, given, { layers: decoder, tensors: tensors.slice(split) })
-            const at = (all: TensorFlow.Tensor2D) => all.slice([0, lost * classes], [groups, classes])
-            return lossOf(tf, { loss, decoded: at(decoded), wanted: at(wanted) })
-          })
-          return tf.addN(losses).div<TensorFlow.Scalar>(k)
-        }
-      },
-    })
+  const problem: LearnedProblem = {
+    base,
+    encoder,
+    decoder,
+    parameters,
+    k,
+    channels,
+    plane,
+    classes,
+    loss,
+    targets,
+    labelOf: (row) => task.labels?.[used[row] as number] as number,
+  }
+  const dense = options.tf ? undefined : denseLearnedGradient(problem)
+  const byTensorflow = dense ? undefined : tensorflowLearnedGradient(options.tf ?? (await loadTensorFlow()), problem)
+  const gradient = (dense ?? byTensorflow?.gradient) as LearnedGradient
 
   const { patience } = options
   const identity = {
@@ -203,19 +185,8 @@ export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedO
     )
     return { ...networks(best.parameters), validation: best.accuracy, bestEpoch: best.epoch, history }
   } finally {
-    tf.dispose([frozen, masks])
+    byTensorflow?.dispose()
   }
-}
-
-function lossOf(
-  tf: typeof TensorFlow,
-  o: { loss: 'outputs' | 'distribution' | 'labels'; decoded: TensorFlow.Tensor2D; wanted: TensorFlow.Tensor2D },
-): TensorFlow.Scalar {
-  if (o.loss === 'outputs') return o.decoded.sub(o.wanted).square().mean()
-  const logs = tf.logSoftmax(o.decoded)
-  const target = o.loss === 'labels' ? o.wanted : tf.softmax(o.wanted)
-  // The divergence but for the target's own entropy, which has no gradient
-  return tf.neg(logs.mul(target).sum(1).mean<TensorFlow.Scalar>())
 }
 
 function checkTask(task: LearnedTask, { where, kind, loss }: { where: string; kind: string; loss: string }) {

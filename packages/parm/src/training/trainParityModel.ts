@@ -12,10 +12,12 @@ import type { NamedTensor } from '../named.ts'
 import type { Augment } from './augment.ts'
 import { loadTensorFlow } from './backend.ts'
 import type { EpochRecord } from './checkpoint.ts'
+import { createDenseGradients, isDense } from './denseGradients.ts'
 import { checkSettings, runEpochs, type EpochOptions } from './epochs.ts'
 import { evaluateCode, rowsOf, type Accuracy } from './evaluate.ts'
 import { identityOf } from './identity.ts'
 import { forward, initialWeights, lossAndGradients, parametersOf, tensorsOf, withParameters } from './network.ts'
+import { outputLoss } from './outputLoss.ts'
 import type { TrainingSettings } from './presets.ts'
 import { pickAnswers, type Answers } from './score.ts'
 import { pickRows } from './rows.ts'
@@ -35,7 +37,10 @@ export interface TrainParityOptions extends EpochOptions, Partial<TrainingSettin
   readonly targets?: 'cached' | 'fresh'
   /** 'squared' as published (default), or 'huber': squared below 1 and linear above, for targets with outliers. */
   readonly loss?: 'squared' | 'huber'
-  /** A loaded TensorFlow.js with its backend set. Default: loaded here. */
+  /**
+   * A loaded TensorFlow.js with its backend set. Default: dense layers are trained on the WebAssembly engine, without it;
+   * for convolutions it is loaded here.
+   */
   readonly tf?: typeof TensorFlow
 }
 
@@ -92,7 +97,6 @@ export async function trainParityModel<L extends Layer>(
   checkTask(task, settings, options)
   const { initial = 'base', shortGroups = 0, loss = 'squared', schedule = 'cosine' } = options
   const { augment, targets = 'cached' } = options
-  const tf = options.tf ?? (await loadTensorFlow())
   const random = createRandom(options.seed).stream('train-parity')
 
   // What is set aside to choose the epoch never trains
@@ -130,7 +134,7 @@ export async function trainParityModel<L extends Layer>(
       stepsPerEpoch: Math.max(1, Math.floor(data.units.length / code.k / settings.groupsPerBatch)),
       batches: (epoch) =>
         batchesOf(data, { code, settings, shortGroups, augment, fresh, random: random.stream('epoch', epoch) }),
-      gradient: (batch) => gradientOf(tf, { base, parameters, loss, batch }),
+      gradient: await gradientsOf({ base, parameters, loss, tf: options.tf }),
       async judge() {
         // An engine of its own gives the prepared weights back
         const engine = createWasmEngine({ threads: 1 })
@@ -187,16 +191,12 @@ function* batchesOf({ units, targets }: TrainingData, o: BatchOptions): Generato
     const unit = units[i] as NamedTensor[]
     return augment ? unit.map((one) => ({ ...one, data: augment(one.data as Float32Array, random) })) : unit
   }
-  const targetsOf = (chosen: readonly number[], members: readonly NamedTensor[][]): readonly ArrayLike<number>[] => {
-    if (!fresh) return chosen.map((i) => targets[i]?.[0]?.data ?? [])
-    const seen = new Float32Array(chosen.length * width)
-    members.forEach((unit, slot) => seen.set(unit[0]?.data ?? [], slot * width))
-    const outputs = rowsOf(fresh({ data: seen, shape: [chosen.length, width], dtype: 'float32' }), 'output')
-    return outputs.map((output) => output[0]?.data ?? [])
-  }
   for (let first = 0; first + groupsPerBatch <= groups; first += groupsPerBatch) {
     const inputs = new Float32Array(groupsPerBatch * width)
     const sums = new Float32Array(groupsPerBatch * classes)
+    // Members of the minibatch as the parity model sees them, and where their targets count
+    const seen: Float32Array[] = []
+    const counted: { readonly row: number; readonly g: number; readonly weight: number }[] = []
     for (let g = 0; g < groupsPerBatch; g++) {
       const members = Array.from(order.subarray((first + g) * k, (first + g + 1) * k))
       const short =
@@ -206,21 +206,54 @@ function* batchesOf({ units, targets }: TrainingData, o: BatchOptions): Generato
       const group = chosen.map(member)
       inputs.set(own.encode(group)[own.k]?.[0]?.data ?? [], g * width)
       const weights = own.parityWeights?.(own.k) ?? []
-      targetsOf(chosen, group).forEach((output, slot) => {
-        for (let c = 0; c < classes; c++) {
-          const at = g * classes + c
-          sums[at] = (sums[at] as number) + (weights[slot] as number) * (output[c] as number)
-        }
-      })
+      chosen.forEach((row, slot) => counted.push({ row, g, weight: weights[slot] as number }))
+      if (fresh) for (const unit of group) seen.push(unit[0]?.data as Float32Array)
     }
+    const own = fresh ? outputsOfRows(fresh, seen) : undefined
+    counted.forEach(({ row, g, weight }, i) => {
+      const output = own ? own.subarray(i * classes, (i + 1) * classes) : (targets[row]?.[0]?.data as Float32Array)
+      for (let c = 0; c < classes; c++) {
+        const at = g * classes + c
+        sums[at] = (sums[at] as number) + weight * (output[c] as number)
+      }
+    })
     yield { inputs, targets: sums, groups: groupsPerBatch }
   }
 }
 
-/** Loss of the parity model on a minibatch, and its gradient with respect to the parameters. */
-function gradientOf(
+/** A model's outputs for all rows in one run. */
+function outputsOfRows(run: (x: Tensor) => Tensor, rows: readonly Float32Array[]): Float32Array {
+  const width = rows[0]?.length ?? 0
+  const data = new Float32Array(rows.length * width)
+  rows.forEach((row, i) => data.set(row, i * width))
+  return run({ data, shape: [rows.length, width], dtype: 'float32' }).data as Float32Array
+}
+
+interface Differentiated {
+  readonly base: readonly Layer[]
+  readonly parameters: readonly Float32Array[]
+  readonly loss: 'squared' | 'huber'
+  readonly tf: typeof TensorFlow | undefined
+}
+
+type Gradient = (batch: Batch) => { loss: number; gradients: readonly ArrayLike<number>[] }
+
+/** What gives the loss of the parity model on a minibatch, and its gradient with respect to the parameters. */
+async function gradientsOf({ base, parameters, loss, tf }: Differentiated): Promise<Gradient> {
+  if (!tf && isDense(base)) {
+    const passes = createDenseGradients(createWasmEngine({ threads: 1 }), { layers: base, parameters })
+    return ({ inputs, targets, groups }) => {
+      const found = outputLoss(loss, { outputs: passes.forward(inputs, groups), targets })
+      return { loss: found.loss, gradients: passes.backward(found.gradient).gradients }
+    }
+  }
+  const loaded = tf ?? (await loadTensorFlow())
+  return (batch) => tensorflowGradient(loaded, { base, parameters, loss, batch })
+}
+
+function tensorflowGradient(
   tf: typeof TensorFlow,
-  o: { base: readonly Layer[]; parameters: readonly Float32Array[]; loss: 'squared' | 'huber'; batch: Batch },
+  o: Omit<Differentiated, 'tf'> & { readonly batch: Batch },
 ): { loss: number; gradients: ArrayLike<number>[] } {
   const { inputs, targets, groups } = o.batch
   return lossAndGradients(tf, {

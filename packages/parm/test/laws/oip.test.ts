@@ -93,6 +93,57 @@ describe('round trips', () => {
   })
 })
 
+describe('headers that come again', () => {
+  it('gives each body its own tensors, and a request that is read again its own parameters', () => {
+    fc.assert(
+      fc.property(fc.array(tensor(false), { minLength: 1, maxLength: 3 }), fc.nat(255), (list, fill) => {
+        const inputs = list.map((t, i) => ({ ...t, name: `t${i}` }))
+        // Contents that are valid whatever they are: those of BYTES and BOOL stay
+        const others = inputs.map((t) =>
+          t.datatype === 'BYTES' || t.datatype === 'BOOL' ? t : { ...t, bytes: t.bytes.map(() => fill) },
+        )
+        for (const own of [inputs, others, inputs]) {
+          const { bytes, headerLength } = joined(writeRequest({ parameters: {}, inputs: own, binaryOutput: true }))
+          const read = parseRequest({ bytes, headerLength: String(headerLength) })
+          expect(bits(read.inputs)).toEqual(bits(own))
+          expect(read.binaryOutput).toBe(true)
+        }
+      }),
+    )
+  })
+
+  it.each([
+    ['FP32', 8, 12, /belong to no tensor/],
+    ['FP32', 8, 4, /are left in the body/],
+    ['BOOL', 2, 2, /bytes 0 and 1 for BOOL/],
+  ] as const)('still refuses contents that do not fit (%s, %i then %i bytes)', (datatype, length, second, message) => {
+    const input = { name: 'x', datatype, shape: [2], bytes: new Uint8Array(length) }
+    const { bytes, headerLength = 0 } = joined(writeRequest({ parameters: {}, inputs: [input], binaryOutput: true }))
+    expect(parseRequest({ bytes, headerLength: String(headerLength) }).inputs).toHaveLength(1)
+    const other = Buffer.concat([bytes.subarray(0, headerLength), new Uint8Array(second).fill(7)])
+    expect(() => parseRequest({ bytes: other, headerLength: String(headerLength) })).toThrow(message)
+  })
+
+  it('writes a shape anew when its array was changed', () => {
+    const sizes = [1, 4]
+    const write = (name: string) =>
+      joined(
+        writeRequest({
+          parameters: {},
+          inputs: [{ name, datatype: 'UINT8', shape: sizes, bytes: new Uint8Array(4) }],
+          binaryOutput: true,
+        }),
+      )
+    const read = ({ bytes, headerLength }: ReturnType<typeof write>) =>
+      parseRequest({ bytes, headerLength: String(headerLength) }).inputs[0]
+    expect(read(write('x'))).toMatchObject({ name: 'x', shape: [1, 4] })
+    sizes[0] = 2
+    sizes[1] = 2
+    expect(read(write('x'))).toMatchObject({ name: 'x', shape: [2, 2] })
+    expect(read(write('y'))).toMatchObject({ name: 'y', shape: [2, 2] })
+  })
+})
+
 describe('damage', () => {
   const good = joined(
     writeRequest({

@@ -42,6 +42,24 @@ it('reads the same answer however its bytes are cut', () => {
   )
 })
 
+it('reads answers of one head and of others in turn, however their bytes are cut', () => {
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 3 }), fc.nat(200)), { minLength: 2, maxLength: 8 }),
+      (answers) => {
+        const reader = createAnswerReader(1000)
+        for (const [body, cut] of answers) {
+          const bytes = answer(body, body.length)
+          const at = Math.min(cut, bytes.length - 1)
+          const early = at > 0 ? reader.push(bytes.subarray(0, at)) : undefined
+          expect(early).toBeUndefined()
+          expect([...(reader.push(bytes.subarray(at))?.bytes ?? [])]).toEqual([...body])
+        }
+      },
+    ),
+  )
+})
+
 it('refuses damage with a reason, or reads as many bytes as the head says', () => {
   const good = answer(Uint8Array.of(1, 2, 3, 4), 2)
   fc.assert(
