@@ -3,7 +3,9 @@
 import { FtError } from '@ft/core'
 import { allFinite } from './shard/finite.ts'
 import type { Message, MessageOf, Send } from './shard/messages.ts'
+import { roomFor } from './shard/room.ts'
 import type { ResolvedSpec } from './shard/spec.ts'
+import { copyWords } from './shard/words.ts'
 
 export interface ClientOptions {
   readonly spec: ResolvedSpec
@@ -48,10 +50,13 @@ const refused = (server: number, { type, id }: Request): FtError =>
     },
   )
 
-/** One server's share of ids: where each stands in the caller's list. */
+/** One server's share of ids. */
 interface Share {
-  readonly rows: number[]
-  readonly at: number[]
+  readonly server: number
+  /** Where each stands in the caller's list. */
+  readonly at: Uint32Array
+  /** Arrays of the message to that server; the first has the rows' numbers there. */
+  readonly room: readonly Uint32Array[]
 }
 
 export function createClient({ spec, send }: ClientOptions): Client {
@@ -64,24 +69,38 @@ export function createClient({ spec, send }: ClientOptions): Client {
   const counters = { question: 0, push: new Array<number>(layout.servers).fill(0) }
   let failure: FtError | undefined
 
-  function split(ids: Uint32Array, where: string): Map<number, Share> {
-    const shares = new Map<number, Share>()
+  /** @param lengths - words a row of each array of the message */
+  function split(ids: Uint32Array, type: 'pull' | 'push' | 'write', lengths: readonly number[]): Share[] {
+    const servers = new Uint16Array(ids.length)
+    const locals = new Uint32Array(ids.length)
+    const counts = new Uint32Array(layout.servers)
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!
       if (id >= layout.rows) {
-        throw new FtError('INVALID_ARGUMENT', `${where}: \`ids\` must be below ${layout.rows}, got ${id} at ${i}`, {
+        throw new FtError('INVALID_ARGUMENT', `${type}: \`ids\` must be below ${layout.rows}, got ${id} at ${i}`, {
           id,
           at: i,
         })
       }
       const place = layout.placeOf(id)
       const server = layout.serverOf(place)
-      let share = shares.get(server)
-      if (share === undefined) shares.set(server, (share = { rows: [], at: [] }))
-      share.rows.push(layout.localOf(place))
-      share.at.push(i)
+      servers[i] = server
+      locals[i] = layout.localOf(place)
+      counts[server]!++
     }
-    return shares
+    const shares = Array.from(counts, (count, server): Share => {
+      const room = count === 0 ? [] : roomFor(type, [count, ...lengths.map((words) => words * count)])
+      return { server, at: new Uint32Array(count), room }
+    })
+    counts.fill(0)
+    for (let i = 0; i < ids.length; i++) {
+      const server = servers[i]!
+      const { at, room } = shares[server]!
+      const place = counts[server]!++
+      at[place] = i
+      room[0]![place] = locals[i]!
+    }
+    return shares.filter(({ at }) => at.length > 0)
   }
 
   function request<T extends Message>(server: number, message: Request): Promise<T> {
@@ -111,13 +130,10 @@ export function createClient({ spec, send }: ClientOptions): Client {
       const out = new Float32Array(ids.length * d)
       const bits = new Uint32Array(out.buffer)
       await Promise.all(
-        Array.from(split(ids, 'pull'), async ([server, { rows, at }]) => {
-          const question = { type: 'pull', id: counters.question++, rows: Uint32Array.from(rows) } as const
+        split(ids, 'pull', []).map(async ({ server, at, room }) => {
+          const question = { type: 'pull', id: counters.question++, rows: room[0]! } as const
           const { values } = await request<MessageOf<'rows'>>(server, question)
-          for (let i = 0; i < at.length; i++) {
-            const to = at[i]! * d
-            for (let j = 0; j < d; j++) bits[to + j] = values[i * d + j]!
-          }
+          for (let i = 0; i < at.length; i++) copyWords(bits, at[i]! * d, values, i * d, d)
         }),
       )
       return out
@@ -141,26 +157,22 @@ export function createClient({ spec, send }: ClientOptions): Client {
       }
       const bits = new Uint32Array(gradients.buffer, gradients.byteOffset, gradients.length)
       await Promise.all(
-        Array.from(split(ids, 'push'), async ([server, { rows, at }]) => {
-          const share = new Uint32Array(rows.length * d)
-          for (let i = 0; i < at.length; i++) {
-            const from = at[i]! * d
-            for (let j = 0; j < d; j++) share[i * d + j] = bits[from + j]!
-          }
-          const id = ++counters.push[server]!
-          await request(server, { type: 'push', id, rows: Uint32Array.from(rows), gradients: share })
+        split(ids, 'push', [d]).map(async ({ server, at, room }) => {
+          const [rows, share] = room as [Uint32Array, Uint32Array]
+          for (let i = 0; i < at.length; i++) copyWords(share, i * d, bits, at[i]! * d, d)
+          await request(server, { type: 'push', id: ++counters.push[server]!, rows, gradients: share })
         }),
       )
     },
     async write(ids, words, versions) {
       await Promise.all(
-        Array.from(split(ids, 'write'), async ([server, { rows, at }]) => {
-          const share = new Uint32Array(rows.length * width)
-          at.forEach((from, i) => share.set(words.subarray(from * width, (from + 1) * width), i * width))
-          const id = ++counters.push[server]!
-          const least = Uint32Array.from(at, (from) => versions[from]!)
-          const message = { type: 'write', id, rows: Uint32Array.from(rows), words: share, versions: least } as const
-          await request(server, message)
+        split(ids, 'write', [width, 1]).map(async ({ server, at, room }) => {
+          const [rows, share, least] = room as [Uint32Array, Uint32Array, Uint32Array]
+          for (let i = 0; i < at.length; i++) {
+            copyWords(share, i * width, words, at[i]! * width, width)
+            least[i] = versions[at[i]!]!
+          }
+          await request(server, { type: 'write', id: ++counters.push[server]!, rows, words: share, versions: least })
         }),
       )
     },

@@ -168,8 +168,15 @@ function modularInverse(a: number, modulus: number): number {
   return t < 0 ? t + modulus : t
 }
 
-/** a b mod n for a, b < n <= 2^31, in two halves so that no product passes 2^53. */
+/** a b mod n for a, b < n <= 2^31. */
 function productModulo(a: number, b: number, n: number): number {
+  // Below 2^53 a product is exact, and so is what is left of it; its quotient may be off by one.
+  if (n <= 2 ** 26) {
+    const product = a * b
+    const left = product - Math.floor(product / n) * n
+    return left < 0 ? left + n : left >= n ? left - n : left
+  }
+  // In two halves, so that no product passes 2^53.
   const high = Math.floor(b / 65536)
   return (((a * high) % n) * 65536 + a * (b % 65536)) % n
 }

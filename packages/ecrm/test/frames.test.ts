@@ -4,6 +4,7 @@ import { expect, it } from 'vitest'
 import { isFtError } from '@ft/core'
 import { createFrameReader, encodeFrame, headerBytes } from '../src/network/codec.ts'
 import { schema, type Message, type MessageType } from '../src/shard/messages.ts'
+import { roomFor } from '../src/shard/room.ts'
 
 const word = fc.integer({ min: 0, max: 2 ** 32 - 1 })
 const anyMessage: fc.Arbitrary<Message> = fc.constantFrom(...(Object.keys(schema) as MessageType[])).chain((type) => {
@@ -35,6 +36,25 @@ it('carries every message, whatever pieces the stream comes in', () => {
     ),
     { seed: 1, numRuns: 300 },
   )
+})
+
+it('sends what lies in room for it from where it lies, once', () => {
+  const [heads, words] = roomFor('deltas', [6, 4]) as [Uint32Array, Uint32Array]
+  heads.fill(7)
+  words.set([1, 2, 3, 4])
+  const message = { type: 'deltas', batch: 5, complete: 2, heads, words } as const
+  const first = encodeFrame(message)
+  expect(first.buffer).toBe(words.buffer)
+  const copied = encodeFrame({ ...message, heads: heads.slice(), words: words.slice() })
+  expect(first).toEqual(copied)
+  // A socket may still hold the first: said again with another number, it is written elsewhere.
+  const again = encodeFrame({ ...message, complete: 3 })
+  expect(again.buffer).not.toBe(words.buffer)
+  expect(first).toEqual(copied)
+  expect(plain(createFrameReader().read(again))).toEqual(plain([{ ...message, complete: 3 }]))
+  // Part of the room is a message like any other.
+  const part = { ...message, words: words.subarray(0, 2) }
+  expect(plain(createFrameReader().read(encodeFrame(part)))).toEqual(plain([part]))
 })
 
 it('gives no other message when a bit is flipped or the end is cut', () => {

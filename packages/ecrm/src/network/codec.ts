@@ -3,34 +3,57 @@
 import { crc32 } from 'node:zlib'
 import { FtError } from '@ft/core'
 import { schema, type Message, type MessageType } from '../shard/messages.ts'
+import { headerWords } from '../shard/room.ts'
 
 const types = Object.keys(schema) as MessageType[]
 
 /** Header: bytes of the body, index of the type, CRC-32 of both and of the body. Little-endian words. */
-export const headerBytes = 12
+export const headerBytes = headerWords * 4
 export const largestBody = 256 * 2 ** 20
 
 type Fields = Readonly<Record<string, number | Uint32Array>>
 
-/** Packs a message: a frame of whole 32-bit words. Body: the numbers, the lengths of the arrays, the arrays. */
+/**
+ * Packs a message: a frame of whole 32-bit words. Body: the numbers, the lengths of the arrays, the arrays.
+ *
+ * Cost: a copy of the arrays, unless they are in memory laid out for it (`roomFor`) and this is the first time they are sent.
+ */
 export function encodeFrame(message: Message): Uint8Array {
   const { numbers, arrays } = schema[message.type]
   const fields = message as unknown as Fields
   const contents = arrays.map((name) => fields[name] as Uint32Array)
-  const bodyWords = numbers.length + arrays.length + contents.reduce((sum, array) => sum + array.length, 0)
-  const frame = new Uint32Array(headerBytes / 4 + bodyWords)
-  frame[0] = bodyWords * 4
+  const first = headerWords + numbers.length + arrays.length
+  let words = first
+  for (const array of contents) words += array.length
+  const ready = laidOut(contents, first, words)
+  const frame = ready ?? new Uint32Array(words)
+  frame[0] = (words - headerWords) * 4
   frame[1] = types.indexOf(message.type)
-  let at = headerBytes / 4
+  let at = headerWords
   for (const name of numbers) frame[at++] = fields[name] as number
   for (const array of contents) frame[at++] = array.length
-  for (const array of contents) {
-    frame.set(array, at)
-    at += array.length
+  if (ready === undefined) {
+    for (const array of contents) {
+      frame.set(array, at)
+      at += array.length
+    }
   }
   const bytes = new Uint8Array(frame.buffer)
   frame[2] = checksum(bytes)
   return bytes
+}
+
+/** The frame around these arrays when they lie in one and it has never been sent: a socket may still hold what has. */
+function laidOut(contents: readonly Uint32Array[], first: number, words: number): Uint32Array | undefined {
+  const buffer = contents[0]?.buffer
+  if (buffer === undefined || buffer.byteLength !== words * 4) return undefined
+  let at = first * 4
+  for (const array of contents) {
+    if (array.buffer !== buffer || array.byteOffset !== at) return undefined
+    at += array.byteLength
+  }
+  const frame = new Uint32Array(buffer)
+  return frame[0] === 0 ? frame : undefined
 }
 
 const checksum = (frame: Uint8Array): number => crc32(frame.subarray(headerBytes), crc32(frame.subarray(0, 8)))
@@ -38,7 +61,7 @@ const checksum = (frame: Uint8Array): number => crc32(frame.subarray(headerBytes
 /** Reads frames from pieces of a stream. */
 export interface FrameReader {
   /**
-   * Takes the next bytes; the messages they complete.
+   * Takes the next bytes, and keeps them: the messages that they complete are views of them.
    *
    * @throws FtError `CORRUPT_DATA` for a length, type, checksum or field that cannot be. The stream is then of no use.
    */
@@ -62,7 +85,7 @@ export function createFrameReader(options: { largest?: number } = {}): FrameRead
         if (body % 4 !== 0 || body > largest) throw corrupt(`a body of ${body} bytes`, `whole words up to ${largest}`)
         want = headerBytes + body
         if (have < want) break
-        messages.push(decodeFrame(joined.slice(0, want)))
+        messages.push(decodeFrame(joined.subarray(0, want)))
         pieces = have > want ? [joined.subarray(want)] : []
         have -= want
         want = headerBytes
@@ -74,12 +97,8 @@ export function createFrameReader(options: { largest?: number } = {}): FrameRead
 
 /** Reads one whole frame, whose bytes become the message's. */
 function decodeFrame(bytes: Uint8Array): Message {
-  // A Buffer's slice is a view; words need their own, aligned memory.
-  let own = bytes
-  if (bytes.byteOffset % 4 !== 0 || Buffer.isBuffer(bytes)) {
-    own = new Uint8Array(bytes.length)
-    own.set(bytes)
-  }
+  // Words need aligned memory: a piece of a stream may end within one.
+  const own = bytes.byteOffset % 4 === 0 ? bytes : new Uint8Array(bytes)
   const frame = new Uint32Array(own.buffer, own.byteOffset, own.byteLength / 4)
   if (checksum(own) !== frame[2]) throw corrupt('a frame', 'its checksum to fit')
   const type = types[frame[1]!]

@@ -6,6 +6,8 @@ import { createFrameReader, encodeFrame } from './codec.ts'
 
 export interface Connection {
   send(message: Message): void
+  /** Hands what was said to the network now. */
+  flush(): void
   /** Ends it at once. */
   drop(): void
   /** Ends it when what was said has left. */
@@ -35,17 +37,20 @@ export function carryMessages(socket: Socket, events: ConnectionEvents): Connect
   // 'close' follows and tells.
   socket.on('error', (cause) => (error ??= cause))
   socket.on('close', () => events.closed(error))
+  const flush = (): void => {
+    if (!corked) return
+    corked = false
+    socket.uncork()
+  }
   return {
+    flush,
     send(message) {
       if (socket.destroyed) return
       if (!corked) {
         // What is said until every socket that has something was read leaves together.
         corked = true
         socket.cork()
-        setImmediate(() => {
-          corked = false
-          socket.uncork()
-        })
+        setImmediate(flush)
       }
       socket.write(encodeFrame(message))
     },

@@ -61,6 +61,9 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
   let stepStart = 0
   let early: { from: Node; message: Message; connection: Connection }[] = []
   let ended = false
+  /** What peers said and what is to be said to them, in order. */
+  const between: (() => void)[] = []
+  let turning = false
 
   function start(message: Message & { type: 'start' }): void {
     const spec = unpackSpec(message.spec)
@@ -75,7 +78,40 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
     for (const one of held) take(one.from, one.message, one.connection)
   }
 
+  /**
+   * Servers can wait for each other, a worker stands still until it is answered: what is between servers has its turn when
+   * every socket was read and workers have their answers, and then a part of it at a time. In the order in which it came.
+   */
+  function later(what: () => void): void {
+    between.push(what)
+    if (turning) return
+    turning = true
+    setImmediate(turn)
+  }
+
+  function turn(): void {
+    for (const worker of workers.values()) worker.flush()
+    // A part of what waits, not a number: it cannot grow without bound.
+    for (const what of between.splice(0, Math.ceil(between.length / 4))) what()
+    turning = between.length > 0
+    if (turning) setImmediate(turn)
+  }
+
   function take(from: Node, message: Message, connection: Connection): Refusal | undefined {
+    if (shard === undefined || from.node >= servers) return takeNow(from, message, connection)
+    later(() => {
+      if (ended) return
+      try {
+        if (takeNow(from, message, connection) !== undefined) connection.drop()
+      } catch {
+        // As if the connection had met it: see carryMessages.
+        connection.drop()
+      }
+    })
+    return undefined
+  }
+
+  function takeNow(from: Node, message: Message, connection: Connection): Refusal | undefined {
     if (message.type === 'start') {
       if (shard !== undefined) return message.incarnation > self.incarnation ? 'run' : 'epoch'
       control = connection
@@ -141,8 +177,10 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
   }
 
   function send(to: number, message: Message): void {
-    if (to < servers) peers.get(to)?.connection?.send(message)
-    else workers.get(to)?.send(message)
+    if (to >= servers) return workers.get(to)?.send(message)
+    const peer = peers.get(to)
+    // Said to this life of the peer or to none.
+    later(() => peer?.connection?.send(message))
   }
 
   return {
@@ -169,6 +207,7 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
     },
     end() {
       ended = true
+      between.length = 0
       clearTimeout(timer)
       for (const { connection } of peers.values()) connection?.drop()
       for (const connection of everyone) connection.drop()

@@ -5,6 +5,7 @@ import { deltaAt, headWords, packDeltas, type Delta, type MessageOf } from './me
 import type { Remedy } from './remedies.ts'
 import { decoding, live, lost, type Storage } from './storage.ts'
 import type { Tags } from './tags.ts'
+import { addWords } from './words.ts'
 
 type Deltas = MessageOf<'deltas'>
 
@@ -58,6 +59,16 @@ export function createParityRows(
   let order = 0
   /** For rows that were lost here while this server lived: what was kept before is of a row that is no more. */
   const keptSince = new Map<number, number>()
+  /** The difference that is being added: not made anew for each. */
+  const present = {
+    stripe: 0,
+    position: 0,
+    base: 0,
+    version: 0,
+    worker: 0,
+    push: 0,
+    words: new Uint32Array(0) as Uint32Array,
+  }
 
   /** Where this server has a parity row of the stripe: its position, or -1. */
   const positionHere = (stripe: number): number => {
@@ -74,20 +85,46 @@ export function createParityRows(
 
   /** Adds a difference to a living row when it is the next of its data row; whether the row contains it now. */
   function add(local: number, parity: number, delta: Delta, from = 0): boolean {
-    const at = local * k + delta.position
+    const { position, base, version, words } = delta
+    const at = local * k + position
     if (without !== 'versions') {
-      if (delta.version <= seen[at]!) return true
-      if (delta.base !== seen[at]!) {
+      if (version <= seen[at]!) return true
+      if (base !== seen[at]!) {
         // Something is missing between. The row cannot be used until it is encoded anew, and nothing that was known of it:
         // a data server that dies now may come back without what only this row contained.
         discard(local, delta.stripe)
         return false
       }
     }
-    const part = { to: local * width, from, length: width }
-    addProduct(storage.parity, delta.words, code!.factor(parity, delta.position), part)
-    seen[at] = delta.version
+    const factor = code!.factor(parity, position)
+    if (factor === 1) addWords(storage.parity, local * width, words, from, width)
+    else addProduct(storage.parity, words, factor, { to: local * width, from, length: width })
+    seen[at] = version
     return true
+  }
+
+  /** Takes a difference of a batch; whether a living row contains it now, or none is here. A function of its own: it stays compiled. */
+  function take(source: Life & { batch: number }, { heads, words }: Deltas, i: number): boolean {
+    const at = i * headWords
+    const stripe = heads[at]!
+    const parity = positionHere(stripe)
+    if (parity < 0) return false
+    const local = layout.localOf({ stripe, position: parity })
+    if (parityState[local] === live) {
+      present.stripe = stripe
+      present.position = heads[at + 1]!
+      present.base = heads[at + 2]!
+      present.version = heads[at + 3]!
+      present.words = words
+      return add(local, parity - k, present, i * width)
+    }
+    if (parityState[local] === decoding && without !== 'holding') {
+      const list = held.get(stripe)
+      const one = { ...source, delta: deltaAt(heads, words, i) }
+      if (list === undefined) held.set(stripe, [one])
+      else list.push(one)
+    }
+    return false
   }
 
   /**
@@ -113,37 +150,20 @@ export function createParityRows(
   return {
     apply(from, batch) {
       const { heads, words, complete } = batch
-      const contained: number[] = []
       const source = { server: from.server, incarnation: from.incarnation, batch: batch.batch }
-      const delta = { stripe: 0, position: 0, base: 0, version: 0, worker: 0, push: 0, words }
-      for (let i = 0, at = 0; at < heads.length; i++, at += headWords) {
-        const stripe = heads[at]!
-        const position = positionHere(stripe)
-        if (position < 0) continue
-        const local = layout.localOf({ stripe, position })
-        if (parityState[local] === live) {
-          delta.stripe = stripe
-          delta.position = heads[at + 1]!
-          delta.base = heads[at + 2]!
-          delta.version = heads[at + 3]!
-          if (add(local, position - k, delta, i * width)) contained.push(i)
-        } else if (parityState[local] === decoding && without !== 'holding') {
-          const list = held.get(stripe)
-          const one = { ...source, delta: deltaAt(heads, words, i) }
-          if (list === undefined) held.set(stripe, [one])
-          else list.push(one)
-        }
-      }
+      // What is contained is most often the whole batch: only its exceptions are listed.
+      const left: number[] = []
+      for (let i = 0; i * headWords < heads.length; i++) if (!take(source, batch, i)) left.push(i)
       release(from, complete)
-      const all = contained.length * headWords === heads.length
+      if (left.length === 0) return remember(source, batch)
+      const out = new Set(left)
+      const contained = Array.from({ length: heads.length / headWords }, (_, i) => i).filter((i) => !out.has(i))
       remember(
         source,
-        all
-          ? batch
-          : packDeltas(
-              contained.map((i) => deltaAt(heads, words, i)),
-              width,
-            ),
+        packDeltas(
+          contained.map((i) => deltaAt(heads, words, i)),
+          width,
+        ),
       )
     },
     install(local, { stripe, words, seen: versions, sent }) {

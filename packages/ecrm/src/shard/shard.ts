@@ -8,9 +8,11 @@ import { headWords, packDeltas, type Message, type MessageOf, type Send } from '
 import { createParityRows } from './parityRows.ts'
 import { createRecovery } from './recovery.ts'
 import type { Remedy } from './remedies.ts'
+import { roomFor } from './room.ts'
 import type { ResolvedSpec } from './spec.ts'
 import { createStorage, live, type Storage } from './storage.ts'
 import { createTags } from './tags.ts'
+import { addWords, allBelow, copyWords } from './words.ts'
 
 export interface ShardOptions {
   readonly spec: ResolvedSpec
@@ -52,6 +54,8 @@ interface Part {
   readonly peer: number
   readonly heads: Uint32Array
   readonly words: Uint32Array
+  /** How many there are. */
+  rows: number
 }
 
 /** An answer that waits until every batch up to `batch` is at its parities. */
@@ -115,7 +119,7 @@ export function createShard(options: ShardOptions): Shard {
   }
 
   /** Logs one batch a peer under one number and sends them. */
-  function transmit(parts: readonly Part[]): void {
+  function transmit(parts: readonly Omit<Part, 'rows'>[]): void {
     const number = nextBatch++
     if (parts.length === 0) return
     outstanding.set(number, parts.length)
@@ -146,7 +150,10 @@ export function createShard(options: ShardOptions): Shard {
     for (const { worker, id } of ready) send(worker, { type: 'pushed', id, rejected: 0 })
   }
 
-  const usable = (rows: Uint32Array): boolean => rows.every((row) => dataState[row] === live)
+  const usable = (rows: Uint32Array): boolean => {
+    for (let i = 0; i < rows.length; i++) if (dataState[rows[i]!] !== live) return false
+    return true
+  }
   const room = (): boolean => [...logs.values()].every((log) => log.bytes < spec.logBytes)
 
   /** Tries what waited for a row or for room in a log. */
@@ -169,11 +176,8 @@ export function createShard(options: ShardOptions): Shard {
       return
     }
     counts.pulledRows += rows.length
-    const values = new Uint32Array(rows.length * d)
-    for (let i = 0; i < rows.length; i++) {
-      const from = rows[i]! * width
-      for (let j = 0; j < d; j++) values[i * d + j] = words[from + j]!
-    }
+    const [values] = roomFor('rows', [rows.length * d]) as [Uint32Array]
+    for (let i = 0; i < rows.length; i++) copyWords(values, i * d, words, rows[i]! * width, d)
     send(worker, { type: 'rows', id, values })
   }
 
@@ -208,65 +212,80 @@ export function createShard(options: ShardOptions): Shard {
   }
 
   /** Updates rows and sends what changed: the old bits XOR the new ones, of values and optimizer state. */
-  function apply({ worker, message }: Push, values: Float32Array): void {
-    const { id, rows } = message
-    const again = without !== 'tags' && tags.knows(server, { worker, push: id })
-    const { servers } = layout
-    const heads = new Uint32Array(rows.length * headWords)
-    const deltas = new Uint32Array(r > 0 ? rows.length * width : 0)
-    /** Differences for each server's parity rows. */
-    const shares = new Uint32Array(servers)
+  function apply(one: Push, values: Float32Array): void {
+    const { id, rows } = one.message
+    const again = without !== 'tags' && tags.knows(server, { worker: one.worker, push: id })
+    const parts = r > 0 ? partsFor(rows) : []
     let count = 0
-    for (let i = 0; i < rows.length; i++) {
-      const local = rows[i]!
-      const stripe = layout.dataStripe(server, local)
-      const position = (((server - stripe) % servers) + servers) % servers
-      if (again && tags.has(server, { stripe, position, worker, push: id })) continue
-      const at = local * width
-      const to = count * width
-      if (message.type === 'write' && message.versions[i]! <= versions[local]! && same(message.words, i, at)) continue
-      if (r > 0) for (let j = 0; j < width; j++) deltas[to + j] = words[at + j]!
-      if (message.type === 'push') spec.row.apply(floats, at, values, i * d, d)
-      else for (let j = 0; j < width; j++) words[at + j] = message.words[i * width + j]!
-      if (r > 0) for (let j = 0; j < width; j++) deltas[to + j]! ^= words[at + j]!
-      const base = versions[local]!
-      const version = message.type === 'push' ? base + 1 : Math.max(base + 1, message.versions[i]!)
-      versions[local] = version
-      const head = count++ * headWords
-      heads[head] = stripe
-      heads[head + 1] = position
-      heads[head + 2] = base
-      heads[head + 3] = version
-      heads[head + 4] = worker
-      heads[head + 5] = id
-      for (let parity = k; parity < k + r; parity++) shares[(stripe + parity) % servers]!++
-    }
+    for (let i = 0; i < rows.length; i++) if (applyRow(one, values, parts, i, again)) count++
     counts.pushedRows += count
-    const applied = heads.subarray(0, count * headWords)
-    tags.addHeads(server, applied)
-    if (r > 0) transmit(share(applied, deltas, shares))
+    if (r === 0) return
+    const filled = parts.filter(({ rows: some }) => some > 0).map(trimmed)
+    // With r = 2 the same facts twice: they are a set.
+    for (const { heads } of filled) tags.addHeads(server, heads)
+    transmit(filled)
+  }
+
+  /** Room for the differences of these rows, sorted by the servers of their parity rows. */
+  function partsFor(rows: Uint32Array): Part[] {
+    const most = new Uint32Array(layout.servers)
+    for (let i = 0; i < rows.length; i++) {
+      const stripe = layout.dataStripe(server, rows[i]!)
+      for (let parity = k; parity < k + r; parity++) most[(stripe + parity) % layout.servers]!++
+    }
+    return Array.from(most, (count, peer): Part => {
+      const [heads, content] = roomFor('deltas', [count * headWords, count * width]) as [Uint32Array, Uint32Array]
+      return { peer, heads, words: content, rows: 0 }
+    })
+  }
+
+  /** Whether the row was changed; its difference is then in the parts. A function of its own, as it is called often enough to stay compiled. */
+  function applyRow(one: Push, values: Float32Array, parts: readonly Part[], i: number, again: boolean): boolean {
+    const { worker, message } = one
+    const local = message.rows[i]!
+    const at = local * width
+    const stripe = layout.dataStripe(server, local)
+    const position = (server - (stripe % layout.servers) + layout.servers) % layout.servers
+    if (again && tags.has(server, { stripe, position, worker, push: message.id })) return false
+    const base = versions[local]!
+    let version = base + 1
+    if (message.type === 'write') {
+      if (message.versions[i]! <= base && same(message.words, i, at)) return false
+      version = Math.max(version, message.versions[i]!)
+    }
+    versions[local] = version
+    const first = r > 0 ? parts[(stripe + k) % layout.servers]! : undefined
+    const to = first === undefined ? 0 : first.rows * width
+    if (first !== undefined) copyWords(first.words, to, words, at, width)
+    if (message.type === 'push') spec.row.apply(floats, at, values, i * d, d)
+    else copyWords(words, at, message.words, i * width, width)
+    if (first === undefined) return true
+    addWords(first.words, to, words, at, width)
+    const head = first.rows++ * headWords
+    const { heads } = first
+    heads[head] = stripe
+    heads[head + 1] = position
+    heads[head + 2] = base
+    heads[head + 3] = version
+    heads[head + 4] = worker
+    heads[head + 5] = message.id
+    for (let parity = 1; parity < r; parity++) {
+      const other = parts[(stripe + k + parity) % layout.servers]!
+      copyWords(other.heads, other.rows * headWords, heads, head, headWords)
+      copyWords(other.words, other.rows++ * width, first.words, to, width)
+    }
+    return true
+  }
+
+  /** Without the room of rows that were not changed. */
+  const trimmed = ({ peer, heads, words: content, rows }: Part): Part => {
+    if (rows * headWords === heads.length) return { peer, heads, words: content, rows }
+    return { peer, heads: heads.subarray(0, rows * headWords), words: content.subarray(0, rows * width), rows }
   }
 
   const same = (given: Uint32Array, i: number, at: number): boolean => {
     for (let j = 0; j < width; j++) if (given[i * width + j] !== words[at + j]) return false
     return true
-  }
-
-  /** Sorts differences by the servers of their parity rows. */
-  function share(heads: Uint32Array, deltas: Uint32Array, shares: Uint32Array): Part[] {
-    const parts = Array.from(shares, (count, peer) => {
-      return { peer, heads: new Uint32Array(count * headWords), words: new Uint32Array(count * width), at: 0 }
-    })
-    for (let i = 0; i * headWords < heads.length; i++) {
-      const stripe = heads[i * headWords]!
-      for (let parity = k; parity < k + r; parity++) {
-        const part = parts[(stripe + parity) % layout.servers]!
-        const [head, word] = [part.at * headWords, part.at++ * width]
-        for (let j = 0; j < headWords; j++) part.heads[head + j] = heads[i * headWords + j]!
-        for (let j = 0; j < width; j++) part.words[word + j] = deltas[i * width + j]!
-      }
-    }
-    return parts.filter(({ at }) => at > 0)
   }
 
   /** A later life of a peer is heard of: what it missed is sent again, what was asked of the earlier one is asked again. */
@@ -350,7 +369,7 @@ export function createShard(options: ShardOptions): Shard {
     if (message.type === 'push') fits = message.gradients.length === rows.length * d
     if (message.type === 'write')
       fits = message.words.length === rows.length * width && message.versions.length === rows.length
-    if (fits && rows.every((row) => row < layout.dataRows)) return
+    if (fits && allBelow(rows, layout.dataRows)) return
     throw new FtError(
       'CORRUPT_DATA',
       `shard ${server}: a ${message.type} message must name rows below ${layout.dataRows} with all their values; ` +
