@@ -1,7 +1,7 @@
 // Measures an engine's rounding noise, once for each build: what statistical thresholds stand on.
 import { FtError, throwIfAborted, type LongRunning, type MatmulEngine } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
-import { meanOf, varianceOf } from './thresholds/rows.ts'
+import { meanOf, meanSquareOf } from './thresholds/rows.ts'
 import { noiseOf, rowScale, type RowScale } from './thresholds/policy.ts'
 import { protectWeights } from './weights.ts'
 
@@ -19,7 +19,7 @@ export interface CalibrationPoint {
 /** An engine build's noise. Saved as JSON; refused for another build. */
 export interface Calibration {
   readonly schema: 'ft.calibration'
-  readonly version: 1
+  readonly version: 2
   readonly build: string
   readonly dtype: 'float32'
   readonly seed: number
@@ -78,7 +78,7 @@ export async function calibrate(engine: MatmulEngine, options: CalibrateOptions 
     }
     points.push(fit(k, samples))
   }
-  return { schema: 'ft.calibration', version: 1, build: engine.build, dtype: 'float32', seed, points }
+  return { schema: 'ft.calibration', version: 2, build: engine.build, dtype: 'float32', seed, points }
 }
 
 interface Residual {
@@ -124,11 +124,11 @@ async function residuals(engine: MatmulEngine, o: { name: string; k: number; ran
   weights.release()
   if (!rowSums || !rowStatistics || !norms)
     throw new FtError('UNSUPPORTED', `calibrate: ${engine.build} emits no row sums`, { build: engine.build })
-  const { sum, min, max } = rowStatistics
+  const { sum, min, max, squares } = rowStatistics
   return Array.from(rowSums.actual, (actual, i) => {
     const [low, high] = [min[i] as number, max[i] as number]
     const mean = meanOf(sum[i] as number, o.k, low, high)
-    const scale = rowScale(mean, varianceOf(mean, low, high), norms)
+    const scale = rowScale(mean, meanSquareOf(squares?.[i], o.k, mean, low, high), norms)
     return { difference: actual - (rowSums.expected[i] as number), scale }
   })
 }
@@ -153,10 +153,10 @@ export function parseCalibration(text: string, options: { build: string }): Cali
   const c = value as Partial<Calibration> | null
   if (typeof c !== 'object' || c?.schema !== 'ft.calibration')
     throw new FtError('CORRUPT_DATA', 'parseCalibration: schema must be "ft.calibration"')
-  if (c.version !== 1)
+  if (c.version !== 2)
     throw new FtError(
       'VERSION_UNSUPPORTED',
-      `parseCalibration: version ${String(c.version)} is not supported; this reads 1`,
+      `parseCalibration: version ${String(c.version)} is not supported; this reads 2: calibrate again`,
     )
   const ok =
     Array.isArray(c.points) &&

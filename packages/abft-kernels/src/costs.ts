@@ -10,7 +10,7 @@ export interface OperationCost {
 }
 
 export interface SchemeCost extends OperationCost {
-  /** What data-dependent thresholds take besides: sum, minimum and maximum of each row of A, while it is packed. */
+  /** What data-dependent thresholds take besides: sum, minimum, maximum and sum of squares of each row of A, while it is packed. */
   readonly statistics: OperationCost
 }
 
@@ -50,7 +50,7 @@ export function schemeCost(layer: LinearLayer, scheme: ProtectionScheme, options
   const checked = scheme !== 'none'
   return {
     ...scaled(one, items),
-    statistics: scaled({ multiplyAdds: 0, adds: checked ? 3 * m * k : 0, bytes: checked ? 24 * m : 0 }, items),
+    statistics: scaled(checked ? { multiplyAdds: m * k, adds: 3 * m * k, bytes: 32 * m } : nothing, items),
   }
 }
 
@@ -93,6 +93,8 @@ function perProduct(scheme: ProtectionScheme, { m, n, k, down, across, chained }
       return { multiplyAdds: m * n * k, adds: m * n, bytes: 16 * tiles }
   }
 }
+
+const nothing: OperationCost = { multiplyAdds: 0, adds: 0, bytes: 0 }
 
 function scaled({ multiplyAdds, adds, bytes }: OperationCost, items: number): OperationCost {
   return { multiplyAdds: items * multiplyAdds, adds: items * adds, bytes: items * bytes }

@@ -145,12 +145,14 @@ function vectorTimes(vector: Float64Array, data: ArrayLike<number>, columns: num
 
 function statistics(data: ArrayLike<number>, m: number, k: number) {
   const [min, max] = [new Float64Array(m).fill(Infinity), new Float64Array(m).fill(-Infinity)]
+  const squares = new Float64Array(m)
   for (let i = 0; i < m * k; i++) {
     const row = Math.floor(i / k)
     min[row] = Math.min(min[row] as number, data[i] as number)
     max[row] = Math.max(max[row] as number, data[i] as number)
+    squares[row] = (squares[row] as number) + (data[i] as number) ** 2
   }
-  return { sum: alongRows(data, m, k), min, max }
+  return { sum: alongRows(data, m, k), min, max, squares }
 }
 
 /** Bias and ReLU behind the product, into a tensor of their own. */

@@ -117,7 +117,7 @@ describe('calibrations', () => {
     expect(parseCalibration(saveCalibration(calibration), { build: engine.build })).toEqual(calibration)
     const refusals: [string, string][] = [
       [saveCalibration(calibration).slice(0, 40), 'CORRUPT_DATA'],
-      [JSON.stringify({ ...calibration, version: 2 }), 'VERSION_UNSUPPORTED'],
+      [JSON.stringify({ ...calibration, version: 1 }), 'VERSION_UNSUPPORTED'],
       [JSON.stringify({ ...calibration, points: [null] }), 'CORRUPT_DATA'],
       [JSON.stringify({ ...calibration, points: [calibration.points[0], 7] }), 'CORRUPT_DATA'],
       [JSON.stringify({ ...calibration, points: [{ k: 5, noise: -1 }] }), 'CORRUPT_DATA'],

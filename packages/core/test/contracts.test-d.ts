@@ -298,6 +298,7 @@ describe('engines', () => {
       readonly sum: Float32Array | Float64Array
       readonly min: Float32Array | Float64Array
       readonly max: Float32Array | Float64Array
+      readonly squares?: Float64Array
     }>()
     expectTypeOf<Product>().toEqualTypeOf<{
       readonly output: Tensor

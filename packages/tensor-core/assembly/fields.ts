@@ -102,6 +102,8 @@ export const fieldDilationX = 172
 export const fieldOutHeight = 176
 export const fieldOutWidth = 180
 export const fieldKernelHeight = 184
+/** Of float32 alone. */
+export const fieldRowSquares = 188
 export const descriptorBytes = 192
 
 /** A fault inside the kernel: byte offsets of 32-bit words. Rows and columns of one product. */

@@ -1,4 +1,4 @@
-// What checks need of A, taken while its packed rows are in cache: products with the row sums of B, sums, extrema.
+// What checks need of A, taken while its packed rows are in cache: products with the row sums of B, sums, squares, extrema.
 // Products and sums of float32 are float64: exact products, additions rounded to 2^-53.
 import { high, low, sumLanes, sumShift } from './arithmetic'
 import {
@@ -12,6 +12,7 @@ import {
   fieldRowExpected,
   fieldRowMax,
   fieldRowMin,
+  fieldRowSquares,
   fieldRowSum,
   rowStride,
 } from './fields'
@@ -112,8 +113,8 @@ function addDouble(at: usize, sum: f64, first: bool): void {
 }
 
 /**
- * Products with the checksum, and in the same pass each row's sum (float32 within a block of k), least and greatest
- * element. NaN shows in the sum; comparisons pass it over.
+ * Products with the checksum, and in the same pass each row's sum and sum of squares (float32 within a block of k), least and
+ * greatest element. NaN shows in the sum; comparisons pass it over.
  */
 function measureRows(d: usize, a: usize, checksum: usize, row0: i32, row1: i32, steps: i32, first: bool): void {
   const wanted = load<i32>(d, fieldFlags) & emitRowExpected
@@ -122,6 +123,7 @@ function measureRows(d: usize, a: usize, checksum: usize, row0: i32, row1: i32, 
     let s0 = f64x2.splat(0)
     let s1 = s0
     let sum = f32x4.splat(0)
+    let squares = sum
     let least = f32x4.splat(Infinity)
     let most = f32x4.splat(-Infinity)
     let b = checksum
@@ -134,6 +136,7 @@ function measureRows(d: usize, a: usize, checksum: usize, row0: i32, row1: i32, 
       s0 = f64x2.add(s0, f64x2.mul(low(y), v128.load(b, 32)))
       s1 = f64x2.add(s1, f64x2.mul(high(y), v128.load(b, 48)))
       sum = f32x4.add(f32x4.add(sum, x), y)
+      squares = f32x4.add(f32x4.add(squares, f32x4.mul(x, x)), f32x4.mul(y, y))
       least = f32x4.pmin(f32x4.pmin(least, x), y)
       most = f32x4.pmax(f32x4.pmax(most, x), y)
       b += 64
@@ -143,6 +146,7 @@ function measureRows(d: usize, a: usize, checksum: usize, row0: i32, row1: i32, 
       s0 = f64x2.add(s0, f64x2.mul(low(x), v128.load(b)))
       s1 = f64x2.add(s1, f64x2.mul(high(x), v128.load(b, 16)))
       sum = f32x4.add(sum, x)
+      squares = f32x4.add(squares, f32x4.mul(x, x))
       least = f32x4.pmin(least, x)
       most = f32x4.pmax(most, x)
       b += 32
@@ -153,6 +157,7 @@ function measureRows(d: usize, a: usize, checksum: usize, row0: i32, row1: i32, 
       s0 = f64x2.add(s0, f64x2.mul(low(x), v128.load(b)))
       s1 = f64x2.add(s1, f64x2.mul(high(x), v128.load(b, 16)))
       sum = f32x4.add(sum, x)
+      squares = f32x4.add(squares, f32x4.mul(x, x))
       for (let p = a + whole; p < a + (<usize>steps << 2); p += 4) {
         const y = v128.load32_splat(p)
         least = f32x4.pmin(least, y)
@@ -163,6 +168,7 @@ function measureRows(d: usize, a: usize, checksum: usize, row0: i32, row1: i32, 
       addDouble(<usize>load<u32>(d, fieldRowExpected) + (<usize>row << 3), sumPair(f64x2.add(s0, s1)), first)
     const at = <usize>row
     addDouble(<usize>load<u32>(d, fieldRowSum) + (at << 3), sumLanes(sum), first)
+    addDouble(<usize>load<u32>(d, fieldRowSquares) + (at << 3), sumLanes(squares), first)
     storeLeast(<usize>load<u32>(d, fieldRowMin) + (at << 2), lanesLeast(least), first)
     storeMost(<usize>load<u32>(d, fieldRowMax) + (at << 2), lanesMost(most), first)
     a += rowStride

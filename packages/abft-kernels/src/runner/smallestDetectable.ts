@@ -47,7 +47,12 @@ export function smallestDetectable(
   const thresholds = thresholdsOf({
     product: {
       output: { data: new Float32Array(), shape: [0], dtype: 'float32' },
-      rowStatistics: { sum: row(0), min: row(-largest), max: row(largest) },
+      rowStatistics: {
+        sum: row(0),
+        min: row(-largest),
+        max: row(largest),
+        ...(!build.startsWith('webgpu') && { squares: row(k) }),
+      },
       ...(scheme.startsWith('thread') && { tileSums: tiles }),
       ...(scheme === 'replication' && { replica: tiles }),
     },

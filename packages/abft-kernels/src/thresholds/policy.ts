@@ -45,12 +45,12 @@ export interface Noise {
  * One row's size: an estimate of the norm of the row of C and of the sums behind it.
  *
  * With c_ij = mean_i colsum_j + (a_i - mean_i) b_j, the row's size is mean_i^2 |e^T B|^2 + var_i |B|^2; partial sums add
- * mean_i^2 |B|^2. The parts round differently and are calibrated apart. (V-ABFT, 2026, bounds the same moments; it takes
+ * mean_i^2 |B|^2, which makes the mean square of a_i times |B|^2. The parts round differently and are calibrated apart. (V-ABFT, 2026, bounds the same moments; it takes
  * the first term without its square root and so loosens with n. Differs: norms of B instead of the extrema of its rows,
  * which are offline here and exact.)
  */
-export function rowScale(mean: number, variance: number, norms: WeightNorms): RowScale {
-  return { centred: (mean * mean + variance) * norms.squares, aligned: mean * mean * norms.columnSumSquares }
+export function rowScale(mean: number, meanSquare: number, norms: WeightNorms): RowScale {
+  return { centred: meanSquare * norms.squares, aligned: mean * mean * norms.columnSumSquares }
 }
 
 /** Standard deviation of a sum's rounding. */

@@ -12,7 +12,7 @@ import {
   type ThresholdKind,
   type ThresholdPolicy,
 } from './policy.ts'
-import { largestOf, meanOf, momentsOf, reachOf, varianceOf } from './rows.ts'
+import { largestOf, meanOf, meanSquareOf, momentsOf, reachOf } from './rows.ts'
 
 /** One product's sizes, and what is known of its operands. */
 export interface Judged {
@@ -146,7 +146,7 @@ function normsOf({ norms }: Judged, item: number): WeightNorms {
 /** kappa standard deviations of a row's rounding (`rowScale`, `noiseOf`) and what the float64 sums of both sides may differ by. */
 function rowLimits(rule: Rule): Float64Array {
   const { items, m, n, k, statistics, kind, kappa, unit, rounding, rowSquares, stored } = rule
-  const { sum, min, max } = statistics
+  const { sum, min, max, squares } = statistics
   const limits = new Float64Array(items * m)
   for (let item = 0; item < items; item++) {
     const weights = normsOf(rule, item)
@@ -168,8 +168,7 @@ function rowLimits(rule: Rule): Float64Array {
         const low = min[i] as number
         const high = max[i] as number
         const mean = meanOf(sum[i] as number, k, low, high)
-        const square = mean * mean
-        const noise = centred * (square + varianceOf(mean, low, high)) + aligned * square
+        const noise = centred * meanSquareOf(squares?.[i], k, mean, low, high) + aligned * mean * mean
         limits[i] = kappa * Math.sqrt(noise) + slack * largestOf(low, high)
       }
     }

@@ -51,7 +51,7 @@ export interface Emit {
   readonly replica?: boolean
   /** Checksum of the output after its activation, for the next layer. */
   readonly nextChecksum?: NextChecksum
-  /** Sum, smallest and largest element of each row of A, for data-dependent thresholds. */
+  /** Sum, smallest and largest element of each row of A, and its sum of squares where there is one, for data-dependent thresholds. */
   readonly rowStatistics?: boolean
 }
 
@@ -109,6 +109,11 @@ export interface RowStatistics {
   readonly sum: Float32Array | Float64Array
   readonly min: Float32Array | Float64Array
   readonly max: Float32Array | Float64Array
+  /**
+   * Sum of squares, where the engine takes it; squares may be float32, so that rows of elements beyond 1e19 have none that is
+   * finite, and elements below 1e-19 count as nothing.
+   */
+  readonly squares?: Float64Array
 }
 
 export interface Product {

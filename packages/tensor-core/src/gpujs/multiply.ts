@@ -5,12 +5,14 @@ import { matrixA, outputIndex, type Problem, type WeightMatrices } from '../refe
 import { rowStatisticsOf } from '../reference/sums.ts'
 import { tileColumns, type KernelName, type Kernels } from './kernels.ts'
 
+const statisticNames = ['sum', 'min', 'max', 'squares'] as const satisfies readonly (keyof RowStatistics)[]
+
 /** Sums of one product, joined over batch items and groups. */
 interface Sums {
   rows?: { actual: number[]; expected: number[] }
   tiles?: { actual: number[]; expected: number[] }
   replica?: { actual: number[]; expected: number[] }
-  statistics?: Record<keyof RowStatistics, number[]>
+  statistics?: Record<(typeof statisticNames)[number], number[]>
 }
 
 /** What the caller may change later, A and bias, is copied before the first wait. */
@@ -22,7 +24,7 @@ export async function multiply(kernels: Kernels, given: Problem, weights: Weight
     ...(emit.rowSums === true && { rows: { actual: [], expected: [] } }),
     ...(emit.tileSums !== undefined && { tiles: { actual: [], expected: [] } }),
     ...(emit.replica === true && { replica: { actual: [], expected: [] } }),
-    ...(emit.rowStatistics === true && { statistics: { sum: [], min: [], max: [] } }),
+    ...(emit.rowStatistics === true && { statistics: { sum: [], min: [], max: [], squares: [] } }),
   }
   for (let item = 0; item < count; item++) await multiplyItem(kernels, { problem, weights, item, output, sums })
   return { output, ...joined(problem, sums) }
@@ -53,7 +55,7 @@ async function multiplyItem(kernels: Kernels, o: Item): Promise<void> {
   if (sums.statistics !== undefined) {
     // On the host, which has A at hand: kernels would read it once more.
     const statistics = rowStatisticsOf(operands.a, m, k)
-    for (const name of ['sum', 'min', 'max'] as const) append(sums.statistics[name], statistics[name])
+    for (const name of statisticNames) append(sums.statistics[name], statistics[name])
   }
   const c = problem.integer
     ? await integers(kernels, problem, operands)
@@ -198,6 +200,7 @@ function joined({ m, n }: Problem, { rows: rowSums, tiles, replica, statistics }
         sum: Float64Array.from(statistics.sum),
         min: Float64Array.from(statistics.min),
         max: Float64Array.from(statistics.max),
+        squares: Float64Array.from(statistics.squares),
       },
     }),
   }

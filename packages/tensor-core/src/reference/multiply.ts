@@ -162,7 +162,7 @@ function join(parts: readonly Parts[], problem: Problem, tile: Tile): Partial<Pr
     tileColumns: tile.columns,
     grid: [Math.ceil(m / tile.rows), Math.ceil(n / tile.columns)] as const,
   }
-  const statistic = (name: 'sum' | 'min' | 'max'): Float64Array =>
+  const statistic = (name: keyof Statistics): Float64Array =>
     concatenate(parts.map((part) => (part.rowStatistics as NonNullable<Parts['rowStatistics']>)[name]))
   return {
     ...(emit.rowSums === true && { rowSums: check('rowSums') }),
@@ -171,7 +171,12 @@ function join(parts: readonly Parts[], problem: Problem, tile: Tile): Partial<Pr
     ...(emit.tileSums !== undefined && { tileSums: { ...tiles, ...check('tileSums') } }),
     ...(emit.replica === true && { replica: { ...tiles, ...check('replica') } }),
     ...(emit.rowStatistics === true && {
-      rowStatistics: { sum: statistic('sum'), min: statistic('min'), max: statistic('max') },
+      rowStatistics: {
+        sum: statistic('sum'),
+        min: statistic('min'),
+        max: statistic('max'),
+        squares: statistic('squares'),
+      },
     }),
   }
 }

@@ -147,26 +147,30 @@ export interface Statistics {
   readonly sum: Float64Array
   readonly min: Float64Array
   readonly max: Float64Array
+  readonly squares: Float64Array
 }
 
 export function rowStatistics({ m, k, cleanA }: ProductMatrices, counts: OperationCounts): Statistics {
+  counts.multiplyAdds += m * k
   counts.adds += 3 * m * k
-  counts.bytes += 24 * m
+  counts.bytes += 32 * m
   return rowStatisticsOf(cleanA, m, k)
 }
 
-/** Sum, smallest and largest element of each row; NaN shows in the sum and is no extremum. */
+/** Sum, smallest and largest element and sum of squares of each row; NaN shows in the sum and is no extremum. */
 export function rowStatisticsOf(matrix: Float64Array, rows: number, columns: number): Statistics {
   const sum = rowSumsOf(matrix, rows, columns)
   const min = new Float64Array(rows).fill(Infinity)
   const max = new Float64Array(rows).fill(-Infinity)
+  const squares = new Float64Array(rows)
   for (let i = 0; i < rows; i++)
     for (let j = 0; j < columns; j++) {
       const value = matrix[i * columns + j] as number
+      squares[i] = (squares[i] as number) + value * value
       if (value < (min[i] as number)) min[i] = value
       if (value > (max[i] as number)) max[i] = value
     }
-  return { sum, min, max }
+  return { sum, min, max, squares }
 }
 
 export function rowSumsOf(matrix: Float64Array, rows: number, columns: number): Float64Array {

@@ -20,6 +20,7 @@ import {
   fieldRowExpected,
   fieldRowMax,
   fieldRowMin,
+  fieldRowSquares,
   fieldRowSum,
   fieldTileActual,
   fieldTileExpected,
@@ -92,6 +93,10 @@ export class Sums {
       this.#room(fieldRowMax, m * 4)
       const [sum, min, max] = [new Float64Array(count * m), new Float32Array(count * m), new Float32Array(count * m)]
       result.rowStatistics = { sum, min, max }
+      if (!arithmetic.integer) {
+        this.#room(fieldRowSquares, m * 8)
+        result.rowStatistics = { sum, min, max, squares: new Float64Array(count * m) }
+      }
     }
     const tileBytes = this.#grid[0] * panels * sumBytes
     const grid = { tileRows, tileColumns, grid: this.#grid }
@@ -211,10 +216,14 @@ export class Sums {
   #collectStatistics(item: number): void {
     const { staging, sizes } = this.#request
     const { m, k } = sizes
-    const { sum, min, max } = this.#result.rowStatistics as NonNullable<Product['rowStatistics']>
+    const { sum, min, max, squares } = this.#result.rowStatistics as NonNullable<Product['rowStatistics']>
     const sums = this.#at(fieldRowSum) / 8
     const [minima, maxima] = [fieldRowMin, fieldRowMax].map((field) => this.#at(field) / 4)
     sum.set(staging.doubles.subarray(sums, sums + m), item * m)
+    if (squares !== undefined) {
+      const from = this.#at(fieldRowSquares) / 8
+      squares.set(staging.doubles.subarray(from, from + m), item * m)
+    }
     min.set(staging.floats.subarray(minima, (minima as number) + m), item * m)
     max.set(staging.floats.subarray(maxima, (maxima as number) + m), item * m)
     if (k > 0) return

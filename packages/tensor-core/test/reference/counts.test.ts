@@ -18,6 +18,7 @@ it('counts a product and its checks as their formulas say', () => {
       expect([columnSums.multiplyAdds, columnSums.adds]).toEqual([k * n, m * k + m * n])
       expect([total.multiplyAdds, total.adds]).toEqual([0, m * n])
       expect(rowStatistics.adds).toBe(3 * m * k)
+      expect(rowStatistics.multiplyAdds).toBe(m * k)
     }),
   )
 })

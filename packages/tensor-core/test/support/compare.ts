@@ -77,6 +77,9 @@ export function compareProducts(actual: Product, expected: Product, magnitude: M
   if (expected.rowStatistics === undefined) return
   // Statistics sum in float32 lanes of at most 64 steps, then in float64.
   expect(distance(actual.rowStatistics?.sum ?? [], expected.rowStatistics.sum)).toBeLessThanOrEqual(64 * u * k)
+  const squares = expected.rowStatistics.squares ?? new Float64Array()
+  const largest = Math.max(0, ...squares)
+  expect(distance(actual.rowStatistics?.squares ?? [], squares)).toBeLessThanOrEqual(66 * u * largest)
   expect(distance(actual.rowStatistics?.min ?? [], expected.rowStatistics.min)).toBe(0)
   expect(distance(actual.rowStatistics?.max ?? [], expected.rowStatistics.max)).toBe(0)
 }
