@@ -130,7 +130,7 @@ async function speech(): Promise<Untrained> {
   const order = createRandom(0).stream('order')
   const mixed = ({ inputs, labels }: ReturnType<typeof part>) => {
     const rows = order.permutation(labels.length)
-    return { inputs: rowsOf(inputs, rows), labels: Array.from(rows, (row) => labels[row] as number) }
+    return { inputs: pickRows(inputs, rows), labels: Array.from(rows, (row) => labels[row] as number) }
   }
   const layers = chain(image, [conv(5, 16, 2), conv(3, 32, 2), dense(64), dense(10)])
   return {
@@ -223,7 +223,8 @@ function chain(image: ImageForm, forms: readonly Form[]): Layer[] {
   })
 }
 
-function rowsOf({ data, shape }: Tensor, rows: Uint32Array): Tensor {
+/** Samples in another order. */
+export function pickRows({ data, shape }: Tensor, rows: Uint32Array): Tensor {
   const width = data.length / (shape[0] as number)
   const picked = new Float32Array(rows.length * width)
   rows.forEach((row, i) => picked.set(data.subarray(row * width, (row + 1) * width), i * width))

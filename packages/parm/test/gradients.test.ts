@@ -1,4 +1,4 @@
-// Gradients of dense layers: those of TensorFlow.js, but for rounding.
+// Gradients computed here, of dense layers and of a convolution's input: those of TensorFlow.js, but for rounding.
 import * as tf from '@tensorflow/tfjs'
 import { createRandom } from '@ft/core/random'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
@@ -7,7 +7,7 @@ import { createDenseGradients } from '../src/training/denseGradients.ts'
 import { denseLearnedGradient, tensorflowLearnedGradient } from '../src/training/learnedGradients.ts'
 import { forward, parametersOf, tensorsOf } from '../src/training/network.ts'
 import { outputLoss } from '../src/training/outputLoss.ts'
-import type { DenseLayer } from '../src/index.ts'
+import type { ConvLayer, DenseLayer } from '../src/index.ts'
 
 const random = createRandom(5)
 const normal = (name: string, shape: number[]) => ({
@@ -163,5 +163,47 @@ describe.each(['outputs', 'distribution', 'labels'] as const)('a learned code, l
       for (let e = 0; e < other.length; e++)
         expect(Math.abs(one[e]! - other[e]!)).toBeLessThanOrEqual(2 * 100 * UNIT * 100 * largest)
     })
+  })
+})
+
+it.each([
+  [7, 6, 2, 3],
+  [8, 8, 2, 3],
+  [9, 5, 3, 5],
+  [5, 7, 2, 1],
+])('has the input gradient of a convolution of %i x %i images, stride %i, %i taps', (height, width, stride, taps) => {
+  const image = { height, width }
+  const conv = (from: number, to: number, size: { height: number; width: number }, by: number): ConvLayer => ({
+    kind: 'conv',
+    weights: normal(`conv${from}${taps}`, [taps, taps, from, to]),
+    bias: normal(`convb${to}`, [to]),
+    relu: false,
+    image: size,
+    stride: by,
+  })
+  // Linear, so that both see the same: the first layer's parameters get their gradients through the second's inputs
+  const two = [conv(2, 3, image, 1), conv(3, 4, image, stride)]
+  const images = tf.tensor2d(normal('images', [5, height * width * 2]).data, [5, height * width * 2])
+  const plain = (...[first, b1, second, b2]: tf.Tensor[]) => {
+    const x4 = images.reshape<tf.Tensor4D>([5, height, width, 2])
+    const one = tf.conv2d(x4, first as tf.Tensor4D, 1, 'same').add<tf.Tensor4D>(b1 as tf.Tensor)
+    return tf
+      .conv2d(one, second as tf.Tensor4D, stride, 'same')
+      .add(b2 as tf.Tensor)
+      .square()
+      .sum<tf.Scalar>()
+  }
+  const own = (...tensors: tf.Tensor[]) => forward(tf, images, { layers: two, tensors }).square().sum<tf.Scalar>()
+  const at = tensorsOf(tf, two, parametersOf(two))
+  const [got, wanted] = [tf.valueAndGrads(own)(at).grads, tf.valueAndGrads(plain)(at).grads]
+  wanted.forEach((gradient, p) => {
+    const values = gradient.dataSync()
+    // Sums on a path: taps of both layers forwards, of the second backwards, all pixels of five images; a gradient of a sum
+    // of squares has few terms that cancel, so that its largest element stands for their magnitude
+    const roundings = taps * taps * (2 + 3 + 4) + 5 * height * width
+    const largest = Math.max(...values.map(Math.abs))
+    got[p]!.dataSync().forEach((value, e) =>
+      expect(Math.abs(value - values[e]!)).toBeLessThanOrEqual(2 * roundings * UNIT * largest),
+    )
   })
 })
