@@ -45,7 +45,7 @@ export interface ShardOptions {
   /**
    * Recovery in the background, rows that were updated most first: rows a step (default 512), least milliseconds between
    * steps (5), and the part of the time that steps may take (0.2). A step lasts longer while the servers are busy, so the
-   * sweep gives way to training. Rows that are asked for never wait for it.
+   * sweep gives way to training, and it begins when a trainer has just got rows. Rows that are asked for never wait for it.
    */
   readonly sweep?: { readonly stripes?: number; readonly pause?: number; readonly share?: number }
   /** Failure detection; default a heartbeat every 100 ms, dead after 5 without an answer. */

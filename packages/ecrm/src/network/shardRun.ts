@@ -40,6 +40,8 @@ interface Peer {
 
 const retryMs = 50
 const stalledMs = 1_000
+/** A worker that has not asked for rows for so long is not awaited. */
+const quietMs = 100
 /** Messages that wait for the start: peers say little before they are answered. */
 const mostEarly = 10_000
 
@@ -59,6 +61,9 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
   let sweep = { stripes: 1, pause: 5, share: 1000 }
   let timer: NodeJS.Timeout | undefined
   let stepStart = 0
+  /** When a worker last got rows, and whether a step of the sweep waits for the next time. */
+  let answeredAt = -Infinity
+  let untilAnswer = false
   let early: { from: Node; message: Message; connection: Connection }[] = []
   let ended = false
   /** What peers said and what is to be said to them, in order. */
@@ -132,6 +137,7 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
   }
 
   function recover(): void {
+    untilAnswer = false
     stepStart = performance.now()
     // A step that never ends, as a peer died, is taken up again when the peer's replacement is told of.
     timer = shard!.step(sweep.stripes) ? setTimeout(recover, stalledMs) : undefined
@@ -149,7 +155,22 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
   function swept(): void {
     const lasted = performance.now() - stepStart
     clearTimeout(timer)
-    timer = setTimeout(recover, Math.max(sweep.pause, lasted * (1000 / sweep.share - 1)))
+    timer = setTimeout(due, Math.max(sweep.pause, lasted * (1000 / sweep.share - 1)))
+  }
+
+  /** A worker that has its rows is busy with them for a while: a step begins then, and not while one waits for rows. */
+  function due(): void {
+    if (performance.now() - answeredAt > quietMs) return recover()
+    untilAnswer = true
+    timer = setTimeout(recover, quietMs)
+  }
+
+  function answered(): void {
+    answeredAt = performance.now()
+    if (!untilAnswer) return
+    untilAnswer = false
+    clearTimeout(timer)
+    later(recover)
   }
 
   /** Learns where a peer is; one in a new life is reached anew. */
@@ -177,7 +198,11 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
   }
 
   function send(to: number, message: Message): void {
-    if (to >= servers) return workers.get(to)?.send(message)
+    if (to >= servers) {
+      workers.get(to)?.send(message)
+      if (message.type === 'rows') answered()
+      return
+    }
     const peer = peers.get(to)
     // Said to this life of the peer or to none.
     later(() => peer?.connection?.send(message))
