@@ -1,10 +1,11 @@
 // Bench "abft": what each scheme costs beside the plain product on the wasm engine, alone and in a chain; which is the
-// cheapest adequate one; what whole networks pay.
+// cheapest adequate one; what whole networks pay; what TensorFlow.js models pay.
 import type { LinearLayer, ProtectionScheme } from '@ft/core'
 import { createKernels, type Kernels } from '@ft/abft-kernels'
 import { createRunner } from '@ft/abft-kernels/runner'
 import { zoo } from '@ft/intensity-guide'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { tfjsModels } from './abftTfjs.ts'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 import { interleave, type Timed } from './support/interleave.ts'
 
@@ -83,11 +84,12 @@ function cases(quick: boolean): Case[] {
 export const abft: Bench = {
   name: 'abft',
   title: 'Overhead of checked products on the wasm engine, one thread (CPU figures)',
-  parts: ['memory', 'overhead'],
+  parts: ['memory', 'overhead', 'tfjs'],
   async run(context) {
     const engine = createWasmEngine({ threads: 1 })
     try {
       if (context.wants('memory')) await memory(context, createKernels({ engine }))
+      if (context.wants('tfjs')) await tfjsModels(context)
       if (!context.wants('overhead')) return
       const { calibration } = await createKernels({ engine }).calibrated({ trials: 4, seed: context.seed + 1 })
       context.note(`engine build ${engine.build}`)

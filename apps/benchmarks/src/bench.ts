@@ -21,7 +21,9 @@ export interface BenchContext {
   readonly seed: number
   /** A file in which a training keeps its state, so that a bench that was ended goes on: undefined without `--resume`. */
   checkpoint(training: string): string | undefined
-  /** Whether a part of the bench was asked for: `--case`; all of them without it. */
+  /** The part that `--case` names. */
+  readonly part?: string
+  /** Whether a part of the bench was asked for; all of them without `--case`. */
   wants(part: string): boolean
   emit(line: BenchLine): void
   /** A fact in words: a peer that is not installed, a setting that was changed. */

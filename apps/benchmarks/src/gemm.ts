@@ -14,27 +14,35 @@ import { interleave, type Rival } from './support/interleave.ts'
 export const gemm: Bench = {
   name: 'gemm',
   title: 'Matrix products on WebAssembly beside their peers',
+  parts: ['squares', 'resnet50', 'dlrm', 'threads', 'thin', 'sums', 'int8', 'webgpu'],
   async run(context) {
     const engine = createWasmEngine({ threads: 1 })
     context.note(`engine build ${engine.build}`)
     const random = createRandom(context.seed).stream('gemm bench')
     const setting = { context, engine, random, rounds: context.quick ? 9 : 25 }
     try {
-      const peers = await loadPeers(context)
-      for (const shape of squares) await besidePeers(setting, { shape, peers, square: true })
-      const thin = peers.filter((peer) => peer.name === 'tfjs-wasm')
-      for (const shape of context.quick ? quickLayers : layers)
-        await besidePeers(setting, { shape, peers: thin, square: false })
-      await twoThreads(setting)
-      await thinProduct(setting)
-      await emitted(setting)
-      await int8(setting)
+      await products(setting)
+      if (context.wants('threads')) await twoThreads(setting)
+      if (context.wants('thin')) await thinProduct(setting)
+      if (context.wants('sums')) await emitted(setting)
+      if (context.wants('int8')) await int8(setting)
     } finally {
       await engine.dispose()
     }
-    await onWebgpu(context, random)
+    if (context.wants('webgpu')) await onWebgpu(context, random)
     onSecondNode(context)
   },
+}
+
+async function products(setting: Setting): Promise<void> {
+  const { context } = setting
+  const shapes = context.quick ? quickLayers : layers
+  const own = shapes.filter(({ name }) => context.wants(name.startsWith('DLRM') ? 'dlrm' : 'resnet50'))
+  if (!context.wants('squares') && own.length === 0) return
+  const peers = await loadPeers(context)
+  if (context.wants('squares')) for (const shape of squares) await besidePeers(setting, { shape, peers, square: true })
+  const thin = peers.filter((peer) => peer.name === 'tfjs-wasm')
+  for (const shape of own) await besidePeers(setting, { shape, peers: thin, square: false })
 }
 
 interface Comparison {

@@ -20,7 +20,8 @@ export function onSecondNode(context: BenchContext): void {
     return
   }
   const main = fileURLToPath(new URL('../bin/bench.mjs', import.meta.url))
-  const args = [main, 'gemm', '--json', '--seed', String(context.seed), ...(context.quick ? ['--quick'] : [])]
+  const part = context.part === undefined ? [] : ['--case', context.part]
+  const args = [main, 'gemm', '--json', '--seed', String(context.seed), ...part, ...(context.quick ? ['--quick'] : [])]
   const { stdout, stderr, status } = spawnSync(node, args, {
     encoding: 'utf8',
     env: { ...process.env, [marker]: '1' },
