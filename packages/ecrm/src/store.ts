@@ -37,7 +37,7 @@ export interface ShardOptions {
   readonly where?: 'process' | 'memory'
   /**
    * 'sync' (default): a push resolves when its differences are at every parity; nothing acknowledged is lost with up to r
-   * servers. 'async': at once; a server's death can lose what its peers had not yet received, at most `logBytes` a peer.
+   * servers. 'async': at once; a server's death can lose what its peers had not yet applied, at most `logBytes` a peer.
    */
   readonly acknowledgement?: 'sync' | 'async'
   /** Most bytes of unacknowledged differences to a peer before pushes wait; default 64 MiB. */
