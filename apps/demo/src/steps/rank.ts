@@ -40,7 +40,7 @@ export const rankStep: Step = {
   title: 'Rank the departures of each route and day by how late they will be',
   async run({ options, output, flights, chart }) {
     const { flights: all } = await flights()
-    const lists = departuresToRank(all, { groups: options.quick ? 6000 : 20_000, seed: options.seed })
+    const lists = departuresToRank(all, { groups: options.quick ? 6000 : 10_000, seed: options.seed })
     const [learn, judge, test] = (['train', 'validate', 'test'] as const).map((part) => partOf(lists, part)) as [
       Part,
       Part,

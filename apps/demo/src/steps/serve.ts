@@ -96,7 +96,7 @@ async function parityOf(
   const begun = performance.now()
   const vectors = vectorsOf(learn, twin)
   const { tf } = await pickBackend()
-  const steps = options.quick ? 300 : 1500
+  const steps = options.quick ? 300 : 1000
   const layers = await trainParity({
     tf,
     vectors,
