@@ -108,7 +108,7 @@ function striking(effect: FaultEffect | undefined): (limits: Float64Array) => Fl
   }
 }
 
-/** The loop that every check passes through: plain, for a row of a small network is computed in less time than a closure takes. */
+/** The loop that every check passes through: plain, since a closure or a tuple a row costs as much as the row of a small network. */
 function compare(
   { actual, expected }: CheckSums,
   limits: Float64Array,

@@ -123,25 +123,16 @@ describe('profileLayers', () => {
 
   it('holds no more operands than memory allows, and keeps the ratios', async () => {
     const runner = fakeRunner({ drift: 0.3 })
-    let most = 0
     const layer = dense('big', 256, 256, 256)
-    const watched = {
-      ...runner,
-      prepare: async (...args: Parameters<typeof runner.prepare>) => {
-        const handle = await runner.prepare(...args)
-        most = Math.max(most, runner.held())
-        return handle
-      },
-    }
     // An arm holds 4 (2 x 256^2 + 256^2 + 256^2) bytes: 1 MiB
     const profile = await profileLayers([layer], {
-      runner: watched,
+      runner,
       seed: 1,
       rounds: 6,
       now: runner.now,
       memory: 3 * 2 ** 20,
     })
-    expect(most).toBe(3)
+    expect(runner.mostHeld()).toBe(3)
     const [shape] = profile.shapes
     if (!shape) throw new Error('no shape')
     // The drift moves the load by at most 0.3 x (34 ms x arms of a round / 300) within a round
@@ -269,24 +260,15 @@ describe('profileNetwork', () => {
     for (const memory of [2 ** 30, 1]) {
       const runner = fakeRunner()
       const schemes: ProtectionScheme[] = ['global', 'row', 'replication']
-      let most = 0
-      const watched = {
-        ...runner,
-        prepare: async (...args: Parameters<typeof runner.prepare>) => {
-          const handle = await runner.prepare(...args)
-          most = Math.max(most, runner.held())
-          return handle
-        },
-      }
       const profile = await profileNetwork(layers, {
-        runner: watched,
+        runner,
         seed: 1,
         rounds: 6,
         now: runner.now,
         memory,
         schemes,
       })
-      expect(most).toBe(layers.length * (memory === 1 ? 2 : 5))
+      expect(runner.mostHeld()).toBe(layers.length * (memory === 1 ? 2 : 5))
       for (const shape of profile.shapes)
         for (const scheme of schemes) expect(overheadOf(shape, { arm: scheme }).value).toBeCloseTo(overheads[scheme], 9)
     }

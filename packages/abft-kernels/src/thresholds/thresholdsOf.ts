@@ -65,7 +65,7 @@ export interface Thresholds {
 /**
  * The thresholds of a product. Vectors are made where they are asked for.
  *
- * Cost: about 5 ns a row; 2 ns a tile or column.
+ * Cost: O(m) an item, and O(n) for columns, O(tiles) for tiles.
  */
 export function thresholdsOf(input: Judged): Thresholds {
   const { product, items, k, n, m, rounding, calibration } = input

@@ -19,6 +19,8 @@ export interface FakeRunner extends LayerRunner {
   readonly log: string[]
   /** Handles prepared and not released. */
   held(): number
+  /** Most handles held at once. */
+  mostHeld(): number
 }
 
 /**
@@ -39,18 +41,21 @@ export function fakeRunner(
   const log: string[] = []
   let clock = 0
   let held = 0
+  let mostHeld = 0
   return {
     device: 'a clock',
     build,
     now: () => clock,
     log,
     held: () => held,
+    mostHeld: () => mostHeld,
     schemes: () => Object.keys(overheads) as ProtectionScheme[],
     smallestDetectable: (_, scheme) => (scheme === 'none' ? Infinity : scheme === 'global' ? 1 : 0.01),
     prepare(layer, scheme, { chained }) {
       const name = `${layer.id} ${scheme}${chained ? ' chained' : ''}`
       log.push(`prepare ${name}`)
       held += 1
+      mostHeld = Math.max(mostHeld, held)
       const { m, n, k } = layer
       const placed = Math.exp(random.normal(0, placement))
       return Promise.resolve({
