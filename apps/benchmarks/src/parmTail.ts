@@ -1,7 +1,7 @@
 // Bench "parm-tail": tail latency with real processes at equal load: instances hold a service time and return recorded
 // outputs, gateways are processes of `parm serve`, arms take turns in short blocks so that what the machine does beside
 // them hits all alike.
-import { bootstrap, quantiles } from '@ft/core/statistics'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createRandom } from '@ft/core/random'
 import { createOipClient, startWorker, type OipClient, type WorkerProcess } from '@ft/parm'
 import type { Bench, BenchContext } from './bench.ts'
@@ -11,6 +11,7 @@ import { startGateway, type GatewayProcess } from './parmGateway.ts'
 import { openLoop } from './parmLoad.ts'
 import { askRecorded, recordedOutputs } from './parmRecorded.ts'
 import { foretell, measureSimulator, orderings } from './parmSimulator.ts'
+import { P999, compareArms, pooled, report, type ArmResult, type Block } from './parmTailReport.ts'
 import { tailWorkerModule, type TailWorkerOptions } from './parmTailWorker.ts'
 
 const M = 8
@@ -57,12 +58,6 @@ interface Running extends Arm {
   readonly client: OipClient
 }
 
-interface Block {
-  readonly latencies: Float64Array
-  readonly lags: Float64Array
-  readonly unanswered: number
-}
-
 export const parmTail: Bench = {
   name: 'parm-tail',
   title: `Tail latency at ${RATE} queries/s, ${M} instances of ${SERVICE_MS} ms, 1 % of responses late by 50-150 ms`,
@@ -73,12 +68,12 @@ export const parmTail: Bench = {
     const outputs = await recordedOutputs()
     if (context.wants('late')) {
       const foretold = await foretell(context, { ...setting, afterMs: LATE_AFTER_MS })
-      const sizes = context.quick ? { blocks: 10, queries: 400 } : { blocks: 60, queries: 500 }
-      await measureCase(context, { outputs, ...sizes, name: '', slowInstance: false, foretold })
+      const sizes = context.quick ? { seeds: 1, blocks: 10, queries: 400 } : { seeds: 5, blocks: 12, queries: 500 }
+      await measureCase(context, { outputs, ...sizes, part: 'late', slowInstance: false, foretold })
     }
     if (context.wants('slow')) {
-      const short = context.quick ? { blocks: 3, queries: 400 } : { blocks: 12, queries: 500 }
-      await measureCase(context, { outputs, ...short, name: 'one instance 6 x slower: ', slowInstance: true })
+      const short = context.quick ? { seeds: 1, blocks: 3, queries: 400 } : { seeds: 5, blocks: 4, queries: 500 }
+      await measureCase(context, { outputs, ...short, part: 'slow', slowInstance: true })
     }
     if (context.wants('faults')) await measureFaults(context, { ...setting, outputs })
     if (context.wants('cost')) await measureGatewayCost(context)
@@ -87,10 +82,13 @@ export const parmTail: Bench = {
 
 interface CaseOptions {
   readonly outputs: readonly Float32Array[]
+  readonly part: 'late' | 'slow'
+  /** Each with workers, faults, arrivals and choices of its own. */
+  readonly seeds: number
+  /** Of each arm under one seed. */
   readonly blocks: number
   /** In a block of one arm. */
   readonly queries: number
-  readonly name: string
   /** The first instance takes six times as long, instead of late responses of all. */
   readonly slowInstance: boolean
   /** p99.9 of the arms by the simulator. */
@@ -98,7 +96,61 @@ interface CaseOptions {
 }
 
 async function measureCase(context: BenchContext, o: CaseOptions): Promise<void> {
+  const prefix = o.slowInstance ? 'one instance 6 x slower: ' : ''
   const chosen = o.slowInstance ? arms.filter(({ name }) => !/k=4|none/.test(name)) : arms
+  const results = new Map<string, ArmResult>(chosen.map(({ name }) => [name, { blocks: [], sums: {} }]))
+  for (let i = 0; i < o.seeds; i++) {
+    const seed = context.seed + i
+    const found = await once(context.checkpoint(`parm-tail-${o.part}-${o.blocks}x${o.queries}-${seed}.json`), () =>
+      measureSeed(context, { ...o, chosen, seed }),
+    )
+    for (const [name, { blocks, sums }] of Object.entries(found)) {
+      const all = results.get(name) as ArmResult
+      all.blocks.push(...blocks)
+      for (const key in sums) all.sums[key] = (all.sums[key] ?? 0) + (sums[key] as number)
+    }
+  }
+  for (const arm of chosen) {
+    const result = results.get(arm.name) as ArmResult
+    const extra = arm.base + arm.parities - M
+    report(context, { name: prefix + arm.name, extra, result })
+    const total = o.seeds * o.blocks * o.queries
+    const line = { case: prefix + arm.name, unit: 'of queries' }
+    const share = (key: string) => (result.sums[key] ?? 0) / total
+    const target = o.slowInstance ? {} : { target: `<= ${1.5 * LATE_SHARE}` }
+    if (arm.parities > 0)
+      context.emit({ ...line, metric: 'reconstructed', value: share('reconstructed'), n: total, ...target })
+    if (arm.name === 'hedging') context.emit({ ...line, metric: 'hedged', value: share('hedged'), n: total })
+    // How much of a processor gateway and load generator took while this arm had its turns
+    const busy = (result.sums['cpuMs'] ?? 0) / (result.sums['wallMs'] ?? 1)
+    context.emit({ case: prefix + arm.name, metric: 'gateway and load', value: busy, unit: 'processors' })
+  }
+  compareArms(context, { results, prefix, targets: !o.slowInstance })
+  if (o.foretold) {
+    const pairs = [...o.foretold].map(([arm, value]) => [value, pooled(results.get(arm)?.blocks ?? [], P999)] as const)
+    const { differ, pairs: judged } = orderings(pairs)
+    const line = { case: 'orderings of p99.9', metric: 'unlike the simulator', target: '= 0' }
+    context.emit({ ...line, value: differ, unit: `of ${judged} pairs` })
+  }
+}
+
+/** What a file holds, or what `measure` gives, which the file then holds: long measurements can be made piece by piece. */
+async function once(
+  file: string | undefined,
+  measure: () => Promise<Record<string, ArmResult>>,
+): Promise<Record<string, ArmResult>> {
+  const known = file === undefined ? undefined : await readFile(file, 'utf8').catch(() => undefined)
+  if (known !== undefined) return JSON.parse(known) as Record<string, ArmResult>
+  const found = await measure()
+  if (file !== undefined) await writeFile(file, JSON.stringify(found))
+  return found
+}
+
+async function measureSeed(
+  context: BenchContext,
+  o: CaseOptions & { readonly chosen: readonly Arm[]; readonly seed: number },
+): Promise<Record<string, ArmResult>> {
+  const { seed, chosen } = o
   const workers: WorkerProcess[] = []
   const running: Running[] = []
   try {
@@ -109,7 +161,7 @@ async function measureCase(context: BenchContext, o: CaseOptions): Promise<void>
       workers.push(
         await startWorker({
           model: { module: tailWorkerModule, options },
-          faults: { seed: context.seed * 1000 + i, ...(o.slowInstance ? {} : late) },
+          faults: { seed: seed * 1000 + i, ...(o.slowInstance ? {} : late) },
         }),
       )
     }
@@ -126,35 +178,33 @@ async function measureCase(context: BenchContext, o: CaseOptions): Promise<void>
       })
       running.push({ ...arm, gateway, client: createOipClient(gateway.url, { connections: 256, binary: true }) })
     }
-    const results = new Map<string, Block[]>(chosen.map(({ name }) => [name, []]))
+    const results: Record<string, ArmResult> = Object.fromEntries(
+      chosen.map(({ name }) => [name, { blocks: [], sums: { cpuMs: 0, wallMs: 0 } }]),
+    )
     // Connections, compilation and caches settle first
-    for (const arm of running) await runBlock(arm, { ...o, seed: context.seed + 7919, queries: 200 })
+    for (const arm of running) await runBlock(arm, { ...o, seed: seed + 7919, queries: 200 })
     const before = await Promise.all(running.map(countsOf))
     for (let block = 0; block < o.blocks; block++) {
       for (let i = 0; i < running.length; i++) {
         const arm = running[(i + block) % running.length] as Running
-        results.get(arm.name)?.push(await runBlock(arm, { ...o, seed: context.seed * 100_000 + block }))
+        const { blocks, sums } = results[arm.name] as ArmResult
+        const [started, own] = [performance.now(), process.cpuUsage()]
+        blocks.push(await runBlock(arm, { ...o, seed: seed * 100_000 + block }))
+        const { user, system } = process.cpuUsage(own)
+        sums['cpuMs'] = (sums['cpuMs'] as number) + (user + system) / 1000
+        sums['wallMs'] = (sums['wallMs'] as number) + performance.now() - started
       }
-      context.note(`${o.name}round ${block + 1} of ${o.blocks}`)
+      context.note(`${o.part}, seed ${seed}: round ${block + 1} of ${o.blocks}`)
     }
     for (const [i, arm] of running.entries()) {
       const counts = await countsOf(arm)
-      const total = o.blocks * o.queries
-      report(context, { arm, blocks: results.get(arm.name) ?? [], prefix: o.name })
-      const line = { case: o.name + arm.name, unit: 'of queries' }
-      const share = (counts.reconstructed - (before[i]?.reconstructed ?? 0)) / total
-      const target = o.slowInstance || arm.parities === 0 ? {} : { target: `<= ${1.5 * LATE_SHARE}` }
-      if (arm.parities > 0) context.emit({ ...line, metric: 'reconstructed', value: share, ...target })
-      if (arm.name === 'hedging')
-        context.emit({ ...line, metric: 'hedged', value: (counts.hedged - (before[i]?.hedged ?? 0)) / total })
+      const { sums } = results[arm.name] as ArmResult
+      const grown = (key: keyof typeof counts) => counts[key] - (before[i]?.[key] ?? 0)
+      sums['reconstructed'] = grown('reconstructed')
+      sums['hedged'] = grown('hedged')
+      sums['cpuMs'] = (sums['cpuMs'] as number) + 1000 * grown('cpuSeconds')
     }
-    compareArms(context, { results, prefix: o.name, targets: !o.slowInstance })
-    if (o.foretold) {
-      const pairs = [...o.foretold].map(([arm, value]) => [value, pooled(results.get(arm) ?? [], P999)] as const)
-      const { differ, pairs: judged } = orderings(pairs)
-      const line = { case: 'orderings of p99.9', metric: 'unlike the simulator', target: '= 0' }
-      context.emit({ ...line, value: differ, unit: `of ${judged} pairs` })
-    }
+    return results
   } finally {
     await Promise.all(running.map(({ client }) => client.close()))
     await Promise.all(running.map(({ gateway }) => gateway.stop()))
@@ -162,8 +212,9 @@ async function measureCase(context: BenchContext, o: CaseOptions): Promise<void>
   }
 }
 
-async function countsOf({ gateway }: Running): Promise<{ reconstructed: number; hedged: number }> {
+async function countsOf({ gateway }: Running) {
   return {
+    cpuSeconds: await gateway.metric('process_cpu_seconds_total'),
     reconstructed: await gateway.metric('ft_parm_queries_total', '{quality="reconstructed"}'),
     hedged: await gateway.metric('ft_parm_extra_units_total', '{kind="hedge"}'),
   }
@@ -176,82 +227,11 @@ async function runBlock(
 ): Promise<Block> {
   const random = createRandom(o.seed).stream('choice')
   const chosen = Array.from({ length: o.queries }, () => o.outputs[random.integer(0, o.outputs.length - 1)])
-  return openLoop({
+  const { latencies, lags, unanswered } = await openLoop({
     ratePerSecond: RATE,
     queries: o.queries,
     seed: o.seed,
     ask: (i) => askRecorded(client, chosen[i] as Float32Array),
   })
-}
-
-const P999 = 0.999
-const pooled = (blocks: readonly Block[], p: number) =>
-  quantiles(
-    blocks.flatMap(({ latencies }) => [...latencies]),
-    [p],
-  )[0] as number
-
-function report(context: BenchContext, o: { arm: Arm; blocks: readonly Block[]; prefix: string }): void {
-  const { arm, blocks } = o
-  const name = o.prefix + arm.name
-  context.emit({ case: name, metric: 'extra instances', value: arm.base + arm.parities - M, unit: '' })
-  for (const [metric, p] of [
-    ['p50', 0.5],
-    ['p99', 0.99],
-    ['p99.9', P999],
-  ] as const) {
-    // Blocks are drawn, not queries: neighbours share what the machine did
-    const { value, low, high } = bootstrap(blocks, {
-      statistic: (drawn) => pooled(drawn, p),
-      seed: context.seed,
-      resamples: 500,
-    })
-    const n = blocks.reduce((sum, { latencies }) => sum + latencies.length, 0)
-    context.emit({ case: name, metric, value, unit: 'ms', low, high, n })
-  }
-  const [lag = 0] = quantiles(
-    blocks.flatMap(({ lags }) => [...lags]),
-    [P999],
-  )
-  context.emit({ case: name, metric: "machine's delay p99.9", value: lag, unit: 'ms' })
-  const unanswered = blocks.reduce((sum, one) => sum + one.unanswered, 0)
-  context.emit({ case: name, metric: 'unanswered', value: unanswered, unit: 'queries', target: '= 0' })
-}
-
-function compareArms(
-  context: BenchContext,
-  o: { results: ReadonlyMap<string, readonly Block[]>; prefix: string; targets: boolean },
-): void {
-  const gap = (blocks: readonly Block[]) => pooled(blocks, P999) - pooled(blocks, 0.5)
-  const compare = (
-    [own, baseline]: readonly [string, string],
-    metric: string,
-    { of, target }: { of: (blocks: readonly Block[]) => number; target: string },
-  ) => {
-    const [a, b] = [o.results.get(own), o.results.get(baseline)]
-    if (!a || !b) return
-    const pairs = a.map((block, i) => [block, b[i] as Block] as const)
-    const ratio = (drawn: readonly (readonly [Block, Block])[]) =>
-      of(drawn.map(([one]) => one)) / of(drawn.map(([, one]) => one))
-    const { value, low, high, n } = bootstrap(pairs, { statistic: ratio, seed: context.seed, resamples: 500 })
-    context.emit({
-      case: o.prefix + own,
-      metric,
-      value: of(a),
-      unit: 'ms',
-      baseline: { case: baseline, value: of(b) },
-      ratio: value,
-      low,
-      high,
-      n,
-      ...(o.targets ? { target } : {}),
-    })
-  }
-  for (const k of [2, 4]) {
-    const [own, equal] = [`coded k=${k}`, `equal resources k=${k}`]
-    compare([own, equal], 'p99.9 - p50', { of: gap, target: 'ratio <= 1/6' })
-    compare([own, equal], 'p50', { of: (blocks) => pooled(blocks, 0.5), target: 'ratio 0.95 .. 1.05' })
-    compare([own, 'replication'], 'p99.9', { of: (blocks) => pooled(blocks, P999), target: 'ratio <= 1.15' })
-    compare([own, 'hedging'], 'p99.9', { of: (blocks) => pooled(blocks, P999), target: 'reported' })
-  }
+  return { latencies: [...latencies], lags: [...lags], unanswered }
 }

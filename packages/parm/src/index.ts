@@ -5,17 +5,15 @@ export { type Datatype } from './oip/datatypes.ts'
 export { createOipClient, type OipClient, type OipClientOptions } from './oip/client.ts'
 export { createGrpcClient } from './grpc/client.ts'
 export { startGrpcServer, type GrpcServer, type GrpcServerOptions } from './grpc/server.ts'
+export { startOipServer, type OipServer, type OipServerOptions } from './oip/server.ts'
 export {
-  startOipServer,
   type InferContext,
   type OtherReply,
   type OtherRequest,
   type ModelMetadata,
-  type OipServer,
-  type OipServerOptions,
   type OipService,
   type TensorMetadata,
-} from './oip/server.ts'
+} from './oip/service.ts'
 export {
   toNamedTensor,
   toWireTensor,
@@ -50,6 +48,7 @@ export {
   type TrainedLearned,
 } from './training/trainLearnedCode.ts'
 export { trainModel, type ModelTask, type TrainedModel, type TrainModelOptions } from './training/trainModel.ts'
+export { loadTensorFlow } from './training/backend.ts'
 export { preset, type Preset, type PresetName, type TrainingSettings } from './training/presets.ts'
 export { cropAndFlip, type Augment } from './training/augment.ts'
 export { type Answers } from './training/score.ts'

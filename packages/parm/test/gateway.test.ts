@@ -9,6 +9,7 @@ import {
   deadlineOnly,
   firstWins,
   hold,
+  OipError,
   startOipServer,
   sum,
   writeModelFolder,
@@ -18,6 +19,7 @@ import {
   type GatewayOptions,
   type InstanceSpec,
 } from '../src/index.ts'
+import { DropConnection } from '../src/oip/service.ts'
 import { tripleService } from './support/echo.ts'
 import { buildWorker, tripleModule } from './support/worker.ts'
 
@@ -272,9 +274,34 @@ describe('faults', () => {
 
   it('survives a query that crashes every worker it reaches', async () => {
     const gateway = await coded({ deadlineMs: 400, policy: deadlineOnly() })
-    expect((await ask(gateway, [666, 0], { parameters: { 'ft.allowDegraded': false } })).status).toBe(504)
+    // 504 where it still waits for a worker at its deadline, having killed them all
+    const { status } = await ask(gateway, [666, 0], { parameters: { 'ft.allowDegraded': false } })
+    expect([503, 504]).toContain(status)
     await expect.poll(() => gateway.snapshot().instances.some(({ out }) => !out), { timeout: 20_000 }).toBe(true)
     await expect.poll(async () => (await ask(gateway, [2, 2])).outputs?.[0]?.data, { timeout: 20_000 }).toEqual([6, 6])
+  })
+
+  it.each([
+    ['a refusal', () => new OipError(422, 'not this one'), { status: 422, error: 'not this one' }, null],
+    ['a failure of the model', () => new OipError(500, 'out of memory'), { status: 500, error: 'out of memory' }, null],
+    ['too much work', () => new OipError(503, 'busy'), { status: 503, error: 'busy' }, '1'],
+    ['a broken connection', () => new DropConnection(), { status: 503, error: 'no instance could answer' }, '1'],
+  ])('tells at once what instances failed with: %s', async (_what, failure, expected, retryAfter) => {
+    const service = tripleService({
+      before() {
+        throw failure()
+      },
+    })
+    const servers = await Promise.all([startOipServer(service), startOipServer(service)])
+    const gateway = await start({ instances: servers.map(({ url }) => ({ url, model: 'triple' })), deadlineMs: 30_000 })
+    const response = await fetch(`${gateway.url}/v2/models/m/infer`, {
+      method: 'POST',
+      body: JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] }),
+    })
+    // Within the test's time, a sixth of the deadline
+    expect({ status: response.status, ...((await response.json()) as object) }).toEqual(expected)
+    expect(response.headers.get('retry-after')).toBe(retryAfter)
+    for (const server of servers) server.destroy()
   })
 
   it('does not decode from a parity instance that answers another shape', async () => {

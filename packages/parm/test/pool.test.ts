@@ -1,11 +1,13 @@
 // What a pool holds against an instance, and what not.
 import { expect, it } from 'vitest'
 import { FtError } from '@ft/core'
-import { OipError, systemClock, type InferResponse, type OipClient } from '../src/index.ts'
+import { OipError, systemClock, virtualClock, type InferResponse, type OipClient } from '../src/index.ts'
 import { createPool, type Instance } from '../src/gateway/pool.ts'
 import { Cancellation } from '../src/serving/cancellation.ts'
 
 const failingWith = (error: Error) => instanceOf('a', () => Promise.reject(error))
+
+const nothing = () => ({ inputs: [], headers: {}, work: new Cancellation(), dueMs: Infinity })
 
 function instanceOf(name: string, infer: () => Promise<InferResponse>): Instance {
   const client: OipClient = {
@@ -23,12 +25,13 @@ it.each([
   ['a failure of its model', new OipError(500, 'no'), 1],
   ['a connection that breaks', new FtError('IO', 'no', {}), 1],
   ['an answer that cannot be read', new FtError('CORRUPT_DATA', 'no', {}), 1],
+  ['too many requests', new OipError(429, 'no'), 0],
   ['a mistake on this side', new TypeError('no'), 0],
   ['a package that is missing here', new FtError('MISSING_PEER', 'no', {}), 0],
 ])('counts against an instance %s or not', async (_what, error, failed) => {
   const instance = failingWith(error)
   const pool = createPool({ instances: [instance], clock: systemClock() })
-  const job = { inputs: [], headers: {}, work: new Cancellation(), placed: new Set<string>() }
+  const job = { ...nothing(), placed: new Set<string>() }
   await expect(pool.run(job)).rejects.toBe(error)
   expect(instance.failed).toBe(failed)
   pool.close()
@@ -51,8 +54,7 @@ it('repeats a failed unit on the other instance, although it has to wait for it,
     return { modelName: 'b', outputs: [] }
   })
   const pool = createPool({ instances: [a, b], clock: systemClock() })
-  const run = (...placed: string[]) =>
-    pool.run({ inputs: [], headers: {}, work: new Cancellation(), placed: new Set(placed) })
+  const run = (...placed: string[]) => pool.run({ ...nothing(), placed: new Set(placed) })
   // On which of the two a unit starts is said by the instance that its group has already
   const first = run('b')
   const onB = run('a')
@@ -75,7 +77,44 @@ it('repeats a failed unit where it failed when no other instance is in use', asy
   const out = instanceOf('b', () => Promise.reject(new Error('not asked')))
   out.out = true
   const pool = createPool({ instances: [a, out], clock: systemClock() })
-  const response = await pool.run({ inputs: [], headers: {}, work: new Cancellation(), placed: new Set() })
+  const response = await pool.run({ ...nothing(), placed: new Set() })
   expect([response.modelName, asked]).toEqual(['a', 2])
+  pool.close()
+})
+
+it('answers others in time when more comes than it can do, instead of all too late', async () => {
+  const clock = virtualClock()
+  // One unit takes 10 ms; 300 come at 5 ms each, and are due 100 ms later
+  const instance = instanceOf('a', () => {
+    const answer: InferResponse = { modelName: 'a', outputs: [] }
+    return new Promise((resolve) => clock.schedule(10, () => resolve(answer)))
+  })
+  const pool = createPool({ instances: [instance], clock, probeEveryMs: 1e6 })
+  const ends: { readonly atMs: number; readonly dueMs: number; readonly code?: string }[] = []
+  const step = async (ms: number) => {
+    clock.advanceTo(ms)
+    for (let i = 0; i < 5; i++) await Promise.resolve()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  for (let ms = 0; ms < 2000; ms++) {
+    if (ms % 5 === 0 && ms < 1500) {
+      const work = new Cancellation()
+      const dueMs = ms + 100
+      clock.schedule(100, () => work.cancel())
+      void pool.run({ ...nothing(), work, dueMs, placed: new Set() }).then(
+        () => ends.push({ atMs: clock.now(), dueMs }),
+        (error: unknown) => ends.push({ atMs: clock.now(), dueMs, code: (error as FtError).code }),
+      )
+    }
+    await step(ms)
+  }
+  expect(ends).toHaveLength(300)
+  const answered = ends.filter(({ code }) => code === undefined)
+  // Half of them can be done; without looking at the clock almost none would be
+  expect(answered.length).toBeGreaterThan(140)
+  for (const { atMs, dueMs } of answered) expect(atMs).toBeLessThanOrEqual(dueMs)
+  // The others are told before they are due, but for the first ones, when nobody knew how long one takes
+  const told = ends.filter(({ code, atMs, dueMs }) => code === 'OVERLOADED' && atMs < dueMs)
+  expect(told.length).toBeGreaterThan(120)
   pool.close()
 })

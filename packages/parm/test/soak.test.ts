@@ -26,8 +26,9 @@ it(
     expect(counts.query).toBe(
       (counts.exact ?? 0) + (counts.reconstructed ?? 0) + (counts.default ?? 0) + (counts.cancelled ?? 0),
     )
-    // 504: no answer by the deadline; workers that are gone all at once leave nothing else
-    expect(Object.keys(refused).filter((status) => status !== '504')).toEqual([])
+    // 504: no answer by the deadline, 503: both attempts failed, 429: no instance free in time; workers that are gone all at
+    // once leave nothing else
+    expect(Object.keys(refused).filter((status) => !['429', '503', '504'].includes(status))).toEqual([])
     expect(report.left).toEqual({ queries: 0, groups: 0 })
     if (!long) return
     const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length

@@ -1,9 +1,9 @@
 // What clients of a gateway see: requests become rows, rows queries, their answers responses with marks.
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from '@ft/report/prometheus'
 import type { NamedTensor, Quality } from '../named.ts'
-import { OipError } from '../oip/error.ts'
+import { OipError, fromInstance } from '../oip/error.ts'
 import type { InferRequest, InferResponse } from '../oip/message.ts'
-import type { InferContext, ModelMetadata } from '../oip/server.ts'
+import type { InferContext, ModelMetadata } from '../oip/service.ts'
 import { Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
 import type { Coordinator } from '../serving/coordinator.ts'
@@ -31,6 +31,7 @@ export interface FrontOptions {
 export function createFront(front: FrontOptions) {
   const { options, metadata, coordinator, base, clock, deadlineMs, queueLimit, stopping, latency } = front
   const { model, defaultOutputs } = options
+  const named = { ...metadata, name: model }
   const codedOutputs = metadata.outputs.every(
     ({ datatype }) => !['BYTES', 'INT64', 'UINT64', 'FP16', 'BF16', 'BOOL'].includes(datatype),
   )
@@ -60,8 +61,8 @@ export function createFront(front: FrontOptions) {
     for (const { latencyMs } of answers) latency.observe(latencyMs)
     const outputs = answers.map((answer) => {
       const found = answer.outputs ?? (allowDegraded ? defaultOutputs : undefined)
-      if (!found) throw new OipError(504, 'no answer by the deadline')
-      return found
+      if (found) return found
+      throw answer.error === undefined ? new OipError(504, 'no answer by the deadline') : fromInstance(answer.error)
     })
     const qualities = answers.map(({ quality }) => quality)
     const groups = answers.map(({ group }) => group)
@@ -84,13 +85,15 @@ export function createFront(front: FrontOptions) {
   ): Promise<InferResponse> {
     const work = new Cancellation()
     let late = false
+    const dueMs = clock.now() + o.deadlineMs
     const cancelTimer = clock.schedule(o.deadlineMs, () => {
       late = true
       work.cancel()
     })
     const stopListening = o.context.gone.onCancel(() => work.cancel())
     try {
-      const response = await base.run({ inputs: request.inputs, headers: o.context.headers, work, placed: new Set() })
+      const { headers } = o.context
+      const response = await base.run({ inputs: request.inputs, headers, work, placed: new Set(), dueMs })
       return {
         ...response,
         modelName: model,
@@ -99,7 +102,7 @@ export function createFront(front: FrontOptions) {
       }
     } catch (error) {
       if (late) throw new OipError(504, 'no answer by the deadline', { cause: error })
-      throw error
+      throw fromInstance(error)
     } finally {
       cancelTimer()
       stopListening()
@@ -110,7 +113,7 @@ export function createFront(front: FrontOptions) {
     name: 'ft-parm',
     version: '1',
     ready: () => !stopping.aborted && base.instances.some(({ out }) => !out),
-    metadata: (name: string) => (name === model ? { ...metadata, name: model } : undefined),
+    metadata: (name: string) => (name === model ? named : undefined),
     infer,
     metrics: async () => ({
       contentType: PROMETHEUS_CONTENT_TYPE,

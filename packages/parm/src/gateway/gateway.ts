@@ -3,13 +3,8 @@ import { FtError, assertInteger } from '@ft/core'
 import type { Code } from '../codes/code.ts'
 import type { NamedTensor } from '../named.ts'
 import { toNamedTensor, toWireTensor } from '../oip/message.ts'
-import {
-  startOipServer,
-  type ModelMetadata,
-  type OipServer,
-  type OipServerOptions,
-  type OipService,
-} from '../oip/server.ts'
+import { startOipServer, type OipServer, type OipServerOptions } from '../oip/server.ts'
+import type { ModelMetadata, OipService } from '../oip/service.ts'
 import { startGrpcServer } from '../grpc/server.ts'
 import { systemClock } from '../serving/clock.ts'
 import { utilisationGuard } from '../serving/guard.ts'
@@ -166,7 +161,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       },
       residual,
       dispatch: (task, { done, failed }) =>
-        void runTask(pools, task).then(({ outputs, by }) => done(outputs, by), failed),
+        void runTask(pools, task).then(
+          ({ outputs, by }) => done(outputs, by),
+          (error: unknown) => {
+            if (!task.work.cancelled) failed(error)
+          },
+        ),
     })
     const latency = latencyHistogram()
     const snapshot = (): GatewaySnapshot => ({
@@ -274,10 +274,10 @@ async function endAll(pools: ReadonlyMap<string, Pool>, opened: readonly OpenIns
 
 async function runTask(
   pools: ReadonlyMap<string, Pool>,
-  { model, inputs, headers, work, placed }: Task,
+  { model, inputs, headers, work, placed, dueMs }: Task,
 ): Promise<{ outputs: NamedTensor[]; by: string | undefined }> {
   const pool = pools.get(model) as Pool
-  const job: Job = { inputs: inputs.map(toWireTensor), headers, work, placed }
+  const job: Job = { inputs: inputs.map(toWireTensor), headers, work, placed, dueMs }
   const response = await pool.run(job)
   const outputs = response.outputs.map((output) => {
     const tensor = toNamedTensor(output)

@@ -2,7 +2,7 @@
 import { FtError } from '@ft/core'
 import { createGrpcClient } from '../grpc/client.ts'
 import { createOipClient, type OipClient } from '../oip/client.ts'
-import type { ModelMetadata } from '../oip/server.ts'
+import type { ModelMetadata } from '../oip/service.ts'
 import { startWorker, type StartWorkerOptions, type WorkerProcess } from '../workers/spawn.ts'
 import type { WorkerFaults } from '../workers/faults.ts'
 import type { WorkerModel } from '../workers/served.ts'

@@ -38,13 +38,19 @@ export interface Job {
   readonly work: Pick<Cancellation, 'cancelled' | 'onCancel'>
   /** Domains to avoid while there are others; the chosen one is added. */
   readonly placed: Set<string>
+  /** When nobody needs its outputs any more, by the clock. */
+  readonly dueMs: number
   /** Set to the name of the instance whose answer it was. */
   answeredBy?: string
 }
 
 export interface Pool {
   readonly instances: readonly Instance[]
-  /** Runs a unit; once more on another instance when the first fails or falls silent. */
+  /**
+   * Runs a unit; once more on another instance when the first fails or falls silent.
+   *
+   * @throws what the second failed with; FtError `OVERLOADED` when no instance was free in time
+   */
   run(job: Job): Promise<InferResponse>
   queued(): number
   /** Share of the places of instances in use that are taken, waiting units included. */
@@ -74,6 +80,8 @@ interface Waiting {
   /** Where it failed: it goes to another instance while any is in use, and waits for one. */
   failedAt: Instance | undefined
   settled: boolean
+  /** Whether no instance was free when it came. */
+  queued: boolean
   stopListening: () => void
 }
 
@@ -92,7 +100,14 @@ interface Running {
 const PATIENCE = 10
 const LEAST_PATIENCE_MS = 200
 
+/**
+ * A unit that waited is not started with less time left than so many average latencies. The head of a queue that is too
+ * long is always a unit that has only just time: serving those that have not would answer nobody.
+ */
+const LEAST_LATENCIES = 1.5
+
 const silence = new FtError('IO', 'gateway: the instance has fallen silent', {})
+const tooLate = new FtError('OVERLOADED', 'too many requests wait for an instance to be answered in time', {})
 
 export function createPool({
   instances,
@@ -118,6 +133,7 @@ export function createPool({
         attempts: 0,
         failedAt: undefined,
         settled: false,
+        queued: false,
         stopListening: () => undefined,
       }
       waiting.stopListening = job.work.onCancel(() => {
@@ -129,6 +145,7 @@ export function createPool({
       })
       queue.push(waiting)
       pull()
+      waiting.queued = true
     })
   }
 
@@ -146,7 +163,11 @@ export function createPool({
       const instance = pick(waiting)
       if (instance) {
         queue.splice(at, 1)
-        void work(instance, waiting)
+        const leftMs = waiting.job.dueMs - clock.now()
+        if (waiting.queued && leftMs < LEAST_LATENCIES * instance.latencyMs) {
+          settle(waiting)
+          waiting.reject(tooLate)
+        } else void work(instance, waiting)
       } else if (waiting.failedAt) at++
       else break
     }
@@ -237,7 +258,7 @@ export function createPool({
 
   function onFailure(instance: Instance, { waiting, error }: { waiting: Waiting; error: unknown }): void {
     // The fault is the request's, not the instance's: no other instance would answer differently
-    const refused = error instanceof OipError && error.status < 500
+    const refused = error instanceof OipError && error.status < 500 && error.status !== 429
     if (isInstances(error)) health.failed(instance, { unreachable: isFtError(error, 'IO') })
     if (waiting.settled) return
     if (refused || closed || waiting.attempts > 1 || instances.length < 2) {

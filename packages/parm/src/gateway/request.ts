@@ -1,7 +1,7 @@
 // What a request must be before it is served: the model's inputs, and parameters that the gateway understands.
 import { OipError } from '../oip/error.ts'
 import type { InferRequest } from '../oip/message.ts'
-import type { ModelMetadata } from '../oip/server.ts'
+import type { ModelMetadata } from '../oip/service.ts'
 
 /** @throws OipError 400 unless the inputs are those of the model */
 export function checkInputs({ inputs }: InferRequest, metadata: ModelMetadata): void {

@@ -1,7 +1,7 @@
 // Whether the instances behind a gateway belong together: one base model, and parity models of it and of the code.
 import { FtError } from '@ft/core'
 import type { Code } from '../codes/code.ts'
-import type { ModelMetadata } from '../oip/server.ts'
+import type { ModelMetadata } from '../oip/service.ts'
 
 /**
  * @param found - metadata of every instance, by pool: 'base' and the parity models' names

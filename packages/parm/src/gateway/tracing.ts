@@ -1,7 +1,7 @@
 // One OpenTelemetry span a request, with how its answer came about; on the API alone, an optional peer.
 import type * as OpenTelemetry from '@opentelemetry/api'
 import { FtError } from '@ft/core'
-import type { OipService } from '../oip/server.ts'
+import type { OipService } from '../oip/service.ts'
 
 /**
  * The service with a span around each request: child of the caller's `traceparent`, parent of what instances record.

@@ -1,7 +1,7 @@
 // The messages of inference.GRPCInferenceService: requests and responses from and to protobuf.
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import type { InferRequest, InferResponse, WireTensor } from '../oip/message.ts'
-import type { ModelMetadata, TensorMetadata } from '../oip/server.ts'
+import type { ModelMetadata, TensorMetadata } from '../oip/service.ts'
 import {
   joinContents,
   readFields,

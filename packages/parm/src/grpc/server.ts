@@ -2,7 +2,7 @@
 import type * as Grpc from '@grpc/grpc-js'
 import { FtError } from '@ft/core'
 import { OipError, toOipError } from '../oip/error.ts'
-import type { OipService } from '../oip/server.ts'
+import type { OipService } from '../oip/service.ts'
 import { Cancellation } from '../serving/cancellation.ts'
 import { inferRequest, inferResponse, loadGrpc, service as definition } from './peer.ts'
 

@@ -7,7 +7,7 @@ import { OipError } from '../oip/error.ts'
 import { bytesFromJson } from '../oip/json-data.ts'
 import type { Parameters, WireTensor } from '../oip/message.ts'
 import { assertDistinct, bad, checkBytes, checkForm, type TensorForm } from '../oip/parse.ts'
-import type { TensorMetadata } from '../oip/server.ts'
+import type { TensorMetadata } from '../oip/service.ts'
 
 /** Calls back for every field; a field that is not taken is skipped. @throws OipError 400 for damaged bytes */
 export function readFields(

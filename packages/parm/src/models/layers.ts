@@ -52,6 +52,17 @@ export function outputImage({ image, stride = 1 }: Pick<ConvLayer, 'image' | 'st
   return { height: Math.ceil(image.height / stride), width: Math.ceil(image.width / stride) }
 }
 
+/** Zeros before and after, TensorFlow's 'same': half of what is missing before, the rest behind. */
+export function padsOf(layer: ConvLayer): [top: number, bottom: number, left: number, right: number] {
+  const { weights, image, stride = 1, dilation = 1 } = layer
+  const out = outputImage(layer)
+  const missing = (size: number, outSize: number, taps: number) =>
+    Math.max(0, (outSize - 1) * stride + (taps - 1) * dilation + 1 - size)
+  const down = missing(image.height, out.height, weights.shape[0] as number)
+  const across = missing(image.width, out.width, weights.shape[1] as number)
+  return [Math.floor(down / 2), Math.ceil(down / 2), Math.floor(across / 2), Math.ceil(across / 2)]
+}
+
 /**
  * SHA-256 over shapes, activations and every weight's bits: two models have the same only when they answer alike.
  *

@@ -1,7 +1,7 @@
 // Models on the WebAssembly engine: how workers, codes and evaluations run them.
 import type { PreparedWeights, Tensor } from '@ft/core'
 import { createWasmEngine, type WasmEngine } from '@ft/tensor-core/wasm'
-import { outputImage, outputsOf, type ConvLayer, type Layer } from './layers.ts'
+import { outputsOf, padsOf, type ConvLayer, type Layer } from './layers.ts'
 
 /** Images of a convolution's batch at a time: what it computes in between stays in the caches. */
 const IMAGES = 64
@@ -33,13 +33,8 @@ function convolve(
   { layer, prepared, x }: { layer: ConvLayer; prepared: PreparedWeights; x: Tensor },
 ): Tensor {
   const { weights, bias, relu, image, stride = 1, dilation = 1 } = layer
-  const [height = 0, width = 0, channels = 0] = weights.shape
-  const out = outputImage(layer)
+  const channels = weights.shape[2] as number
   const batch = x.shape[0] as number
-  // TensorFlow's 'same': half of what is missing before, the rest behind
-  const missing = (size: number, outSize: number, taps: number) =>
-    Math.max(0, (outSize - 1) * stride + (taps - 1) * dilation + 1 - size)
-  const [down, across] = [missing(image.height, out.height, height), missing(image.width, out.width, width)]
   const { output } = engine.conv2dSync(
     { data: x.data, shape: [batch, image.height, image.width, channels], dtype: 'float32' },
     prepared,
@@ -48,7 +43,7 @@ function convolve(
       ...(relu ? { activation: 'relu' as const } : {}),
       stride: [stride, stride],
       dilation: [dilation, dilation],
-      pad: [Math.floor(down / 2), Math.ceil(down / 2), Math.floor(across / 2), Math.ceil(across / 2)],
+      pad: padsOf(layer),
     },
   )
   return { data: output.data, shape: [batch, outputsOf(layer)], dtype: 'float32' }

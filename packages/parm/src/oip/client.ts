@@ -3,7 +3,7 @@ import { FtError } from '@ft/core'
 import { OipError } from './error.ts'
 import type { InferRequest, InferResponse } from './message.ts'
 import { parseResponse } from './parse.ts'
-import type { ModelMetadata } from './server.ts'
+import type { ModelMetadata } from './service.ts'
 import { writeRequest } from './serialise.ts'
 import { localTransport, remoteTransport } from './transport.ts'
 
@@ -47,6 +47,16 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     ? localTransport(address, { connections, maxBodyBytes })
     : remoteTransport(url.origin, { connections, maxBodyBytes })
   let binary = options.binary
+  const paths = new Map<string, string>()
+
+  /** Of a model, made once. */
+  function pathOf(model: string): string {
+    const known = paths.get(model)
+    if (known !== undefined) return known
+    const path = `/v2/models/${encodeURIComponent(model)}/infer`
+    if (paths.size < MOST_PATHS) paths.set(model, path)
+    return path
+  }
 
   async function call(o: {
     path: string
@@ -95,7 +105,7 @@ export function createOipClient(address: string, options: OipClientOptions = {})
       binary ??= await speaksBinary(signal)
       const written = writeRequest(request, { binary })
       const response = await call({
-        path: inferPath(model),
+        path: pathOf(model),
         body: written.parts,
         headers: {
           ...headers,
@@ -130,7 +140,7 @@ export function createOipClient(address: string, options: OipClientOptions = {})
   }
 }
 
-const inferPath = (model: string) => `/v2/models/${encodeURIComponent(model)}/infer`
+const MOST_PATHS = 64
 
 function parseAddress(address: string): URL {
   if (/^https?:\/\//.test(address) && URL.canParse(address)) return new URL(address)

@@ -75,9 +75,15 @@ const arrays = {
 export function viewAs(dtype: DType, bytes: Uint8Array): TypedArray {
   assertLittleEndian()
   const form = arrays[dtype]
-  // A Buffer's own slice would not copy
-  const aligned = bytes.byteOffset % form.BYTES_PER_ELEMENT === 0 ? bytes : new Uint8Array(bytes)
+  const aligned = bytes.byteOffset % form.BYTES_PER_ELEMENT === 0 ? bytes : alignedCopy(bytes)
   return new form(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / form.BYTES_PER_ELEMENT)
+}
+
+/** Node's pool gives places at multiples of 8 bytes: short copies share its memory, which is much cheaper than their own. */
+function alignedCopy(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafe(bytes.length)
+  copy.set(bytes)
+  return copy.byteOffset % 8 === 0 ? copy : new Uint8Array(bytes)
 }
 
 export function bytesOf(data: TypedArray): Uint8Array {

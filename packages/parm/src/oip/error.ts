@@ -25,6 +25,24 @@ const statuses: Partial<Record<FtErrorCode, number>> = {
   ABORTED: 499,
 }
 
+/**
+ * How instances failed a query, as its client is told: their own refusal, 429 when none was free in time, 502 for answers
+ * that cannot be used, 503 when none could be reached.
+ */
+export function fromInstance(error: unknown): OipError {
+  if (error instanceof OipError) {
+    const { status, message, retryAfter = 1 } = error
+    const busy = status === 429 || status === 503
+    return busy ? new OipError(status, message, { retryAfter, cause: error }) : error
+  }
+  if (isFtError(error, 'OVERLOADED')) return new OipError(429, error.message, { retryAfter: 1, cause: error })
+  if (isFtError(error, 'IO') || isFtError(error, 'ABORTED'))
+    return new OipError(503, 'no instance could answer', { retryAfter: 1, cause: error })
+  if (isFtError(error, 'CORRUPT_DATA') || isFtError(error, 'SHAPE_MISMATCH'))
+    return new OipError(502, 'an instance gave an answer that cannot be used', { cause: error })
+  return toOipError(error)
+}
+
 /** Any failure as one that a client may see: what is not meant for it becomes 500 without its text. */
 export function toOipError(error: unknown): OipError {
   if (error instanceof OipError) return error

@@ -71,7 +71,8 @@ export function writeResponse(response: InferResponse, { binary }: { binary: (na
 
 /** Which outputs a request wants as bytes. */
 export function wantsBinary({ outputs, binaryOutput }: InferRequest): (name: string) => boolean {
-  const said = new Map(outputs?.flatMap(({ name, binary }) => (binary === undefined ? [] : [[name, binary] as const])))
+  if (!outputs) return () => binaryOutput
+  const said = new Map(outputs.flatMap(({ name, binary }) => (binary === undefined ? [] : [[name, binary] as const])))
   return (name) => said.get(name) ?? binaryOutput
 }
 

@@ -265,15 +265,15 @@ export function createAnswerReader(maxBodyBytes: number): { push(chunk: Buffer):
   let pending: Buffer | undefined
   let head: Head | undefined
   // A server's answers have the same head again and again
-  let last: { readonly text: string; readonly head: Head } | undefined
+  let last: Known | undefined
   let body: Buffer | undefined
   let filled = 0
 
-  function start(bytes: Buffer, known: { readonly text: string; readonly head: Head }): HttpAnswer | undefined {
+  function start(bytes: Buffer, known: Known): HttpAnswer | undefined {
     pending = undefined
     head = known.head
     body = Buffer.allocUnsafe(head.length)
-    return take(bytes.subarray(known.text.length))
+    return take(bytes.subarray(known.bytes.length))
   }
 
   function take(chunk: Buffer): HttpAnswer | undefined {
@@ -296,7 +296,9 @@ export function createAnswerReader(maxBodyBytes: number): { push(chunk: Buffer):
     push(chunk) {
       if (head) return take(chunk)
       const bytes = pending ? Buffer.concat([pending, chunk]) : chunk
-      if (last && bytes.toString('latin1', 0, last.text.length) === last.text) return start(bytes, last)
+      const known = last?.bytes
+      if (last && known && bytes.length >= known.length && known.compare(bytes, 0, known.length) === 0)
+        return start(bytes, last)
       const end = bytes.indexOf('\r\n\r\n')
       if (end < 0) {
         if (bytes.length > MAX_HEAD) throw corrupt('a head that is too long')
@@ -304,12 +306,17 @@ export function createAnswerReader(maxBodyBytes: number): { push(chunk: Buffer):
         return undefined
       }
       last = {
-        text: bytes.toString('latin1', 0, end + 4),
+        bytes: Buffer.from(bytes.subarray(0, end + 4)),
         head: parseHead(bytes.toString('latin1', 0, end), maxBodyBytes),
       }
       return start(bytes, last)
     },
   }
+}
+
+interface Known {
+  readonly bytes: Buffer
+  readonly head: Head
 }
 
 interface Head {

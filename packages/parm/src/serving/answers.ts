@@ -13,6 +13,10 @@ export interface Arrived {
 export interface Answers {
   arrived(group: Group, slot: number, arrived: Arrived): void
   consider(query: Query): void
+  /** A unit beside the queries' own will not come. */
+  lose(group: Group, slot: number, error: unknown): void
+  /** Answers the queries of a group that nothing can answer any more: without outputs, with how the last unit failed. */
+  giveUp(group: Group): void
   expire(query: Query): void
   finish(query: Query): void
   forget(group: Group): void
@@ -57,10 +61,12 @@ export function createAnswers({ groups, queries, policy, clock, shadow, residual
     try {
       // Without queries among its units, every further output makes the answers better
       group.decoded = (group.code.systematic ? group.decoded : undefined) ?? group.code.decode(group.got)
-    } catch {
+    } catch (error) {
       // Outputs of other shapes than the members': a wrong parity model or instance. The query waits for its own output
       count('decode-failed')
-      return
+      group.garbled = true
+      group.error = error
+      return giveUp(group)
     }
     const quality = group.decoded.quality[query.slot] ?? 'reconstructed'
     if (quality === 'reconstructed' && !query.allowDegraded) return
@@ -68,6 +74,20 @@ export function createAnswers({ groups, queries, policy, clock, shadow, residual
     const outputs = group.decoded.outputs[query.slot]
     if (quality === 'reconstructed' && outputs && shadow?.wants()) query.shadow = outputs
     complete(query, quality, outputs)
+  }
+
+  function lose(group: Group, slot: number, error: unknown): void {
+    if (!groups.has(group)) return
+    group.lost ??= new Set()
+    group.lost.add(slot)
+    group.error = error
+    giveUp(group)
+  }
+
+  function giveUp(group: Group): void {
+    if (!groups.has(group)) return
+    for (const query of group.members)
+      if (!query.answered && isHopeless(query)) complete(query, 'default', undefined, group.error)
   }
 
   /** Step 6: the deadline. A reconstruction that the policy held back is better than none. */
@@ -78,11 +98,17 @@ export function createAnswers({ groups, queries, policy, clock, shadow, residual
     complete(query, 'default', undefined)
   }
 
-  function complete(query: Query, quality: Answer['quality'], outputs: readonly NamedTensor[] | undefined): void {
+  function complete(
+    query: Query,
+    quality: Answer['quality'],
+    outputs: readonly NamedTensor[] | undefined,
+    error?: unknown,
+  ): void {
     const group = query.group.number
     finish(query)
     count(quality)
-    query.answer({ quality, outputs, group, latencyMs: clock.now() - query.arrivedMs })
+    const answer = { quality, outputs, group, latencyMs: clock.now() - query.arrivedMs }
+    query.answer(error === undefined ? answer : { ...answer, error })
   }
 
   /** Ends a query and the work that only it needed: exactly its own unit, and the extra units of an answered group. */
@@ -123,5 +149,27 @@ export function createAnswers({ groups, queries, policy, clock, shadow, residual
     group.got.clear()
   }
 
-  return { arrived, consider, expire, finish, forget }
+  return { arrived, consider, lose, giveUp, expire, finish, forget }
+}
+
+/** Whether nothing that is there or on its way can answer a query. Groups that form may yet get units for it. */
+function isHopeless({ group, slot, allowDegraded }: Query): boolean {
+  const { code, got } = group
+  if (!group.closed || (code.systematic && !isLost(group, slot))) return false
+  const possible = new Set<number>()
+  let pending = false
+  for (let unit = 0; unit < code.n; unit++) {
+    if (isLost(group, unit)) continue
+    possible.add(unit)
+    if (!got.has(unit)) pending = true
+  }
+  if (!code.canDecode(possible) || (group.garbled && !pending)) return true
+  return code.systematic && code.exact !== true && !allowDegraded
+}
+
+/** Whether a unit will not come: a query's own when its copy, if there was one, failed as well. */
+function isLost(group: Group, slot: number): boolean {
+  if (!group.code.systematic || slot >= group.code.k) return group.lost?.has(slot) === true
+  const member = group.members[slot]
+  return member === undefined || (member.failed && (member.hedge === undefined || member.hedgeFailed))
 }

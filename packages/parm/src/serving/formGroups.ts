@@ -22,9 +22,15 @@ const replica = replication({ k: 1, copies: 2 })
 
 export function createGroups(
   { code, clock, dispatch, defer, guard, residual, count, groups, maxGroupWaitMs = 50 }: Shared,
-  { answers, units }: { answers: Pick<Answers, 'arrived' | 'forget'>; units: Pick<OwnUnits, 'runOwnUnit' | 'repeat'> },
+  {
+    answers,
+    units,
+  }: {
+    answers: Pick<Answers, 'arrived' | 'lose' | 'giveUp' | 'forget'>
+    units: Pick<OwnUnits, 'runOwnUnit' | 'repeat'>
+  },
 ): Groups {
-  const { arrived, forget } = answers
+  const { arrived, lose, giveUp, forget } = answers
   const { runOwnUnit, repeat } = units
   const forming = new Map<string, Group>()
   let nextGroup = 0
@@ -54,6 +60,9 @@ export function createGroups(
       placed: new Set(),
       closed: false,
       guarded: false,
+      lost: undefined,
+      error: undefined,
+      garbled: false,
       decoded: undefined,
       cancelWait: undefined,
     }
@@ -111,6 +120,8 @@ export function createGroups(
     group.checked = false
     count('guarded')
     for (const query of group.members) if (query.failed) repeat(query)
+    group.lost = new Set(Array.from({ length: group.code.n - group.code.k }, (_, j) => group.code.k + j))
+    giveUp(group)
   }
 
   /** Gives a query a group of its own in which a second copy of it runs. */
@@ -162,7 +173,13 @@ export function createGroups(
           },
           placed: group.placed,
         },
-        { done: (outputs, by) => arrived(group, slot, { outputs, by }), failed: () => count('unit-failed') },
+        {
+          done: (outputs, by) => arrived(group, slot, { outputs, by }),
+          failed(error) {
+            count('unit-failed')
+            lose(group, slot, error)
+          },
+        },
       )
     }
   }

@@ -3,10 +3,15 @@ import type { Code } from '../codes/code.ts'
 import type { NamedTensor, Quality } from '../named.ts'
 import type { Cancellation } from './cancellation.ts'
 
-/** What a query gets. `outputs` is absent when the deadline passed and no reconstruction could be used. */
+/**
+ * What a query gets. `outputs` is absent when the deadline passed and no reconstruction could be used, or before when nothing
+ * was left that could answer it.
+ */
 export interface Answer {
   readonly quality: Quality
   readonly outputs: readonly NamedTensor[] | undefined
+  /** Why there are none, when the deadline was not waited for: how the last unit failed. */
+  readonly error?: unknown
   /** Number of its coding group. */
   readonly group: number
   /** From submission, by the clock. */
@@ -55,6 +60,7 @@ export interface Query {
   readonly work: Cancellation
   /** Cancels its hedge, when one was sent. */
   hedge: Cancellation | undefined
+  hedgeFailed: boolean
   group: Group
   slot: number
   answered: boolean
@@ -82,6 +88,12 @@ export interface Group {
   closed: boolean
   /** Whether the guard refused its extra units. */
   guarded: boolean
+  /** Units beside the queries' own that will not come. */
+  lost: Set<number> | undefined
+  /** How the last unit failed that did. */
+  error: unknown
+  /** Whether its outputs did not fit together. */
+  garbled: boolean
   /** Decoded once, when first possible and needed. */
   decoded: ReturnType<Code['decode']> | undefined
   cancelWait: (() => void) | undefined

@@ -15,7 +15,7 @@ export interface OwnUnits {
   repeat(query: Query): void
 }
 
-export function createOwnUnits(shared: Shared, { arrived, consider }: Answers): OwnUnits {
+export function createOwnUnits(shared: Shared, { arrived, consider, giveUp }: Answers): OwnUnits {
   const { code, policy, clock, dispatch, guard, shadow, count } = shared
 
   /** Step 2: the query itself goes to an instance at once; coding is never in its way. */
@@ -26,12 +26,14 @@ export function createOwnUnits(shared: Shared, { arrived, consider }: Answers): 
         if (query.shadow) shadow?.compare({ reconstructed: query.shadow, own: outputs })
         arrived(query.group, query.slot, { outputs, by })
       },
-      failed() {
+      failed(error) {
         count('unit-failed')
         query.failed = true
+        query.group.error = error
         consider(query)
         // Where nothing else is on its way to answer it, a second attempt is no luxury that the guard may refuse
         if (!query.answered && (policy.hedgeAfterMs || query.group.guarded)) repeat(query)
+        giveUp(query.group)
       },
     })
   }
@@ -65,7 +67,12 @@ export function createOwnUnits(shared: Shared, { arrived, consider }: Answers): 
     count('hedge')
     dispatch(ownTask(query, query.hedge), {
       done: (outputs, by) => arrived(query.group, query.slot, { outputs, by }),
-      failed: () => count('unit-failed'),
+      failed(error) {
+        count('unit-failed')
+        query.hedgeFailed = true
+        query.group.error = error
+        giveUp(query.group)
+      },
     })
   }
 

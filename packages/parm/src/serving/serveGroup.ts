@@ -13,8 +13,8 @@ import { createOwnUnits } from './ownUnits.ts'
 /**
  * Serves queries in coding groups.
  *
- * Guarantees: every query is answered once, with its own answer, by its deadline (as exactly as the clock calls back); a
- * group leaves memory when its members have their answers, at the latest after their deadlines.
+ * Guarantees: every query is answered once, with its own answer, by its deadline (as exactly as the clock calls back), and
+ * without outputs as soon as all units that could give it some have failed; a group leaves memory when its members have their answers, at the latest after their deadlines.
  * Differs: the prototype leaves groups of fewer than k unprotected; here they are closed after `maxGroupWaitMs` and their
  * members protected by a parity model trained for short groups, or by a replica each. Never by zeros in a parity model
  * that was not trained for them.
@@ -27,7 +27,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   const count = options.count ?? (() => undefined)
   const shared: Shared = { ...options, defer, count, groups: new Set(), queries: new Set() }
   const { groups, queries } = shared
-  // Steps 4 to 6: an output came, it may decode others, the deadline answers the rest
+  // Steps 4 to 6: an output came, it may decode others, the deadline (or that all units failed) answers the rest
   const answers = createAnswers(shared)
   const { expire, finish, forget } = answers
   // Step 2: a query to an instance, and its copy
@@ -74,6 +74,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       answer,
       work: new Cancellation(),
       hedge: undefined,
+      hedgeFailed: false,
       group,
       slot: group.members.length,
       answered: false,

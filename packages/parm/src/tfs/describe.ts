@@ -1,6 +1,6 @@
 // TensorFlow Serving's REST API: what it says about a model.
 import type { Datatype } from '../oip/datatypes.ts'
-import type { ModelMetadata, TensorMetadata } from '../oip/server.ts'
+import type { ModelMetadata, TensorMetadata } from '../oip/service.ts'
 
 const types: Readonly<Record<Datatype, string>> = {
   BOOL: 'DT_BOOL',

@@ -3,7 +3,7 @@ import { bytesFromJson, jsonFromBytes } from '../oip/json-data.ts'
 import { isDatatype } from '../oip/datatypes.ts'
 import { OipError } from '../oip/error.ts'
 import type { InferRequest, InferResponse, Parameters, WireTensor } from '../oip/message.ts'
-import type { ModelMetadata, TensorMetadata } from '../oip/server.ts'
+import type { ModelMetadata, TensorMetadata } from '../oip/service.ts'
 
 export type PredictForm = 'row' | 'column'
 

@@ -2,7 +2,7 @@
 // answer came about: that is in the headers ft-quality and ft-group.
 import { OipError } from '../oip/error.ts'
 import type { Parameters } from '../oip/message.ts'
-import type { OipService, OtherReply, OtherRequest } from '../oip/server.ts'
+import type { OipService, OtherReply, OtherRequest } from '../oip/service.ts'
 import { modelSignature, modelStatus } from './describe.ts'
 import { parsePredict, writePredict } from './predict.ts'
 

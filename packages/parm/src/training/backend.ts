@@ -1,4 +1,4 @@
-// TensorFlow.js, loaded when training starts: an optional peer.
+// TensorFlow.js, an optional peer, for trainings that are to run on a backend of its own.
 import type * as TensorFlow from '@tensorflow/tfjs'
 import { FtError } from '@ft/core'
 import { registerTrainingKernels, selectTfjsBackend } from '@ft/tensor-core/tfjs'
@@ -6,7 +6,8 @@ import { createWasmEngine } from '@ft/tensor-core/wasm'
 
 /**
  * Loads TensorFlow.js with a native backend where one is installed, else with its WebAssembly backend and the convolution
- * gradients that this lacks, else in plain JavaScript.
+ * gradients that this lacks, else in plain JavaScript. For the option `tf` of trainings, which is worth it with a native
+ * backend: the WebAssembly engine that they use otherwise is faster than TensorFlow.js' WebAssembly backend.
  *
  * @throws FtError `MISSING_PEER` with the names of the packages to install
  */

@@ -3,8 +3,9 @@
 import type * as TensorFlow from '@tensorflow/tfjs'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import type { DenseLayer, Layer } from '../models/layers.ts'
-import { createDenseGradients, isDense } from './denseGradients.ts'
 import { forward, lossAndGradients, parametersOf, tensorsOf } from './network.ts'
+import { createPasses } from './passes.ts'
+import { softmax } from './softmax.ts'
 
 export interface LearnedProblem {
   readonly base: readonly Layer[]
@@ -30,15 +31,14 @@ export type LearnedGradient = (
   x: Float32Array,
 ) => { loss: number; gradients: readonly ArrayLike<number>[] }
 
-/** On the WebAssembly engine where encoder and deployed model are dense; undefined where they are not. */
-export function denseLearnedGradient(o: LearnedProblem): LearnedGradient | undefined {
+/** On the WebAssembly engine. */
+export function engineLearnedGradient(o: LearnedProblem): LearnedGradient {
   const { base, encoder, decoder, parameters, k, channels, plane, classes } = o
-  if (!isDense(base) || !isDense(encoder)) return undefined
   const engine = createWasmEngine({ threads: 1 })
   const split = 2 * encoder.length
-  const encoding = createDenseGradients(engine, { layers: encoder, parameters: parameters.slice(0, split) })
-  const frozen = createDenseGradients(engine, { layers: base, parameters: parametersOf(base) })
-  const decoding = createDenseGradients(engine, { layers: decoder, parameters: parameters.slice(split) })
+  const encoding = createPasses(engine, { layers: encoder, parameters: parameters.slice(0, split) })
+  const frozen = createPasses(engine, { layers: base, parameters: parametersOf(base) })
+  const decoding = createPasses(engine, { layers: decoder, parameters: parameters.slice(split) })
   const width = (k + 1) * classes
 
   return (rows, x) => {
@@ -131,15 +131,7 @@ function lossOfLost(
   return { loss, gradient }
 }
 
-function softmax(values: Float32Array): { shares: Float64Array; logs: Float64Array } {
-  const largest = Math.max(...values)
-  const shifted = Float64Array.from(values, (value) => value - largest)
-  const total = Math.log(shifted.reduce((sum, value) => sum + Math.exp(value), 0))
-  const logs = shifted.map((value) => value - total)
-  return { logs, shares: logs.map((log) => Math.exp(log)) }
-}
-
-/** The same by TensorFlow.js, for networks of any layers; `dispose` gives back what it keeps between minibatches. */
+/** The same by TensorFlow.js; `dispose` gives back what it keeps between minibatches. */
 export function tensorflowLearnedGradient(
   tf: typeof TensorFlow,
   o: LearnedProblem,

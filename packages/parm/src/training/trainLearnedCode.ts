@@ -7,18 +7,12 @@ import { joinPlanes, learned } from '../codes/learned.ts'
 import { assertLayers, fingerprintOf, inputsOf, outputsOf, type Layer } from '../models/layers.ts'
 import { createModelRunner } from '../models/runner.ts'
 import type { Augment } from './augment.ts'
-import { loadTensorFlow } from './backend.ts'
 import type { EpochRecord } from './checkpoint.ts'
 import { convEncoder, mlpDecoder, mlpEncoder } from './coders.ts'
 import { checkSettings, runEpochs, type EpochOptions } from './epochs.ts'
 import { evaluateCode, type Accuracy } from './evaluate.ts'
 import { identityOf } from './identity.ts'
-import {
-  denseLearnedGradient,
-  tensorflowLearnedGradient,
-  type LearnedGradient,
-  type LearnedProblem,
-} from './learnedGradients.ts'
+import { engineLearnedGradient, tensorflowLearnedGradient, type LearnedProblem } from './learnedGradients.ts'
 import { initialWeights, parametersOf, withParameters } from './network.ts'
 import type { TrainingSettings } from './presets.ts'
 import { pickRows } from './rows.ts'
@@ -51,10 +45,7 @@ export interface TrainLearnedOptions extends EpochOptions, Partial<TrainingSetti
   readonly augment?: Augment
   /** 'scaled' to the inputs of a unit (default), or 'published': N(0, 0.01) and Xavier. */
   readonly initial?: 'scaled' | 'published'
-  /**
-   * A loaded TensorFlow.js with its backend set. Default: an 'mlp' around a model of dense layers is trained on the
-   * WebAssembly engine, without it; otherwise it is loaded here.
-   */
+  /** Trains on this TensorFlow.js, with its backend set, such as `loadTensorFlow` gives. Default: the WebAssembly engine. */
   readonly tf?: typeof TensorFlow
 }
 
@@ -78,7 +69,7 @@ export interface TrainedLearned {
  * Differs: weights start scaled to the inputs of a unit, and the rate falls to zero over the epochs, which takes fewer of
  * them; `initial: 'published'` and `schedule: 'constant'` are the papers'.
  *
- * @throws FtError `SHAPE_MISMATCH`, `MISSING_PEER`, `ABORTED`, `INVALID_ARGUMENT`; with a checkpoint as `trainParityModel`
+ * @throws FtError `SHAPE_MISMATCH`, `ABORTED`, `INVALID_ARGUMENT`; with a checkpoint as `trainParityModel`
  */
 export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedOptions): Promise<TrainedLearned> {
   const where = 'trainLearnedCode'
@@ -130,9 +121,8 @@ export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedO
     targets,
     labelOf: (row) => task.labels?.[used[row] as number] as number,
   }
-  const dense = options.tf ? undefined : denseLearnedGradient(problem)
-  const byTensorflow = dense ? undefined : tensorflowLearnedGradient(options.tf ?? (await loadTensorFlow()), problem)
-  const gradient = (dense ?? byTensorflow?.gradient) as LearnedGradient
+  const byTensorflow = options.tf ? tensorflowLearnedGradient(options.tf, problem) : undefined
+  const gradient = byTensorflow?.gradient ?? engineLearnedGradient(problem)
 
   const { patience } = options
   const identity = {

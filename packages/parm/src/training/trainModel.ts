@@ -6,11 +6,12 @@ import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { assertLayers, fingerprintOf, inputsOf, outputsOf, type Layer } from '../models/layers.ts'
 import { createModelRunner } from '../models/runner.ts'
 import type { Augment } from './augment.ts'
-import { loadTensorFlow } from './backend.ts'
 import type { EpochRecord } from './checkpoint.ts'
 import { checkSettings, runEpochs, type EpochOptions } from './epochs.ts'
 import { identityOf } from './identity.ts'
 import { forward, initialWeights, lossAndGradients, parametersOf, tensorsOf, withParameters } from './network.ts'
+import { taskLoss } from './outputLoss.ts'
+import { createPasses } from './passes.ts'
 import { pickRows } from './rows.ts'
 import { createScorer, pickAnswers, type Answers } from './score.ts'
 
@@ -28,6 +29,7 @@ export interface TrainModelOptions extends EpochOptions {
   readonly validationSamples?: number
   /** Another form of each sample, in each epoch anew; its answer stays. */
   readonly augment?: Augment
+  /** Trains on this TensorFlow.js, with its backend set, such as `loadTensorFlow` gives. Default: the WebAssembly engine. */
   readonly tf?: typeof TensorFlow
 }
 
@@ -48,7 +50,7 @@ export interface TrainedModel {
  *
  * Cost: an epoch is a forward and a backward pass of every sample.
  *
- * @throws FtError `SHAPE_MISMATCH`, `MISSING_PEER`, `ABORTED`; with a checkpoint as `trainParityModel`
+ * @throws FtError `SHAPE_MISMATCH`, `ABORTED`; with a checkpoint as `trainParityModel`
  */
 export async function trainModel(task: ModelTask, options: TrainModelOptions): Promise<TrainedModel> {
   const where = 'trainModel'
@@ -71,7 +73,6 @@ export async function trainModel(task: ModelTask, options: TrainModelOptions): P
     validationSamples: options.validationSamples ?? Math.max(1, Math.floor(samples / 10)),
   }
   checkSettings(settings, { where, samples, k: 1 })
-  const tf = options.tf ?? (await loadTensorFlow())
   const random = createRandom(options.seed).stream('train-model')
   const order = random.stream('split').permutation(samples)
   const [held, used] = [order.subarray(0, settings.validationSamples), order.subarray(settings.validationSamples)]
@@ -82,7 +83,7 @@ export async function trainModel(task: ModelTask, options: TrainModelOptions): P
   const start = initialWeights(layers, { random: random.stream('initial'), scheme: 'scaled' })
   const parameters = parametersOf(start)
   const { augment, patience } = options
-  const { best, history } = await runEpochs<{ x: Float32Array; answers: Answers }, { degraded: number }>(
+  const { best, history } = await runEpochs<Minibatch, { degraded: number }>(
     {
       where,
       run: options.checkpoint
@@ -109,14 +110,7 @@ export async function trainModel(task: ModelTask, options: TrainModelOptions): P
           yield { x, answers: pickAnswers(targets, rows) }
         }
       },
-      gradient: ({ x, answers }) =>
-        lossAndGradients(tf, {
-          tensors: () => tensorsOf(tf, layers, parameters),
-          prepare() {
-            const batch = tf.tensor2d(x, [x.length / width, width])
-            return (...tensors) => lossOf(tf, forward(tf, batch, { layers, tensors, constantInputs: true }), answers)
-          },
-        }),
+      gradient: gradientOf({ layers, parameters, width, tf: options.tf }),
       async judge() {
         const engine = createWasmEngine({ threads: 1 })
         const { data } = createModelRunner(withParameters(layers, parameters), engine)(validation)
@@ -134,6 +128,34 @@ export async function trainModel(task: ModelTask, options: TrainModelOptions): P
     validation: best.accuracy.degraded,
     bestEpoch: best.epoch,
     history,
+  }
+}
+
+interface Minibatch {
+  readonly x: Float32Array
+  readonly answers: Answers
+}
+
+function gradientOf(o: {
+  readonly layers: readonly Layer[]
+  readonly parameters: readonly Float32Array[]
+  readonly width: number
+  readonly tf: typeof TensorFlow | undefined
+}): (batch: Minibatch) => { loss: number; gradients: readonly ArrayLike<number>[] } {
+  const { layers, parameters, width, tf } = o
+  if (tf)
+    return ({ x, answers }) =>
+      lossAndGradients(tf, {
+        tensors: () => tensorsOf(tf, layers, parameters),
+        prepare() {
+          const batch = tf.tensor2d(x, [x.length / width, width])
+          return (...tensors) => lossOf(tf, forward(tf, batch, { layers, tensors, constantInputs: true }), answers)
+        },
+      })
+  const passes = createPasses(createWasmEngine({ threads: 1 }), { layers, parameters })
+  return ({ x, answers }) => {
+    const { loss, gradient } = taskLoss(answers, passes.forward(x, x.length / width))
+    return { loss, gradients: passes.backward(gradient).gradients }
   }
 }
 

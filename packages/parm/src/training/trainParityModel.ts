@@ -10,14 +10,13 @@ import { assertLayers, fingerprintOf, inputsOf, outputsOf, type Layer } from '..
 import { createModelRunner } from '../models/runner.ts'
 import type { NamedTensor } from '../named.ts'
 import type { Augment } from './augment.ts'
-import { loadTensorFlow } from './backend.ts'
 import type { EpochRecord } from './checkpoint.ts'
-import { createDenseGradients, isDense } from './denseGradients.ts'
 import { checkSettings, runEpochs, type EpochOptions } from './epochs.ts'
 import { evaluateCode, rowsOf, type Accuracy } from './evaluate.ts'
 import { identityOf } from './identity.ts'
 import { forward, initialWeights, lossAndGradients, parametersOf, tensorsOf, withParameters } from './network.ts'
 import { outputLoss } from './outputLoss.ts'
+import { createPasses } from './passes.ts'
 import type { TrainingSettings } from './presets.ts'
 import { pickAnswers, type Answers } from './score.ts'
 import { pickRows } from './rows.ts'
@@ -37,10 +36,7 @@ export interface TrainParityOptions extends EpochOptions, Partial<TrainingSettin
   readonly targets?: 'cached' | 'fresh'
   /** 'squared' as published (default), or 'huber': squared below 1 and linear above, for targets with outliers. */
   readonly loss?: 'squared' | 'huber'
-  /**
-   * A loaded TensorFlow.js with its backend set. Default: dense layers are trained on the WebAssembly engine, without it;
-   * for convolutions it is loaded here.
-   */
+  /** Trains on this TensorFlow.js, with its backend set, such as `loadTensorFlow` gives. Default: the WebAssembly engine. */
   readonly tf?: typeof TensorFlow
 }
 
@@ -79,7 +75,7 @@ export interface TrainedParity<L extends Layer = Layer> {
  *
  * @param options - `preset` has the published settings; those not given are 20 epochs of 128 groups a minibatch (64 for k > 2)
  * from a rate of 3e-3, a weight decay of 1e-5 and 5,000 validation samples
- * @throws FtError `UNSUPPORTED` for a code without trained parities, `MISSING_PEER`, `ABORTED`, `SHAPE_MISMATCH`; with a
+ * @throws FtError `UNSUPPORTED` for a code without trained parities, `ABORTED`, `SHAPE_MISMATCH`; with a
  * checkpoint also `IO`, `CORRUPT_DATA`, `CHECKSUM_MISMATCH`, `FINGERPRINT_MISMATCH`
  */
 export async function trainParityModel<L extends Layer>(
@@ -134,7 +130,7 @@ export async function trainParityModel<L extends Layer>(
       stepsPerEpoch: Math.max(1, Math.floor(data.units.length / code.k / settings.groupsPerBatch)),
       batches: (epoch) =>
         batchesOf(data, { code, settings, shortGroups, augment, fresh, random: random.stream('epoch', epoch) }),
-      gradient: await gradientsOf({ base, parameters, loss, tf: options.tf }),
+      gradient: gradientOf({ base, parameters, loss, tf: options.tf }),
       async judge() {
         // An engine of its own gives the prepared weights back
         const engine = createWasmEngine({ threads: 1 })
@@ -239,16 +235,13 @@ interface Differentiated {
 type Gradient = (batch: Batch) => { loss: number; gradients: readonly ArrayLike<number>[] }
 
 /** What gives the loss of the parity model on a minibatch, and its gradient with respect to the parameters. */
-async function gradientsOf({ base, parameters, loss, tf }: Differentiated): Promise<Gradient> {
-  if (!tf && isDense(base)) {
-    const passes = createDenseGradients(createWasmEngine({ threads: 1 }), { layers: base, parameters })
-    return ({ inputs, targets, groups }) => {
-      const found = outputLoss(loss, { outputs: passes.forward(inputs, groups), targets })
-      return { loss: found.loss, gradients: passes.backward(found.gradient).gradients }
-    }
+function gradientOf({ base, parameters, loss, tf }: Differentiated): Gradient {
+  if (tf) return (batch) => tensorflowGradient(tf, { base, parameters, loss, batch })
+  const passes = createPasses(createWasmEngine({ threads: 1 }), { layers: base, parameters })
+  return ({ inputs, targets, groups }) => {
+    const found = outputLoss(loss, { outputs: passes.forward(inputs, groups), targets })
+    return { loss: found.loss, gradients: passes.backward(found.gradient).gradients }
   }
-  const loaded = tf ?? (await loadTensorFlow())
-  return (batch) => tensorflowGradient(loaded, { base, parameters, loss, batch })
 }
 
 function tensorflowGradient(

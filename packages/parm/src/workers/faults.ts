@@ -1,7 +1,7 @@
 // Faults on purpose, inside a worker: what a gateway has to bear, at rates that one can set.
 import { assertNumber } from '@ft/core'
 import { createRandom } from '@ft/core/random'
-import { DropConnection } from '../oip/server.ts'
+import { DropConnection } from '../oip/service.ts'
 import type { ServedModel } from './served.ts'
 
 /** Faults that a worker injects into itself. Draws are independent for each request. */

@@ -1,6 +1,6 @@
 // What a worker process serves: one model, and the modules that give one.
 import type { WireTensor } from '../oip/message.ts'
-import type { ModelMetadata } from '../oip/server.ts'
+import type { ModelMetadata } from '../oip/service.ts'
 import type { WorkerFaults } from './faults.ts'
 
 /** A model inside a worker process. */

@@ -3,7 +3,7 @@
 // answer says whose it is.
 import { isFtError } from '@ft/core'
 import fc from 'fast-check'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
   concat,
   createCoordinator,
@@ -23,6 +23,8 @@ import {
   type Code,
   type NamedTensor,
   type Policy,
+  type UtilisationGuard,
+  type VirtualClock,
 } from '../../src/index.ts'
 
 const input = (value: number, size = 2): NamedTensor[] => [
@@ -161,6 +163,8 @@ it('answers every query once, by its deadline, with its own answer', async () =>
         expect(answer).toBeDefined()
         if (!answer) continue
         expect(answer.latencyMs).toBeLessThanOrEqual(deadlineMs)
+        // Before its deadline only with a reason
+        if (answer.quality === 'default') expect(answer.latencyMs < deadlineMs).toBe(answer.error !== undefined)
         if (answer.quality === 'default') expect(answer.outputs).toBeUndefined()
         else expect(answer.outputs?.map(({ data }) => Array.from(data))).toEqual([Array<number>(size).fill(3 * value)])
         if (!allow) expect(answer.quality).not.toBe('reconstructed')
@@ -173,8 +177,14 @@ it('answers every query once, by its deadline, with its own answer', async () =>
 })
 
 /** A coordinator whose units answer when the test says so. */
-function manual(options: { code: Code; policy: Policy; maxGroupWaitMs?: number }) {
-  const clock = virtualClock()
+function manual(options: {
+  code?: Code
+  policy: Policy
+  maxGroupWaitMs?: number
+  clock?: VirtualClock
+  guard?: UtilisationGuard
+}) {
+  const { clock = virtualClock() } = options
   const units: {
     id: number
     model: string
@@ -259,6 +269,87 @@ it('uses a held reconstruction at the deadline under deadlineOnly, the default w
     ['exact', 0],
     ['default', 40],
   ])
+})
+
+describe('a query whose units have all failed', () => {
+  const failure = { quality: 'default', outputs: undefined, error: new Error('gone') }
+
+  it('is told at once when it has no code, or its hedge failed too', async () => {
+    const plain = manual({ policy: hold({ afterMs: 30 }) })
+    const answer = plain.coordinator.submit({ inputs: input(5) })
+    plain.clock.schedule(7, () => plain.units[0]?.fail())
+    plain.clock.advanceTo(7)
+    expect(await answer).toMatchObject({ ...failure, latencyMs: 7 })
+    expect(plain.coordinator.open()).toEqual({ queries: 0, groups: 0 })
+
+    const hedged = manual({ policy: hedge({ afterMs: 30 }) })
+    const second = hedged.coordinator.submit({ inputs: input(5) })
+    hedged.units[0]?.fail()
+    hedged.clock.schedule(4, () => hedged.units[1]?.fail())
+    hedged.clock.advanceTo(4)
+    expect(await second).toMatchObject({ ...failure, latencyMs: 4 })
+  })
+
+  it('waits for its own unit when its hedge failed, and for its hedge when its own unit did', async () => {
+    for (const [failing, answering] of [
+      [1, 0],
+      [0, 1],
+    ] as const) {
+      const { coordinator, clock, units } = manual({ policy: hedge({ afterMs: 3 }) })
+      const answer = coordinator.submit({ inputs: input(5) })
+      clock.schedule(4, () => units[failing]?.fail())
+      clock.schedule(9, () => units[answering]?.answer())
+      clock.advanceTo(9)
+      expect(await answer).toMatchObject({ quality: 'exact', latencyMs: 9 })
+    }
+  })
+
+  it('is told when what could decode it fails, or does not fit together', async () => {
+    for (const end of ['fail', 'garble'] as const) {
+      const { coordinator, clock, units } = manual({ code: sum({ k: 2 }), policy: firstWins() })
+      const [first, second] = [5, 6].map((value) => coordinator.submit({ inputs: input(value) }))
+      units[0]?.fail()
+      units[1]?.answer()
+      expect(await second).toMatchObject({ quality: 'exact' })
+      clock.schedule(8, () => units[2]?.[end]())
+      clock.advanceTo(8)
+      expect(await first).toMatchObject({ quality: 'default', latencyMs: 8 })
+    }
+  })
+
+  it('is told at once when only a reconstruction could answer it and it wants none', async () => {
+    const { coordinator, units } = manual({ code: sum({ k: 2 }), policy: firstWins() })
+    const first = coordinator.submit({ inputs: input(5), allowDegraded: false })
+    void coordinator.submit({ inputs: input(6) })
+    units[0]?.fail()
+    expect(await first).toMatchObject({ ...failure, latencyMs: 0 })
+  })
+
+  it('gets its copy first when its group did not fill', async () => {
+    const { coordinator, clock, units } = manual({ code: sum({ k: 3 }), policy: firstWins(), maxGroupWaitMs: 10 })
+    const [first, second] = [5, 6].map((value) => coordinator.submit({ inputs: input(value) }))
+    units[0]?.fail()
+    units[1]?.fail()
+    clock.advanceTo(10)
+    units[2]?.fail()
+    units[3]?.answer()
+    expect(await first).toMatchObject({ ...failure, latencyMs: 10 })
+    expect(await second).toMatchObject({ quality: 'exact', latencyMs: 10 })
+    expect(coordinator.open()).toEqual({ queries: 0, groups: 0 })
+  })
+
+  it('is told once the guard refused the parities and its second attempt failed', async () => {
+    const clock = virtualClock()
+    const guard = utilisationGuard({ clock, windowMs: 5 })
+    guard.sample(2)
+    clock.advanceTo(100)
+    const { coordinator, units } = manual({ code: sum({ k: 2 }), policy: firstWins(), clock, guard })
+    const [first] = [5, 6].map((value) => coordinator.submit({ inputs: input(value) }))
+    units[0]?.fail()
+    expect(units).toHaveLength(3)
+    units[2]?.fail()
+    expect(await first).toMatchObject(failure)
+  })
 })
 
 it('aborts exactly the units that nobody needs any more', async () => {

@@ -24,6 +24,10 @@ export interface SoakReport {
   /** Calls that ended twice or never. */
   readonly unsettled: number
   readonly faults: Readonly<Record<string, number>>
+  /** Share of the time in which so many base instances were in use. */
+  readonly inUse: readonly number[]
+  /** Refused queries by the fewest base instances in use while they waited. */
+  readonly refusedWith: readonly number[]
   /** Of answers: the gateway's own counts. */
   readonly counts: Gateway['snapshot'] extends () => { counts: infer C } ? C : never
   /** Heap in MB after a collection, and open groups, at a tenth of the time each. */
@@ -60,7 +64,9 @@ export async function soak(o: { seconds: number; seed: number; workerFile: strin
   const heapMb: number[] = []
   const openGroups: number[] = []
   const faults = { SIGKILL: 0, SIGSTOP: 0 }
-  const ends: number[] = []
+  // Of the size that is needed from the start: what grows here would be taken for the gateway's
+  const ends = new Uint8Array(Math.ceil(1.2 * RATE * o.seconds) + 1000)
+  const availability = recordAvailability(o.seconds)
   const found = { right: 0, wrong: 0, aborted: 0 }
   const refused: Record<string, number> = {}
   try {
@@ -74,7 +80,7 @@ export async function soak(o: { seconds: number; seed: number; workerFile: strin
       const now = performance.now()
       // By its schedule, whatever the answers do: a query that is behind goes out at once
       for (; due <= now; due += random.exponential(RATE / 1000)) {
-        const one = ask(client, { i: queries, random, ends, found, refused })
+        const one = ask(client, { i: queries, random, ends, found, refused, onRefused: availability.watch() })
         running.add(one)
         void one.then(() => running.delete(one))
         queries++
@@ -85,6 +91,8 @@ export async function soak(o: { seconds: number; seed: number; workerFile: strin
         openGroups.push(gateway.snapshot().openGroups)
         sampleAt += (1000 * o.seconds) / 10
       }
+      const { instances } = gateway.snapshot()
+      availability.sample(instances.slice(0, INSTANCES).filter(({ out }) => !out).length)
       await new Promise((resolve) => setTimeout(resolve, 2))
     }
     await breaking
@@ -97,7 +105,8 @@ export async function soak(o: { seconds: number; seed: number; workerFile: strin
       queries,
       ...found,
       refused,
-      unsettled: Array.from({ length: queries }, (_, i) => ends[i] ?? 0).filter((times) => times !== 1).length,
+      ...availability.report(),
+      unsettled: ends.subarray(0, queries).reduce((count, times) => count + Number(times !== 1), 0),
       faults,
       counts,
       heapMb,
@@ -115,7 +124,8 @@ async function ask(
   o: {
     i: number
     random: Random
-    ends: number[]
+    ends: Uint8Array
+    onRefused: () => void
     found: { right: number; wrong: number; aborted: number }
     refused: Record<string, number>
   },
@@ -145,9 +155,40 @@ async function ask(
         settled(() => {
           const status = String((error as { status?: number }).status ?? 'cut off')
           if (stop?.signal.aborted) o.found.aborted++
-          else o.refused[status] = (o.refused[status] ?? 0) + 1
+          else {
+            o.refused[status] = (o.refused[status] ?? 0) + 1
+            o.onRefused()
+          }
         }),
     )
+}
+
+/** How many base instances were in use, over time and while each query waited. */
+function recordAvailability(seconds: number) {
+  const history = new Uint8Array(1000 * (seconds + 10)).fill(INSTANCES)
+  const refusedWith = new Array<number>(INSTANCES + 1).fill(0)
+  const started = performance.now()
+  let filled = 0
+  const at = () => Math.min(history.length, Math.ceil(performance.now() - started))
+  return {
+    sample(inUse: number) {
+      history.fill(inUse, filled, at())
+      filled = at()
+    },
+    watch() {
+      const from = at()
+      return () => {
+        let fewest = INSTANCES
+        for (const count of history.subarray(Math.max(0, from - 1), at())) fewest = Math.min(fewest, count)
+        refusedWith[fewest] = (refusedWith[fewest] as number) + 1
+      }
+    },
+    report() {
+      const inUse = new Array<number>(INSTANCES + 1).fill(0)
+      for (const count of history.subarray(0, filled)) inUse[count] = (inUse[count] as number) + 1 / filled
+      return { inUse, refusedWith }
+    },
+  }
 }
 
 /** Kills a worker or stops it for a while, every second or so. */

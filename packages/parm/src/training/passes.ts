@@ -1,10 +1,11 @@
-// Forward and backward passes of dense layers on the WebAssembly engine, which TensorFlow.js would compute with more copies:
-// H = relu(X W + b) row by row, and back dW = X^T dZ, db = columns of dZ added, dX = dZ W^T, where dZ = dH where H > 0.
-import type { Tensor } from '@ft/core'
+// Forward and backward passes of a model on the WebAssembly engine, which TensorFlow.js would compute with more copies:
+// H = relu(Z), Z from X by each layer, and back from dZ = dH where H > 0 to the gradients of its parameters and of X.
 import type { WasmEngine } from '@ft/tensor-core/wasm'
-import type { DenseLayer, Layer } from '../models/layers.ts'
+import type { Layer } from '../models/layers.ts'
+import { convStep } from './convStep.ts'
+import { denseStep } from './denseStep.ts'
 
-export interface DenseGradients {
+export interface Passes {
   /** Outputs `[rows, out]` of inputs `[rows, in]`, good until the next call. */
   forward(x: Float32Array, rows: number): Float32Array
   /**
@@ -20,24 +21,38 @@ export interface DenseGradients {
   ): { readonly gradients: readonly Float32Array[]; readonly inputs: Float32Array | undefined }
 }
 
-export function isDense(layers: readonly Layer[]): layers is readonly DenseLayer[] {
-  return layers.every(({ kind }) => kind !== 'conv')
+/** A layer's products; ReLU and what adds up to the bias's gradient are not its business. */
+export interface Step {
+  /** Elements of a row that it takes and gives. */
+  readonly inputs: number
+  readonly outputs: number
+  /** relu(Z), or Z without ReLU. */
+  forward(x: Float32Array, o: { readonly rows: number; readonly to: Float32Array }): void
+  weightsGradient(
+    x: Float32Array,
+    o: { readonly dz: Float32Array; readonly rows: number; readonly to: Float32Array },
+  ): void
+  inputsGradient(dz: Float32Array, o: { readonly rows: number; readonly to: Float32Array }): void
 }
 
 /**
  * Passes through layers with these parameters, which are read anew at every pass.
  *
  * Errors: float32 products as the engine sums them; biases' gradients in float64, rounded once.
- * Cost: forward two flops a weight and row, backward as many again for each of the weights and the inputs. Memory: the
- * activations of one batch and one gradient of every parameter.
+ * Cost: forward two flops a weight and row (and output pixel), backward as many again for each of the weights and the
+ * inputs. Memory: the activations of one batch and one gradient of every parameter.
  */
-export function createDenseGradients(
+export function createPasses(
   engine: WasmEngine,
-  { layers, parameters }: { readonly layers: readonly DenseLayer[]; readonly parameters: readonly Float32Array[] },
-): DenseGradients {
-  const sizes = layers.map(({ weights }) => weights.shape as readonly [number, number])
+  { layers, parameters }: { readonly layers: readonly Layer[]; readonly parameters: readonly Float32Array[] },
+): Passes {
+  const steps = layers.map((layer, i): Step => {
+    const [weights, bias] = [parameters[2 * i] as Float32Array, parameters[2 * i + 1] as Float32Array]
+    return layer.kind === 'conv'
+      ? convStep(engine, { layer, weights, bias })
+      : denseStep(engine, { layer, weights, bias })
+  })
   const gradients = parameters.map(({ length }) => new Float32Array(length))
-  const weightsOf = (i: number) => matrix(parameters[2 * i] as Float32Array, ...(sizes[i] as [number, number]))
   let batch = 0
   let inputs: Float32Array = new Float32Array(0)
   /** Outputs of every layer, and room for gradients with respect to the inputs of every layer. */
@@ -47,40 +62,33 @@ export function createDenseGradients(
   function resize(rows: number): void {
     if (rows === batch) return
     batch = rows
-    outputs = sizes.map(([, out]) => new Float32Array(rows * out))
-    backwards = sizes.map(([from]) => new Float32Array(rows * from))
+    outputs = steps.map((step) => new Float32Array(rows * step.outputs))
+    backwards = steps.map((step) => new Float32Array(rows * step.inputs))
   }
 
   return {
     forward(x, rows) {
       resize(rows)
       inputs = x
-      layers.forEach(({ relu }, i) => {
-        const [from, out] = sizes[i] as readonly [number, number]
-        const before = i === 0 ? x : (outputs[i - 1] as Float32Array)
-        engine.matmulSync(matrix(before, rows, from), weightsOf(i), {
-          bias: { data: parameters[2 * i + 1] as Float32Array, shape: [out], dtype: 'float32' },
-          ...(relu ? { activation: 'relu' } : {}),
-          out: matrix(outputs[i] as Float32Array, rows, out),
-        })
-      })
+      steps.forEach((step, i) =>
+        step.forward(i === 0 ? x : (outputs[i - 1] as Float32Array), { rows, to: outputs[i] as Float32Array }),
+      )
       return outputs.at(-1) as Float32Array
     },
     backward(last, { frozen = false, inputs: wanted = false } = {}) {
+      const rows = batch
       let dz = last
-      for (let i = layers.length - 1; i >= 0; i--) {
-        const [from, out] = sizes[i] as readonly [number, number]
+      for (let i = steps.length - 1; i >= 0; i--) {
+        const step = steps[i] as Step
         if (layers[i]?.relu) zeroWhereClosed(dz, outputs[i] as Float32Array)
-        const upper = matrix(dz, batch, out)
         if (!frozen) {
           const before = i === 0 ? inputs : (outputs[i - 1] as Float32Array)
-          const own = matrix(gradients[2 * i] as Float32Array, from, out)
-          engine.matmulSync(matrix(before, batch, from), upper, { transposeA: true, out: own })
+          step.weightsGradient(before, { dz, rows, to: gradients[2 * i] as Float32Array })
           addRows(dz, gradients[2 * i + 1] as Float32Array)
         }
         if (i === 0 && !wanted) return { gradients, inputs: undefined }
         const lower = backwards[i] as Float32Array
-        engine.matmulSync(upper, weightsOf(i), { transposeB: true, out: matrix(lower, batch, from) })
+        step.inputsGradient(dz, { rows, to: lower })
         dz = lower
       }
       return { gradients, inputs: dz }
@@ -88,16 +96,11 @@ export function createDenseGradients(
   }
 }
 
-const matrix = (data: Float32Array, rows: number, columns: number): Tensor => ({
-  data,
-  shape: [rows, columns],
-  dtype: 'float32',
-})
-
 function zeroWhereClosed(gradient: Float32Array, activation: Float32Array): void {
   for (let i = 0; i < gradient.length; i++) if (!((activation[i] as number) > 0)) gradient[i] = 0
 }
 
+/** A bias is added to every row, or to every pixel of every row. */
 function addRows(rows: Float32Array, sums: Float32Array): void {
   const width = sums.length
   const exact = new Float64Array(width)
