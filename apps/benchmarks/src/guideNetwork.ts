@@ -7,6 +7,7 @@ import {
   overheadsOf,
   planNetwork,
   predict,
+  profileLayers,
   profileNetwork,
   zoo,
   type Choice,
@@ -48,15 +49,17 @@ export async function guidedNetwork(
   const { name, layers } = zoo(network.zoo, { batch: network.batch, dtype: 'float32' })
   const title = `${name}, batch ${network.batch}`
   // The fresh process measures whole passes of five plans: its samples vary more than single layers do.
-  const [budget, sequenceBudget] = context.quick ? [60, 60] : [200, 400]
+  const [budget, sequenceBudget] = context.quick ? [60, 60] : [700, 500]
+  // Long layers fill their caches by themselves, and one at a time each shape is measured once a round instead of once for each
+  // layer that has it, without a pass to settle the caches first.
+  const passMs =
+    (1e3 * layers.reduce((sum, { m, n, k, count }) => sum + 2 * m * n * k * count, 0)) / device.measured.peak.value
+  const inPasses = passMs < LONG_PASS_MS
   const measure = async (rounds: number): Promise<Measured> => {
-    const profile = await profileNetwork(layers, {
-      runner,
-      seed: context.seed,
-      rounds,
-      memory: 2 ** 31,
-      now: clock.now,
-    })
+    const shared = { runner, seed: context.seed, rounds, now: clock.now }
+    const profile = inPasses
+      ? await profileNetwork(layers, { ...shared, memory: 2 ** 31 })
+      : await profileLayers(layers, { ...shared, shortestMs: 3 })
     const measurements = measurementsOf(profile, { layers, rounds: 'even' })
     const plan = planNetwork({ name, layers }, { device, target: engine, measurements })
     const schemes = new Map(plan.layers.map((layer) => [layer.id, layer.scheme]))
@@ -68,7 +71,7 @@ export async function guidedNetwork(
   const rounds = roundsFor(pilot, { wanted: WANTED, budget })
   const { profile, guided, ...totals } = await measure(rounds)
   context.note(
-    `${title}: ${profile.shapes.length} shapes of ${layers.length} layers, ${rounds} rounds; ${counted(layers.map(guided))}`,
+    `${title}: ${profile.shapes.length} shapes of ${layers.length} layers, ${rounds} rounds${inPasses ? ' in passes' : ', a layer at a time'}; ${counted(layers.map(guided))}`,
   )
   context.emit({ case: title, metric: 'unprotected', value: totals.baseMs, unit: 'ms' })
   verdicts(context, { title: `${title}, other half`, ...totals })
@@ -97,10 +100,12 @@ export async function guidedNetwork(
   })
 }
 
+/** Passes from here on are profiled a layer at a time. */
+const LONG_PASS_MS = 100
 /** Rounds of a pilot: the fewest that give both halves an interval, and some. */
 const PILOT = 24
 /** Half-width that rounds are planned for, as a share of the network: the target is 0.01. */
-const WANTED = 0.007
+const WANTED = 0.006
 /** The same for whole passes: their samples come in clusters, of which a pilot of 24 saw too few to plan by. */
 const PILOT_OF_PASSES = 48
 const WANTED_OF_PASSES = 0.005

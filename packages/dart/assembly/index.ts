@@ -8,6 +8,7 @@ export {
   assignLeaves,
   gather8,
   gather16,
+  gather8x4,
   axpy,
   routeRows,
   sumRuns,

@@ -221,6 +221,29 @@ export function gather16(ids: usize, values: usize, start: u32, end: u32, scores
   }
 }
 
+/**
+ * scores[i] += sum of four trees' values, in the trees' order: the bits of four passes of `gather8`, for one load and store of the
+ * score. `trees` holds four pairs of 32-bit addresses, leaf ids and values.
+ */
+export function gather8x4(trees: usize, start: u32, end: u32, scores: usize): void {
+  const ids0 = <usize>load<u32>(trees)
+  const values0 = <usize>load<u32>(trees, 4)
+  const ids1 = <usize>load<u32>(trees, 8)
+  const values1 = <usize>load<u32>(trees, 12)
+  const ids2 = <usize>load<u32>(trees, 16)
+  const values2 = <usize>load<u32>(trees, 20)
+  const ids3 = <usize>load<u32>(trees, 24)
+  const values3 = <usize>load<u32>(trees, 28)
+  for (let i = <usize>start; i < <usize>end; i++) {
+    const at = scores + (i << 3)
+    let score = load<f64>(at) + load<f64>(values0 + ((<usize>load<u8>(ids0 + i)) << 3))
+    score += load<f64>(values1 + ((<usize>load<u8>(ids1 + i)) << 3))
+    score += load<f64>(values2 + ((<usize>load<u8>(ids2 + i)) << 3))
+    score += load<f64>(values3 + ((<usize>load<u8>(ids3 + i)) << 3))
+    store<f64>(at, score)
+  }
+}
+
 /** y = y + factor * x over doubles. */
 export function axpy(y: usize, x: usize, factor: f64, start: u32, end: u32): void {
   for (let i = <usize>start; i < <usize>end; i++) {

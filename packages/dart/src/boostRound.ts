@@ -92,7 +92,11 @@ function chooseTrees({ options: { dropout }, objective, treeWeights, random }: B
 function thin({ arena, training, removed, treeWeights }: Booster, dropped: readonly number[]): void {
   if (dropped.length === 0) return
   for (const block of removed) block.view().fill(0)
-  for (const index of dropped) training.accumulate(index, treeWeights[index] as number, removed)
+  training.accumulate(
+    dropped,
+    dropped.map((index) => treeWeights[index] as number),
+    removed,
+  )
   addScaled(arena, training, removed, -1)
 }
 
@@ -103,11 +107,9 @@ function restore(
 ): void {
   if (dropped.length === 0) return
   addScaled(arena, training, removed, factor)
-  for (const index of dropped) {
-    const weight = treeWeights[index] as number
-    if (factor !== 1) for (const board of validation) board.accumulate(index, (factor - 1) * weight, board.scores)
-    treeWeights[index] = factor * weight
-  }
+  const changes = dropped.map((index) => (factor - 1) * (treeWeights[index] as number))
+  if (factor !== 1) for (const board of validation) board.accumulate(dropped, changes, board.scores)
+  for (const index of dropped) treeWeights[index] = factor * (treeWeights[index] as number)
 }
 
 /** scores += factor * x on the training rows. */
@@ -173,6 +175,6 @@ function append(booster: Booster, grown: GrownTree, ids: LeafIds, weight: number
     const binned = binnedTree(grown, board.data.layout)
     const entry: TrainingTree = { values: grown.tree.value, binned, output: index % objective.outputs }
     board.add(entry, board === training ? ids : undefined)
-    board.accumulate(index, weight, board.scores)
+    board.accumulate([index], [weight], board.scores)
   }
 }

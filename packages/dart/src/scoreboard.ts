@@ -2,7 +2,7 @@
 // Remembered leaf numbers make a dropped tree one gather instead of one traversal a row.
 import type { Arena, Block } from './arena.ts'
 import type { BinnedRows } from './binning.ts'
-import { addTree, allocateLeafIds, routeAll, type BinnedTree, type LeafIds } from './grow/leafIds.ts'
+import { addTrees, allocateLeafIds, routeAll, type AddedTree, type BinnedTree, type LeafIds } from './grow/leafIds.ts'
 
 /** A tree in training: its leaf values and how to follow it on bins. */
 export interface TrainingTree {
@@ -19,8 +19,8 @@ export interface Scoreboard {
   readonly scores: readonly Block<Float64Array>[]
   /** Remembers a new tree's leaf numbers; `ids` when the grower has them already. Does not change scores. */
   add(tree: TrainingTree, ids?: LeafIds): void
-  /** target[output] += factor * tree(row), for tree number `index`. */
-  accumulate(index: number, factor: number, target: readonly Block<Float64Array>[]): void
+  /** target[output] += sum over the trees numbered `indices`, in their order, of factors[i] * tree(row). */
+  accumulate(indices: readonly number[], factors: ArrayLike<number>, target: readonly Block<Float64Array>[]): void
   /** Computes the scores anew from all trees. */
   recompute(weights: Float64Array): void
   /** Leaf numbers held, in bytes. */
@@ -84,19 +84,27 @@ export function createScoreboard(arena: Arena, data: BinnedRows, options: Scoreb
       }
       trees.push({ tree, ids })
     },
-    accumulate(index, factor, target) {
-      const { tree } = trees[index] as (typeof trees)[number]
-      addTree(arena, {
-        ids: idsOf(index),
-        values: tree.values,
-        factor,
-        rows: data.rows,
-        scores: target[tree.output] as Block<Float64Array>,
+    accumulate(indices, factors, target) {
+      target.forEach((scores, output) => {
+        let kept: AddedTree[] = []
+        const add = (more: readonly AddedTree[]) => {
+          addTrees(arena, { trees: [...kept, ...more], rows: data.rows, scores })
+          kept = []
+        }
+        indices.forEach((index, i) => {
+          const { tree, ids } = trees[index] as (typeof trees)[number]
+          if (tree.output !== output) return
+          const added = { values: tree.values, factor: factors[i] as number }
+          if (ids) kept.push({ ids, ...added })
+          // A tree that is followed anew lies where the next one will.
+          else add([{ ids: idsOf(index), ...added }])
+        })
+        add([])
       })
     },
     recompute(weights) {
       start()
-      trees.forEach((_, index) => board.accumulate(index, weights[index] as number, scores))
+      board.accumulate([...trees.keys()], weights, scores)
     },
   }
   return board

@@ -81,19 +81,47 @@ export function routeAll(arena: Arena, data: BinnedRows, tree: BinnedTree, ids: 
   arena.free(sets)
 }
 
-/** scores += factor * value[leaf of row]. */
-export function addTree(
+/** A tree as it is added to scores: its rows' leaves, and factor * value of each leaf. */
+export interface AddedTree {
+  readonly ids: LeafIds
+  readonly values: Float64Array
+  readonly factor: number
+}
+
+/** Trees that one pass over the scores adds. */
+const TOGETHER = 4
+
+/** scores += sum of factor * value[leaf of row], in the trees' order, whichever are added in one pass. */
+export function addTrees(
   arena: Arena,
-  {
-    ids,
-    values,
-    factor,
-    rows,
-    scores,
-  }: { ids: LeafIds; values: Float64Array; factor: number; rows: number; scores: Block<Float64Array> },
+  { trees, rows, scores }: { trees: readonly AddedTree[]; rows: number; scores: Block<Float64Array> },
 ): void {
-  const table = arena.doubles(values.length)
-  table.view().set(values.map((value) => value * factor))
+  for (let first = 0; first < trees.length;) {
+    const four = trees.slice(first, first + TOGETHER)
+    if (four.length === TOGETHER && four.every(({ ids }) => !ids.wide)) {
+      addFour(arena, four, { rows, scores })
+      first += TOGETHER
+    } else addTree(arena, { ...(trees[first++] as AddedTree), rows, scores })
+  }
+}
+
+function addFour(
+  arena: Arena,
+  four: readonly AddedTree[],
+  { rows, scores }: { rows: number; scores: Block<Float64Array> },
+): void {
+  const tables = four.map((tree) => tableOf(arena, tree))
+  const list = arena.integers(2 * TOGETHER)
+  list.view().set(four.flatMap(({ ids }, i) => [ids.block.address, (tables[i] as Block<Float64Array>).address]))
+  forRange(arena, 'gather8x4', { count: rows }, (start, end) => [list.address, start, end, scores.address])
+  for (const block of [list, ...tables]) arena.free(block)
+}
+
+function addTree(
+  arena: Arena,
+  { ids, rows, scores, ...tree }: AddedTree & { rows: number; scores: Block<Float64Array> },
+): void {
+  const table = tableOf(arena, tree)
   forRange(arena, ids.wide ? 'gather16' : 'gather8', { count: rows }, (start, end) => [
     ids.block.address,
     table.address,
@@ -102,6 +130,12 @@ export function addTree(
     scores.address,
   ])
   arena.free(table)
+}
+
+function tableOf(arena: Arena, { values, factor }: Omit<AddedTree, 'ids'>): Block<Float64Array> {
+  const table = arena.doubles(values.length)
+  table.view().set(values.map((value) => value * factor))
+  return table
 }
 
 /** Rows copied into the kernels' memory at a time. */
