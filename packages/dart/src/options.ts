@@ -5,6 +5,7 @@ import type { CustomMetric, MetricName } from './metrics.ts'
 import type { EmptyQuery } from './ndcg.ts'
 import type { Model } from './model.ts'
 import type { Tree } from './tree.ts'
+import { checkDropoutNames, checkTrainNames, checkWord } from './knownOptions.ts'
 
 /** How the weights of a round are settled; `eta` is the learning rate, k the number of dropped trees. */
 export type Normalization =
@@ -200,6 +201,7 @@ export const dropoutPresets: Readonly<Record<DropoutPreset, DropoutOptions & { r
 const MOST_LEAVES = 65_536
 
 export function resolveOptions(options: TrainOptions): ResolvedOptions {
+  checkTrainNames(options)
   const check = (
     name: keyof TrainOptions & string,
     value: number,
@@ -225,7 +227,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
   }
   const chosen =
     options.dropout === false ? undefined : (preset ?? (options.dropout as DropoutOptions | undefined) ?? {})
-  const growth = options.growth ?? 'depth'
+  const growth = checkWord('growth', options.growth ?? 'depth', ['depth', 'leaf'])
   const seed = check('seed', options.seed ?? 1, 0, Number.MAX_SAFE_INTEGER, true)
   const fraction = (name: 'rowFraction' | 'columnFraction' | 'nodeColumnFraction') => {
     const value = check(name, options[name] ?? 1, 0, 1)
@@ -278,6 +280,7 @@ function resolveGoss({ goss = false, rowFraction = 1, objective }: TrainOptions)
 }
 
 function resolveDropout(given: DropoutOptions, seed: number): Exclude<ResolvedOptions['dropout'], false> {
+  checkDropoutNames(given)
   const probability = (name: 'dropRate' | 'skipDrop', value: number): number => {
     if (value >= 0 && value <= 1) return value
     throw new FtError('INVALID_ARGUMENT', `train: dropout.${name} must be from 0 to 1, got ${value}`, { [name]: value })
@@ -295,9 +298,9 @@ function resolveDropout(given: DropoutOptions, seed: number): Exclude<ResolvedOp
     plusOne: given.plusOne ?? true,
     skipDrop: probability('skipDrop', given.skipDrop ?? 0),
     maxDrop,
-    sample: given.sample ?? 'uniform',
-    normalize: given.normalize ?? 'tree',
-    dropUnit: given.dropUnit ?? 'round',
+    sample: checkWord('dropout.sample', given.sample ?? 'uniform', ['uniform', 'weighted']),
+    normalize: checkWord('dropout.normalize', given.normalize ?? 'tree', ['tree', 'forest', 'lightgbm', 'none']),
+    dropUnit: checkWord('dropout.dropUnit', given.dropUnit ?? 'round', ['round', 'tree']),
     dropSeed: given.dropSeed ?? seed,
   }
 }
