@@ -1,0 +1,92 @@
+// Names and words that options may hold. A misspelt one would be a default that nobody asked for: it is an error.
+import { FtError } from '@ft/core'
+import type { DropoutOptions, TrainOptions } from './options.ts'
+
+const trainNames: Readonly<Record<keyof TrainOptions, true>> = {
+  objective: true,
+  rounds: true,
+  learningRate: true,
+  dropout: true,
+  growth: true,
+  maxDepth: true,
+  maxLeaves: true,
+  minRows: true,
+  minHessian: true,
+  minGain: true,
+  l1: true,
+  l2: true,
+  maxBins: true,
+  bundle: true,
+  rowFraction: true,
+  goss: true,
+  columnFraction: true,
+  nodeColumnFraction: true,
+  monotone: true,
+  interactions: true,
+  categorySmooth: true,
+  categoryL2: true,
+  mostCategories: true,
+  continueFrom: true,
+  resume: true,
+  checkpointEvery: true,
+  onCheckpoint: true,
+  classes: true,
+  alpha: true,
+  delta: true,
+  truncation: true,
+  sigma: true,
+  normalizeLambdas: true,
+  emptyQuery: true,
+  baseScore: true,
+  metric: true,
+  trackTraining: true,
+  earlyStopping: true,
+  seed: true,
+  threads: true,
+  leafCacheBytes: true,
+  onRound: true,
+  onProgress: true,
+  signal: true,
+}
+
+const dropoutNames: Readonly<Record<keyof DropoutOptions, true>> = {
+  dropRate: true,
+  plusOne: true,
+  skipDrop: true,
+  maxDrop: true,
+  sample: true,
+  normalize: true,
+  dropUnit: true,
+  dropSeed: true,
+}
+
+/** @throws FtError `INVALID_ARGUMENT` naming an option that `train` does not have, and those that it has */
+export function checkTrainNames(options: TrainOptions): void {
+  checkNames('train', options, trainNames)
+}
+
+/** The same of `dropout`. A preset spread into options brings its learning rate, which belongs beside them. */
+export function checkDropoutNames({ learningRate: _, ...options }: DropoutOptions & { learningRate?: number }): void {
+  checkNames('train: dropout', options, dropoutNames)
+}
+
+function checkNames(where: string, given: object, known: Readonly<Record<string, true>>): void {
+  for (const name of Object.keys(given)) {
+    if (Object.hasOwn(known, name)) continue
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `${where} has no option ${JSON.stringify(name)}; it has ${Object.keys(known).join(', ')}`,
+      { option: name },
+    )
+  }
+}
+
+/** @throws FtError `INVALID_ARGUMENT` for a word that the option cannot be */
+export function checkWord<T extends string>(name: string, value: T, words: readonly T[]): T {
+  if (words.includes(value)) return value
+  throw new FtError(
+    'INVALID_ARGUMENT',
+    `train: ${name} must be one of ${words.join(', ')}, got ${JSON.stringify(value)}`,
+    { [name]: value },
+  )
+}
