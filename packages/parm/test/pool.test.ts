@@ -118,3 +118,49 @@ it('answers others in time when more comes than it can do, instead of all too la
   expect(told.length).toBeGreaterThan(120)
   pool.close()
 })
+
+it('takes the units of an instance that falls silent soon after its first answers, and of one that is out of use already', async () => {
+  for (const outAlready of [false, true]) {
+    const clock = virtualClock()
+    let silent = false
+    // Takes 10 ms until it falls silent; what it was doing then fails only when it is cut off
+    const a = instanceOf('a', () => Promise.reject(new Error('not asked')))
+    const client: OipClient = {
+      ...a.client,
+      ready: () => (silent ? new Promise(() => undefined) : Promise.resolve(true)),
+      infer: (_model, { started }) =>
+        new Promise((resolve, reject) => {
+          started?.(() => reject(new FtError('IO', 'cut off', {})))
+          if (!silent) clock.schedule(10, () => resolve({ modelName: 'a', outputs: [] }))
+        }),
+    }
+    a.client = client
+    const b = instanceOf('b', () => Promise.resolve({ modelName: 'b', outputs: [] }))
+    b.out = true
+    const pool = createPool({ instances: [a, b], clock, deadlineMs: 1000 })
+    const settle = () => new Promise((resolve) => setImmediate(resolve))
+    const ask = () => pool.run({ ...nothing(), dueMs: clock.now() + 1000, placed: new Set() })
+    for (let i = 0; i < 3; i++) {
+      const answer = ask()
+      clock.advanceTo(clock.now() + 10)
+      expect((await answer).modelName).toBe('a')
+      await settle()
+    }
+    silent = true
+    const askedMs = clock.now()
+    let found: { modelName: string; atMs: number } | undefined
+    void ask().then(({ modelName }) => (found = { modelName, atMs: clock.now() }))
+    await settle()
+    b.out = false
+    // As after a failure, or while it is left alone for being slow
+    a.out = outAlready
+    for (let ms = 0; ms < 1000 && !found; ms += 20) {
+      clock.advanceTo(askedMs + ms)
+      await settle()
+    }
+    expect(found?.modelName).toBe('b')
+    // 200 ms of patience, at most as long until that is looked at, 100 until the probe counts as unanswered
+    expect((found?.atMs ?? Infinity) - askedMs).toBeLessThanOrEqual(520)
+    pool.close()
+  }
+})

@@ -228,22 +228,23 @@ export function createPool({
   function watch(instance: Instance): void {
     if (watched.has(instance)) return
     watched.add(instance)
-    // Before the first answer nobody knows how long it takes: until nobody waits for its first unit any more
-    const known = instance.judged > 0 ? PATIENCE * instance.latencyMs : deadlineMs
-    const patience = Math.max(LEAST_PATIENCE_MS, known)
     const look = () => {
       watched.delete(instance)
       if (instance.outstanding === 0 || closed) return
+      // Before the first answer nobody knows how long it takes: until nobody waits for its first unit any more. Looked up
+      // anew each time: what an instance that has just come into use takes is known soon after
+      const known = instance.judged > 0 ? PATIENCE * instance.latencyMs : deadlineMs
+      const patience = Math.max(LEAST_PATIENCE_MS, known)
       // Quiet since its last answer, or since its oldest unit came where that was later
       const [oldest] = running.get(instance) as Set<Running>
       const quietMs = clock.now() - Math.max(instance.answeredAtMs, oldest?.started ?? 0)
-      if (quietMs >= patience) health.probe(instance, 0)
-      else {
+      if (quietMs < patience) {
         watched.add(instance)
-        clock.schedule(patience - quietMs, look)
-      }
+        clock.schedule(Math.min(LEAST_PATIENCE_MS, patience - quietMs), look)
+      } else if (instance.out) cutAll(instance)
+      else health.probe(instance, 0)
     }
-    clock.schedule(patience, look)
+    clock.schedule(LEAST_PATIENCE_MS, look)
   }
 
   /** It may have kept units: it can fall silent on those as well. */
