@@ -1,5 +1,6 @@
 // The units that are queries as they came (step 2 of serveGroup.ts): each to an instance at once, again when it is late under
 // a policy that hedges, or when it failed and nothing else will answer it.
+import { isFtError } from '@ft/core'
 import { unitId } from '../codes/code.ts'
 import type { Answers } from './answers.ts'
 import { Cancellation } from './cancellation.ts'
@@ -31,8 +32,10 @@ export function createOwnUnits(shared: Shared, { arrived, consider, giveUp }: An
         query.failed = true
         query.group.error = error
         consider(query)
-        // Where nothing else is on its way to answer it, a second attempt is no luxury that the guard may refuse
-        if (!query.answered && (policy.hedgeAfterMs || query.group.guarded)) repeat(query)
+        // Where nothing else is on its way to answer it, a second attempt is no luxury that the guard may refuse. When there was
+        // no time for the first, there is none for a second
+        const again = (policy.hedgeAfterMs !== undefined || query.group.guarded) && !isFtError(error, 'OVERLOADED')
+        if (!query.answered && again) repeat(query)
         giveUp(query.group)
       },
     })

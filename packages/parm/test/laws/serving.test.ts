@@ -1,7 +1,7 @@
 // Laws of the coordinator over random schedules on a virtual clock: no answer is swapped, lost or doubled, every query is
 // answered by its deadline, nothing stays in memory. Models are integer-linear, so that reconstructions are exact and an
 // answer says whose it is.
-import { isFtError } from '@ft/core'
+import { FtError, isFtError } from '@ft/core'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
@@ -191,7 +191,7 @@ function manual(options: {
     data: number[]
     signal: AbortSignal
     answer(): void
-    fail(): void
+    fail(error?: Error): void
     garble(): void
   }[] = []
   const events: string[] = []
@@ -207,7 +207,7 @@ function manual(options: {
         data: Array.from(task.inputs[0]?.data ?? []),
         signal: task.signal,
         answer: () => done(model(task.inputs)),
-        fail: () => failed(new Error('gone')),
+        fail: (error = new Error('gone')) => failed(error),
         garble: () => done([]),
       }),
   })
@@ -288,6 +288,15 @@ describe('a query whose units have all failed', () => {
     hedged.clock.schedule(4, () => hedged.units[1]?.fail())
     hedged.clock.advanceTo(4)
     expect(await second).toMatchObject({ ...failure, latencyMs: 4 })
+  })
+
+  it('has no second attempt when there was no time for the first', async () => {
+    const { coordinator, units } = manual({ policy: hedge({ afterMs: 30 }) })
+    const answer = coordinator.submit({ inputs: input(5) })
+    const overloaded = new FtError('OVERLOADED', 'too much waits', {})
+    units[0]?.fail(overloaded)
+    expect(await answer).toMatchObject({ quality: 'default', latencyMs: 0, error: overloaded })
+    expect(units).toHaveLength(1)
   })
 
   it('waits for its own unit when its hedge failed, and for its hedge when its own unit did', async () => {
