@@ -3,7 +3,7 @@ import { FtError, throwIfAborted, type LongRunning, type MatmulEngine } from '@f
 import { createRandom, type Random } from '@ft/core/random'
 import { meanOf, meanSquareOf } from './thresholds/rows.ts'
 import { noiseOf, rowScale, type RowScale } from './thresholds/policy.ts'
-import { protectWeights } from './weights.ts'
+import { protectWeights, rangeNorms, type SumNorms } from './weights.ts'
 
 export interface CalibrationPoint {
   readonly k: number
@@ -125,11 +125,14 @@ async function residuals(engine: MatmulEngine, o: { name: string; k: number; ran
   if (!rowSums || !rowStatistics || !norms)
     throw new FtError('UNSUPPORTED', `calibrate: ${engine.build} emits no row sums`, { build: engine.build })
   const { sum, min, max, squares } = rowStatistics
-  return Array.from(rowSums.actual, (actual, i) => {
+  const parts = rangeNorms(norms, rowSums)
+  return Array.from(rowSums.actual, (actual, at) => {
+    const i = at % ROWS
     const [low, high] = [min[i] as number, max[i] as number]
     const mean = meanOf(sum[i] as number, o.k, low, high)
-    const scale = rowScale(mean, meanSquareOf(squares?.[i], o.k, mean, low, high), norms)
-    return { difference: actual - (rowSums.expected[i] as number), scale }
+    const part = parts[Math.floor(at / ROWS)] as SumNorms
+    const scale = rowScale(mean, meanSquareOf(squares?.[i], o.k, mean, low, high), part)
+    return { difference: actual - (rowSums.expected[at] as number), scale }
   })
 }
 

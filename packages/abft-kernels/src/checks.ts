@@ -1,6 +1,6 @@
 // The checks: both sides of each scheme's sums against their thresholds.
 import { applyEffect } from '@ft/core/faults'
-import type { CheckSums, Emit, FaultEffect, ProtectionScheme, TileSums } from '@ft/core'
+import type { CheckSums, Emit, FaultEffect, ProtectionScheme, RowSums, TileSums } from '@ft/core'
 import type { Region } from './report.ts'
 import type { ThresholdPolicy } from './thresholds/policy.ts'
 import { thresholdsOf, type Judged } from './thresholds/thresholdsOf.ts'
@@ -58,15 +58,17 @@ export function judge(input: Judged): Judgement {
   const thresholds = thresholdsOf(input)
   const strike = striking(input.thresholdFault)
   const found: Compared[] = []
-  if (product.rowSums)
-    found.push(compare(product.rowSums, strike(thresholds.rows()), (row) => ({ kind: 'row', row }), input.m))
+  if (product.rowSums) found.push(compareRows(product.rowSums, strike(thresholds.rows()), input))
   if (product.columnSums)
     found.push(
-      compare(product.columnSums, strike(thresholds.columns()), (column) => ({ kind: 'column', column }), input.n),
+      compare(product.columnSums, strike(thresholds.columns()), (at) => ({
+        item: Math.floor(at / input.n),
+        region: { kind: 'column', column: at % input.n },
+      })),
     )
   if (product.total && input.expectedTotal) {
     const sums = { actual: product.total, expected: input.expectedTotal }
-    found.push(compare(sums, strike(thresholds.totals()), () => ({ kind: 'product' }), 1))
+    found.push(compare(sums, strike(thresholds.totals()), (item) => ({ item, region: { kind: 'product' } })))
   }
   for (const tiles of [product.tileSums, product.replica])
     if (tiles) found.push(compareTiles(tiles, strike(thresholds.tiles(tiles)), input))
@@ -112,8 +114,7 @@ function striking(effect: FaultEffect | undefined): (limits: Float64Array) => Fl
 function compare(
   { actual, expected }: CheckSums,
   limits: Float64Array,
-  region: (index: number) => Region,
-  perItem: number,
+  place: (index: number) => Pick<Alarm, 'item' | 'region'>,
 ): Compared {
   const alarms: Alarm[] = []
   const checks = actual.length
@@ -122,21 +123,29 @@ function compare(
     const residual = Math.abs((actual[at] as number) - (expected[at] as number))
     const threshold = limits[at] as number
     if (threshold > largest) largest = threshold
-    if (!(residual <= threshold))
-      alarms.push({ item: Math.floor(at / perItem), region: region(at % perItem), residual, threshold })
+    if (!(residual <= threshold)) alarms.push({ ...place(at), residual, threshold })
   }
   return { alarms, checks, largest }
 }
 
+function compareRows(sums: RowSums, limits: Float64Array, { items, m, n }: Judged): Compared {
+  const { ranges, rangeColumns } = sums
+  return compare(sums, limits, (at) => {
+    const [range, row] = [Math.floor(at / (items * m)), at % m]
+    const columns = [range * rangeColumns, Math.min(n, (range + 1) * rangeColumns)] as const
+    return { item: Math.floor(at / m) % items, region: { kind: 'row', row, ...(ranges > 1 && { columns }) } }
+  })
+}
+
 function compareTiles(tiles: TileSums, limits: Float64Array, { m, n }: Judged): Compared {
   const [down, across] = tiles.grid
-  const region = (tile: number): Region => {
+  return compare(tiles, limits, (at) => {
+    const tile = at % (down * across)
     const [r, c] = [Math.floor(tile / across), tile % across]
     const rows = [r * tiles.tileRows, Math.min(m, (r + 1) * tiles.tileRows)] as const
     const columns = [c * tiles.tileColumns, Math.min(n, (c + 1) * tiles.tileColumns)] as const
-    return { kind: 'tile', rows, columns }
-  }
-  return compare(tiles, limits, region, down * across)
+    return { item: Math.floor(at / (down * across)), region: { kind: 'tile', rows, columns } }
+  })
 }
 
 /** A row and a column that alarm together name an element; what crosses nothing stays as it is. */
@@ -145,10 +154,19 @@ function intersect(alarms: readonly Alarm[]): Alarm[] {
   const columns = alarms.filter((alarm) => alarm.region.kind === 'column')
   const crossed = rows.flatMap((row) =>
     columns.flatMap((column) => {
-      if (row.item !== column.item || row.region.kind !== 'row' || column.region.kind !== 'column') return []
-      return [{ ...row, region: { kind: 'element' as const, row: row.region.row, column: column.region.column } }]
+      const region = crossing(row, column)
+      return region === undefined ? [] : [{ ...row, region }]
     }),
   )
-  const lone = (alarm: Alarm, others: readonly Alarm[]) => !others.some((other) => other.item === alarm.item)
-  return [...crossed, ...rows.filter((row) => lone(row, columns)), ...columns.filter((column) => lone(column, rows))]
+  const loneRows = rows.filter((row) => !columns.some((column) => crossing(row, column)))
+  const loneColumns = columns.filter((column) => !rows.some((row) => crossing(row, column)))
+  return [...crossed, ...loneRows, ...loneColumns]
+}
+
+/** Where a row, or a range of it, meets a column of the same item. */
+function crossing(row: Alarm, column: Alarm): Region | undefined {
+  if (row.item !== column.item || row.region.kind !== 'row' || column.region.kind !== 'column') return undefined
+  const [first, last] = row.region.columns ?? [0, Infinity]
+  const at = column.region.column
+  return at >= first && at < last ? { kind: 'element', row: row.region.row, column: at } : undefined
 }

@@ -1,6 +1,7 @@
 // What each scheme adds to a product, as formulas: multiply-adds, adds and bytes (SC'21, section 4; the reference engine's
 // counters prove them).
 import { assertInteger, type LinearLayer, type ProtectionScheme } from '@ft/core'
+import { columnRanges } from '@ft/tensor-core'
 
 export interface OperationCost {
   readonly multiplyAdds: number
@@ -17,6 +18,8 @@ export interface SchemeCost extends OperationCost {
 export interface CostOptions {
   /** Rows and columns of the engine's register tile. */
   readonly tile: readonly [rows: number, columns: number]
+  /** Ranges of columns that the engine sums rows by. Default as `reference` and `wasm` split float products. */
+  readonly ranges?: number
   /** Whether `global` has its input's checksum from the previous layer and makes the next one's. Default true. */
   readonly chained?: boolean
 }
@@ -24,15 +27,16 @@ export interface CostOptions {
 /**
  * Extra work of a scheme on one call of a layer, all its groups or batch items together.
  *
- * Per product C[m,n] = A[m,k] B[k,n], with tiles of r x c, R = ceil(m / r) and S = ceil(n / c) of them:
+ * Per product C[m,n] = A[m,k] B[k,n], with tiles of r x c, R = ceil(m / r) and S = ceil(n / c) of them, and row sums by Q ranges of
+ * columns (1 up to n = 512):
  *
  * | scheme | multiply-adds | adds |
  * | --- | --- | --- |
  * | global, chained | k | 2 m n |
  * | global, unchained | k | m n + m k |
- * | row | m k | m n |
+ * | row | m k Q | m n |
  * | column | k n | m n + m k |
- * | row-column | m k + k n | 2 m n + m k |
+ * | row-column | m k Q + k n | 2 m n + m k |
  * | thread-one-sided | m k S | m n + k R (n - S) |
  * | thread-two-sided | k R S | m n + k R (n - S) + k S (m - R) |
  * | replication | m n k | m n |
@@ -46,7 +50,8 @@ export function schemeCost(layer: LinearLayer, scheme: ProtectionScheme, options
   const { m, k } = layer
   const n = layer.op.kind === 'matmul' ? layer.n : layer.n / items
   const grid = { down: Math.ceil(m / rows), across: Math.ceil(n / columns) }
-  const one = perProduct(scheme, { m, n, k, ...grid, chained: options.chained ?? true })
+  const ranges = options.ranges ?? columnRanges(n, layer.dtype === 'int8' || layer.dtype === 'uint8').ranges
+  const one = perProduct(scheme, { m, n, k, ...grid, ranges, chained: options.chained ?? true })
   const checked = scheme !== 'none'
   return {
     ...scaled(one, items),
@@ -60,10 +65,11 @@ interface Sizes {
   readonly k: number
   readonly down: number
   readonly across: number
+  readonly ranges: number
   readonly chained: boolean
 }
 
-function perProduct(scheme: ProtectionScheme, { m, n, k, down, across, chained }: Sizes): OperationCost {
+function perProduct(scheme: ProtectionScheme, { m, n, k, down, across, ranges, chained }: Sizes): OperationCost {
   const tiles = down * across
   const foldB = k * down * (n - across)
   switch (scheme) {
@@ -75,15 +81,15 @@ function perProduct(scheme: ProtectionScheme, { m, n, k, down, across, chained }
         ? { multiplyAdds: k, adds: 2 * m * n, bytes: 8 + 16 * k + 8 * n }
         : { multiplyAdds: k, adds: m * n + m * k, bytes: 8 + 16 * k + 4 * m * k }
     case 'row':
-      return { multiplyAdds: m * k, adds: m * n, bytes: 8 * (k + 2 * m) }
+      return { multiplyAdds: ranges * m * k, adds: m * n, bytes: ranges * 8 * (k + 2 * m) }
     case 'column':
       // e^T A is complete only when the product is: B is read once more.
       return { multiplyAdds: k * n, adds: m * n + m * k, bytes: 8 * (k + 2 * n) + 4 * k * n }
     case 'row-column':
       return {
-        multiplyAdds: m * k + k * n,
+        multiplyAdds: ranges * m * k + k * n,
         adds: 2 * m * n + m * k,
-        bytes: 8 * (k + 2 * m) + 8 * (k + 2 * n) + 4 * k * n,
+        bytes: ranges * 8 * (k + 2 * m) + 8 * (k + 2 * n) + 4 * k * n,
       }
     case 'thread-one-sided':
       return { multiplyAdds: m * k * across, adds: m * n + foldB, bytes: 16 * tiles }

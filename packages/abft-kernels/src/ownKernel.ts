@@ -111,7 +111,9 @@ function emitted({ a, b, c, rowSums }: Operands, emit: Emit): Omit<Product, 'out
   const n = b.shape[1] ?? 0
   const rows = alongRows(c.data, m, n)
   return {
-    ...(emit.rowSums && { rowSums: { actual: rows, expected: timesVector(a.data, { m, k, vector: rowSums }) } }),
+    ...(emit.rowSums && {
+      rowSums: { actual: rows, expected: timesVector(a.data, { m, k, vector: rowSums }), ranges: 1, rangeColumns: n },
+    }),
     ...(emit.total && { total: Float64Array.of(rows.reduce((sum, value) => sum + value, 0)) }),
     ...(emit.columnSums && {
       columnSums: {

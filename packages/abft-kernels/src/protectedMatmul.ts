@@ -7,6 +7,7 @@ import {
   type ProtectionScheme,
   type Tensor,
 } from '@ft/core'
+import type { ColumnRanges } from '@ft/tensor-core'
 import { columnChecksum } from './activationChecksum.ts'
 import type { Calibration } from './calibrate.ts'
 import { emitFor, judge } from './checks.ts'
@@ -91,7 +92,10 @@ export async function protectedMatmul(
     calibration: weights.falseAlarms > 0 ? undefined : calibration,
     falseAlarmProbability,
     thresholdFault,
-    rowSquares: rounding.wide && !rest.bias && !rest.activation ? rowSquares(product.output, items * m) : undefined,
+    rowSquares:
+      rounding.wide && !rest.bias && !rest.activation
+        ? (split) => rowSquares(product.output, { rows: items * m, n, split })
+        : undefined,
     expectedTotal: scheme === 'global' ? expectedTotals(a, weights, { items, m, activationChecksum }) : undefined,
   })
 
@@ -147,13 +151,18 @@ function sizesOf(a: Tensor, weights: ProtectedWeights): ProductSizes {
 }
 
 /**
- * Sum of squares of each row. A wrong element of size D raises its row's threshold by kappa u D / sqrt(3): far less than D.
+ * Sum of squares of each row in each range of columns. A wrong element of size D raises its row's threshold by kappa u D / sqrt(3): far less than D.
  */
-function rowSquares({ data }: Tensor, rows: number): Float64Array {
-  const n = data.length / rows
-  return Float64Array.from({ length: rows }, (_, row) => {
+function rowSquares(
+  { data }: Tensor,
+  { rows, n, split }: { rows: number; n: number; split: ColumnRanges },
+): Float64Array {
+  const { ranges, rangeColumns } = split
+  return Float64Array.from({ length: ranges * rows }, (_, at) => {
+    const [range, row] = [Math.floor(at / rows), at % rows]
     let sum = 0
-    for (let j = row * n; j < (row + 1) * n; j++) sum += (data[j] as number) ** 2
+    for (let j = range * rangeColumns; j < Math.min(n, (range + 1) * rangeColumns); j++)
+      sum += (data[row * n + j] as number) ** 2
     return sum
   })
 }

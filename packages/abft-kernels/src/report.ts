@@ -4,7 +4,8 @@ import type { ThresholdKind } from './thresholds/policy.ts'
 
 /** Where a check failed, in rows and columns of the (implicit) product. */
 export type Region =
-  | { readonly kind: 'row'; readonly row: number }
+  /** A row, or its part within a range of columns, where the engine sums ranges by themselves. */
+  | { readonly kind: 'row'; readonly row: number; readonly columns?: readonly [first: number, last: number] }
   | { readonly kind: 'column'; readonly column: number }
   /** A row check and a column check that cross. */
   | { readonly kind: 'element'; readonly row: number; readonly column: number }

@@ -1,6 +1,7 @@
 // How an engine rounds: what thresholds are derived from.
 import { FtError, type DType } from '@ft/core'
 import { unitRoundoff } from '@ft/core/formats'
+import { columnRanges, type ColumnRanges } from '@ft/tensor-core'
 
 export interface Rounding {
   /** Unit roundoff of the stored output. */
@@ -49,6 +50,11 @@ export function storesFloat16(build: string): boolean {
 /** gamma_n = n u / (1 - n u) (Higham, "Accuracy and Stability", section 3.1). Infinity once n u reaches 1. */
 export function gamma(n: number, u: number): number {
   return n * u < 1 ? (n * u) / (1 - n * u) : Infinity
+}
+
+/** Ranges of columns that an engine build sums the rows of float products by. */
+export function rangesOf(build: string, n: number): ColumnRanges {
+  return /^(wasm|reference)\//.test(build) ? columnRanges(n) : { ranges: 1, rangeColumns: n }
 }
 
 /**

@@ -1,6 +1,7 @@
 // Weights with the offline sums and norms that thresholds need. Taken from the original tensor once, in float64: a weight
 // that changes later no longer agrees with them.
 import { FtError, type MatmulEngine, type PreparedWeights, type Tensor } from '@ft/core'
+import type { ColumnRanges } from '@ft/tensor-core'
 
 /** Norms of one weight matrix `[k, n]` (of one group of a filter). */
 export interface WeightNorms {
@@ -17,6 +18,30 @@ export interface WeightNorms {
   readonly columnSums: Float64Array
   /** Sum of absolute values of each column. */
   readonly columnAbsolute: Float64Array
+}
+
+/** What the thresholds of row sums need of the columns that are added up. */
+export type SumNorms = Pick<WeightNorms, 'squares' | 'columnSumSquares' | 'absolute'>
+
+const split = new WeakMap<WeightNorms, { readonly rangeColumns: number; readonly norms: readonly SumNorms[] }>()
+
+/** Norms of each range of columns. Cost: O(n), once for weights and width. */
+export function rangeNorms(norms: WeightNorms, { ranges, rangeColumns }: ColumnRanges): readonly SumNorms[] {
+  if (ranges === 1) return [norms]
+  const known = split.get(norms)
+  if (known?.rangeColumns === rangeColumns) return known.norms
+  const { columnSquares, columnSums, columnAbsolute } = norms
+  const made = Array.from({ length: ranges }, (_, range) => {
+    const own = { squares: 0, columnSumSquares: 0, absolute: 0 }
+    for (let j = range * rangeColumns; j < Math.min(columnSums.length, (range + 1) * rangeColumns); j++) {
+      own.squares += columnSquares[j] as number
+      own.columnSumSquares += (columnSums[j] as number) ** 2
+      own.absolute += columnAbsolute[j] as number
+    }
+    return own
+  })
+  split.set(norms, { rangeColumns, norms: made })
+  return made
 }
 
 export interface ProtectedWeights {

@@ -8,7 +8,9 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { createOutput } from '@ft/report'
 import { Writable } from 'node:stream'
-import { parseCampaign } from '../src/campaign.ts'
+import type { FtError } from '@ft/core'
+import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { parseCampaign, runCampaign, type CampaignResult } from '../src/campaign.ts'
 import { campaign } from '../src/cli/campaign.ts'
 import { layersOf, positiveWhole, shapeOption } from '../src/cli/options.ts'
 import { protect, runCalibrate } from '../src/cli/protect.ts'
@@ -60,14 +62,17 @@ describe('commands', () => {
     })
   })
 
-  it('several processes do not resume: an existing result is refused, not counted again or lost', async () => {
+  it('counts nothing again and loses nothing: a result, and shards of other processes, are refused', async () => {
     const out = file('finished.json')
     writeFileSync(out, 'kept')
     const flags = { engine: 'wasm', scheme: 'row', shape: [], input: {}, trials: 4, seed: 1, confidence: 0.95 } as const
-    const two = campaign({ ...flags, shape: [], by: 'site', jobs: 2, out }, capture().output)
+    const run = (jobs: number) => campaign({ ...flags, shape: [], by: 'site', jobs, out }, capture().output)
+    const two = run(2)
     await expect(two).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-    await expect(two).rejects.toThrow(/--jobs 2 does not resume/)
-    expect(readFileSync(out, 'utf8')).toBe('kept')
+    await expect(two).rejects.toThrow(/no unfinished run with --jobs 2/)
+    writeFileSync(`${out}.1-of-3`, 'a shard')
+    for (const jobs of [1, 2]) await expect(run(jobs)).rejects.toThrow(/go on with --jobs 3/)
+    expect([readFileSync(out, 'utf8'), readFileSync(`${out}.1-of-3`, 'utf8')]).toEqual(['kept', 'a shard'])
   })
 
   it('soak on no core concludes nothing', async () => {
@@ -136,6 +141,34 @@ describe.skipIf(!existsSync(built))('as a process', () => {
         .cells.map((cell) => JSON.stringify(cell))
         .sort()
     expect(cells(command(...args, '--jobs', '2'))).toEqual(cells(command(...args)))
+  })
+
+  it('campaign in two processes goes on from what a stopped run saved, and counts what one run counts', async () => {
+    const out = file('stopped.json')
+    const [shape, trials] = ['16x32x24', 120]
+    const engine = createWasmEngine({ threads: 1, instrumented: true })
+    const controller = new AbortController()
+    const stopped = (await runCampaign({
+      engine,
+      shapes: shapeOption(shape, []),
+      trials,
+      seed: 1,
+      shard: { index: 1, count: 2 },
+      signal: controller.signal,
+      onProgress: ({ done }) => done >= 32 && controller.abort(),
+    }).catch((error: unknown) => error)) as FtError
+    await engine.dispose()
+    writeFileSync(`${out}.1-of-2`, JSON.stringify(stopped.details['result']))
+    const args = ['campaign', '--shape', shape, '--trials', String(trials), '--json']
+    command(...args, '--jobs', '2', '--out', out)
+    const result = parseCampaign(readFileSync(out, 'utf8'))
+    expect(result.shards.map(({ index, done }) => [index, done])).toEqual([
+      [0, trials],
+      [1, trials],
+    ])
+    const sorted = ({ cells }: CampaignResult) => cells.map((cell) => JSON.stringify(cell)).sort()
+    expect(sorted(result)).toEqual(sorted(parseCampaign(command(...args))))
+    expect(existsSync(`${out}.1-of-2`)).toBe(false)
   })
 
   it('soak reports every core', () => {

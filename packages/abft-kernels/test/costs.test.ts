@@ -32,6 +32,22 @@ describe('costs', () => {
     )
   })
 
+  it.each(counted)('%s: of a product with more columns than a row sum takes', (scheme) => {
+    const engine = createReferenceEngine()
+    engine.matmulSync(normalTensor([3, 5], 1), normalTensor([5, 1100], 2), { emit: emitFor(scheme) })
+    const layer: LinearLayer = {
+      id: 'w',
+      m: 3,
+      n: 1100,
+      k: 5,
+      count: 1,
+      dtype: 'float32',
+      op: { kind: 'matmul', batch: 1 },
+    }
+    expect(schemeCost(layer, scheme, { tile: [4, 8] })).toEqual(sumOfCounts(engine))
+    if (scheme === 'row') expect(schemeCost(layer, scheme, { tile: [4, 8], ranges: 1 }).multiplyAdds).toBe(3 * 5)
+  })
+
   it.each(counted)('%s: of a convolution in groups', (scheme) => {
     const engine = createReferenceEngine({ tile: [4, 8] })
     const [x, filter] = [normalTensor([2, 5, 4, 6], 1), normalTensor([3, 2, 2, 9], 2)]

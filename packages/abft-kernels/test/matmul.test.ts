@@ -115,6 +115,70 @@ describe.each(cases)('$scheme on $name', ({ engine, scheme }) => {
   })
 })
 
+describe.each(engines)('rows of many columns on %s', (_, engine) => {
+  const shape = { m: 9, k: 60, n: 1100 }
+  const a = normalTensor([shape.m, shape.k], 1)
+  const w = normalTensor([shape.k, shape.n], 2)
+  const at = (row: number, column: number): Fault => ({
+    site: { kind: 'output', row, column },
+    effect: { kind: 'add', value: 50 },
+  })
+
+  it('a fault is found in its row and range of columns, and corrected, with thresholds of every kind', async () => {
+    const hard = createKernels({ engine })
+    const clean = await engine.matmul(a, w)
+    for (const kernels of [hard, await hard.calibrated({ lengths: [64, 256], trials: 3 })]) {
+      const weights = await kernels.prepare(w)
+      expect((await kernels.matmul(a, weights)).report).toMatchObject({ status: 'clean', checks: 3 * shape.m })
+      for (const [column, range] of [
+        [383, [0, 384]],
+        [384, [384, 768]],
+        [1099, [768, 1100]],
+      ] as const) {
+        const { output, report } = await kernels.matmul(a, weights, { faults: [at(4, column)] })
+        expect(report.detections.map(({ region }) => region)).toEqual([{ kind: 'row', row: 4, columns: range }])
+        expect(report.status).toBe('corrected')
+        expect(bits(output)).toEqual(bits(clean.output))
+      }
+      weights.release()
+    }
+  })
+
+  it('a range narrows what a row and a column may cross: two faults are two elements, not four', async () => {
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(w)
+    const faults = [at(2, 10), at(7, 900)]
+    const { report } = await kernels.matmul(a, weights, { scheme: 'row-column', faults })
+    expect(report.detections.map(({ region }) => region)).toEqual([
+      { kind: 'element', row: 2, column: 10 },
+      { kind: 'element', row: 7, column: 900 },
+    ])
+  })
+
+  it('ranges of a batch: the item is named too', async () => {
+    const kernels = createKernels({ engine })
+    const batch = await kernels.prepare(normalTensor([3, 20, 600], 4))
+    const fault = at(1 * 5 + 3, 590)
+    const { report } = await kernels.matmul(normalTensor([3, 5, 20], 3), batch, { faults: [fault] })
+    expect(report.checks).toBe(2 * 3 * 5)
+    expect(report.detections).toMatchObject([
+      { item: 1, region: { kind: 'row', row: 3, columns: [384, 600] }, outcome: 'corrected' },
+    ])
+  })
+
+  it('a pair of faults that cancel is found where they lie in two ranges', async () => {
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(w)
+    const pair = (columns: readonly number[]) =>
+      columns.map((column, i): Fault => ({
+        site: { kind: 'output', row: 2, column },
+        effect: { kind: 'add', value: i === 0 ? 16 : -16 },
+      }))
+    expect((await kernels.matmul(a, weights, { faults: pair([3, 300]) })).report.status).toBe('clean')
+    expect((await kernels.matmul(a, weights, { faults: pair([3, 400]) })).report.status).toBe('corrected')
+  })
+})
+
 describe.each(engines)('limits and misuse on %s', (_, engine) => {
   it.each(schemes)('%s: products of zeros, and of no terms, are clean', async (scheme) => {
     const kernels = createKernels({ engine })

@@ -6,6 +6,7 @@ import { createReferenceEngine } from '@ft/tensor-core/reference'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { calibrate, createKernels, type Calibration } from '../src/index.ts'
 import loadRunner, { allSchemes, createRunner } from '../src/runner.ts'
+import { rangesOf } from '../src/rounding.ts'
 import { layerOperands } from '../src/runner/operands.ts'
 
 const dense: LinearLayer = {
@@ -40,6 +41,7 @@ beforeAll(async () => {
   calibration = await calibrate(wasm, { trials: 3, lengths: [64, 256] })
 })
 afterAll(() => wasm.dispose())
+const struckReference = createReferenceEngine({ instrumented: true })
 const engines: [string, MatmulEngine][] = [
   ['reference', createReferenceEngine()],
   ['wasm', wasm],
@@ -114,6 +116,61 @@ describe('smallestDetectable', () => {
     const ratio = runner.smallestDetectable(dense, scheme) / said
     expect(ratio).toBeGreaterThan(1 / 1.5)
     expect(ratio).toBeLessThan(1.5)
+  })
+
+  const wide: LinearLayer = { ...dense, id: 'wide', m: 6, n: 1100 }
+  it.each(['row', 'row-column'] as const)(
+    '%s: the same of a row whose columns are judged range by range',
+    async (scheme) => {
+      for (const options of [{ engine: wasm, calibration }, { engine: wasm }, { engine: struckReference }]) {
+        const runner = createRunner(options)
+        const kernels = createKernels(options)
+        const { input, weights: tensor } = layerOperands(wide, 5)
+        const weights = await kernels.prepare(tensor)
+        const size = 1.5 * runner.smallestDetectable(wide, scheme) * Math.sqrt(wide.k)
+        for (const column of [0, 383, 384, 767, 768, 1099]) {
+          const site = { kind: 'output', row: column % wide.m, column } as const
+          const { report } = await kernels.matmul(input, weights, {
+            scheme,
+            faults: [{ site, effect: { kind: 'add', value: size } }],
+          })
+          expect(report.status).toBe('corrected')
+        }
+        weights.release()
+      }
+    },
+  )
+
+  it.each([
+    ['wasm', 'calibrated'],
+    ['wasm', 'hard'],
+    ['reference', 'hard'],
+  ])('row on %s, %s: more columns in ranges of the same width cost next to no sensitivity', (name, mode) => {
+    const runner = createRunner(
+      name === 'reference'
+        ? { engine: struckReference }
+        : { engine: wasm, ...(mode === 'calibrated' && { calibration }) },
+    )
+    const of = (n: number) => runner.smallestDetectable({ ...dense, n }, 'row')
+    // kappa grows with the number of checks: from 24 to 96 rows and ranges, by 5 % at 1e-6.
+    expect(of(2048) / of(512)).toBeLessThan(1.06)
+    expect(of(2048) / of(512)).toBeGreaterThan(0.99)
+    expect(of(512) / of(128)).toBeGreaterThan(1.9)
+  })
+
+  it('knows the ranges that the engines take', async () => {
+    for (const engine of [wasm, struckReference])
+      for (const n of [1, 512, 513, 1100, 2048]) {
+        const [a, b] = [new Float32Array(1), new Float32Array(n)]
+        const { rowSums } = await engine.matmul(
+          { data: a, shape: [1, 1], dtype: 'float32' },
+          { data: b, shape: [1, n], dtype: 'float32' },
+          { emit: { rowSums: true } },
+        )
+        const { ranges, rangeColumns } = rowSums ?? { ranges: 0, rangeColumns: 0 }
+        expect({ ranges, rangeColumns }).toEqual(rangesOf(engine.build, n))
+        expect(rangeColumns).toBeLessThanOrEqual(512)
+      }
   })
 
   it('is infinite without a check, the same for a layer of any float type', () => {

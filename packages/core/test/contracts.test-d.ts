@@ -32,6 +32,7 @@ import type {
   ProtectionScheme,
   Releasable,
   RowStatistics,
+  RowSums,
   SyncMatmulEngine,
   TBLR,
   Tensor,
@@ -287,6 +288,12 @@ describe('engines', () => {
         }
     >()
     expectTypeOf<CheckSums>().toEqualTypeOf<{ readonly actual: Sums; readonly expected: Sums }>()
+    // Differs: the first contract had one sum a row, whose noise grows with the square root of n.
+    expectTypeOf<RowSums>().toExtend<CheckSums>()
+    expectTypeOf<Omit<RowSums, keyof CheckSums>>().toEqualTypeOf<{
+      readonly ranges: number
+      readonly rangeColumns: number
+    }>()
     expectTypeOf<TileSums>().toExtend<CheckSums>()
     expectTypeOf<Omit<TileSums, keyof CheckSums>>().toEqualTypeOf<{
       readonly tileRows: number
@@ -302,7 +309,7 @@ describe('engines', () => {
     }>()
     expectTypeOf<Product>().toEqualTypeOf<{
       readonly output: Tensor
-      readonly rowSums?: CheckSums
+      readonly rowSums?: RowSums
       readonly columnSums?: CheckSums
       readonly total?: Sums
       readonly tileSums?: TileSums

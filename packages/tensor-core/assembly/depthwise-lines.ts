@@ -4,6 +4,7 @@
 // cannot share the products. T is i32 where there is no replica.
 import { high, low, madd } from './arithmetic'
 import { finished, lanes, storeLanes } from './depthwise'
+import { strikeLine } from './depthwise-faults'
 import {
   fieldA,
   fieldB,
@@ -41,6 +42,7 @@ export function depthwiseLines<T>(d: usize, line0: i32, line1: i32): void {
     let c = 0
     for (; c + 8 <= channels; c += 8) eight<T>(d, image, to, y0, c, line)
     for (; c < channels; c += 4) upToFour<T>(d, image, to, y0, c, min(4, channels - c), line)
+    if (isFloat<T>() && isDefined(FT_INSTRUMENTED)) strikeLine(d, image, to, y0, line)
   }
 }
 

@@ -142,11 +142,13 @@ function elementAddress<T>(event: usize, c: usize, stride: usize, row0: i32, pan
 }
 
 function strike<T>(event: usize, at: usize): void {
-  if (load<i32>(event, eventEffect) == effectAdd && isFloat<T>()) {
-    store<f32>(at, load<f32>(at) + load<f32>(event, eventOperand))
-    return
-  }
-  store<i32>(at, struck(event, load<i32>(at)))
+  if (isFloat<T>()) store<f32>(at, struckFloat(event, load<f32>(at)))
+  else store<i32>(at, struck(event, load<i32>(at)))
+}
+
+export function struckFloat(event: usize, value: f32): f32 {
+  if (load<i32>(event, eventEffect) == effectAdd) return value + load<f32>(event, eventOperand)
+  return reinterpret<f32>(struck(event, reinterpret<i32>(value)))
 }
 
 /** An 8-bit operand, widened to int16 when it was packed. */

@@ -61,8 +61,9 @@ export const fieldPanels = 40
 export const fieldC = 44
 export const fieldCStride = 48
 export const fieldM = 52
-/** `B e`: [k] and zeros up to a multiple of 4. */
+/** `B e` of each range of columns, `fieldRowChecksumStride` bytes apart: [k] and zeros up to a multiple of 4. */
 export const fieldRowChecksum = 56
+/** [ranges, m] */
 export const fieldRowExpected = 60
 /** [strips, m] */
 export const fieldRowActual = 64
@@ -104,7 +105,9 @@ export const fieldOutWidth = 180
 export const fieldKernelHeight = 184
 /** Of float32 alone. */
 export const fieldRowSquares = 188
-export const descriptorBytes = 192
+export const fieldRanges = 192
+export const fieldRowChecksumStride = 196
+export const descriptorBytes = 200
 
 /** A fault inside the kernel: byte offsets of 32-bit words. Rows and columns of one product. */
 export const eventSite = 0

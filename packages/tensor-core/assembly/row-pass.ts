@@ -8,7 +8,10 @@ import {
   fieldColumnOfA,
   fieldFlags,
   fieldK,
+  fieldM,
+  fieldRanges,
   fieldRowChecksum,
+  fieldRowChecksumStride,
   fieldRowExpected,
   fieldRowMax,
   fieldRowMin,
@@ -22,8 +25,14 @@ export function rowPass<T>(d: usize, a: usize, block: i32, row0: i32, row1: i32,
   const flags = load<i32>(d, fieldFlags)
   const checksum = <usize>load<u32>(d, fieldRowChecksum) + (<usize>step << 3)
   if (isFloat<T>()) {
+    // Statistics are taken in the pass of the first range.
     if (flags & emitStatistics) measureRows(d, a, checksum, row0, row1, steps, step == 0)
-    else if (flags & emitRowExpected) expectRows(a, checksum, load<u32>(d, fieldRowExpected), row0, row1, steps, step == 0)
+    if (flags & emitRowExpected)
+      for (let range = flags & emitStatistics ? 1 : 0; range < load<i32>(d, fieldRanges); range++) {
+        const own = checksum + <usize>range * load<u32>(d, fieldRowChecksumStride)
+        const to = <usize>load<u32>(d, fieldRowExpected) + ((<usize>range * load<u32>(d, fieldM)) << 3)
+        expectRows(a, own, to, row0, row1, steps, step == 0)
+      }
   } else {
     const count = integerCount(d, step, steps)
     if (flags & emitRowExpected) expectIntegerRows(a, checksum, load<u32>(d, fieldRowExpected), row0, row1, step, count)

@@ -1,5 +1,5 @@
 // Where a campaign's faults come from: models of the core at the engine's sites, and two places outside the product.
-import type { Fault, FaultEffect, LinearLayer, ProtectionScheme } from '@ft/core'
+import type { Fault, FaultEffect, FaultSite, LinearLayer, ProtectionScheme } from '@ft/core'
 import {
   bitFlips,
   carries,
@@ -43,10 +43,21 @@ export function sourceOf(model: FaultModel, options: { schemes?: readonly Protec
     ...(options.schemes && { schemes: options.schemes }),
     population: (layer) => model.population(layer),
     draw(layer, random) {
-      const faults = model.draw(layer, random)
+      const faults = model.draw(layer, random).map((fault) => ({ ...fault, site: siteOfItem(layer, fault.site) }))
       return { faults, bit: bitOf(faults) }
     },
   }
+}
+
+/** The layer's own view, all groups of a convolution side by side, as the engine counts: one product a group, one after the other. */
+function siteOfItem({ m, n, k, op }: LinearLayer, site: FaultSite): FaultSite {
+  if (op.kind !== 'conv2d' || op.groups === 1 || site.kind === 'checksum' || site.kind === 'index') return site
+  const columns = n / op.groups
+  const group = Math.floor(site.kind === 'operand' ? site.step / k : site.column / columns)
+  const place = { ...site, ...('column' in site && { column: site.column % columns }) }
+  if (place.kind === 'packed-weight') return { ...place, step: group * k + place.step }
+  if (place.kind === 'operand') return { ...place, row: group * m + place.row, step: place.step % k }
+  return { ...place, row: group * m + place.row }
 }
 
 function bitOf([first, ...others]: readonly Fault[]): number | null {
@@ -64,12 +75,24 @@ const checksumFlips: FaultSource = {
   name: 'flip-1@checksum',
   site: 'checksum',
   schemes: registers,
-  population: (layer) => sitePopulation(layer, { kind: 'checksum' }),
+  population: (layer) => sitePopulation(layer, { kind: 'checksum', ...groupSumsOf(layer) }),
   draw: (layer, random) => {
-    const site = drawSite(layer, { kind: 'checksum', random })
+    const site = drawSite(layer, { kind: 'checksum', random, ...groupSumsOf(layer) })
     const bit = random.integer(0, 63)
     return { faults: [{ layer: layer.id, site, effect: { kind: 'flip', bits: [bit] } }], bit }
   },
+}
+
+/**
+ * Sums of a convolution's groups. Depthwise ones may have one an output line and channel instead of one a row (an exact
+ * replica), fewer than rows: those are struck that every engine has.
+ */
+function groupSumsOf({ m, op }: LinearLayer): { checks?: number } {
+  if (op.kind !== 'conv2d' || op.groups === 1) return {}
+  if (op.filter[2] !== 1 || op.filter[3] !== op.groups) return { checks: m * op.groups }
+  const [width, taps, left, right] = [op.x[2], op.filter[1], op.pad[2], op.pad[3]]
+  const outWidth = Math.floor((width + left + right - (taps - 1) * op.dilation[1] - 1) / op.stride[1]) + 1
+  return { checks: (m / outWidth) * op.groups }
 }
 
 const inputFlips: FaultSource = {

@@ -1,18 +1,16 @@
 // abft-kernels campaign: faults injected into the kernels, counted and shown.
-import { fork } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { existsSync, writeFileSync } from 'node:fs'
 import process from 'node:process'
-import { FtError, isFtError, type EngineName, type LinearLayer, type ProtectionScheme } from '@ft/core'
+import { isFtError, type EngineName, type LinearLayer, type ProtectionScheme } from '@ft/core'
 import type { Output } from '@ft/report'
 import { chart } from '@ft/report/charts'
 import { parseCalibration } from '../calibrate.ts'
 import { runCampaign } from '../campaign/runCampaign.ts'
 import { detectionByBit, summarise, type SummaryRow } from '../campaign/summary.ts'
-import { mergeCampaigns, parseCampaign } from '../campaign/tally.ts'
+import { parseCampaign } from '../campaign/tally.ts'
 import type { CampaignResult } from '../campaign/types.ts'
 import { layersOf, openEngine, readText } from './options.ts'
+import { assertFresh, inProcesses } from './shards.ts'
 
 export interface CampaignFlags {
   readonly engine: EngineName
@@ -44,13 +42,9 @@ const defaultShape: LinearLayer = {
 export async function campaign(flags: CampaignFlags, output: Output): Promise<void> {
   const { scheme, trials, seed, confidence, out } = flags
   output.settings('campaign', { engine: flags.engine, scheme, trials, seed, confidence, jobs: flags.jobs })
-  if (flags.jobs > 1 && !flags.shard && out !== undefined && existsSync(out))
-    throw new FtError(
-      'INVALID_ARGUMENT',
-      `campaign: ${out} exists, and --jobs ${flags.jobs} does not resume; remove the file, or go on with --jobs 1`,
-      { out, jobs: flags.jobs },
-    )
-  const result = flags.jobs > 1 && !flags.shard ? await inProcesses(flags) : await here(flags, output)
+  const shards = { jobs: flags.jobs, out }
+  if (!flags.shard) assertFresh(shards)
+  const result = flags.jobs > 1 && !flags.shard ? await inProcesses(shards) : await here(flags, output)
   if (out !== undefined) writeFileSync(out, JSON.stringify(result))
   if (flags.svg !== undefined) writeFileSync(flags.svg, chart(detectionByBit(result, { confidence })))
   show(result, flags, output)
@@ -62,7 +56,8 @@ async function here(flags: CampaignFlags, output: Output): Promise<CampaignResul
   const engine = await openEngine(flags.engine, { instrumented: true })
   const controller = new AbortController()
   const stop = () => controller.abort()
-  process.once('SIGINT', stop)
+  // Again and again: a terminal and the process that started this one may both send it.
+  process.on('SIGINT', stop)
   try {
     const resume = out !== undefined && existsSync(out) ? parseCampaign(readText(out)) : undefined
     const [index = 0, count = 1] = flags.shard?.split('/').map(Number) ?? []
@@ -95,32 +90,6 @@ async function here(flags: CampaignFlags, output: Output): Promise<CampaignResul
     process.off('SIGINT', stop)
     await engine.dispose()
   }
-}
-
-/** One process a shard, each this command again. */
-async function inProcesses(flags: CampaignFlags): Promise<CampaignResult> {
-  const folder = mkdtempSync(join(tmpdir(), 'ft-campaign-'))
-  try {
-    const parts = await Promise.all(
-      Array.from({ length: flags.jobs }, async (_, index) => {
-        const file = join(folder, `${index}.json`)
-        const own = ['--shard', `${index}/${flags.jobs}`, '--out', file, '--json']
-        await child([...process.argv.slice(2), ...own])
-        return parseCampaign(readFileSync(file, 'utf8'))
-      }),
-    )
-    return mergeCampaigns(parts)
-  } finally {
-    rmSync(folder, { recursive: true, force: true })
-  }
-}
-
-function child(args: readonly string[]): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const made = fork(process.argv[1] ?? '', args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
-    made.once('error', reject)
-    made.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a shard ended with code ${code}`))))
-  })
 }
 
 function show(result: CampaignResult, { by, confidence }: CampaignFlags, output: Output): void {

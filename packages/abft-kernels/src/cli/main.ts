@@ -8,6 +8,7 @@ import { allSchemes } from '../runner.ts'
 import { campaign, type CampaignFlags } from './campaign.ts'
 import { engineName, inputOption, positive, positiveWhole, shapeOption, whole } from './options.ts'
 import { protect, runCalibrate, type CalibrateFlags, type ProtectFlags } from './protect.ts'
+import { STOPPED } from './shards.ts'
 import { runSoak, type SoakFlags } from './soak.ts'
 
 const program = new Command('abft-kernels').description(
@@ -28,12 +29,12 @@ program
   .option('--seed <n>', 'seed of data and faults', whole, 1)
   .option('--confidence <share>', 'of the intervals', positive, 0.95)
   .option('--calibration <file>', 'thresholds made by calibrate; default hard bounds')
-  .option('--out <file>', 'result as JSON; with --jobs 1 an unfinished one is resumed')
+  .option('--out <file>', 'result as JSON; the same command goes on from an unfinished one')
   .option('--svg <file>', 'picture of detection by bit')
   .addOption(
     new Option('--by <what>', 'rows of the table').choices(['site', 'layer', 'bit', 'model', 'all']).default('site'),
   )
-  .option('--jobs <n>', 'processes; more than one start anew', positiveWhole, 1)
+  .option('--jobs <n>', 'processes', positiveWhole, 1)
   .addOption(new Option('--shard <i/n>').hideHelp())
   .option('--json', 'one JSON object', false)
   .action((flags: CampaignFlags & { json: boolean }) => run(flags, (output) => campaign(flags, output)))
@@ -91,7 +92,7 @@ async function run({ json }: { json: boolean }, work: (output: Output) => void |
   } catch (error) {
     if (!isFtError(error)) throw error
     process.stderr.write(`${error.message}\n`)
-    process.exitCode = error.code === 'ABORTED' ? 130 : 2
+    process.exitCode = error.code === 'ABORTED' ? STOPPED : 2
   } finally {
     output.end()
   }

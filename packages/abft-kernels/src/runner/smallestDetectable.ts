@@ -3,7 +3,7 @@ import type { LinearLayer, ProtectionScheme } from '@ft/core'
 import { normalQuantile } from '@ft/core/statistics'
 import type { Calibration } from '../calibrate.ts'
 import { byReplica } from '../protectedConv2d.ts'
-import { roundingOf, tileOf } from '../rounding.ts'
+import { rangesOf, roundingOf, tileOf } from '../rounding.ts'
 import { thresholdsOf, type Thresholds, type TileGrid } from '../thresholds/thresholdsOf.ts'
 import type { WeightNorms } from '../weights.ts'
 
@@ -42,6 +42,8 @@ export function smallestDetectable(
     actual: new Float64Array(grid[0] * grid[1]),
     expected: new Float64Array(),
   }
+  const split = rangesOf(build, n)
+  const sums = new Float64Array(split.ranges * m)
   const largest = -normalQuantile(1 / (m * k + 1))
   const row = (value: number) => new Float64Array(m).fill(value)
   const thresholds = thresholdsOf({
@@ -51,8 +53,9 @@ export function smallestDetectable(
         sum: row(0),
         min: row(-largest),
         max: row(largest),
-        ...(!build.startsWith('webgpu') && { squares: row(k) }),
+        squares: row(k),
       },
+      ...((scheme === 'row' || scheme === 'row-column') && { rowSums: { ...split, actual: sums, expected: sums } }),
       ...(scheme.startsWith('thread') && { tileSums: tiles }),
       ...(scheme === 'replication' && { replica: tiles }),
     },
@@ -65,12 +68,13 @@ export function smallestDetectable(
     rounding: roundingOf(build, 'float32'),
     calibration,
     falseAlarmProbability: falseAlarmProbability / groups,
-    rowSquares: row(n * k),
+    rowSquares: ({ ranges, rangeColumns }) => new Float64Array(ranges * m).fill(Math.min(n, rangeColumns) * k),
   })
   return (2 * largestThreshold(scheme, thresholds, tiles)) / Math.sqrt(k)
 }
 
 function largestThreshold(scheme: ProtectionScheme, thresholds: Thresholds, tiles: TileGrid): number {
+  // The first range, and the first tile, has as many columns as any.
   const first = (limits: Float64Array) => limits[0] as number
   switch (scheme) {
     case 'none':

@@ -2,7 +2,7 @@
 import { normalQuantile } from '@ft/core/statistics'
 import { FtError } from '@ft/core'
 import { gamma, type Rounding } from '../rounding.ts'
-import type { WeightNorms } from '../weights.ts'
+import type { SumNorms } from '../weights.ts'
 import type { Calibration } from '../calibrate.ts'
 
 export type ThresholdKind = 'hard' | 'storage' | 'v-abft' | 'exact'
@@ -24,8 +24,19 @@ export function kappaFor(checks: number, falseAlarmProbability: number): number 
       { falseAlarmProbability },
     )
   }
-  return -normalQuantile(falseAlarmProbability / (2 * Math.max(1, checks)))
+  const share = falseAlarmProbability / (2 * Math.max(1, checks))
+  let kappa = kappas.get(share)
+  if (kappa === undefined) {
+    if (kappas.size === MOST_KAPPAS) kappas.clear()
+    kappa = -normalQuantile(share)
+    kappas.set(share, kappa)
+  }
+  return kappa
 }
+
+/** A quantile costs as much as the product of a small layer, and a network asks for the same few at every run. */
+const kappas = new Map<number, number>()
+const MOST_KAPPAS = 256
 
 /** The two parts of a row's size, squared. */
 export interface RowScale {
@@ -49,7 +60,7 @@ export interface Noise {
  * the first term without its square root and so loosens with n. Differs: norms of B instead of the extrema of its rows,
  * which are offline here and exact.)
  */
-export function rowScale(mean: number, meanSquare: number, norms: WeightNorms): RowScale {
+export function rowScale(mean: number, meanSquare: number, norms: SumNorms): RowScale {
   return { centred: meanSquare * norms.squares, aligned: mean * mean * norms.columnSumSquares }
 }
 
@@ -63,7 +74,7 @@ export function noiseOf({ centred, aligned }: RowScale, noise: Noise): number {
  * sum bounded by max|a_i| times the sum of all |b|. The check sums are float64 sums of exact products: their own error is
  * below 2^-53 times the number of terms, covered by the factor.
  */
-export function hardRow(largest: number, norms: WeightNorms, rounding: Rounding, k: number, n: number): number {
+export function hardRow(largest: number, norms: SumNorms, rounding: Rounding, k: number, n: number): number {
   const terms = gamma(rounding.chain(k) + 1, rounding.accumulated) + rounding.stored + gamma(k + n + 2, 2 ** -53)
   return terms * largest * norms.absolute
 }

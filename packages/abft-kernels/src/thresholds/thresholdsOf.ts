@@ -1,8 +1,9 @@
 // The thresholds of every check of a product, as one vector a kind of check.
 import type { FaultEffect, Product, ProtectionScheme, RowStatistics, TileSums } from '@ft/core'
+import type { ColumnRanges } from '@ft/tensor-core'
 import type { Calibration } from '../calibrate.ts'
 import { gamma, type Rounding } from '../rounding.ts'
-import type { WeightNorms } from '../weights.ts'
+import { rangeNorms, type SumNorms, type WeightNorms } from '../weights.ts'
 import {
   hardRow,
   kappaFor,
@@ -29,8 +30,8 @@ export interface Judged {
   readonly calibration: Calibration | undefined
   /** Wanted chance of a first-stage alarm of a clean product. */
   readonly falseAlarmProbability: number
-  /** Squares of the norms of C's rows, where the stored output is C itself (no bias, no activation). */
-  readonly rowSquares?: Float64Array | undefined
+  /** Squares of the norms of C's rows in each range, where the stored output is C itself (no bias, no activation). */
+  readonly rowSquares?: ((split: ColumnRanges) => Float64Array) | undefined
   /** Instead of the rows' statistics, for the global check of one-column products. */
   readonly itemFigures?: ItemFigures | undefined
   /** The global check's prediction, one an item: activation checksum times weight checksum. */
@@ -52,7 +53,7 @@ export type TileGrid = Pick<TileSums, 'grid' | 'tileRows' | 'tileColumns'>
 /** Limits of residuals, item by item, in the order of the sums that they judge. */
 export interface Thresholds {
   readonly policy: ThresholdPolicy
-  /** One a row of each item. */
+  /** One a row of each item, in each range of columns. */
   rows(): Float64Array
   /** One a column of each item. */
   columns(): Float64Array
@@ -86,10 +87,11 @@ export function thresholdsOf(input: Judged): Thresholds {
     unit: noise ?? { centred: stored, aligned: stored },
   }
   let made: Float64Array | undefined
-  const rows = () => (made ??= rowLimits(rule))
+  const split = product.rowSums
+  const rows = () => (made ??= rowLimits(rule, { ranges: 1, rangeColumns: n }))
   return {
     policy: { kind, kappa, falseAlarmProbability: kind === 'hard' ? 0 : input.falseAlarmProbability },
-    rows,
+    rows: () => (split === undefined || split.ranges === 1 ? rows() : rowLimits(rule, split)),
     columns: () => perItem(items, n, (item, out) => columnLimits(rule, item, out)),
     totals: () =>
       perItem(items, 1, (item, out) => {
@@ -117,10 +119,10 @@ function nothing(rows: number): RowStatistics {
   return { sum: new Float64Array(rows), min: new Float64Array(rows), max: new Float64Array(rows) }
 }
 
-function zeros({ items, m, n }: Judged): Thresholds {
+function zeros({ items, m, n, product }: Judged): Thresholds {
   return {
     policy: { kind: 'exact', kappa: 0, falseAlarmProbability: 0 },
-    rows: () => new Float64Array(items * m),
+    rows: () => new Float64Array(items * m * (product.rowSums?.ranges ?? 1)),
     columns: () => new Float64Array(items * n),
     totals: () => new Float64Array(items),
     tiles: ({ grid }) => new Float64Array(items * grid[0] * grid[1]),
@@ -130,7 +132,8 @@ function zeros({ items, m, n }: Judged): Thresholds {
 function checksOf({ scheme, items, m, n, product }: Judged): number {
   const tiles = product.tileSums ?? product.replica
   if (tiles) return tiles.actual.length
-  return items * (scheme === 'global' ? 1 : scheme === 'row' ? m : scheme === 'column' ? n : m + n)
+  const rows = product.rowSums?.actual.length ?? items * m
+  return scheme === 'global' ? items : scheme === 'row' ? rows : scheme === 'column' ? items * n : rows + items * n
 }
 
 function perItem(items: number, length: number, fill: (item: number, out: Float64Array) => void): Float64Array {
@@ -144,36 +147,57 @@ function normsOf({ norms }: Judged, item: number): WeightNorms {
 }
 
 /** kappa standard deviations of a row's rounding (`rowScale`, `noiseOf`) and what the float64 sums of both sides may differ by. */
-function rowLimits(rule: Rule): Float64Array {
-  const { items, m, n, k, statistics, kind, kappa, unit, rounding, rowSquares, stored } = rule
-  const { sum, min, max, squares } = statistics
-  const limits = new Float64Array(items * m)
+function rowLimits(rule: Rule, split: ColumnRanges): Float64Array {
+  const { items, m, n, rowSquares } = rule
+  const { ranges, rangeColumns } = split
+  const limits = new Float64Array(ranges * items * m)
+  const outputs = rule.kind === 'storage' ? rowSquares?.(split) : undefined
   for (let item = 0; item < items; item++) {
-    const weights = normsOf(rule, item)
-    const [first, last] = [item * m, (item + 1) * m]
-    const slack = gamma(k + n + 2, 2 ** -53) * weights.absolute
-    if (kind === 'hard') {
-      const slope = hardRow(1, weights, rounding, k, n)
-      for (let i = first; i < last; i++) limits[i] = slope * largestOf(min[i] as number, max[i] as number)
-    } else if (kind === 'storage' && rowSquares !== undefined) {
-      // Only storing rounds, and what was stored is known: its norm is the noise's scale, with nothing to bound.
-      const deviation = kappa * stored
-      for (let i = first; i < last; i++)
-        limits[i] =
-          deviation * Math.sqrt(rowSquares[i] as number) + slack * largestOf(min[i] as number, max[i] as number)
-    } else {
-      const centred = unit.centred ** 2 * weights.squares
-      const aligned = unit.aligned ** 2 * weights.columnSumSquares
-      for (let i = first; i < last; i++) {
-        const low = min[i] as number
-        const high = max[i] as number
-        const mean = meanOf(sum[i] as number, k, low, high)
-        const noise = centred * meanSquareOf(squares?.[i], k, mean, low, high) + aligned * mean * mean
-        limits[i] = kappa * Math.sqrt(noise) + slack * largestOf(low, high)
-      }
+    const norms = rangeNorms(normsOf(rule, item), split)
+    for (let range = 0; range < ranges; range++) {
+      const columns = Math.min(n, (range + 1) * rangeColumns) - range * rangeColumns
+      const at = (range * items + item) * m
+      fillRows(rule, limits, { norms: norms[range] as SumNorms, columns, first: item * m, at, outputs })
     }
   }
   return limits
+}
+
+interface RowsOfRange {
+  readonly norms: SumNorms
+  readonly columns: number
+  /** Which row of A, through all items, is the first, and where its limit lies. */
+  readonly first: number
+  readonly at: number
+  /** Squares of the norms of the stored rows where they are known, as limits lie. */
+  readonly outputs: Float64Array | undefined
+}
+
+function fillRows(rule: Rule, limits: Float64Array, { norms, columns, first, at, outputs }: RowsOfRange): void {
+  const { m, k, statistics, kind, kappa, unit, rounding, stored } = rule
+  const { sum, min, max, squares } = statistics
+  const slack = gamma(k + columns + 2, 2 ** -53) * norms.absolute
+  const end = first + m
+  let to = at
+  if (kind === 'hard') {
+    const slope = hardRow(1, norms, rounding, k, columns)
+    for (let i = first; i < end; i++) limits[to++] = slope * largestOf(min[i] as number, max[i] as number)
+  } else if (outputs !== undefined) {
+    // Only storing rounds, and what was stored is known: its norm is the noise's scale, with nothing to bound.
+    const deviation = kappa * stored
+    for (let i = first; i < end; i++, to++)
+      limits[to] = deviation * Math.sqrt(outputs[to] as number) + slack * largestOf(min[i] as number, max[i] as number)
+  } else {
+    const centred = unit.centred ** 2 * norms.squares
+    const aligned = unit.aligned ** 2 * norms.columnSumSquares
+    for (let i = first; i < end; i++) {
+      const low = min[i] as number
+      const high = max[i] as number
+      const mean = meanOf(sum[i] as number, k, low, high)
+      const noise = centred * meanSquareOf(squares?.[i], k, mean, low, high) + aligned * mean * mean
+      limits[to++] = kappa * Math.sqrt(noise) + slack * largestOf(low, high)
+    }
+  }
 }
 
 /** Limits of rows first..last together: independent rows add as squares, hard bounds add. */

@@ -148,6 +148,49 @@ describe('campaigns', () => {
     expect(lasting.every(({ corrected }) => corrected === 0)).toBe(true)
   })
 
+  it('groups: faults strike where the layer says, in every group', async () => {
+    const grouped: LinearLayer = {
+      ...conv,
+      id: 'grouped',
+      k: 18,
+      op: { ...conv.op, kind: 'conv2d', x: [1, 6, 6, 4], filter: [3, 3, 2, 8], groups: 2 } as LinearLayer['op'],
+    }
+    const result = await runCampaign({ ...common, shapes: [grouped], trials: 390 })
+    const sites = Object.fromEntries(summarise(result, { by: 'site' }).map((row) => [row.name, row]))
+    expect(sites['output']?.detectedHarmful?.value).toBe(1)
+    expect(sites['accumulator']?.detectedHarmful?.value).toBe(1)
+  })
+
+  it('depthwise: the exact replica finds every fault of the arithmetic, whatever its size, and no weight that is wrong for both', async () => {
+    const depthwise: LinearLayer = {
+      id: 'depthwise',
+      m: 36,
+      n: 6,
+      k: 9,
+      count: 1,
+      dtype: 'float32',
+      op: {
+        kind: 'conv2d',
+        x: [1, 6, 6, 6],
+        filter: [3, 3, 1, 6],
+        stride: [1, 1],
+        pad: [1, 1, 1, 1],
+        dilation: [1, 1],
+        groups: 6,
+      },
+    }
+    const result = await runCampaign({ ...common, shapes: [depthwise], trials: 650 })
+    expect(result.threshold).toBe('exact')
+    const sites = Object.fromEntries(summarise(result, { by: 'site' }).map((row) => [row.name, row]))
+    for (const site of ['accumulator', 'output', 'operand']) {
+      expect(sites[site]?.detected?.value).toBe(1)
+      expect(sites[site]?.corrected?.value).toBe(1)
+    }
+    // But for a weight that became infinite, whose line is no number.
+    expect(sites['packed-weight']?.detected?.value).toBeLessThan(0.1)
+    expect(sites['checksum']?.classes.masked).toBe(1)
+  })
+
   it('a whole model: classes are judged at its answer', async () => {
     const model: CampaignModel = {
       name: 'small',

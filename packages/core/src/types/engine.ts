@@ -14,6 +14,18 @@ export interface CheckSums {
   readonly expected: Float32Array | Float64Array | Int32Array
 }
 
+/**
+ * Check sums of rows, range by range of columns, so that no check adds up more columns than its rounding lets it judge:
+ * `[ranges * batch * m]`, row `i` of item `b` in range `r` at `(r * batch + b) * m + i`. Range `r` has columns
+ * `[r * rangeColumns, (r + 1) * rangeColumns)` of `[0, n)`; engines fix the ranges by n alone.
+ */
+export interface RowSums extends CheckSums {
+  /** 1 where an engine does not split. */
+  readonly ranges: number
+  /** Columns of every range but the last, which may have fewer. */
+  readonly rangeColumns: number
+}
+
 /** Check sums of register tiles, row-major over the grid of tiles. The last tile of a row or column may be smaller. */
 export interface TileSums extends CheckSums {
   readonly tileRows: number
@@ -39,7 +51,7 @@ export type NextChecksum =
 
 /** Sums to emit beside the product. With any of them the product's bits are those of the plain run. */
 export interface Emit {
-  /** `sum_j c_ij` beside `sum_k a_ik (B e)_k`: `[batch * m]` each. */
+  /** `sum_j c_ij` beside `sum_k a_ik (B e)_k`, j in a range of columns: `[ranges * batch * m]` each. */
   readonly rowSums?: boolean
   /** `sum_i c_ij` beside `sum_k (e^T A)_k b_kj`: `[batch * n]` each. */
   readonly columnSums?: boolean
@@ -118,7 +130,7 @@ export interface RowStatistics {
 
 export interface Product {
   readonly output: Tensor
-  readonly rowSums?: CheckSums
+  readonly rowSums?: RowSums
   readonly columnSums?: CheckSums
   readonly total?: Float32Array | Float64Array | Int32Array
   readonly tileSums?: TileSums

@@ -192,7 +192,7 @@ function joined({ m, n }: Problem, { rows: rowSums, tiles, replica, statistics }
   const grid = { tileRows: 1, tileColumns, grid: [m, Math.ceil(n / tileColumns)] as const }
   const tileSums = (sums: { actual: number[]; expected: number[] }): TileSums => ({ ...grid, ...check(sums) })
   return {
-    ...(rowSums && { rowSums: check(rowSums) }),
+    ...(rowSums && { rowSums: { ...check(rowSums), ranges: 1, rangeColumns: n } }),
     ...(tiles && { tileSums: tileSums(tiles) }),
     ...(replica && { replica: tileSums(replica) }),
     ...(statistics && {

@@ -50,7 +50,8 @@ function resolveEmit(emit: Emit, where: string): void {
   if (typeof emit !== 'object' || emit === null)
     throw invalidArgument({ where, argument: 'options.emit' }, 'an object', emit)
   for (const flag of flags)
-    if (emit[flag] !== undefined)
+    // Asked here first: the text of an error that nobody gets would cost a small product dearly.
+    if (emit[flag] !== undefined && typeof emit[flag] !== 'boolean')
       assertOneOf(emit[flag], { where, argument: `options.emit.${flag}`, values: [true, false] })
   if (emit.tileSums !== undefined)
     assertOneOf(emit.tileSums, { where, argument: 'options.emit.tileSums', values: ['one-sided', 'two-sided'] })

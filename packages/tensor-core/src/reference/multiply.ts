@@ -1,10 +1,11 @@
 // The reference product: C = A B in float64, one element after the other, with every emitted sum and every fault site.
 // The simplest code that is right; engines are compared with it.
-import type { Activation, Emit, Fault, Product, Tensor, TypedArray } from '@ft/core'
+import type { Activation, Fault, Product, RowSums, Tensor, TypedArray } from '@ft/core'
 import { strikeChecksum } from '../problem/checksum-faults.ts'
 import { gelu } from '../problem/gelu.ts'
 import { strike, type FaultContext } from '../problem/faults.ts'
 import { planNextChecksum, type NextChecksumPlan } from '../problem/next-checksum.ts'
+import { columnRanges } from '../problem/ranges.ts'
 import type { Counts } from './counts.ts'
 import { matrixA, outputIndex, type Problem, type WeightMatrices } from './matrices.ts'
 import * as sums from './sums.ts'
@@ -26,7 +27,7 @@ export function multiply(problem: Problem, run: ReferenceRun): Product {
   const next = plan === undefined ? undefined : newChecksum(problem, plan)
   for (let item = 0; item < count; item++) {
     const matrices = computeProduct(problem, run, item)
-    parts.push(emitSums(matrices, emit, run))
+    parts.push(emitSums(matrices, problem, run))
     for (let i = 0; i < m; i++)
       for (let j = 0; j < n; j++) {
         const value = finish(matrices.c[i * n + j] as number, problem, biasIndex(problem, item, j))
@@ -119,7 +120,7 @@ function faultsOf(run: ReferenceRun, o: { item: number; weightItem: number; m: n
 
 // --- emitted sums -----------------------------------------------------------------------------------------------
 
-type Check = 'rowSums' | 'columnSums' | 'tileSums' | 'replica'
+type Check = 'columnSums' | 'tileSums' | 'replica'
 
 interface Parts {
   rowSums?: Pair
@@ -130,9 +131,9 @@ interface Parts {
   rowStatistics?: Statistics
 }
 
-function emitSums(p: ProductMatrices, emit: Emit, { tile, counts }: ReferenceRun): Parts {
+function emitSums(p: ProductMatrices, { emit, integer }: Problem, { tile, counts }: ReferenceRun): Parts {
   return {
-    ...(emit.rowSums === true && { rowSums: sums.rowSums(p, counts.rowSums) }),
+    ...(emit.rowSums === true && { rowSums: sums.rowSums(p, columnRanges(p.n, integer), counts.rowSums) }),
     ...(emit.columnSums === true && { columnSums: sums.columnSums(p, counts.columnSums) }),
     ...(emit.total === true && { total: sums.total(p, counts.total) }),
     ...(emit.tileSums !== undefined && {
@@ -157,6 +158,18 @@ function join(parts: readonly Parts[], problem: Problem, tile: Tile): Partial<Pr
     const { actual, expected } = pair(kind)
     return { actual: numbers(actual), expected: numbers(expected) }
   }
+  /** Items side by side in each range. */
+  const rows = (): RowSums => {
+    const split = columnRanges(n, problem.integer)
+    const side = (name: keyof Pair): Float64Array | Int32Array => {
+      const own = parts.map((part) => (part.rowSums as Pair)[name])
+      const ranges = Array.from({ length: split.ranges }, (_, range) =>
+        own.map((sums) => sums.subarray(range * m, (range + 1) * m)),
+      )
+      return numbers(concatenate(ranges.flat()))
+    }
+    return { ...split, actual: side('actual'), expected: side('expected') }
+  }
   const tiles = {
     tileRows: tile.rows,
     tileColumns: tile.columns,
@@ -165,7 +178,7 @@ function join(parts: readonly Parts[], problem: Problem, tile: Tile): Partial<Pr
   const statistic = (name: keyof Statistics): Float64Array =>
     concatenate(parts.map((part) => (part.rowStatistics as NonNullable<Parts['rowStatistics']>)[name]))
   return {
-    ...(emit.rowSums === true && { rowSums: check('rowSums') }),
+    ...(emit.rowSums === true && { rowSums: rows() }),
     ...(emit.columnSums === true && { columnSums: check('columnSums') }),
     ...(emit.total === true && { total: numbers(Float64Array.from(parts, (part) => part.total as number)) }),
     ...(emit.tileSums !== undefined && { tileSums: { ...tiles, ...check('tileSums') } }),

@@ -2,6 +2,7 @@
 // All work on one product: A as the product read it (`a`) and as it should be (`cleanA`), B alike, and C before bias
 // and activation.
 import type { Emit } from '@ft/core'
+import type { ColumnRanges } from '../problem/ranges.ts'
 import type { OperationCounts } from './counts.ts'
 
 export interface ProductMatrices {
@@ -20,19 +21,24 @@ export interface Pair {
   readonly expected: Float64Array
 }
 
-/** `C e` beside `A (B e)`. */
-export function rowSums(p: ProductMatrices, counts: OperationCounts): Pair {
+/** `C e` beside `A (B e)`, e over one range of columns after the other: `[ranges, m]`. */
+export function rowSums(p: ProductMatrices, ranges: ColumnRanges, counts: OperationCounts): Pair {
   const { m, n, k, cleanA, cleanB, c } = p
-  const checksum = rowSumsOf(cleanB, k, n)
-  const actual = rowSumsOf(c, m, n)
-  const expected = new Float64Array(m)
-  for (let i = 0; i < m; i++)
-    for (let s = 0; s < k; s++) {
-      expected[i] = (expected[i] as number) + (cleanA[i * k + s] as number) * (checksum[s] as number)
-      counts.multiplyAdds++
-    }
+  const actual = new Float64Array(ranges.ranges * m)
+  const expected = new Float64Array(ranges.ranges * m)
+  for (let range = 0; range < ranges.ranges; range++) {
+    const columns = [range * ranges.rangeColumns, Math.min(n, (range + 1) * ranges.rangeColumns)] as const
+    const checksum = rowSumsWithin(cleanB, { rows: k, columns: n, within: columns })
+    actual.set(rowSumsWithin(c, { rows: m, columns: n, within: columns }), range * m)
+    for (let i = 0; i < m; i++)
+      for (let s = 0; s < k; s++) {
+        const term = (cleanA[i * k + s] as number) * (checksum[s] as number)
+        expected[range * m + i] = (expected[range * m + i] as number) + term
+        counts.multiplyAdds++
+      }
+  }
   counts.adds += m * n
-  counts.bytes += 8 * (k + 2 * m)
+  counts.bytes += 8 * ranges.ranges * (k + 2 * m)
   return { actual, expected }
 }
 
@@ -174,9 +180,17 @@ export function rowStatisticsOf(matrix: Float64Array, rows: number, columns: num
 }
 
 export function rowSumsOf(matrix: Float64Array, rows: number, columns: number): Float64Array {
+  return rowSumsWithin(matrix, { rows, columns, within: [0, columns] })
+}
+
+function rowSumsWithin(
+  matrix: Float64Array,
+  o: { rows: number; columns: number; within: readonly [first: number, last: number] },
+): Float64Array {
+  const { rows, columns, within } = o
   const sums = new Float64Array(rows)
   for (let i = 0; i < rows; i++)
-    for (let j = 0; j < columns; j++) sums[i] = (sums[i] as number) + (matrix[i * columns + j] as number)
+    for (let j = within[0]; j < within[1]; j++) sums[i] = (sums[i] as number) + (matrix[i * columns + j] as number)
   return sums
 }
 

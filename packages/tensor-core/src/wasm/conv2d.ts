@@ -8,6 +8,7 @@ import {
   applyRelu,
   blockSteps,
   descriptorBytes,
+  eventBytes,
   fieldA,
   fieldB,
   fieldBias,
@@ -15,6 +16,8 @@ import {
   fieldChannels,
   fieldDilationX,
   fieldDilationY,
+  fieldEventCount,
+  fieldEvents,
   fieldFlags,
   fieldGroupChannels,
   fieldHeight,
@@ -32,8 +35,11 @@ import {
   fieldWidth,
 } from '../../assembly/fields.ts'
 import type { Conv2dProblem } from '../problem/conv2d.ts'
+import { strikeChecksum } from '../problem/checksum-faults.ts'
+import { assertFaults } from '../problem/faults.ts'
+import { encodeDepthwiseEvents, strikeTaps } from './events.ts'
 import { forkRanges } from './kernels.ts'
-import { matrixTarget, multiply, type Engine, type Operand, type Target } from './multiply.ts'
+import { faultContext, matrixTarget, multiply, type Engine, type Operand, type Target } from './multiply.ts'
 import { rawBytes } from './staging.ts'
 import { transpose2d, type PackedWeights, type Reserve } from './weights.ts'
 
@@ -53,9 +59,12 @@ export function convolve(engine: Engine, request: Conv2dRequest): Product {
   const output = problem.out ?? newOutput(problem)
   // A depthwise filter of more taps than a block would need the general product's blocked sums.
   const few = problem.filter[0] * problem.filter[1] <= blockSteps
-  const plain = (faults === undefined || faults.length === 0) && lineSumsOf(problem.emit) !== undefined
-  if (request.depthwise !== undefined && plain && few && problem.m > 0)
-    return convolveDepthwise(engine, { problem, x, weights: request.depthwise, output })
+  const sums = lineSumsOf(problem.emit)
+  // The kernel with a replica has sites for faults, the others leave them to the general product.
+  const strikes = faults !== undefined && faults.length > 0
+  const own = strikes ? sums === 'twice' && engine.kernels.instrumented : sums !== undefined
+  if (request.depthwise !== undefined && own && few && problem.m > 0)
+    return strikeDepthwise(engine, { problem, x, weights: request.depthwise, output }, faults ?? [])
 
   const operand = isMatrix(problem) ? pixelRows(problem, x) : patches(problem, x)
   const target = pixelTarget(engine, problem, output)
@@ -182,10 +191,33 @@ function deliver(engine: Engine, problem: Conv2dProblem, o: { whole: number; out
   rawBytes(o.output.data).set(staging.bytes.subarray(source, source + bytes))
 }
 
-function convolveDepthwise(
-  engine: Engine,
-  o: { problem: Conv2dProblem; x: number; weights: number; output: Tensor },
-): Product {
+interface Depthwise {
+  readonly problem: Conv2dProblem
+  /** Addresses of the images and of the weights. */
+  readonly x: number
+  readonly weights: number
+  readonly output: Tensor
+}
+
+/** The convolution under its faults, of which there may be none. */
+function strikeDepthwise(engine: Engine, o: Depthwise, faults: readonly Fault[]): Product {
+  if (faults.length === 0) return convolveDepthwise(engine, o, new Uint8Array())
+  const { problem, weights } = o
+  const context = faultContext({ where: 'conv2d', problem, ownWeights: true })
+  assertFaults(faults, context)
+  const { runtime } = engine.kernels
+  const restore = strikeTaps(runtime, { address: weights, taps: problem.k, channels: problem.outChannels }, faults)
+  try {
+    const product = convolveDepthwise(engine, o, encodeDepthwiseEvents(faults, context))
+    for (const { site, effect } of faults)
+      if (site.kind === 'checksum') strikeChecksum(product, { site, effect, context })
+    return product
+  } finally {
+    restore()
+  }
+}
+
+function convolveDepthwise(engine: Engine, o: Depthwise, events: Uint8Array): Product {
   const { kernels, staging } = engine
   const { problem, x, weights, output } = o
   const { batch, outHeight, outWidth, outChannels, bias, activation, format } = problem
@@ -199,6 +231,8 @@ function convolveDepthwise(
   const sums = lineSumsOf(problem.emit)
   // Reserving may make the memory grow, and then views of it are void: all of it comes before the descriptor is written.
   const sumsAddress = sums === 'none' ? 0 : staging.reserve('sums', 2 * sumBytes)
+  const eventsAddress = events.length === 0 ? 0 : staging.reserve('events', events.length)
+  if (events.length > 0) staging.write(eventsAddress, events)
   const descriptor = staging.reserve('descriptor', descriptorBytes)
   const words = staging.words.subarray(descriptor >>> 2, (descriptor + descriptorBytes) >>> 2)
   const flags = activation === 'relu' ? applyRelu : activation === 'gelu' ? applyGelu : 0
@@ -207,6 +241,8 @@ function convolveDepthwise(
   words[fieldB / 4] = weights
   words[fieldC / 4] = whole
   words[fieldBias / 4] = biasAddress
+  words[fieldEvents / 4] = eventsAddress
+  words[fieldEventCount / 4] = events.length / eventBytes
   for (const [field, value] of geometry(problem)) words[field / 4] = value
   if (sums !== 'none') {
     words[fieldTileActual / 4] = sumsAddress

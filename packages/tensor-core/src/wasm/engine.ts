@@ -177,7 +177,9 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     const facts =
       packed === undefined ? depthwiseFacts(weights) : { k: packed.k, n: packed.n, rowSums: rowSumsOf(staging, packed) }
     const bytes =
-      packed === undefined ? weights.data.byteLength : packed.count * (packed.itemBytes + packed.checksumBytes)
+      packed === undefined
+        ? weights.data.byteLength
+        : packed.count * (packed.itemBytes + packed.split.ranges * packed.checksumBytes)
     const batched = kind !== 'conv2d' && weights.shape.length === 3
     return registry.add(kept, { kind, groups: kept.groups, bytes, batched, ...facts })
   }

@@ -58,3 +58,40 @@ export function strikeWeights(runtime: WasmRuntime, weights: PackedWeights, faul
   // The last struck is the first restored, so that two faults on one weight leave it as it was.
   return () => undo.reverse().forEach((restore) => restore())
 }
+
+/**
+ * The faults that strike inside a depthwise convolution, as its kernel's events: rows are pixels, columns channels, whose
+ * products are the items.
+ */
+export function encodeDepthwiseEvents(faults: readonly Fault[], context: FaultContext): Uint8Array {
+  const parts: Uint8Array[] = []
+  for (const fault of faults) {
+    if (!('row' in fault.site)) continue
+    const channel = Math.floor(fault.site.row / context.m)
+    const event = encodeEvents([fault], context, channel)
+    new DataView(event.buffer).setInt32(eventColumn, channel, true)
+    parts.push(event)
+  }
+  const all = new Uint8Array(parts.length * eventBytes)
+  parts.forEach((part, i) => all.set(part, i * eventBytes))
+  return all
+}
+
+/** Strikes float32 weights `[taps, channels]` at an address, as `strikeWeights` does packed ones. */
+export function strikeTaps(
+  runtime: WasmRuntime,
+  o: { address: number; taps: number; channels: number },
+  faults: readonly Fault[],
+): () => void {
+  const undo: (() => void)[] = []
+  const memory = (): DataView => new DataView(runtime.memory.buffer)
+  for (const { site, effect } of faults) {
+    if (site.kind !== 'packed-weight') continue
+    const [channel, tap] = [Math.floor(site.step / o.taps), site.step % o.taps]
+    const at = o.address + (tap * o.channels + channel) * 4
+    const clean = memory().getInt32(at, true)
+    memory().setFloat32(at, strike(memory().getFloat32(at, true), effect, 'float32'), true)
+    undo.push(() => memory().setInt32(at, clean, true))
+  }
+  return () => undo.reverse().forEach((restore) => restore())
+}

@@ -22,7 +22,9 @@ import {
   fieldM,
   fieldN,
   fieldPanels,
+  fieldRanges,
   fieldRowChecksum,
+  fieldRowChecksumStride,
   fieldScratch,
   fieldSteps,
   fieldThreads,
@@ -92,7 +94,7 @@ export function multiply(engine: Engine, request: ProductRequest): Product {
 function multiplyStruck(engine: Engine, request: ProductRequest, faults: readonly Fault[]): Product {
   const { kernels } = engine
   const { weights } = request
-  const context = faultContext(request)
+  const context = contextOf(request)
   if (!kernels.instrumented)
     throw new FtError(
       'UNSUPPORTED',
@@ -112,11 +114,18 @@ function multiplyStruck(engine: Engine, request: ProductRequest, faults: readonl
   }
 }
 
-function faultContext({ where, problem, weights }: ProductRequest): FaultContext {
+const contextOf = (request: ProductRequest): FaultContext =>
+  faultContext({ ...request, ownWeights: request.weights.count > 1 })
+
+export function faultContext({
+  where,
+  problem,
+  ownWeights,
+}: Pick<ProductRequest, 'where' | 'problem'> & { ownWeights: boolean }): FaultContext {
   const { count, m, n, k, integer } = problem
   const operand = problem.kind === 'matmul' && integer ? (problem.a.dtype as 'int8' | 'uint8') : 'float32'
   const sums = integer ? 'int32' : 'float64'
-  return { where, integer, ownWeights: weights.count > 1, operand, sums, count, m, n, k }
+  return { where, integer, ownWeights, operand, sums, count, m, n, k }
 }
 
 function multiplyAll(engine: Engine, request: ProductRequest): Product {
@@ -162,7 +171,10 @@ function describe(engine: Engine, request: ProductRequest, o: { item: number; fl
   words[base + fieldB / 4] = weights.panelsAddress + weightItem * weights.itemBytes
   words[base + fieldPanels / 4] = weights.panels
   words[base + fieldCStride / 4] = target.stride
-  words[base + fieldRowChecksum / 4] = weights.checksumAddress + weightItem * weights.checksumBytes
+  words[base + fieldRowChecksum / 4] =
+    weights.checksumAddress + weightItem * weights.split.ranges * weights.checksumBytes
+  words[base + fieldRowChecksumStride / 4] = weights.checksumBytes
+  words[base + fieldRanges / 4] = weights.split.ranges
   if (weights.folds !== undefined) {
     words[base + fieldFolds / 4] = weights.folds.address + weightItem * weights.folds.itemBytes
     words[base + fieldFoldStride / 4] = weights.folds.stride
@@ -185,7 +197,7 @@ function stageBias(staging: Staging, { problem, weights }: ProductRequest, item:
 
 function stageEvents(staging: Staging, request: ProductRequest, item: number): [address: number, count: number] {
   if (request.faults === undefined || request.faults.length === 0) return [0, 0]
-  const events = encodeEvents(request.faults, faultContext(request), item)
+  const events = encodeEvents(request.faults, contextOf(request), item)
   const address = staging.reserve('events', events.length)
   staging.write(address, events)
   return [address, events.length / eventBytes]

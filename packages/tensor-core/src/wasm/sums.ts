@@ -24,6 +24,7 @@ import {
   fieldRowSum,
   fieldTileActual,
   fieldTileExpected,
+  stripColumns,
 } from '../../assembly/fields.ts'
 import type { Sizes } from '../problem/matmul.ts'
 import type { NextChecksumPlan } from '../problem/next-checksum.ts'
@@ -43,6 +44,12 @@ export interface SumsRequest {
   readonly next: NextChecksumPlan | undefined
   /** Blocks of rows. */
   readonly blocks: number
+}
+
+/** Where a vector goes. */
+interface Place {
+  readonly offset: number
+  readonly length: number
 }
 
 /** The parts of a product's result, as far as they were asked for. */
@@ -81,22 +88,23 @@ export class Sums {
       this.#room(fieldRowActual, this.#strips * m * sumBytes)
     }
     if (emit.total === true) result.total = this.#numbers(count)
-    if (emit.rowSums === true) {
-      flags |= emitRowExpected
-      this.#room(fieldRowExpected, m * sumBytes)
-      result.rowSums = this.#check(count * m)
-    }
+    const rows = count * m
+    const rowSums = emit.rowSums === true ? weights.split.ranges * rows : 0
+    const arrays = new Arrays(8 * (2 * rowSums + (emit.rowStatistics === true ? 3 * rows : 0)))
     if (emit.rowStatistics === true) {
       flags |= emitStatistics
       this.#room(fieldRowSum, m * 8)
       this.#room(fieldRowMin, m * 4)
       this.#room(fieldRowMax, m * 4)
-      const [sum, min, max] = [new Float64Array(count * m), new Float32Array(count * m), new Float32Array(count * m)]
-      result.rowStatistics = { sum, min, max }
-      if (!arithmetic.integer) {
-        this.#room(fieldRowSquares, m * 8)
-        result.rowStatistics = { sum, min, max, squares: new Float64Array(count * m) }
-      }
+      const statistics = { sum: arrays.doubles(rows), min: arrays.floats(rows), max: arrays.floats(rows) }
+      if (!arithmetic.integer) this.#room(fieldRowSquares, m * 8)
+      result.rowStatistics = arithmetic.integer ? statistics : { ...statistics, squares: arrays.doubles(rows) }
+    }
+    if (emit.rowSums === true) {
+      flags |= emitRowExpected
+      this.#room(fieldRowExpected, weights.split.ranges * m * sumBytes)
+      const take = (): Numbers => (arithmetic.integer ? arrays.words(rowSums) : arrays.doubles(rowSums))
+      result.rowSums = { ...weights.split, actual: take(), expected: take() }
     }
     const tileBytes = this.#grid[0] * panels * sumBytes
     const grid = { tileRows, tileColumns, grid: this.#grid }
@@ -184,48 +192,51 @@ export class Sums {
     return this.#result as Product
   }
 
-  /** Copies `length` sums of a kind to `into`. */
-  #copy(field: number, length: number, into: Numbers, offset: number): void {
+  /** Copies the `index`-th vector of `length` sums of a kind to `into`. */
+  #copy(field: number, index: number, into: Numbers, place: Place): void {
     const { staging, weights } = this.#request
     const values: Numbers = weights.arithmetic.integer ? staging.words : staging.doubles
-    const from = this.#at(field) / weights.arithmetic.sumBytes
-    for (let i = 0; i < length; i++) into[offset + i] = values[from + i] as number
+    copyNumbers(values, this.#at(field) / weights.arithmetic.sumBytes + index * place.length, into, place)
   }
 
-  /** Adds up `parts` vectors that lie one after the other: in their order, whoever computed them. */
-  #reduce(field: number, parts: number, into: Numbers, o: { offset: number; length: number }): void {
+  /** Adds up vectors [first, last), which lie one after the other: in their order, whoever computed them. */
+  #reduce(field: number, [first, last]: readonly [number, number], into: Numbers, { offset, length }: Place): void {
     const { staging, weights } = this.#request
     const values: Numbers = weights.arithmetic.integer ? staging.words : staging.doubles
-    let from = this.#at(field) / weights.arithmetic.sumBytes
-    const end = o.offset + o.length
-    for (let part = 0; part < parts; part++)
-      for (let i = o.offset; i < end; i++) into[i] = (into[i] as number) + (values[from++] as number)
+    let from = this.#at(field) / weights.arithmetic.sumBytes + first * length
+    const end = offset + length
+    for (let part = first; part < last; part++)
+      for (let i = offset; i < end; i++) into[i] = (into[i] as number) + (values[from++] as number)
   }
 
+  /** Strips add up to ranges of columns, ranges to the total. */
   #collectRows(item: number): void {
-    const { m } = this.#request.sizes
+    const { sizes, weights } = this.#request
+    const { m, count } = sizes
+    const { ranges, rangeColumns } = weights.split
     const { rowSums, total } = this.#result
-    const own = rowSums === undefined ? this.#numbers(m) : (rowSums.actual as Numbers)
-    const offset = rowSums === undefined ? 0 : item * m
-    this.#reduce(fieldRowActual, this.#strips, own, { offset, length: m })
-    if (rowSums !== undefined) this.#copy(fieldRowExpected, m, rowSums.expected as Numbers, item * m)
-    if (total === undefined) return
-    for (let i = 0; i < m; i++) total[item] = (total[item] as number) + (own[offset + i] as number)
+    const stripsPerRange = ranges === 1 ? this.#strips : rangeColumns / stripColumns
+    const own = rowSums === undefined ? this.#numbers(ranges * m) : (rowSums.actual as Numbers)
+    for (let range = 0; range < ranges; range++) {
+      const place = { offset: rowSums === undefined ? range * m : (range * count + item) * m, length: m }
+      const strip = range * stripsPerRange
+      this.#reduce(fieldRowActual, [strip, Math.min(this.#strips, strip + stripsPerRange)], own, place)
+      if (rowSums !== undefined) this.#copy(fieldRowExpected, range, rowSums.expected as Numbers, place)
+      if (total === undefined) continue
+      for (let i = place.offset; i < place.offset + m; i++) total[item] = (total[item] as number) + (own[i] as number)
+    }
   }
 
   #collectStatistics(item: number): void {
     const { staging, sizes } = this.#request
     const { m, k } = sizes
     const { sum, min, max, squares } = this.#result.rowStatistics as NonNullable<Product['rowStatistics']>
-    const sums = this.#at(fieldRowSum) / 8
-    const [minima, maxima] = [fieldRowMin, fieldRowMax].map((field) => this.#at(field) / 4)
-    sum.set(staging.doubles.subarray(sums, sums + m), item * m)
-    if (squares !== undefined) {
-      const from = this.#at(fieldRowSquares) / 8
-      squares.set(staging.doubles.subarray(from, from + m), item * m)
-    }
-    min.set(staging.floats.subarray(minima, (minima as number) + m), item * m)
-    max.set(staging.floats.subarray(maxima, (maxima as number) + m), item * m)
+    const { doubles, floats } = staging
+    const place = { offset: item * m, length: m }
+    copyNumbers(doubles, this.#at(fieldRowSum) / 8, sum, place)
+    if (squares !== undefined) copyNumbers(doubles, this.#at(fieldRowSquares) / 8, squares, place)
+    copyNumbers(floats, this.#at(fieldRowMin) / 4, min, place)
+    copyNumbers(floats, this.#at(fieldRowMax) / 4, max, place)
     if (k > 0) return
     // A product with k = 0 was computed with one step of zeros.
     min.fill(Infinity)
@@ -238,11 +249,11 @@ export class Sums {
     const { arithmetic, panels, steps, checksumBytes } = weights
     const { actual, expected } = this.#result.columnSums as Check
     const columns = this.#numbers(this.#columns)
-    this.#reduce(fieldColumnActual, blocks, columns, { offset: 0, length: this.#columns })
+    this.#reduce(fieldColumnActual, [0, blocks], columns, { offset: 0, length: this.#columns })
     actual.set(columns.subarray(0, n), item * n)
 
     const sums = this.#numbers(checksumBytes / arithmetic.sumBytes)
-    this.#reduce(fieldColumnOfA, blocks, sums, { offset: 0, length: sums.length })
+    this.#reduce(fieldColumnOfA, [0, blocks], sums, { offset: 0, length: sums.length })
     const sumsAt = staging.reserve('column checksum', checksumBytes)
     const expectedAt = staging.reserve('expected column sums', this.#columns * arithmetic.sumBytes)
     staging.write(sumsAt, sums)
@@ -265,7 +276,7 @@ export class Sums {
     const into = (this.#result.nextChecksum as Tensor).data
     const length = next.classes * this.#columns
     const sums = this.#numbers(length)
-    this.#reduce(fieldNext, blocks, sums, { offset: 0, length })
+    this.#reduce(fieldNext, [0, blocks], sums, { offset: 0, length })
     // A convolution's groups lie side by side in each vector; batch items have a vector each.
     const width = next.shape[next.shape.length - 1] as number
     const vectors = next.members.length
@@ -294,6 +305,54 @@ export class Sums {
   #copyGrid(item: number, field: number, into: Numbers): void {
     const { weights } = this.#request
     const [down, across] = this.#grid
-    if (across === weights.panels) this.#copy(field, down * across, into, item * down * across)
+    if (across !== weights.panels) return
+    this.#copy(field, 0, into, { offset: item * down * across, length: down * across })
+  }
+}
+
+type Figures = Float32Array | Float64Array | Int32Array
+
+/** A view of the few figures of a small product costs more than their copies. */
+const viewPays = 64
+
+function copyNumbers(from: Figures, first: number, into: Figures, { offset, length }: Place): void {
+  if (length >= viewPays) into.set(from.subarray(first, first + length), offset)
+  else for (let i = 0; i < length; i++) into[offset + i] = from[first + i] as number
+}
+
+/** Bytes up to which an array is made on the heap, for less than a view of something else. */
+const onHeap = 64
+
+/**
+ * Arrays that live together: a buffer of their own for each would cost more than the check of a small product. Doubles come
+ * where a multiple of eight bytes was taken, as two arrays of as many floats are.
+ */
+class Arrays {
+  readonly #buffer: ArrayBuffer | undefined
+  #at = 0
+
+  constructor(bytes: number) {
+    this.#buffer = bytes > onHeap ? new ArrayBuffer(bytes) : undefined
+  }
+
+  #take(bytes: number): number {
+    const at = this.#at
+    this.#at += bytes
+    return at
+  }
+
+  doubles(length: number): Float64Array {
+    if (this.#buffer === undefined) return new Float64Array(length)
+    return new Float64Array(this.#buffer, this.#take(8 * length), length)
+  }
+
+  floats(length: number): Float32Array {
+    if (this.#buffer === undefined) return new Float32Array(length)
+    return new Float32Array(this.#buffer, this.#take(4 * length), length)
+  }
+
+  words(length: number): Int32Array {
+    if (this.#buffer === undefined) return new Int32Array(length)
+    return new Int32Array(this.#buffer, this.#take(4 * length), length)
   }
 }

@@ -1,4 +1,5 @@
 // Weights in wasm memory: packed panels for the product, row sums for row checks, folds for tile checks when asked for.
+import { columnRanges, type ColumnRanges } from '../problem/ranges.ts'
 import { panelsOf, stepsOf, forkRanges, type Arithmetic, type Kernels } from './kernels.ts'
 import type { Staging } from './staging.ts'
 
@@ -19,7 +20,9 @@ export interface PackedWeights {
   /** Packed panels, `itemBytes` from matrix to matrix. */
   readonly panelsAddress: number
   readonly itemBytes: number
-  /** Row sums, `checksumBytes` from matrix to matrix; zeros fill the last four. */
+  /** How columns are split for row sums. */
+  readonly split: ColumnRanges
+  /** Row sums of each matrix, range by range, `checksumBytes` from one to the next; zeros fill the last eight. */
   readonly checksumAddress: number
   readonly checksumBytes: number
   /** Folds of the panels, made when first needed. */
@@ -54,8 +57,9 @@ export function packWeights(kernels: Kernels, staging: Staging, request: PackReq
   const { itemBytes, checksumBytes } = sizesOf(arithmetic, k, n)
   const panels = panelsOf(arithmetic, n)
   const panelsAddress = reserve('panels', count * itemBytes)
-  const checksumAddress = reserve('checksum', count * checksumBytes)
-  staging.clear(checksumAddress, count * checksumBytes)
+  const split = columnRanges(n, arithmetic.integer)
+  const checksumAddress = reserve('checksum', count * split.ranges * checksumBytes)
+  staging.clear(checksumAddress, count * split.ranges * checksumBytes)
   if (k === 0) staging.clear(panelsAddress, count * itemBytes)
   for (let item = 0; item < count && k > 0; item++) {
     const { address, stride } = rows(item)
@@ -67,26 +71,32 @@ export function packWeights(kernels: Kernels, staging: Staging, request: PackReq
       least: leastPanels,
       args: (from, until) => [address, stride, to, k, n, from, until],
     })
-    forkRanges(kernels, {
-      fn: arithmetic.integer ? 'sumIntegerRows' : 'sumFloatRows',
-      total: k,
-      least: Math.max(1, Math.ceil(65_536 / Math.max(1, n))),
-      args: (from, until) => [address, stride, n, from, until, checksumAddress + item * checksumBytes],
-    })
+    for (let range = 0; range < split.ranges; range++) {
+      const first = range * split.rangeColumns
+      const columns = Math.min(n - first, split.rangeColumns)
+      const sums = checksumAddress + (item * split.ranges + range) * checksumBytes
+      forkRanges(kernels, {
+        fn: arithmetic.integer ? 'sumIntegerRows' : 'sumFloatRows',
+        total: k,
+        least: Math.max(1, Math.ceil(65_536 / Math.max(1, columns))),
+        args: (from, until) => [address + first * arithmetic.operandBytes, stride, columns, from, until, sums],
+      })
+    }
   }
   const steps = Math.max(1, stepsOf(arithmetic, k))
-  return { arithmetic, count, k, n, panels, steps, panelsAddress, itemBytes, checksumAddress, checksumBytes }
+  return { arithmetic, count, k, n, panels, steps, panelsAddress, itemBytes, split, checksumAddress, checksumBytes }
 }
 
-/** Row sums of all matrices: `[count * k]`. */
+/** Row sums of all matrices over all their columns: `[count * k]`. */
 export function rowSumsOf(staging: Staging, weights: PackedWeights): Float64Array {
-  const { arithmetic, count, k, checksumAddress, checksumBytes } = weights
+  const { arithmetic, count, k, split, checksumAddress, checksumBytes } = weights
   const sums = new Float64Array(count * k)
   const values = arithmetic.integer ? staging.words : staging.doubles
-  for (let item = 0; item < count; item++) {
-    const from = (checksumAddress + item * checksumBytes) / arithmetic.sumBytes
-    sums.set(values.subarray(from, from + k), item * k)
-  }
+  for (let item = 0; item < count; item++)
+    for (let range = 0; range < split.ranges; range++) {
+      const from = (checksumAddress + (item * split.ranges + range) * checksumBytes) / arithmetic.sumBytes
+      for (let s = 0; s < k; s++) sums[item * k + s] = (sums[item * k + s] as number) + (values[from + s] as number)
+    }
   return sums
 }
 

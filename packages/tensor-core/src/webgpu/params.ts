@@ -42,6 +42,7 @@ const names = [
   'rowSum',
   'rowMin',
   'rowMax',
+  'rowSquares',
   'classes',
   'infinity',
   // Faults.

@@ -61,6 +61,7 @@ export class SumsLayout {
       this.#place('rowSum', count * m)
       this.#place('rowMin', count * m, 1)
       this.#place('rowMax', count * m, 1)
+      if (!request.integer) this.#place('rowSquares', count * m)
     }
   }
 
@@ -81,7 +82,7 @@ export class SumsLayout {
 
   /** Reads everything that was emitted. */
   collect(words: Words): Omit<Product, 'output'> {
-    const { sizes, emit, next, tile } = this.#request
+    const { sizes, emit, next, tile, integer } = this.#request
     const { count, m, n } = sizes
     const tiles = { tileRows: tile.rows, tileColumns: tile.columns, grid: this.#tiles }
     const tileCount = count * this.#tiles[0] * this.#tiles[1]
@@ -91,7 +92,9 @@ export class SumsLayout {
         ? this.#reduce(words, 'rowActual', { items: count, parts: this.#across, length: m })
         : undefined
     return {
-      ...(emit.rowSums === true && { rowSums: { actual: rows as Numbers, expected: read('rowExpected', count * m) } }),
+      ...(emit.rowSums === true && {
+        rowSums: { actual: rows as Numbers, expected: read('rowExpected', count * m), ranges: 1, rangeColumns: n },
+      }),
       ...(emit.columnSums === true && {
         columnSums: {
           actual: this.#reduce(words, 'columnActual', { items: count, parts: this.#down, length: n }),
@@ -111,6 +114,7 @@ export class SumsLayout {
           sum: Float64Array.from(read('rowSum', count * m)),
           min: this.#extrema(words, 'rowMin', Infinity),
           max: this.#extrema(words, 'rowMax', -Infinity),
+          ...(!integer && { squares: Float64Array.from(read('rowSquares', count * m)) }),
         },
       }),
     }

@@ -181,6 +181,65 @@ describe.each(builds)('$name, instrumented', ({ options }) => {
     expect(changes(struckOutput, cleanOutput).map(([index]) => index)).toEqual([5 * 4 + 2])
   })
 
+  it('strikes depthwise convolutions beside their exact replica as it strikes the general product', () => {
+    const [channels, outWidth, pixels, taps] = [21, 5, 2 * 4 * 5, 9]
+    const [x, filter] = [floats([2, 7, outWidth, channels], 1), floats([3, 3, 1, channels], 2)]
+    const options = { groups: channels, pad: [1, 1, 1, 1], stride: [2, 1], activation: 'relu' } as const
+    const weights = pair.engine.prepareSync(filter, { kind: 'conv2d', groups: channels })
+    const row = fc.nat(channels * pixels - 1)
+    const step = fc.nat(taps - 1)
+    const site: fc.Arbitrary<FaultSite> = fc.oneof(
+      fc.record({ kind: fc.constant('operand' as const), row, step }),
+      fc.record({ kind: fc.constant('accumulator' as const), row, column: fc.constant(0), step }),
+      fc.record({ kind: fc.constant('output' as const), row, column: fc.constant(0) }),
+      fc.record({
+        kind: fc.constant('packed-weight' as const),
+        step: fc.nat(channels * taps - 1),
+        column: fc.constant(0),
+      }),
+    )
+    const effect: fc.Arbitrary<FaultEffect> = fc.oneof(
+      fc.record({ kind: fc.constant('add' as const), value: fc.integer({ min: 1, max: 9 }) }),
+      fc.record({ kind: fc.constant('flip' as const), bits: fc.tuple(fc.integer({ min: 20, max: 25 })) }),
+      fc.constantFrom<FaultEffect>({ kind: 'set', value: 7 }, { kind: 'carry', bit: 22, sign: 1 }),
+    )
+    const clean = plain.conv2dSync(x, filter, { ...options, emit: { replica: true } })
+    const differing = (a: ArrayLike<number> | undefined, b: ArrayLike<number> | undefined): number[] =>
+      Array.from(a ?? [], (value, i) => (Object.is(value, b?.[i]) ? -1 : i)).filter((i) => i >= 0)
+    fc.assert(
+      fc.property(fc.array(fc.record({ site, effect }), { minLength: 1, maxLength: 3 }), (faults) => {
+        const general = pair.engine.conv2dSync(x, weights, { ...options, faults })
+        const { output, replica } = pair.engine.conv2dSync(x, weights, { ...options, emit: { replica: true }, faults })
+        sameBits(output, general.output)
+        const computed = faults.filter((fault) => fault.site.kind !== 'packed-weight')
+        // A weight that is wrong in memory is in both products; else the replica is what it was, and lines of struck pixels differ.
+        const lines = computed.map((fault) => {
+          const at = 'row' in fault.site ? fault.site.row : 0
+          return Math.floor(at / pixels) * (pixels / outWidth) + Math.floor((at % pixels) / outWidth)
+        })
+        const seen = differing(replica?.actual, replica?.expected)
+        for (const index of seen) expect(lines).toContain(index)
+        if (computed.length === faults.length) expect(differing(replica?.expected, clean.replica?.expected)).toEqual([])
+        if (faults.length === 1 && faults[0]?.effect.kind === 'add' && faults[0].site.kind === 'output')
+          expect(seen).toEqual(lines)
+      }),
+      { numRuns: 100 },
+    )
+    for (const kind of ['drop-term', 'double-term'] as const) {
+      const at = { kind: 'accumulator', row: 17 * pixels + 23, column: 0, step: 4 } as const
+      const faults: Fault[] = [{ site: at, effect: { kind } }]
+      const { output, replica } = pair.engine.conv2dSync(x, weights, { ...options, emit: { replica: true }, faults })
+      sameBits(output, pair.engine.conv2dSync(x, weights, { ...options, faults }).output)
+      expect(differing(replica?.actual, replica?.expected)).toEqual([17 * 8 + 4])
+    }
+    const sum: Fault = { site: { kind: 'checksum', side: 'actual', index: 30 }, effect: { kind: 'flip', bits: [40] } }
+    const struckSum = pair.engine.conv2dSync(x, weights, { ...options, emit: { replica: true }, faults: [sum] })
+    sameBits(struckSum.output, clean.output)
+    expect(differing(struckSum.replica?.actual, struckSum.replica?.expected)).toEqual([30])
+    sameBits(pair.engine.conv2dSync(x, weights, { ...options, emit: { replica: true } }).output, clean.output)
+    weights.release()
+  })
+
   it('agrees with the reference exactly for integers: any site, any effect', () => {
     const [x, y] = [integers([19, 67], 'uint8', 1), integers([67, 35], 'int8', 2)]
     const site: fc.Arbitrary<FaultSite> = fc.oneof(

@@ -35,6 +35,8 @@ const sizes = [
   [133, 33, 12],
   [263, 5, 9],
   [40, 260, 300],
+  // Three ranges of columns.
+  [4, 1100, 300],
 ] as const
 
 const random = fc.record({

@@ -56,6 +56,8 @@ export function compareProducts(actual: Product, expected: Product, magnitude: M
     1.2 * element + u * size + 2.5e-7 * size,
   )
   compareChecks(actual.rowSums, expected.rowSums, { actual: n * element, expected: exact(n + k) })
+  const split = ({ rowSums }: Product) => [rowSums?.ranges, rowSums?.rangeColumns]
+  expect(split(actual)).toEqual(split(expected))
   compareChecks(actual.columnSums, expected.columnSums, { actual: m * element, expected: exact(m + k) })
   const tile = 96 * element + (96 + 8) * element
   compareChecks(actual.tileSums, expected.tileSums, { actual: tile, expected: tile })
@@ -98,6 +100,7 @@ function compareChecks(
 /** Integer products agree exactly in everything. */
 export function compareIntegers(actual: Product, expected: Product): void {
   sameBits(actual.output, expected.output)
+  expect(actual.rowSums?.ranges).toBe(expected.rowSums?.ranges)
   for (const kind of ['rowSums', 'columnSums', 'tileSums', 'replica'] as const) {
     expect(distance(actual[kind]?.actual ?? [], expected[kind]?.actual ?? [])).toBe(0)
     expect(distance(actual[kind]?.expected ?? [], expected[kind]?.expected ?? [])).toBe(0)

@@ -79,6 +79,8 @@ export function compareProducts(ours: Product, theirs: Product, magnitude: Magni
   const shape = (p: Product) => p.nextChecksum?.shape.join()
   assert(shape(ours) === shape(theirs), () => `nextChecksum: shape [${shape(ours)}]`)
   near('rowStatistics.sum', [ours.rowStatistics?.sum, theirs.rowStatistics?.sum], chain(16, 1))
+  // Squares of elements of at most 1.
+  near('rowStatistics.squares', [ours.rowStatistics?.squares, theirs.rowStatistics?.squares], chain(16, 1))
   near('rowStatistics.min', [ours.rowStatistics?.min, theirs.rowStatistics?.min], 0)
   near('rowStatistics.max', [ours.rowStatistics?.max, theirs.rowStatistics?.max], 0)
 }

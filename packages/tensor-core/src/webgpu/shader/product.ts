@@ -97,11 +97,15 @@ function predictions(v: Variant): string {
   var rowMin = ${isInteger(v) ? 'E(2147483647)' : 'bitcast<f32>(p.infinity)'};
   var rowMax = ${isInteger(v) ? 'E(-2147483648)' : '-bitcast<f32>(p.infinity)'};`
       : '',
+    squares(v, '  var rowSquares = Sum();'),
     v.columnSums ? '  let predictsColumn = rowGroup == 0u && ty < COLUMNS;\n  var columnExpected = Sum();' : '',
     v.tileSums === undefined ? '' : '  var tileExpected = Sum();',
     v.replica ? '  var replicaExpected = Sum();' : '',
   ].join('\n')
 }
+
+/** Text where sums of squares are taken: integers need none, their checks are exact. */
+const squares = (v: Variant, text: string): string => (v.rowStatistics && !isInteger(v) ? text : '')
 
 /** Row sums A (B e) and the statistics of A, from the staged rows as they were read. */
 function predictRows(v: Variant): string {
@@ -111,13 +115,16 @@ function predictRows(v: Variant): string {
       let row = ty * ROWS + tx;
       ${v.rowExpected ? 'var expected = Sum();' : ''}
       ${v.rowStatistics ? 'var sum = E(0);' : ''}
+      ${squares(v, 'var squared = 0.0;')}
       for (var s = 0u; s < min(DEPTH, p.k - step0); s++) {
         let x = tileA[s * LINE_A + row / 4u][row % 4u];
         ${v.rowExpected ? 'expected = sumScaled(x, checksum[item * p.checksumItem + step0 + s], expected);' : ''}
         ${v.rowStatistics ? 'sum += x;\n        if (x < rowMin) { rowMin = x; }\n        if (x > rowMax) { rowMax = x; }' : ''}
+        ${squares(v, 'squared += x * x;')}
       }
       ${v.rowExpected ? 'rowExpected = sumAdd(rowExpected, expected);' : ''}
       ${v.rowStatistics ? 'rowSum = sumAdd(rowSum, sumOf(sum));' : ''}
+      ${squares(v, 'rowSquares = sumAdd(rowSquares, sumOf(squared));')}
     }`
 }
 
@@ -197,6 +204,7 @@ const emitPredictedRows = (v: Variant): string => `
     let at = item * p.m + firstRow + tx;
     ${v.rowExpected ? 'storeSum(p.rowExpected, at, rowExpected);' : ''}
     ${v.rowStatistics ? 'storeSum(p.rowSum, at, rowSum);\n    out[p.rowMin + at] = rowMin;\n    out[p.rowMax + at] = rowMax;' : ''}
+    ${squares(v, 'storeSum(p.rowSquares, at, rowSquares);')}
   }`
 
 const emitColumns = `
