@@ -4,6 +4,7 @@ import type { LinearLayer, ProtectionScheme } from '@ft/core'
 import { createKernels, type Kernels } from '@ft/abft-kernels'
 import { createRunner } from '@ft/abft-kernels/runner'
 import { zoo } from '@ft/intensity-guide'
+import { columnRanges } from '@ft/tensor-core'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { tfjsModels } from './abftTfjs.ts'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
@@ -15,6 +16,8 @@ interface Case {
   readonly target?: number
   /** The network that the layer is part of, for the sum. */
   readonly network?: string
+  /** The part of the bench that it is in. */
+  readonly part: string
 }
 
 /** A scheme as it is measured: `global` with its checksums from and for the neighbours, or on its own. */
@@ -34,13 +37,24 @@ const all: readonly Variant[] = [
   { name: 'thread-two-sided', scheme: 'thread-two-sided', chained: false },
   { name: 'replication', scheme: 'replication', chained: false },
 ]
-/** Those that may be the cheapest. */
-const contenders = all.filter(({ name }) => ['global, chained', 'row', 'thread-one-sided'].includes(name))
+/** Fewest steps at which the product is not computed twice for less than any checksum costs. */
+const REPLICATED = 32
+/**
+ * Those that may be the cheapest: the noise of row sums grows with a range's columns, that of column sums with m, and what is
+ * added up costs the more beside the product the shorter k is.
+ */
+const contenders = ({ k }: LinearLayer) =>
+  all.filter(
+    ({ name }) =>
+      ['global, chained', 'row', 'column', 'thread-one-sided'].includes(name) ||
+      (name === 'replication' && k < REPLICATED),
+  )
 /** Smallest error that an adequate scheme sees, as a share of the output's root mean square. */
 const ADEQUATE = 1e-4
 
-const dense = (name: string, m: number, n: number, k: number, target?: number): Case => ({
+const dense = (part: string, name: string, m: number, n: number, k: number, target?: number): Case => ({
   name,
+  part,
   layer: { id: name, m, n, k, count: 1, dtype: 'float32', op: { kind: 'matmul', batch: 1 } },
   ...(target !== undefined && { target }),
 })
@@ -51,6 +65,7 @@ function networkCases(name: string, layers: readonly LinearLayer[], target: numb
     layer: { ...layer, dtype: 'float32' as const },
     ...(target !== undefined && { target }),
     network: name,
+    part: name.startsWith('DLRM') ? 'dlrm' : 'resnet50',
   }))
 }
 
@@ -74,28 +89,33 @@ function cases(quick: boolean): Case[] {
   const resnet = networkCases('ResNet-50', distinct(zoo('resnet50', { resolution: [224, 224] }).layers), 1.1)
   const dlrm = [256, 2048].flatMap((batch) => networkCases(`DLRM, batch ${batch}`, recommendation(batch), 1.1))
   const single = networkCases('DLRM, batch 1', recommendation(1), undefined)
-  const squares = [512, 1024].map((size) => dense(`${size} cubed`, size, size, size, 1.03))
-  const skinny = [1, 4, 8].map((m) => dense(`m = ${m}, k = n = 1024`, m, 1024, 1024, 1.01))
-  if (!quick) return [dense('256 cubed', 256, 256, 256), ...squares, ...skinny, ...resnet, ...dlrm, ...single]
+  const squares = [512, 1024].map((size) => dense('squares', `${size} cubed`, size, size, size, 1.03))
+  const skinny = [1, 4, 8].map((m) => dense('thin', `m = ${m}, k = n = 1024`, m, 1024, 1024, 1.01))
+  if (!quick)
+    return [dense('squares', '256 cubed', 256, 256, 256), ...squares, ...skinny, ...resnet, ...dlrm, ...single]
   // Every network stays whole only where it is small.
-  return [...squares.slice(0, 1), ...skinny, ...resnet.filter((_, i) => i % 5 === 1), ...dlrm.slice(0, 6), ...single]
+  return [...squares, ...skinny, ...resnet.filter((_, i) => i % 5 === 1), ...dlrm.slice(0, 6), ...single]
 }
+
+const groups = ['squares', 'thin', 'resnet50', 'dlrm'] as const
 
 export const abft: Bench = {
   name: 'abft',
   title: 'Overhead of checked products on the wasm engine, one thread (CPU figures)',
-  parts: ['memory', 'overhead', 'tfjs'],
+  // 'overhead' is its four groups of layers together.
+  parts: ['memory', 'overhead', ...groups, 'tfjs'],
   async run(context) {
     const engine = createWasmEngine({ threads: 1 })
     try {
       if (context.wants('memory')) await memory(context, createKernels({ engine }))
       if (context.wants('tfjs')) await tfjsModels(context)
-      if (!context.wants('overhead')) return
+      const wanted = (part: string) => context.wants('overhead') || context.wants(part)
+      if (!groups.some(wanted)) return
       const { calibration } = await createKernels({ engine }).calibrated({ trials: 4, seed: context.seed + 1 })
       context.note(`engine build ${engine.build}`)
       const runner = createRunner({ engine, ...(calibration && { calibration }) })
       const sums = new Map<string, { base: number; best: number }>()
-      for (const item of cases(context.quick)) {
+      for (const item of cases(context.quick).filter(({ part }) => wanted(part))) {
         const { base, best } = await measure(context, { runner, item })
         if (item.network === undefined || best === undefined) continue
         const sum = sums.get(item.network) ?? { base: 0, best: 0 }
@@ -131,20 +151,21 @@ async function memory(context: BenchContext, kernels: Kernels): Promise<void> {
   for (const { name, layers } of networks) {
     let [own, kept, passing] = [0, 0, 0]
     for (const { m, n, k, op, count } of layers) {
-      const groups = op.kind === 'conv2d' ? op.groups : 1
+      const filterGroups = op.kind === 'conv2d' ? op.groups : 1
       const shape = op.kind === 'conv2d' ? op.filter : [k, n]
       const weights = await kernels.prepare(
         { data: new Float32Array(shape.reduce((all, size) => all * size, 1)), shape, dtype: 'float32' },
-        { kind: op.kind, groups },
+        { kind: op.kind, groups: filterGroups },
       )
       const norms = weights.norms.flatMap((each) => [each.columnSquares, each.columnSums, each.columnAbsolute])
-      // Row sums are kept twice: by the engine in its own memory, and as the prepared weights tell them.
+      // Row sums are kept twice: by the engine in its own memory, range by range, and as the prepared weights tell them.
+      const { ranges } = columnRanges(weights.n)
       const arrays =
-        norms.reduce((sum, { byteLength }) => sum + byteLength, 0) + 2 * weights.prepared.rowSums.byteLength
+        norms.reduce((sum, { byteLength }) => sum + byteLength, 0) + (1 + ranges) * weights.prepared.rowSums.byteLength
       own += count * 4 * (weights.tensor.data.length + m * n)
       kept += count * arrays
-      // Both sides of the row check, and sum, minimum and maximum of each row: freed after each layer.
-      passing = Math.max(passing, groups * m * (2 * 8 + 8 + 2 * 4))
+      // Both sides of the row check, and sum, minimum, maximum and sum of squares of each row: freed after each layer.
+      passing = Math.max(passing, filterGroups * m * (ranges * 2 * 8 + 2 * 8 + 2 * 4))
       weights.release()
     }
     const share = { case: name, unit: '% of weights and activations' }
@@ -166,7 +187,7 @@ interface Run {
 async function measure(context: BenchContext, { runner, item }: Run): Promise<{ base: number; best?: number }> {
   const { layer, name, target } = item
   const adequate = ({ scheme }: Variant) => runner.smallestDetectable(layer, scheme) <= ADEQUATE
-  const shown = context.quick ? contenders : all
+  const shown = context.quick ? contenders(layer).filter(adequate) : all
   const open = (scheme: ProtectionScheme, chained: boolean) =>
     runner.prepare(layer, scheme, { seed: context.seed, chained })
   const plain = await open('none', false)
@@ -179,7 +200,9 @@ async function measure(context: BenchContext, { runner, item }: Run): Promise<{ 
     { name: 'control', run: plain.run },
     ...made.map(({ variant, run }) => ({ name: variant.name, run: run.run })),
   ]
-  const timed = await interleave(rivals, { rounds: context.quick ? 31 : 61, seed: context.seed, shortestMs: 4 })
+  // Large outputs are collected now and then, on some product and not on others: samples hold many of them.
+  const shortestMs = layer.m * layer.n > 2 ** 16 ? 30 : 4
+  const timed = await interleave(rivals, { rounds: context.quick ? 31 : 61, seed: context.seed, shortestMs })
   const base = timed.medianOf('none')
   const emit = (metric: string, rival: string, wanted?: number) =>
     emitRatio(context, { name, metric, rival, wanted, timed })

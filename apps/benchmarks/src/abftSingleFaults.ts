@@ -11,11 +11,11 @@ interface Shape {
   readonly n: number
 }
 
-const shapeOf = (random: Random): Shape => ({
-  m: random.integer(1, 200),
-  k: random.integer(1, 600),
-  n: random.integer(2, 200),
-})
+const shapeOf = (random: Random): Shape => {
+  const [m, k, n] = [random.integer(1, 200), random.integer(1, 600), random.integer(2, 200)]
+  // One in four has rows that are summed by ranges of columns.
+  return { m, k, n: random.integer(0, 3) > 0 ? n : n + 512 }
+}
 
 const siteIn = (
   random: Random,
