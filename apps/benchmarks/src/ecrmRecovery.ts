@@ -3,6 +3,7 @@ import { median, ratioInterval } from '@ft/core/statistics'
 import { flightTask, readFlights, type FlightTask } from '@ft/datasets'
 import { evaluate, openShards, trainPartiallyRecovered, type ShardStore } from '@ft/ecrm'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
+import { withWorkers } from './ecrmWorkers.ts'
 import { besideCheckpoints, realRun, type Recovery } from './ecrmCheckpoints.ts'
 import { flights, flightSamples, openRun, optimizer, width, sum, trainBlock, zipfTask, type Run } from './ecrmTask.ts'
 
@@ -13,18 +14,19 @@ export const ecrmRecovery: Bench = {
   name: 'ecrm-recovery',
   title: 'Erasure-coded embedding shards while servers die',
   // 'checkpoints' needs what 'recovering' measures, and runs it.
-  parts: ['recovering', 'checkpoints', 'run', 'gaps', 'model'],
+  parts: ['recovering', 'checkpoints', 'run', 'gaps', 'model', 'workers'],
   async run(context) {
     if (context.wants('checkpoints')) await besideCheckpoints(context, await whileRecovering(context))
     else if (context.wants('recovering')) await whileRecovering(context)
     if (context.wants('run')) await realRun(context)
-    if (!context.wants('gaps') && !context.wants('model')) return
+    if (!['gaps', 'model', 'workers'].some((part) => context.wants(part))) return
     const task = flightTask(await readFlights(), { rows: context.quick ? 200_000 : 600_000, seed: context.seed })
     if (context.wants('gaps')) await gaps(context, task)
     if (context.wants('model')) {
       await sameModel(context, task)
       await staleReload(context, task)
     }
+    if (context.wants('workers')) await withWorkers(context, task)
   },
 }
 

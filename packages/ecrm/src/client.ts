@@ -5,18 +5,30 @@ import { allFinite } from './shard/finite.ts'
 import type { Message, MessageOf, Send } from './shard/messages.ts'
 import { roomFor } from './shard/room.ts'
 import type { ResolvedSpec } from './shard/spec.ts'
-import { copyWords } from './shard/words.ts'
+import { allBelow, copyWords } from './shard/words.ts'
 
 export interface ClientOptions {
   readonly spec: ResolvedSpec
   readonly send: Send
 }
 
-export interface Client {
+export interface PushOptions {
+  /**
+   * The caller reads next, before it waits for this push: servers answer that first and tell parity afterwards, while the caller
+   * is busy with what it read. Default false.
+   */
+  readonly readsNext?: boolean
+}
+
+/** Rows, as whoever trains on them sees them. */
+export interface RowAccess {
   /** Values of rows, `[ids.length, d]`. */
   pull(ids: Uint32Array): Promise<Float32Array>
   /** Gradients of rows, `[ids.length, d]`; resolves when every server has answered. */
-  push(ids: Uint32Array, gradients: Float32Array): Promise<void>
+  push(ids: Uint32Array, gradients: Float32Array, options?: PushOptions): Promise<void>
+}
+
+export interface Client extends RowAccess {
   /** Makes rows these: `[ids.length, width]` bits of values and state, and a least version of each. */
   write(ids: Uint32Array, words: Uint32Array, versions: Uint32Array): Promise<void>
   /** Asks one server something that has an `id` and one answer. */
@@ -59,6 +71,12 @@ interface Share {
   readonly room: readonly Uint32Array[]
 }
 
+interface Located {
+  readonly ids: Uint32Array
+  readonly servers: Uint16Array
+  readonly locals: Uint32Array
+}
+
 export function createClient({ spec, send }: ClientOptions): Client {
   const { layout, d, width } = spec
   /** Unanswered questions of each server, oldest first. */
@@ -68,26 +86,28 @@ export function createClient({ spec, send }: ClientOptions): Client {
   const pushing = new Array<Waiting | undefined>(layout.servers).fill(undefined)
   const counters = { question: 0, push: new Array<number>(layout.servers).fill(0) }
   let failure: FtError | undefined
+  let located: Located = { ids: new Uint32Array(0), servers: new Uint16Array(0), locals: new Uint32Array(0) }
+
+  /** Where ids are. Most often those of the call before: a push of the rows that were pulled. */
+  function locate(ids: Uint32Array): Located {
+    if (located.ids.length === ids.length && ids.every((id, i) => id === located.ids[i])) return located
+    located = { ids: ids.slice(), servers: new Uint16Array(ids.length), locals: new Uint32Array(ids.length) }
+    layout.locate(ids, located)
+    return located
+  }
 
   /** @param lengths - words a row of each array of the message */
   function split(ids: Uint32Array, type: 'pull' | 'push' | 'write', lengths: readonly number[]): Share[] {
-    const servers = new Uint16Array(ids.length)
-    const locals = new Uint32Array(ids.length)
-    const counts = new Uint32Array(layout.servers)
-    for (let i = 0; i < ids.length; i++) {
-      const id = ids[i]!
-      if (id >= layout.rows) {
-        throw new FtError('INVALID_ARGUMENT', `${type}: \`ids\` must be below ${layout.rows}, got ${id} at ${i}`, {
-          id,
-          at: i,
-        })
-      }
-      const place = layout.placeOf(id)
-      const server = layout.serverOf(place)
-      servers[i] = server
-      locals[i] = layout.localOf(place)
-      counts[server]!++
+    if (!allBelow(ids, layout.rows)) {
+      const at = ids.findIndex((id) => id >= layout.rows)
+      throw new FtError('INVALID_ARGUMENT', `${type}: \`ids\` must be below ${layout.rows}, got ${ids[at]} at ${at}`, {
+        id: ids[at],
+        at,
+      })
     }
+    const { servers, locals } = locate(ids)
+    const counts = new Uint32Array(layout.servers)
+    for (let i = 0; i < ids.length; i++) counts[servers[i]!]!++
     const shares = Array.from(counts, (count, server): Share => {
       const room = count === 0 ? [] : roomFor(type, [count, ...lengths.map((words) => words * count)])
       return { server, at: new Uint32Array(count), room }
@@ -138,7 +158,7 @@ export function createClient({ spec, send }: ClientOptions): Client {
       )
       return out
     },
-    async push(ids, gradients) {
+    async push(ids, gradients, { readsNext = false } = {}) {
       if (gradients.length !== ids.length * d) {
         const expected = ids.length * d
         throw new FtError(
@@ -160,7 +180,8 @@ export function createClient({ spec, send }: ClientOptions): Client {
         split(ids, 'push', [d]).map(async ({ server, at, room }) => {
           const [rows, share] = room as [Uint32Array, Uint32Array]
           for (let i = 0; i < at.length; i++) copyWords(share, i * d, bits, at[i]! * d, d)
-          await request(server, { type: 'push', id: ++counters.push[server]!, rows, gradients: share })
+          const id = ++counters.push[server]!
+          await request(server, { type: 'push', id, readsNext: Number(readsNext), rows, gradients: share })
         }),
       )
     },

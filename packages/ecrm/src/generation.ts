@@ -17,6 +17,8 @@ export interface Generation {
   lost(): Promise<number[]>
   /** Resolves when no row is missing. */
   whole(): Promise<void>
+  /** Calls back whenever a server was replaced, until what it returns is called. */
+  onRenewed(listener: (server: number) => void): () => void
   /** Reads when no row is missing, and again when a server was replaced meanwhile: its rows may not have been there. */
   steady<T>(read: () => Promise<T>): Promise<T>
   close(): Promise<void>
@@ -30,12 +32,14 @@ export async function openGeneration(
 ): Promise<Generation> {
   const { servers } = spec.layout
   let replacements = 0
+  const listeners = new Set<(server: number) => void>()
   const client = createClient({ spec, send: (server, message) => cluster.send(server, message) })
   const events: ClusterEvents = {
     message: (server, message) => client.receive(server, message),
     renewed(server) {
       replacements++
       client.renewed(server)
+      for (const listener of listeners) listener(server)
     },
     failed,
   }
@@ -57,6 +61,10 @@ export async function openGeneration(
     },
     report,
     whole,
+    onRenewed(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
     async lost() {
       const question = { type: 'snapshot', id: 0, first: 0, count: 0, changed: 0, mark: 0 } as const
       return (await askAll<MessageOf<'rowBits'>>(question)).flatMap(({ lost }) => Array.from(lost))

@@ -8,8 +8,9 @@ export {
   type ShardStore,
   type FlippedBit,
 } from './store.ts'
+export type { PushOptions } from './client.ts'
 export { serveShards, type ServedShards, type ServeOptions } from './serveShards.ts'
-export { type TlsFiles } from './network/address.ts'
+export { type TlsAuthority, type TlsFiles } from './network/address.ts'
 export { type RemoteShard } from './network/assignment.ts'
 export { type CorruptStripe, type ScrubOptions, type ScrubReport } from './scrub.ts'
 export { type RowSet, type Snapshot } from './snapshot.ts'
@@ -24,15 +25,8 @@ export {
 export { simulateFailures, type SimulateOptions, type Simulated } from './advisor/simulateFailures.ts'
 export { naivePropagation, type NaiveOptions, type NaiveResult } from './baselines/naivePropagation.ts'
 export { type OptimizerName, type OptimizerOptions } from './shard/optimizers.ts'
-export {
-  evaluate,
-  train,
-  type EvaluateOptions,
-  type Evaluation,
-  type StepRecord,
-  type TrainOptions,
-  type Trained,
-} from './train.ts'
+export { evaluate, type EvaluateOptions, type Evaluation, type StepRecord, type Trained } from './train.ts'
+export { train, type TrainOptions } from './workers/train.ts'
 export { trainStep, type StepState } from './trainStep.ts'
 export { createDenseModel, type DenseBatch, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 export { type Batch, type CategoricalFeature, type Samples } from './dlrm/samples.ts'

@@ -43,6 +43,10 @@ export interface Layout extends Required<LayoutOptions> {
   dataPlace(server: number, local: number): Place
   /** The stripe alone of a server's data row: for loops over many rows. */
   dataStripe(server: number, local: number): number
+  /** The number alone of a server's parity row in a stripe, -1 where it has none: for loops over many rows. */
+  parityLocal(server: number, stripe: number): number
+  /** Servers of many ids, and their numbers there. */
+  locate(ids: Uint32Array, out: { readonly servers: Uint16Array; readonly locals: Uint32Array }): void
   /** The place of a server's parity row. */
   parityPlace(server: number, local: number): Place
 }
@@ -86,6 +90,11 @@ export function createLayout(options: LayoutOptions): Layout {
     const group = Math.floor(place.stripe / servers)
     return place.position < k ? group * k + data : group * r + parity
   }
+  const dataBefore = Uint32Array.from(before, ({ data }) => data)
+  const parityBefore = Int32Array.from(before, ({ parity }, at) => {
+    const position = (Math.floor(at / servers) - (at % servers) + servers) % servers
+    return position >= k && position < width ? parity : -1
+  })
   const dataStripes = stripesOf(servers, (position) => position < k)
   const parityStripes = stripesOf(servers, (position) => position >= k && position < width)
   const place = (server: number, local: number, inGroup: readonly (readonly number[])[]): Place => {
@@ -113,6 +122,22 @@ export function createLayout(options: LayoutOptions): Layout {
     dataStripe(server, local) {
       const own = dataStripes[server]!
       return Math.floor(local / k) * servers + own[local % k]!
+    },
+    parityLocal(server, stripe) {
+      const group = Math.floor(stripe / servers)
+      const inGroup = parityBefore[server * servers + (stripe - group * servers)]!
+      return inGroup < 0 ? -1 : group * r + inGroup
+    },
+    locate(ids, out) {
+      for (let i = 0; i < ids.length; i++) {
+        const slot = permutation.forward(ids[i]!)
+        const stripe = Math.floor(slot / k)
+        const group = Math.floor(stripe / servers)
+        const inGroup = stripe - group * servers
+        const server = (inGroup + slot - stripe * k) % servers
+        out.servers[i] = server
+        out.locals[i] = group * k + dataBefore[server * servers + inGroup]!
+      }
     },
     parityPlace: (server, local) => place(server, local, parityStripes),
   }

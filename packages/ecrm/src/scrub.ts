@@ -138,7 +138,7 @@ async function readStripes(
         (stripe) => (server - (stripe % layout.servers) + layout.servers) % layout.servers < k + r,
       )
       if (own.length === 0) return
-      const question = { type: 'read', id: 0, stripes: Uint32Array.from(own) } as const
+      const question = { type: 'read', id: 0, urgent: 0, stripes: Uint32Array.from(own) } as const
       const answer = (await client.ask(server, question)) as MessageOf<'stripes'>
       let row = 0
       for (let at = 0; at < answer.members.length; at += stride) {

@@ -1,11 +1,13 @@
 // The store over any kind of servers: what a trainer sees, whichever way rows are held.
 import { FtError, assertInteger, throwIfAborted } from '@ft/core'
+import type { PushOptions } from './client.ts'
 import { openGeneration, type Generation } from './generation.ts'
 import { moveRows } from './moveRows.ts'
 import type { ClusterKind } from './network/cluster.ts'
 import type { SweepOptions } from './network/members.ts'
 import { allFinite } from './shard/finite.ts'
 import { resolveSpec, type ShardSpec } from './shard/spec.ts'
+import { createSeating, giveSeats } from './seating.ts'
 import { scrubStripes, type CorruptStripe } from './scrub.ts'
 import { layRows, readRows } from './snapshot.ts'
 import type { ShardStore } from './store.ts'
@@ -30,7 +32,9 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     failure ??= error
     current?.client.fail(error)
     next?.client.fail(error)
+    seating.fail(error)
   }
+  const seating = createSeating(() => current!, resolved.servers)
   let current = undefined as Generation | undefined
   /** Where rows move, and which have: by id. */
   let next = undefined as Generation | undefined
@@ -96,14 +100,14 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     )
     return out
   }
-  async function push(ids: Uint32Array, gradients: Float32Array): Promise<void> {
+  async function push(ids: Uint32Array, gradients: Float32Array, options: PushOptions = {}): Promise<void> {
     // What one side would refuse must not be applied by the other.
     const right = gradients.length === ids.length * d && ids.every((id) => id < rows) && allFinite(gradients)
-    if (moved === undefined || !right) return now.client.push(ids, gradients)
+    if (moved === undefined || !right) return now.client.push(ids, gradients, options)
     const { old, fresh } = sides(ids)
     await Promise.all([
-      now.client.push(idsAt(ids, old), rowsAt(gradients, old)),
-      next!.client.push(idsAt(ids, fresh), rowsAt(gradients, fresh)),
+      now.client.push(idsAt(ids, old), rowsAt(gradients, old), options),
+      next!.client.push(idsAt(ids, fresh), rowsAt(gradients, fresh), options),
     ])
   }
 
@@ -115,6 +119,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
   function moveTo(change: () => { readonly changed: ClusterKind; readonly servers: number }): Promise<void> {
     const move = moving.then(async () => {
       if (failure !== undefined) throw failure
+      seating.refuseMove()
       const { changed, servers } = change()
       const target = await openGeneration(resolveSpec({ ...wanted, servers }), changed.start, fail)
       try {
@@ -158,7 +163,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     act(server)
   }
   let offset = 0
-  return {
+  const store: ShardStore = {
     get layout() {
       return now.spec.layout
     },
@@ -169,7 +174,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       return past.replacements + now.replacements + (next?.replacements ?? 0)
     },
     pull: (ids) => enter(() => pull(ids), false),
-    push: (ids, gradients) => enter(() => push(ids, gradients), true),
+    push: (ids, gradients, options) => enter(() => push(ids, gradients, options), true),
     report: () => now.report(),
     async recovered() {
       await settled()
@@ -268,6 +273,9 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       await moving
     },
   }
+  // While rows move there are two sets of servers, and only the store knows which row is where.
+  giveSeats(store, () => (next === undefined ? seating.seats() : undefined))
+  return store
 }
 
 function join(parts: readonly Uint32Array[]): Uint32Array {

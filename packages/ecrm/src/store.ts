@@ -1,9 +1,10 @@
 // The store of embedding rows: what a trainer sees of the shards.
 import { assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
+import type { PushOptions } from './client.ts'
 import type { Layout } from './layout.ts'
 import type { ClusterKind, StartCluster } from './network/cluster.ts'
 import { memoryKind } from './network/memory.ts'
-import type { TlsFiles } from './network/address.ts'
+import type { TlsAuthority, TlsFiles } from './network/address.ts'
 import type { MemberOptions } from './network/members.ts'
 import type { RemoteShard } from './network/assignment.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
@@ -43,9 +44,9 @@ export interface ShardOptions {
   /** Most bytes of unacknowledged differences to a peer before pushes wait; default 64 MiB. */
   readonly logBytes?: number
   /**
-   * Recovery in the background, rows that were updated most first: rows a step (default 512), least milliseconds between
-   * steps (5), and the part of the time that steps may take (0.2). A step lasts longer while the servers are busy, so the
-   * sweep gives way to training, and it begins when a trainer has just got rows. Rows that are asked for never wait for it.
+   * Recovery in the background, rows that were updated most first, as many as fit between a trainer's rows and its next
+   * request. Most rows a step (default 512); and, so that it ends where trainers leave no time, least milliseconds between
+   * steps (5) and the part of the time that steps take in any case (0.2). Rows that are asked for never wait for it.
    */
   readonly sweep?: { readonly stripes?: number; readonly pause?: number; readonly share?: number }
   /** Failure detection; default a heartbeat every 100 ms, dead after 5 without an answer. */
@@ -67,8 +68,11 @@ export interface ShardOptions {
   readonly redis?: readonly (string | RemoteShard)[]
   /** Of the keys on those nodes; default 'default'. Whoever opens it later takes the nodes over. */
   readonly name?: string
-  /** Certificates for connections to shards elsewhere and between them, or to Redis nodes. */
-  readonly tls?: TlsFiles
+  /**
+   * Certificates: connections to shards elsewhere and between them, or to Redis nodes, are then encrypted. Redis nodes that ask
+   * for none need the authority alone; those named `rediss://` without this option must be known to the system's authorities.
+   */
+  readonly tls?: TlsAuthority | TlsFiles
   /** Milliseconds that a dead shard or node elsewhere has to come back, or one that stands by to take its place; default 30,000. */
   readonly patience?: number
 }
@@ -119,7 +123,7 @@ export interface ShardStore {
    * @throws FtError `INVALID_ARGUMENT` when an id is out of range or a gradient is not finite: then nothing is applied;
    * `SHAPE_MISMATCH`, `UNRECOVERABLE`
    */
-  push(ids: Uint32Array, gradients: Float32Array): Promise<void>
+  push(ids: Uint32Array, gradients: Float32Array, options?: PushOptions): Promise<void>
   /** Reads every row, after the pushes under way. Recovers rows that are missing. `mark`: for `changed`. */
   snapshot(options?: { readonly mark?: boolean }): Promise<Snapshot>
   /** Reads the rows that changed since the latest `snapshot({ mark: true })`; all when there was none. */
@@ -209,6 +213,8 @@ async function remoteKind(options: ShardOptions, timing: MemberOptions): Promise
   const { named, patience } = placesOf(options, 'shards')
   if (typeof token !== 'string' || token === '')
     throw invalidArgument({ ...at, argument: 'token' }, 'the secret that the shards were started with', typeof token)
+  if (tls !== undefined && !('cert' in tls && 'key' in tls))
+    throw invalidArgument({ ...at, argument: 'tls' }, 'given with `cert` and `key`, which shards ask for', 'ca alone')
   const remote = await import('./network/remote.ts')
   return remote.remoteKind({ ...timing, shards: named, token, tls, patience })
 }

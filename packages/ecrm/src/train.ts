@@ -49,6 +49,48 @@ export interface Trained {
   readonly history: readonly StepRecord[]
 }
 
+/** What a training does: its model, its batches, and what becomes of each step. */
+export interface Plan extends Trained {
+  /** Rows of each step's batch. */
+  readonly steps: Iterable<Uint32Array>
+  /** To be called after every step. */
+  stepped(loss: number): Promise<void>
+}
+
+/** @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT` */
+export function planTraining(data: Samples, options: TrainOptions): Plan {
+  const { store, epochs = 1, batch = 128, seed = 0, from = 0, until = Infinity, onProgress, onStep } = options
+  const { rows, features } = checkSamples(data, 'train')
+  checkTables(data, store, 'train')
+  assertInteger(epochs, { where: 'train', argument: 'epochs', min: 1 })
+  assertInteger(batch, { where: 'train', argument: 'batch', min: 1 })
+  assertInteger(from, { where: 'train', argument: 'from', min: 0 })
+  const engine = options.engine ?? createWasmEngine({ threads: 1 })
+  const model = options.model ?? newModel(options, { engine, features, tables: data.categorical.length })
+  const history: StepRecord[] = []
+  const total = Math.min(until, epochs * Math.ceil(rows / batch))
+  function* steps(): Generator<Uint32Array> {
+    const random = createRandom(seed)
+    let step = 0
+    for (let epoch = 0; epoch < epochs; epoch++)
+      for (const chosen of batchesOf(rows, { batch, random: random.stream('order', epoch) })) {
+        if (step >= total) return
+        if (step++ >= from) yield chosen
+      }
+  }
+  return {
+    model,
+    history,
+    steps: steps(),
+    async stepped(loss) {
+      const record = { step: from + history.length, loss }
+      history.push(record)
+      await onStep?.(record, model)
+      onProgress?.({ phase: 'train', done: record.step + 1, total, note: `loss ${loss.toFixed(4)}` })
+    },
+  }
+}
+
 /**
  * Trains a DLRM: bottom network, one embedding a categorical feature, dot interaction, top network, log loss.
  *
@@ -58,32 +100,13 @@ export interface Trained {
  * @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT`, `ABORTED`, `UNRECOVERABLE`
  */
 export async function train(data: Samples, options: TrainOptions): Promise<Trained> {
-  const { store, epochs = 1, batch = 128, seed = 0, signal, onProgress, onStep } = options
-  const { rows, features } = checkSamples(data, 'train')
-  checkTables(data, store, 'train')
-  assertInteger(epochs, { where: 'train', argument: 'epochs', min: 1 })
-  assertInteger(batch, { where: 'train', argument: 'batch', min: 1 })
-  const engine = options.engine ?? createWasmEngine({ threads: 1 })
-  const model = options.model ?? newModel(options, { engine, features, tables: data.categorical.length })
+  const { store, signal } = options
+  const { model, history, steps, stepped } = planTraining(data, options)
   const state: StepState = { model, store, pushing: Promise.resolve() }
-  const history: StepRecord[] = []
-  const random = createRandom(seed)
-  const { from = 0, until = Infinity } = options
-  assertInteger(from, { where: 'train', argument: 'from', min: 0 })
-  const total = Math.min(until, epochs * Math.ceil(rows / batch))
-  let step = 0
-  for (let epoch = 0; epoch < epochs; epoch++) {
-    for (const chosen of batchesOf(rows, { batch, random: random.stream('order', epoch) })) {
-      if (step++ < from) continue
-      if (step > total) break
-      throwIfAborted(signal, 'train')
-      const loss = await trainStep(state, takeBatch(data, chosen, store.offsets))
-      const record = { step: step - 1, loss }
-      history.push(record)
-      await onStep?.(record, model)
-      onProgress?.({ phase: 'train', done: step, total, note: `loss ${loss.toFixed(4)}` })
-      await eventsTurn()
-    }
+  for (const chosen of steps) {
+    throwIfAborted(signal, 'train')
+    await stepped(await trainStep(state, takeBatch(data, chosen, store.offsets)))
+    await eventsTurn()
   }
   await state.pushing
   return { model, history }

@@ -42,7 +42,7 @@ export async function trainStep(state: StepState, batch: Batch): Promise<number>
 
   // 6. The shards apply the optimizer, and send the difference of row and state, bit by bit, to the parity's servers.
   await state.pushing
-  state.pushing = store.push(rows.ids, ofRows)
+  state.pushing = store.push(rows.ids, ofRows, { readsNext: true })
   // A failure is told by the next step, or by whoever awaits the last push.
   state.pushing.catch(() => undefined)
   return gradients.loss

@@ -95,6 +95,20 @@ describe('train', () => {
     }
   })
 
+  it('trains with several workers', async () => {
+    const ends: unknown[] = []
+    for (const kill of [[], ['shard:2@step:9']]) {
+      const { output, text } = printer(true)
+      await runTrain({ ...flags, epochs: 1, workers: 2, kill }, { output, signal })
+      ends.push((JSON.parse(text().trim().split('\n').at(-1)!) as { auc: number }).auc)
+    }
+    expect(ends[1]).toBe(ends[0])
+    const { output, text } = printer(true)
+    await runTrain({ ...flags, epochs: 1, workers: 2, mode: 'async', kill: ['shard:0@step:9'] }, { output, signal })
+    expect(JSON.parse(text().trim().split('\n').at(-1)!)).toMatchObject({ type: 'end', replaced: 1, lost: [] })
+    await expect(runTrain({ ...flags, mode: 'both' }, { output, signal })).rejects.toThrow(fails('INVALID_ARGUMENT'))
+  })
+
   it('prints a table of shards and a conclusion', async () => {
     const { output, text } = printer(false)
     await runTrain({ ...flags, epochs: 1 }, { output, signal })

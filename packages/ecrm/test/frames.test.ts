@@ -92,6 +92,6 @@ it('throws nothing but CORRUPT_DATA at random bytes', () => {
 })
 
 it('refuses a body larger than allowed before it arrives', () => {
-  const frame = encodeFrame({ type: 'read', id: 1, stripes: new Uint32Array(100) })
+  const frame = encodeFrame({ type: 'read', id: 1, urgent: 0, stripes: new Uint32Array(100) })
   expect(() => createFrameReader({ largest: 64 }).read(frame.subarray(0, headerBytes))).toThrow(/a body of/)
 })

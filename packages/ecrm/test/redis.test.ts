@@ -4,7 +4,8 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import fc from 'fast-check'
 import { isFtError, type FtErrorCode } from '@ft/core'
 import { openShards, type ShardOptions, type ShardStore } from '../src/index.ts'
-import { haveRedis, redisNode, type TestNode } from './support/redis.ts'
+import { makeCertificates, withoutOpenssl } from './support/certificates.ts'
+import { haveRedis, redisNode, tlsNode, type TestNode } from './support/redis.ts'
 import { base, pushes } from './support/stores.ts'
 
 const fails = (code: FtErrorCode, text: RegExp): unknown =>
@@ -221,6 +222,40 @@ describe.runIf(haveRedis)('rows on Redis nodes', () => {
     await equal(store, await twin(5))
     await expect(again()).rejects.toThrow(fails('IO', /NOAUTH/))
   })
+
+  it.skipIf(withoutOpenssl)(
+    `travel encrypted${withoutOpenssl ? ' (skipped: no openssl, which makes the certificates)' : ''}`,
+    async () => {
+      const { at, remove } = makeCertificates('IP:127.0.0.1')
+      try {
+        const files = { ca: at('ca.pem'), cert: at('one.pem'), key: at('one.key') }
+        const read = (name: 'ca' | 'cert' | 'key'): string => readFileSync(files[name], 'utf8')
+        // One that asks for certificates among those that do not.
+        const asks = (i: number): string[] => ['--tls-auth-clients', i === 3 ? 'yes' : 'no']
+        nodes = await Promise.all(Array.from({ length: 4 }, (_, i) => tlsNode(files, ...asks(i))))
+        const redis = nodes.map(({ address }) => `rediss://${address}`)
+        const mutual = { ca: read('ca'), cert: read('cert'), key: read('key') }
+        const store = await again({ redis, tls: mutual })
+        await pushes(store, 20, (step) => step === 7 && store.kill(1))
+        await equal(store, await twin(20))
+        await store.close()
+        const three = { redis: redis.slice(0, 3), servers: 3, k: 2 }
+        const authority = await again({ ...three, tls: { ca: read('ca') } })
+        await pushes(authority, 3)
+        expect(authority.replacements).toBe(0)
+        await authority.close()
+        // Nobody vouches for a node whose authority is not named, and none that encrypts is spoken to in the clear.
+        await expect(again(three)).rejects.toThrow(fails('IO', /self-signed|unable to verify|local issuer/))
+        const other = { ca: readFileSync(at('other.pem'), 'utf8') }
+        await expect(again({ ...three, tls: other })).rejects.toThrow(
+          fails('IO', /self-signed|unable to verify|local issuer/),
+        )
+        await expect(again({ redis, tls: { ca: read('ca') }, patience: 0 })).rejects.toThrow(fails('IO', /server 3/))
+      } finally {
+        remove()
+      }
+    },
+  )
 
   it('are what the example says', async () => {
     nodes = await Promise.all(Array.from({ length: 4 }, () => redisNode()))

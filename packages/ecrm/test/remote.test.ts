@@ -1,5 +1,4 @@
 // Shards elsewhere: who is let in, what a cut connection or a stale word does, and where rows of one stripe may lie.
-import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -19,6 +18,7 @@ import { startShardChild, type ShardChild } from '../src/network/shardChild.ts'
 import { hostShards, type HostOptions, type ShardHost } from '../src/network/shardHost.ts'
 import { packText } from '../src/shard/text.ts'
 import type { Message } from '../src/shard/messages.ts'
+import { makeCertificates, withoutOpenssl } from './support/certificates.ts'
 import { base, pushes, token } from './support/stores.ts'
 
 const fails = (code: FtErrorCode): unknown => expect.toSatisfy((error) => isFtError(error, code))
@@ -143,7 +143,7 @@ it('a shard has one part in a run, and stale or strange words change nothing', a
   const strange = await line(all[1].port)
   strange.send({ ...strange.hello, run: Uint32Array.of(1, 2, 3, 4) })
   const gradients = new Uint32Array(new Float32Array(8).fill(1).buffer)
-  strange.send({ type: 'push', id: 1, rows: Uint32Array.of(0), gradients })
+  strange.send({ type: 'push', id: 1, readsNext: 0, rows: Uint32Array.of(0), gradients })
   await new Promise((resolve) => setTimeout(resolve, 100))
   expect(strange.heard).toEqual([])
   expect(await store.snapshot()).toEqual(before)
@@ -271,34 +271,11 @@ it('a replacement comes from a domain that fits', async () => {
   await expect(start({ shards, servers: 5, k: 3 })).rejects.toThrow(fails('INVALID_ARGUMENT'))
 })
 
-const withoutOpenssl = spawnSync('openssl', ['version']).error !== undefined
-
 it.skipIf(withoutOpenssl)(
   `mutual TLS: rows move encrypted, and who has no certificate of the authority is not let in${withoutOpenssl ? ' (skipped: no openssl, which makes the certificates)' : ''}`,
   async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'ft-tls-'))
-    after.push(() => rmSync(folder, { recursive: true }))
-    const at = (name: string): string => join(folder, name)
-    const make = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'ignore' })
-    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-    writeFileSync(at('names'), 'subjectAltName=DNS:shard.test')
-    for (const name of ['ca', 'other'])
-      make(
-        'req',
-        '-x509',
-        ...key,
-        '-keyout',
-        at(`${name}.key`),
-        '-out',
-        at(`${name}.pem`),
-        '-subj',
-        `/CN=${name}`,
-        '-days',
-        '2',
-      )
-    make('req', ...key, '-keyout', at('one.key'), '-out', at('one.csr'), '-subj', '/CN=one')
-    const sign = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial', '-days', '2', '-extfile', at('names')]
-    make('x509', '-req', '-in', at('one.csr'), ...sign, '-out', at('one.pem'))
+    const { at, remove } = makeCertificates('DNS:shard.test')
+    after.push(remove)
     const read = (name: string): string => readFileSync(at(name), 'utf8')
     const tls = { ca: read('ca.pem'), cert: read('one.pem'), key: read('one.key'), servername: 'shard.test' }
     const all = await Promise.all(Array.from({ length: 4 }, () => host({ tls })))
@@ -310,6 +287,7 @@ it.skipIf(withoutOpenssl)(
     const stranger = { ca: read('ca.pem'), cert: read('other.pem'), key: read('other.key'), servername: 'shard.test' }
     await expect(start({ shards, tls: stranger })).rejects.toThrow(fails('IO'))
     await expect(start({ shards })).rejects.toThrow(fails('IO'))
+    await expect(start({ shards, tls: { ca: tls.ca } })).rejects.toThrow(fails('INVALID_ARGUMENT'))
   },
 )
 

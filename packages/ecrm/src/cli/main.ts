@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { isFtError } from '@ft/core'
 import { createOutput, terminalFromEnvironment, type Output } from '@ft/report'
 import { runAdvise, type AdviseFlags } from './advise.ts'
+import { endWithParent, startAgain, startedWithHeap } from './startAgain.ts'
 import { runShard, type ShardFlags } from './shard.ts'
 import { runTrain, type TrainFlags } from './train.ts'
 
@@ -48,6 +49,8 @@ program
   .option('--rate <x>', 'learning rate', number, 0.03)
   .option('--test <part>', 'the last part of the rows is for the test', number, 0.2)
   .option('--seed <n>', 'of weights and order', whole, 0)
+  .option('--workers <n>', 'threads that train, each with its own way to the shards', whole, 1)
+  .option('--mode <sync | async>', 'of several workers: together step by step, or each as fast as it can', 'sync')
   .option('--kill <shard:2@step:500>', 'ends a shard at a step; repeat it', collect, [])
   .option('--every <n>', 'steps between lines', whole, 100)
   .option('--metrics <file>', 'Prometheus text, written again with every line')
@@ -65,7 +68,15 @@ program
   )
   .option('--tls-cert <file>')
   .option('--tls-key <file>')
-  .action((flags: ShardFlags) => run((output, signal) => runShard(flags, { output, signal })))
+  .action(async (flags: ShardFlags) => {
+    if (!startedWithHeap()) {
+      process.exitCode = await startAgain()
+      return
+    }
+    const leave = endWithParent()
+    await run((output, signal) => runShard(flags, { output, signal }))
+    leave()
+  })
 program
   .command('advise')
   .description('checkpoints or coding: what each wastes, by a model and by simulation; times in minutes')
@@ -96,6 +107,7 @@ async function run(command: (output: Output, signal: AbortSignal) => Promise<voi
   const output = createOutput({ stdout: process.stdout, stderr: process.stderr, json, ...terminal })
   const stop = new AbortController()
   process.once('SIGINT', () => stop.abort())
+  process.once('SIGTERM', () => stop.abort())
   try {
     await command(output, stop.signal)
   } catch (error) {

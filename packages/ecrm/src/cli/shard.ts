@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { FtError } from '@ft/core'
 import type { Output } from '@ft/report'
-import type { TlsFiles } from '../network/address.ts'
+import type { TlsAuthority, TlsFiles } from '../network/address.ts'
 import { serveShards } from '../serveShards.ts'
 
 export interface TlsFlags {
@@ -72,6 +72,13 @@ export async function readTls({ tlsCa, tlsCert, tlsKey }: TlsFlags): Promise<Tls
     readFlagged(tlsKey, '--tls-key'),
   ])
   return { ca, cert, key }
+}
+
+/** Of Redis nodes: one that asks for no certificate needs the authority alone. */
+export async function readNodeTls(flags: TlsFlags): Promise<TlsAuthority | TlsFiles | undefined> {
+  const { tlsCa, tlsCert, tlsKey } = flags
+  if (tlsCa === undefined || tlsCert !== undefined || tlsKey !== undefined) return readTls(flags)
+  return { ca: await readFlagged(tlsCa, '--tls-ca') }
 }
 
 async function readFlagged(file: string, flag: string): Promise<string> {

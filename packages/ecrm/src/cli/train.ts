@@ -1,6 +1,6 @@
 // `ecrm train`: a table on shard processes, some of them killed on demand, with what became of them.
 import { rename, writeFile } from 'node:fs/promises'
-import { FtError } from '@ft/core'
+import { FtError, assertOneOf } from '@ft/core'
 import type { Output } from '@ft/report'
 import { prometheusText } from '@ft/report/prometheus'
 import { saveCheckpoint } from '../checkpoint/checkpoint.ts'
@@ -8,9 +8,10 @@ import { storeMetrics } from '../metrics.ts'
 import { parseShard } from '../network/assignment.ts'
 import { optimizerNames, type OptimizerName } from '../shard/optimizers.ts'
 import { openShards, type ServerReport, type ShardOptions, type ShardStore } from '../store.ts'
-import { evaluate, train } from '../train.ts'
+import { evaluate } from '../train.ts'
+import { train } from '../workers/train.ts'
 import { readTable } from './readTable.ts'
-import { readTls, readToken, type TlsFlags } from './shard.ts'
+import { readNodeTls, readTls, readToken, type TlsFlags } from './shard.ts'
 
 export interface TrainFlags extends TlsFlags {
   readonly data: string
@@ -31,6 +32,10 @@ export interface TrainFlags extends TlsFlags {
   readonly rate: number
   readonly test: number
   readonly seed: number
+  /** Threads that train; default 1. */
+  readonly workers?: number
+  /** 'sync' or 'async', of several. */
+  readonly mode?: string
   /** `shard:2@step:500`, each. */
   readonly kill: readonly string[]
   readonly save?: string
@@ -61,7 +66,7 @@ async function whereShards(
   const { shards, tokenFile, redis, name, k, r } = flags
   if (redis !== undefined) {
     const servers = shards === undefined ? {} : { servers: Number(shards) }
-    const tls = await readTls(flags)
+    const tls = await readNodeTls(flags)
     return { redis: redis.split(',').map(parseShard), ...servers, ...(name ? { name } : {}), ...(tls ? { tls } : {}) }
   }
   if (shards === undefined) return { servers: k + r }
@@ -82,6 +87,8 @@ export async function runTrain(
 ): Promise<void> {
   if (!optimizerNames.includes(flags.optimizer as OptimizerName))
     throw new FtError('INVALID_ARGUMENT', `ecrm: --optimizer must be one of ${optimizerNames.join(', ')}`, {})
+  const { workers = 1, mode = 'sync' } = flags
+  assertOneOf(mode, { where: 'ecrm', argument: '--mode', values: ['sync', 'async'] })
   const kills = flags.kill.map(parseKill)
   const table = await readTable(flags.data, flags.schema, { test: flags.test })
   const where = await whereShards(flags)
@@ -97,6 +104,7 @@ export async function runTrain(
     epochs,
     batch,
     seed,
+    ...(workers > 1 ? { workers, mode } : {}),
   })
   const tables = table.sizes.map((rows) => ({ rows }))
   const store = await openShards({ tables, d, k, r, optimizer, seed, ...where })
@@ -107,6 +115,8 @@ export async function runTrain(
       epochs,
       batch,
       seed,
+      workers,
+      mode,
       optimizer,
       signal,
       onProgress: output.onProgress,

@@ -1,15 +1,19 @@
-// Where shards listen: 'host:port', IPv6 hosts in brackets.
+// Where shards listen: 'host:port', IPv6 hosts in brackets; 'unix:' and a path for those that a trainer starts beside it.
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { FtError } from '@ft/core'
 
-/** Certificates for mutual TLS, PEM. Each side shows its own and accepts what the authority has signed. */
-export interface TlsFiles {
+/** Whom to believe who they are, PEM. */
+export interface TlsAuthority {
   readonly ca: string | Uint8Array
+  /** The name that the other sides' certificates bear; default the host of the address. */
+  readonly servername?: string
+}
+
+/** Certificates for mutual TLS, PEM. Each side shows its own and accepts what the authority has signed. */
+export interface TlsFiles extends TlsAuthority {
   readonly cert: string | Uint8Array
   readonly key: string | Uint8Array
-  /** The name that shards' certificates bear; default the host of the address. */
-  readonly servername?: string
 }
 
 export interface HostPort {
@@ -27,15 +31,21 @@ export function parseAddress(text: string): HostPort {
   return { host, port }
 }
 
+const local = 'unix:'
+
+/** The address of a socket in the file system. */
+export const localAddress = (path: string): string => `${local}${path}`
+
 /** Opens a connection, encrypted where there are certificates. */
 export function dial(address: string, tls: TlsFiles | undefined): Socket {
+  if (address.startsWith(local)) return connectPlain(address.slice(local.length))
   const { host, port } = parseAddress(address)
   if (tls === undefined) return connectPlain(port, host)
   return connectTls({ host, port, ...secrets(tls), ...(tls.servername ? { servername: tls.servername } : {}) })
 }
 
 /** What Node's TLS takes of the certificates. */
-export function secrets({ ca, cert, key }: TlsFiles): { ca: string; cert: string; key: string } {
+export function secrets(tls: TlsAuthority | TlsFiles): { ca: string; cert?: string; key?: string } {
   const text = (part: string | Uint8Array): string => (typeof part === 'string' ? part : new TextDecoder().decode(part))
-  return { ca: text(ca), cert: text(cert), key: text(key) }
+  return { ca: text(tls.ca), ...('cert' in tls ? { cert: text(tls.cert), key: text(tls.key) } : {}) }
 }

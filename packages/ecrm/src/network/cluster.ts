@@ -2,6 +2,7 @@
 import type { FtError } from '@ft/core'
 import type { Message } from '../shard/messages.ts'
 import type { ResolvedSpec } from '../shard/spec.ts'
+import type { Seat } from './seat.ts'
 
 export interface ClusterEvents {
   message(server: number, message: Message): void
@@ -20,6 +21,8 @@ export interface Cluster {
   pause?(server: number): void
   /** Loses all that is said to and by a server here, as a network that swallows packets would. */
   isolate?(server: number): void
+  /** What a further worker needs to reach the servers by itself. Only where they listen. */
+  seat?(node: number): Seat
   close(): Promise<void>
 }
 

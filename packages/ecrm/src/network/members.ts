@@ -4,6 +4,7 @@ import { FtError } from '@ft/core'
 import type { Message } from '../shard/messages.ts'
 import { packSpec, type ResolvedSpec } from '../shard/spec.ts'
 import { packText } from '../shard/text.ts'
+import type { TlsFiles } from './address.ts'
 import type { Cluster, ClusterEvents } from './cluster.ts'
 import { carryMessages, type Connection } from './connection.ts'
 import { protocol, refusalError } from './refusals.ts'
@@ -39,6 +40,7 @@ export interface Place {
 /** Where servers can be. */
 export interface Places {
   readonly token: Uint32Array
+  readonly tls: TlsFiles | undefined
   /** A place for a server, by its number; asked again when that one died. */
   take(server: number): Place
   dial(address: string): Socket
@@ -67,6 +69,8 @@ interface Member {
 
 /** A server that is only silent gets this many times longer while its loss would be one too many. */
 const longSuffering = 10
+/** In ms: a recovery is not given longer to end before a process is started that stands by. */
+const longestWithoutSpare = 5_000
 
 export async function startMembers(
   spec: ResolvedSpec,
@@ -79,6 +83,10 @@ export async function startMembers(
   const words = packSpec({ ...spec })
   const members = new Array<Member | undefined>(servers).fill(undefined)
   const lives = new Array<number>(servers).fill(0)
+  /** Where each server is, or was before it died. */
+  const addresses = new Array<string>(servers).fill('')
+  /** When places are got ready for the next deaths, recovered or not. */
+  let refillBy = Infinity
   let closed = false
 
   /** Makes a process the server; resolves when it has its memory and answers. */
@@ -100,6 +108,7 @@ export async function startMembers(
           if (member.dead || member.isolated || refusal !== undefined) return
           clearTimeout(impatience)
           members[server] = member
+          addresses[server] = address
           resolve()
           member.silent = 0
           if (message.type === 'pong') member.missing = message.missing
@@ -161,10 +170,17 @@ export async function startMembers(
     if (closed) return
     announce()
     events.renewed(server)
-    places.refill()
+    refillBy = performance.now() + longestWithoutSpare
   }
 
+  const whole = (): boolean => members.every((member) => member?.dead === false && member.missing === 0)
+
   const heart = setInterval(() => {
+    // To start a process takes what a recovery needs more.
+    if (refillBy < Infinity && (whole() || performance.now() >= refillBy)) {
+      refillBy = Infinity
+      places.refill()
+    }
     members.forEach((member, server) => {
       if (member === undefined || member.dead) return
       // A slow server is not a dead one. Taking it for dead costs nothing while the code can bear it, and rows when not.
@@ -210,6 +226,15 @@ export async function startMembers(
       const member = members[server]
       if (member !== undefined) member.isolated = true
     },
+    seat: (node) => ({
+      node,
+      spec: words,
+      token: places.token,
+      run,
+      tls: places.tls,
+      // A server that is being replaced: its old address leads nowhere until the new one is told.
+      addresses: addresses.slice(),
+    }),
     close,
   }
 }

@@ -1,5 +1,8 @@
 // Shards in processes of this machine: started here, with some that stand by.
-import { dial } from './address.ts'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { dial, localAddress } from './address.ts'
 import type { Cluster, ClusterEvents } from './cluster.ts'
 import { startMembers, type MemberOptions, type Place, type Places } from './members.ts'
 import { startShardChild, type ShardChild } from './shardChild.ts'
@@ -10,25 +13,52 @@ export interface ProcessOptions extends MemberOptions {
   readonly spares: number
 }
 
+interface Started {
+  readonly child: ShardChild
+  readonly address: Promise<string>
+}
+
 /** A replacement that dies while it starts is replaced in its turn, this often. */
 const attempts = 5
+
+/** Longer paths are no names of sockets everywhere. */
+const longestPath = 100
+
+/**
+ * A folder for the run's sockets, which only this user may enter; undefined where there can be none. Such a socket costs about
+ * half the CPU of a port.
+ */
+function socketFolder(): string | undefined {
+  if (process.platform === 'win32' || tmpdir().length > longestPath - 30) return undefined
+  try {
+    return mkdtempSync(join(tmpdir(), 'ft-ecrm-'))
+  } catch {
+    return undefined
+  }
+}
 
 export function startProcesses(spec: ResolvedSpec, events: ClusterEvents, o: ProcessOptions): Promise<Cluster> {
   const token = crypto.getRandomValues(new Uint32Array(4))
   const children = new Set<ShardChild>()
-  const spares: ShardChild[] = []
-  function startChild(): ShardChild {
-    const child = startShardChild(token)
+  const spares: Started[] = []
+  const folder = socketFolder()
+  let started = 0
+  function startChild(): Started {
+    const path = folder === undefined ? undefined : join(folder, String(started++))
+    const child = startShardChild(token, path)
     children.add(child)
     void child.ended.then(() => children.delete(child))
-    return child
+    const address = child.port.then((port) => (path === undefined ? `127.0.0.1:${port}` : localAddress(path)))
+    address.catch(() => undefined)
+    return { child, address }
   }
   const places: Places = {
     token,
+    tls: undefined,
     take(): Place {
-      const child = spares.shift() ?? startChild()
+      const { child, address } = spares.shift() ?? startChild()
       return {
-        address: child.port.then((port) => `127.0.0.1:${port}`),
+        address,
         ended: child.ended,
         kill: () => child.kill('SIGKILL'),
         pause: () => child.kill('SIGSTOP'),
@@ -45,6 +75,7 @@ export function startProcesses(spec: ResolvedSpec, events: ClusterEvents, o: Pro
       const ending = [...children]
       for (const child of ending) child.kill('SIGKILL')
       await Promise.all(ending.map(({ ended }) => ended))
+      if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
     },
   }
   // All at once: a process takes a while to start.

@@ -2,7 +2,7 @@
 import { FtError, type FtErrorCode } from '@ft/core'
 
 /** Of frames and messages: both sides must speak the same. */
-export const protocol = 1
+export const protocol = 2
 
 export type Refusal = 'protocol' | 'token' | 'run' | 'epoch'
 

@@ -66,6 +66,7 @@ function startRemote(
 
   const places: Places = {
     token: tokenWords(o.token),
+    tls: o.tls,
     take(server): Place {
       const { address } = assignment.take(server)
       return { address: Promise.resolve(address), ended: new Promise(() => undefined), kill: () => undefined }

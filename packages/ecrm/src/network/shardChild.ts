@@ -2,10 +2,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { FtError } from '@ft/core'
 import { shardProcess } from '../generated/shardProcess.ts'
+import { heapLimit } from './heap.ts'
 
 export interface ShardChild {
   readonly pid: number
-  /** Resolves to the loopback port it listens on; rejects when it ends before. */
+  /** Resolves to the loopback port it listens on, 0 where it listens at a path; rejects when it ends before. */
   readonly port: Promise<number>
   /** Resolves when the process has ended, however it did; to the last lines it wrote to its standard error. */
   readonly ended: Promise<string>
@@ -15,13 +16,11 @@ export interface ShardChild {
 const keptErrors = 2_000
 
 /**
- * Frames come and go outside the heap, which itself stays small: with the limit that so small a heap begins with, every few
- * dozen megabytes of them call for a full collection, a quarter of a busy shard's time. In megabytes; nothing is allocated.
+ * Differs from a fork of a file: the program is handed over as text, so that it runs alike from sources, ESM and CommonJS.
+ *
+ * @param path - of a socket to listen at, in a folder that is this run's alone; default a port of the loopback
  */
-const heapLimit = '--initial-old-space-size=256'
-
-/** Differs from a fork of a file: the program is handed over as text, so that it runs alike from sources, ESM and CommonJS. */
-export function startShardChild(token: Uint32Array): ShardChild {
+export function startShardChild(token: Uint32Array, path?: string): ShardChild {
   const child: ChildProcess = spawn(process.execPath, [heapLimit, '-'], {
     stdio: ['pipe', 'ignore', 'pipe', 'ipc'],
     env: {},
@@ -46,6 +45,6 @@ export function startShardChild(token: Uint32Array): ShardChild {
   port.catch(() => undefined)
   child.stdin!.on('error', () => undefined)
   child.stdin!.end(shardProcess)
-  child.send({ token: Array.from(token) }, () => undefined)
+  child.send({ token: Array.from(token), path }, () => undefined)
   return { pid: child.pid ?? -1, port, ended, kill: (signal) => void child.kill(signal) }
 }

@@ -14,6 +14,8 @@ export interface HostOptions {
   readonly host: string
   /** 0: any that is free. */
   readonly port: number
+  /** Of a socket in the file system to listen at instead. */
+  readonly path?: string | undefined
   readonly tls?: TlsFiles
   /** Milliseconds without a word of the control after which its run is over; default never. */
   readonly idle?: number
@@ -33,7 +35,7 @@ const strangerMs = 10_000
 
 /** @throws FtError `IO` when the address cannot be listened at */
 export function hostShards(options: HostOptions): Promise<ShardHost> {
-  const { token, host, port, tls, idle = 0, greeting = 10_000, onRun } = options
+  const { token, host, port, path, tls, idle = 0, greeting = 10_000, onRun } = options
   const runs = new Map<string, ShardRun>()
   const sockets = new Set<Socket>()
 
@@ -101,12 +103,17 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
   return new Promise((resolve, reject) => {
     listener.once('error', (cause) =>
       reject(
-        new FtError('IO', `shard: cannot listen at ${host}:${port}: ${cause.message}; choose another`, {}, { cause }),
+        new FtError(
+          'IO',
+          `shard: cannot listen at ${path ?? `${host}:${port}`}: ${cause.message}; choose another`,
+          {},
+          { cause },
+        ),
       ),
     )
-    listener.listen(port, host, () =>
+    listener.listen(path === undefined ? { port, host } : { path }, () =>
       resolve({
-        port: (listener.address() as AddressInfo).port,
+        port: path === undefined ? (listener.address() as AddressInfo).port : 0,
         async close() {
           for (const [key, run] of runs) forget(key, run)
           for (const socket of sockets) socket.destroy()

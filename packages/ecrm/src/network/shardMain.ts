@@ -1,15 +1,25 @@
 // The program of a shard process that a trainer starts on its machine. Bundled into src/generated/shardProcess.ts.
+import { rmSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { hostShards } from './shardHost.ts'
 
 /** What the parent says first, over the channel that only it and this process share. */
 interface Secret {
   readonly token: readonly number[]
+  /** Of the socket to listen at, in a folder of the run's own; without it a port of the loopback. */
+  readonly path?: string
 }
 
 process.title = 'ft-ecrm-shard'
-process.on('disconnect', () => process.exit(0))
-process.once('message', ({ token }: Secret) => {
-  void hostShards({ token: Uint32Array.from(token), host: '127.0.0.1', port: 0 }).then(({ port }) =>
+let folder: string | undefined
+process.on('disconnect', () => {
+  // The trainer is gone, however it went: nobody else tidies up.
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+  process.exit(0)
+})
+process.once('message', ({ token, path }: Secret) => {
+  if (path !== undefined) folder = dirname(path)
+  void hostShards({ token: Uint32Array.from(token), host: '127.0.0.1', port: 0, path }).then(({ port }) =>
     process.send?.({ port }),
   )
 })

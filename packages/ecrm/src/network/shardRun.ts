@@ -1,11 +1,13 @@
 // One shard's part in one run: its shard, its peers, its clock.
 import type { Socket } from 'node:net'
-import type { Message } from '../shard/messages.ts'
+import { mayOvertake, type Message } from '../shard/messages.ts'
 import { createShard, type Shard } from '../shard/shard.ts'
 import { unpackSpec } from '../shard/spec.ts'
 import { unpackText } from '../shard/text.ts'
 import { carryMessages, type Connection } from './connection.ts'
+import { createPace } from './pace.ts'
 import { protocol, type Refusal } from './refusals.ts'
+import { createTurns } from './turns.ts'
 
 export interface Node {
   readonly node: number
@@ -36,12 +38,14 @@ interface Peer {
   readonly address: string
   readonly incarnation: number
   connection: Connection | undefined
+  /** Messages to it that wait for their turn. */
+  queued: number
 }
 
 const retryMs = 50
 const stalledMs = 1_000
-/** A worker that has not asked for rows for so long is not awaited. */
-const quietMs = 100
+/** Until the step after one that brought no row back. */
+const fruitlessMs = 20
 /** Messages that wait for the start: peers say little before they are answered. */
 const mostEarly = 10_000
 
@@ -58,17 +62,18 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
   let control: Connection | undefined
   let ownAddress = new Uint32Array(0)
   let servers = 0
-  let sweep = { stripes: 1, pause: 5, share: 1000 }
+  let pace = createPace({ stripes: 1, pause: 5, share: 1 })
+  /** Until the next look whether a step of the sweep may begin, or until one that never ends is taken up again. */
   let timer: NodeJS.Timeout | undefined
-  let stepStart = 0
-  /** When a worker last got rows, and whether a step of the sweep waits for the next time. */
-  let answeredAt = -Infinity
-  let untilAnswer = false
+  let stepping = false
+  let soon = false
+  /** Rows that had come back when the step began. */
+  let recovered = 0
   let early: { from: Node; message: Message; connection: Connection }[] = []
   let ended = false
-  /** What peers said and what is to be said to them, in order. */
-  const between: (() => void)[] = []
-  let turning = false
+  const turns = createTurns(() => {
+    for (const worker of workers.values()) worker.flush()
+  })
 
   function start(message: Message & { type: 'start' }): void {
     const spec = unpackSpec(message.spec)
@@ -83,28 +88,9 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
     for (const one of held) take(one.from, one.message, one.connection)
   }
 
-  /**
-   * Servers can wait for each other, a worker stands still until it is answered: what is between servers has its turn when
-   * every socket was read and workers have their answers, and then a part of it at a time. In the order in which it came.
-   */
-  function later(what: () => void): void {
-    between.push(what)
-    if (turning) return
-    turning = true
-    setImmediate(turn)
-  }
-
-  function turn(): void {
-    for (const worker of workers.values()) worker.flush()
-    // A part of what waits, not a number: it cannot grow without bound.
-    for (const what of between.splice(0, Math.ceil(between.length / 4))) what()
-    turning = between.length > 0
-    if (turning) setImmediate(turn)
-  }
-
   function take(from: Node, message: Message, connection: Connection): Refusal | undefined {
-    if (shard === undefined || from.node >= servers) return takeNow(from, message, connection)
-    later(() => {
+    if (shard === undefined || from.node >= servers || mayOvertake(message)) return takeNow(from, message, connection)
+    turns.add(() => {
       if (ended) return
       try {
         if (takeNow(from, message, connection) !== undefined) connection.drop()
@@ -129,18 +115,50 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
       const addresses = JSON.parse(unpackText(message.addresses)) as string[]
       message.incarnations.forEach((incarnation, node) => meet({ node, incarnation }, addresses[node] ?? ''))
       shard.receive(from, message)
-    } else if (message.type === 'sweep') sweep = message
-    else shard.receive(from, message)
+    } else if (message.type === 'sweep') pace = createPace({ ...message, share: message.share / 1000 })
+    else {
+      if (message.type === 'pull' || message.type === 'push' || message.type === 'write') pace.asked(performance.now())
+      shard.receive(from, message)
+      // A worker that reads next is answered before servers say anything to each other.
+      if (message.type === 'push' && message.readsNext === 1) turns.hold(from.node)
+      if (message.type === 'pull') turns.release(from.node)
+    }
     if (timer === undefined && shard !== undefined && shard.storage.missing > 0)
-      timer = setTimeout(recover, sweep.pause)
+      timer = setTimeout(recover, pace.wait(performance.now()))
     return undefined
   }
 
+  /** Begins a step of the sweep, or looks again later. */
   function recover(): void {
-    untilAnswer = false
-    stepStart = performance.now()
+    if (stepping || ended || shard === undefined) return
+    clearTimeout(timer)
+    timer = undefined
+    if (shard.storage.missing === 0) return
+    const now = performance.now()
+    const rows = pace.rows(now)
+    if (rows === 0) {
+      timer = setTimeout(recover, pace.wait(now))
+      return
+    }
+    stepping = true
+    recovered = shard.storage.recovered
     // A step that never ends, as a peer died, is taken up again when the peer's replacement is told of.
-    timer = shard!.step(sweep.stripes) ? setTimeout(recover, stalledMs) : undefined
+    timer = setTimeout(() => {
+      stepping = false
+      recover()
+    }, stalledMs)
+    pace.begun(now, rows)
+    shard.step(rows)
+  }
+
+  /** In its turn: what was said before comes first. */
+  function recoverSoon(): void {
+    if (soon) return
+    soon = true
+    turns.add(() => {
+      soon = false
+      recover()
+    })
   }
 
   function cpu(): number {
@@ -148,36 +166,25 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
     return (user + system) / 1e6
   }
 
-  /**
-   * The next step waits so long that steps take their share of the time. A step lasts longer when servers are busy: the
-   * sweep gives way to training by itself.
-   */
+  /** A step has ended: the next one follows if there is time. One that brought nothing waits for what others recover. */
   function swept(): void {
-    const lasted = performance.now() - stepStart
+    pace.ended(performance.now())
+    stepping = false
     clearTimeout(timer)
-    timer = setTimeout(due, Math.max(sweep.pause, lasted * (1000 / sweep.share - 1)))
-  }
-
-  /** A worker that has its rows is busy with them for a while: a step begins then, and not while one waits for rows. */
-  function due(): void {
-    if (performance.now() - answeredAt > quietMs) return recover()
-    untilAnswer = true
-    timer = setTimeout(recover, quietMs)
+    if (shard !== undefined && shard.storage.recovered > recovered) recoverSoon()
+    else timer = setTimeout(recover, fruitlessMs)
   }
 
   function answered(): void {
-    answeredAt = performance.now()
-    if (!untilAnswer) return
-    untilAnswer = false
-    clearTimeout(timer)
-    later(recover)
+    pace.answered(performance.now())
+    if (timer !== undefined && !stepping) recoverSoon()
   }
 
   /** Learns where a peer is; one in a new life is reached anew. */
   function meet({ node, incarnation }: Node, address: string): void {
     if (node === self.node || address === '' || (peers.get(node)?.incarnation ?? 0) >= incarnation) return
     peers.get(node)?.connection?.drop()
-    const peer: Peer = { address, incarnation, connection: undefined }
+    const peer: Peer = { address, incarnation, connection: undefined, queued: 0 }
     peers.set(node, peer)
     reach(node, peer, false)
   }
@@ -203,9 +210,18 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
       if (message.type === 'rows') answered()
       return
     }
-    const peer = peers.get(to)
     // Said to this life of the peer or to none.
-    later(() => peer?.connection?.send(message))
+    const peer = peers.get(to)
+    if (peer === undefined) return
+    if (mayOvertake(message) || (turns.running && peer.queued === 0)) {
+      peer.connection?.send(message)
+      return
+    }
+    peer.queued++
+    turns.add(() => {
+      peer.queued--
+      peer.connection?.send(message)
+    })
   }
 
   return {
@@ -232,7 +248,7 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
     },
     end() {
       ended = true
-      between.length = 0
+      turns.clear()
       clearTimeout(timer)
       for (const { connection } of peers.values()) connection?.drop()
       for (const connection of everyone) connection.drop()

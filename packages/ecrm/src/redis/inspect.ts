@@ -101,7 +101,7 @@ export function createInspector(o: {
     words.forEach((row, i) => all.set(row, i * width))
     const nothing = new Uint32Array(0)
     const rest = { deltaHeads: nothing, deltaWords: nothing, tags: nothing }
-    send({ type: 'stripes', id, life: 0, batch: 0, members: heads, words: all, ...rest })
+    send({ type: 'stripes', id, life: 0, batch: 0, urgent: 0, members: heads, words: all, ...rest })
   }
 
   const positionOf = (stripe: number): number =>

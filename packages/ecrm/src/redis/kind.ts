@@ -1,7 +1,7 @@
 // Rows on Redis or Valkey nodes as a kind of servers. The owners of the nodes are here, in the trainer.
 import { FtError } from '@ft/core'
 import { createCode } from '../codes/code.ts'
-import type { TlsFiles } from '../network/address.ts'
+import type { TlsAuthority, TlsFiles } from '../network/address.ts'
 import { assignShards, checkDistinct, parseShard, type Assignment, type RemoteShard } from '../network/assignment.ts'
 import type { Cluster, ClusterEvents, ClusterKind } from '../network/cluster.ts'
 import type { MemberOptions } from '../network/members.ts'
@@ -20,7 +20,7 @@ export interface RedisOptions extends MemberOptions {
   readonly nodes: readonly RemoteShard[]
   /** Of the keys. */
   readonly name: string
-  readonly tls: TlsFiles | undefined
+  readonly tls: TlsAuthority | TlsFiles | undefined
   /** Milliseconds in which a lost node must come back, or one that stands by take its place. */
   readonly patience: number
 }

@@ -1,12 +1,12 @@
 // One connection to a Redis or Valkey node, and what must be known of the node itself.
 import type { Redis } from 'ioredis'
 import { FtError } from '@ft/core'
-import { parseAddress, secrets, type TlsFiles } from '../network/address.ts'
+import { parseAddress, secrets, type TlsAuthority, type TlsFiles } from '../network/address.ts'
 
 export interface NodeOptions {
   /** 'host:port', or a `redis://` or `rediss://` URL with name, password and number of the database. */
   readonly address: string
-  readonly tls: TlsFiles | undefined
+  readonly tls: TlsAuthority | TlsFiles | undefined
   /** Milliseconds in which it must answer. */
   readonly timeout: number
 }

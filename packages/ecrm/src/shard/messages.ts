@@ -19,8 +19,11 @@ export const schema = {
   sweep: { numbers: ['stripes', 'pause', 'share'], arrays: [] },
   pull: { numbers: ['id'], arrays: ['rows'] },
   rows: { numbers: ['id'], arrays: ['values'] },
-  /** `id` counts a worker's pushes to this server: at most one is unanswered. */
-  push: { numbers: ['id'], arrays: ['rows', 'gradients'] },
+  /**
+   * `id` counts a worker's pushes to this server: at most one is unanswered. `readsNext` = 1: a pull of the worker follows
+   * before it waits for the answer.
+   */
+  push: { numbers: ['id', 'readsNext'], arrays: ['rows', 'gradients'] },
   pushed: { numbers: ['id', 'rejected'], arrays: [] },
   /** Like a push, but the rows become these: bits of values and state. A version is at least the one given. */
   write: { numbers: ['id'], arrays: ['rows', 'words', 'versions'] },
@@ -39,13 +42,17 @@ export const schema = {
   deltas: { numbers: ['batch', 'complete'], arrays: ['heads', 'words'] },
   /** Every batch up to this one is applied. `life`: the incarnation of the sender of the batches; a later one has others. */
   acked: { numbers: ['batch', 'life'], arrays: [] },
-  read: { numbers: ['id'], arrays: ['stripes'] },
+  /** `urgent` = 1: a worker stands still until these rows are there; it may overtake what was said before. */
+  read: { numbers: ['id', 'urgent'], arrays: ['stripes'] },
   /**
    * Members of stripes as they are here. members: stripe, position, whether its words follow, version, then k versions
    * seen (parity). deltaHeads and deltaWords: differences that some parity may not contain yet, all of batches below
-   * `batch` where they are the sender's own. tags: see `tags.ts`. `life`: the incarnation that asked.
+   * `batch` where they are the sender's own. tags: see `tags.ts`. `life`: the incarnation that asked. `urgent`: as asked.
    */
-  stripes: { numbers: ['id', 'life', 'batch'], arrays: ['members', 'words', 'deltaHeads', 'deltaWords', 'tags'] },
+  stripes: {
+    numbers: ['id', 'life', 'batch', 'urgent'],
+    arrays: ['members', 'words', 'deltaHeads', 'deltaWords', 'tags'],
+  },
   /** From a replacement: which of its rows were updated most, as the receiver's parity rows from `first` know. */
   hot: { numbers: ['first'], arrays: [] },
   /** Stripes with a row of the asker's and that row's version. `next`: where the next question begins; 0: told all. */
@@ -74,6 +81,14 @@ export type Message = {
 }[MessageType]
 
 export type MessageOf<T extends MessageType> = Extract<Message, { type: T }>
+
+/**
+ * Whether a message may overtake others between the same two servers. Data rows that are asked for urgently are lost: no
+ * difference of theirs is under way from where they are read to, and versions tell what the others contain.
+ */
+export function mayOvertake(message: Message): boolean {
+  return (message.type === 'read' || message.type === 'stripes') && message.urgent === 1
+}
 
 /** A node's answer to a message: where, and what. */
 export type Send = (to: number, message: Message) => void

@@ -107,16 +107,15 @@ export function createParityRows(
   function take(source: Life & { batch: number }, { heads, words }: Deltas, i: number): boolean {
     const at = i * headWords
     const stripe = heads[at]!
-    const parity = positionHere(stripe)
-    if (parity < 0) return false
-    const local = layout.localOf({ stripe, position: parity })
+    const local = layout.parityLocal(server, stripe)
+    if (local < 0) return false
     if (parityState[local] === live) {
       present.stripe = stripe
       present.position = heads[at + 1]!
       present.base = heads[at + 2]!
       present.version = heads[at + 3]!
       present.words = words
-      return add(local, parity - k, present, i * width)
+      return add(local, positionHere(stripe) - k, present, i * width)
     }
     if (parityState[local] === decoding && without !== 'holding') {
       const list = held.get(stripe)

@@ -1,7 +1,9 @@
 // Rows that a replaced server must get back: on the first touch of a row, and in the background stripe by stripe.
-import { headWords, noWorker, packDeltas, deltaAt, type Delta, type MessageOf, type Send } from './messages.ts'
+import { createBulk } from './bulk.ts'
+import { headWords, noWorker, deltaAt, type Delta, type MessageOf, type Send } from './messages.ts'
 import type { Life, ParityRows, Sent } from './parityRows.ts'
 import { createRanking, type Ranking } from './ranking.ts'
+import { readStripes } from './readStripes.ts'
 import { decodeInto, rebuild, type Member, type Rebuilt } from './rebuild.ts'
 import { decoding, initialWords, live, lost, type Storage } from './storage.ts'
 import { unpackTags, type Tag, type Tags } from './tags.ts'
@@ -61,9 +63,11 @@ export function createRecovery(host: RecoveryHost): Recovery {
   const { storage, server, parityRows, tags, send } = host
   const { spec, code, dataState, parityState } = storage
   const { layout, k, r, width } = spec
+  /** Rows that are wanted at once, and those of the sweep that are no plain case. */
   const jobs = new Map<number, Job>()
   const ranking = createRanking(host)
   let ranked = false
+  /** Jobs of the sweep. */
   let sweeping = 0
   const unrecoverable: number[] = []
   let reads = 0
@@ -73,20 +77,50 @@ export function createRecovery(host: RecoveryHost): Recovery {
   const positionHere = (stripe: number): number =>
     (((server - stripe) % layout.servers) + layout.servers) % layout.servers
 
-  function begin(stripe: number, background: boolean): Job | undefined {
+  /** Marks a lost row as being decoded; false when it is not lost, or is decoded already. */
+  function begin(stripe: number): boolean {
     const position = positionHere(stripe)
     const local = layout.localOf({ stripe, position })
-    if (jobs.has(stripe) || stateOf(position)[local] !== lost) return undefined
+    if (stateOf(position)[local] !== lost) return false
     storage.mark(stateOf(position), local, decoding)
-    const heard = { members: [], deltas: [], sent: [], tags: [] }
-    const job = { stripe, position, background, read: 0, awaited: new Set<number>(), ...heard }
-    jobs.set(stripe, job)
-    if (background) sweeping++
-    return job
+    return true
+  }
+
+  /** Has rows looked at one by one. */
+  function look(stripes: readonly number[], background: boolean): void {
+    const begun = stripes.map((stripe): Job => {
+      const heard = { members: [], deltas: [], sent: [], tags: [] }
+      return { stripe, position: positionHere(stripe), background, read: 0, awaited: new Set<number>(), ...heard }
+    })
+    for (const job of begun) jobs.set(job.stripe, job)
+    if (background) sweeping += begun.length
+    ask(begun)
+  }
+
+  const bulk = createBulk({
+    ...host,
+    nextRead: () => ++reads,
+    ended(left) {
+      host.installed()
+      look(left, true)
+      if (sweeping === 0) host.swept()
+    },
+  })
+
+  /** A job that is not of the sweep is a data row that a worker stands still for. */
+  function ask(some: readonly Job[]): void {
+    askPeers(
+      some.filter(({ background }) => !background),
+      1,
+    )
+    askPeers(
+      some.filter(({ background }) => background),
+      0,
+    )
   }
 
   /** Asks every peer once for all the jobs' stripes that it has a row of. */
-  function ask(some: readonly Job[]): void {
+  function askPeers(some: readonly Job[], urgent: 0 | 1): void {
     if (some.length === 0) return
     const id = ++reads
     const questions = new Map<number, number[]>()
@@ -102,7 +136,8 @@ export function createRecovery(host: RecoveryHost): Recovery {
         else list.push(job.stripe)
       }
     }
-    for (const [peer, stripes] of questions) send(peer, { type: 'read', id, stripes: Uint32Array.from(stripes) })
+    for (const [peer, stripes] of questions)
+      send(peer, { type: 'read', id, urgent, stripes: Uint32Array.from(stripes) })
   }
 
   /** A job is done with, one way or another. */
@@ -170,22 +205,21 @@ export function createRecovery(host: RecoveryHost): Recovery {
   return {
     unrecoverable,
     touch(locals) {
-      const begun = locals.flatMap((local) => begin(layout.dataPlace(server, local).stripe, false) ?? [])
-      ask(begun)
+      look(
+        locals.map((local) => layout.dataStripe(server, local)).filter((stripe) => begin(stripe)),
+        false,
+      )
     },
     step(stripes) {
       if (storage.missing === 0) return false
-      if (sweeping > 0) return true
+      if (sweeping > 0 || bulk.busy) return true
       if (!ranked) ranking.ask()
       ranked = true
-      const begun: Job[] = []
+      const begun: number[] = []
       while (begun.length < stripes) {
         const hottest = ranking.take(stripes - begun.length)
         if (hottest.length === 0) break
-        for (const stripe of hottest) {
-          const job = begin(stripe, true)
-          if (job !== undefined) begun.push(job)
-        }
+        for (const stripe of hottest) if (begin(stripe)) begun.push(stripe)
       }
       const all = dataState.length + parityState.length
       for (let looked = 0; looked < all && begun.length < stripes; looked++) {
@@ -194,55 +228,17 @@ export function createRecovery(host: RecoveryHost): Recovery {
         const data = at < dataState.length
         const local = data ? at : at - dataState.length
         if ((data ? dataState : parityState)[local] !== lost) continue
-        const place = data ? layout.dataPlace(server, local) : layout.parityPlace(server, local)
-        const job = begin(place.stripe, true)
-        if (job !== undefined) begun.push(job)
+        const stripe = data ? layout.dataStripe(server, local) : layout.parityPlace(server, local).stripe
+        if (begin(stripe)) begun.push(stripe)
       }
-      ask(begun)
+      if (begun.length === 0) return true
+      if (host.checkVersions) bulk.begin(begun)
+      else look(begun, true)
       return true
     },
-    answer(from, { id, stripes }) {
-      const stride = 4 + k
-      const members = new Uint32Array(stripes.length * stride)
-      const words = new Uint32Array(stripes.length * width)
-      const wanted = new Set<number>()
-      let [at, to] = [0, 0]
-      for (let i = 0; i < stripes.length; i++) {
-        const stripe = stripes[i]!
-        const position = positionHere(stripe)
-        if (position >= k + r) continue
-        wanted.add(stripe)
-        const local = layout.localOf({ stripe, position })
-        const usable = stateOf(position)[local] === live
-        members[at] = stripe
-        members[at + 1] = position
-        members[at + 2] = usable ? 1 : 0
-        if (position < k) members[at + 3] = storage.versions[local]!
-        else for (let j = 0; j < k; j++) members[at + 4 + j] = storage.seen[local * k + j]!
-        at += stride
-        if (!usable) continue
-        const from = position < k ? storage.words : storage.parity
-        for (let j = 0; j < width; j++) words[to + j] = from[local * width + j]!
-        to += width
-      }
-      const usable = (stripe: number): boolean => {
-        const position = positionHere(stripe)
-        return stateOf(position)[layout.localOf({ stripe, position })] === live
-      }
-      const packed = packDeltas([...host.unanswered(wanted), ...parityRows.retained(wanted)], width)
-      send(from.server, {
-        type: 'stripes',
-        id,
-        life: from.incarnation,
-        batch: host.nextBatch(),
-        members: members.subarray(0, at),
-        words: words.subarray(0, to),
-        deltaHeads: packed.heads,
-        deltaWords: packed.words,
-        tags: Uint32Array.from(tags.collect(wanted, usable)),
-      })
-    },
+    answer: (from, message) => send(from.server, readStripes(host, from, message)),
     heard(from, message) {
+      if (bulk.heard(from, message)) return
       const stride = 4 + k
       let row = 0
       const ready: Job[] = []
@@ -281,6 +277,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
     },
     restart() {
       ask([...jobs.values()])
+      bulk.restart()
       if (ranked && storage.missing > 0) ranking.ask()
     },
     ranking,

@@ -32,6 +32,21 @@ describe.each(sizes)('k = %i, r = %i, N = %i', (k, r, servers) => {
       }
   })
 
+  it('says the same of many rows as of each', () => {
+    const ids = Uint32Array.from({ length: rows }, (_, i) => rows - 1 - i)
+    const out = { servers: new Uint16Array(rows), locals: new Uint32Array(rows) }
+    layout.locate(ids, out)
+    const places = Array.from(ids, (id) => layout.placeOf(id))
+    expect(Array.from(out.servers)).toEqual(places.map((place) => layout.serverOf(place)))
+    expect(Array.from(out.locals)).toEqual(places.map((place) => layout.localOf(place)))
+    for (let stripe = 0; stripe < layout.stripes; stripe++) {
+      const expected = new Array<number>(servers).fill(-1)
+      for (let position = k; position < k + r; position++)
+        expected[layout.serverOf({ stripe, position })] = layout.localOf({ stripe, position })
+      expect(expected.map((_, server) => layout.parityLocal(server, stripe))).toEqual(expected)
+    }
+  })
+
   it('puts the rows of a stripe on different servers', () => {
     for (let stripe = 0; stripe < layout.stripes; stripe++) {
       const on = Array.from({ length: k + r }, (_, position) => layout.serverOf({ stripe, position }))

@@ -1,7 +1,7 @@
 // Short random interleavings without promises or clocks, some ten thousand a second: pushes, differences, answers, crashes
 // and decodes of production shards, one message at a time, and the check of what they leave.
 import type { Random } from '@ft/core/random'
-import type { Message, MessageOf } from '../../src/shard/messages.ts'
+import { mayOvertake, type Message, type MessageOf } from '../../src/shard/messages.ts'
 import type { Remedy } from '../../src/shard/remedies.ts'
 import { createShard, type Shard } from '../../src/shard/shard.ts'
 import type { ResolvedSpec } from '../../src/shard/spec.ts'
@@ -42,6 +42,12 @@ interface Channel {
 
 const mostEvents = 20_000
 
+/** Takes the next message of a channel; now and then one that may overtake others does. */
+export function overtaking(messages: Message[], random: Random): Message {
+  const at = messages.findIndex(mayOvertake)
+  return at > 0 && random.bernoulli(0.5) ? messages.splice(at, 1)[0]! : messages.shift()!
+}
+
 /** Gradients are ones: after v updates a row's values are its first ones less v, in exact float32 (SGD, rate 1). */
 export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving = {}): Left {
   const { workers = 1, pushes = 6, crashes = 1, atOnce = 1, reconnects = false, without } = o
@@ -81,6 +87,7 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
     const message: Message = {
       type: 'push',
       id: ++pushIds[worker]![server]!,
+      readsNext: 0,
       rows,
       gradients: new Uint32Array(new Float32Array(rows.length * d).fill(1).buffer),
     }
@@ -110,7 +117,7 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
     channels = channels.filter(({ messages }) => messages.length > 0)
     if (channels.length === 0) return false
     const { from, to, life, fromLife, messages } = channels[random.integer(0, channels.length - 1)]!
-    const message = messages.shift()!
+    const message = overtaking(messages, random)
     if (lives[to] !== life) return true
     if (to < servers) shards[to]!.receive({ node: from, incarnation: fromLife }, message)
     else if (message.type === 'pushed' && pending[to - servers]![from]?.id === message.id)

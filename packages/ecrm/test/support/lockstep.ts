@@ -81,7 +81,7 @@ export function lockstep(partial: Partial<ShardSpec>): Lockstep {
     },
     push(server, id, rows) {
       const gradients = new Uint32Array(new Float32Array(rows.length * spec.d).fill(1).buffer)
-      const message: Message = { type: 'push', id, rows: Uint32Array.from(rows), gradients }
+      const message: Message = { type: 'push', id, readsNext: 0, rows: Uint32Array.from(rows), gradients }
       self.pass({ from: servers, life: 1, to: server, message })
     },
     recover() {

@@ -6,6 +6,7 @@ import type { Message } from '../../src/shard/messages.ts'
 import type { Remedy } from '../../src/shard/remedies.ts'
 import { createShard, type Shard } from '../../src/shard/shard.ts'
 import { resolveSpec, type ResolvedSpec, type ShardSpec } from '../../src/shard/spec.ts'
+import { overtaking } from './interleave.ts'
 
 interface Channel {
   readonly from: { node: number; incarnation: number }
@@ -82,7 +83,7 @@ export function scheduled(
       channels = channels.filter((channel) => channel.messages.length > 0)
       if (channels.length === 0) return false
       const { from, to, messages } = random.pick(channels)
-      const message = messages.shift()!
+      const message = overtaking(messages, random)
       if (incarnations[to.node] !== to.incarnation) return true
       if (to.node < servers) shards[to.node]!.receive(from, message)
       else clients[to.node - servers]!.receive(from.node, message)

@@ -1,0 +1,76 @@
+// How fast lost rows come back: as many at a time as fit between what trainers ask, and never none for long.
+
+export interface PaceOptions {
+  /** Most rows a step. */
+  readonly stripes: number
+  /** Least milliseconds between steps that begin although trainers leave no time. */
+  readonly pause: number
+  /** The part of the time that such steps take. */
+  readonly share: number
+}
+
+/** All times in milliseconds, of one clock. */
+export interface Pace {
+  /** A worker asks for rows or for an update. */
+  asked(now: number): void
+  /** A worker got its rows: until it asks again it is busy with them. */
+  answered(now: number): void
+  begun(now: number, rows: number): void
+  ended(now: number): void
+  /** Rows of a step that begins now; 0: it should not. */
+  rows(now: number): number
+  /** How long to wait before asking for `rows` again, unless a worker gets its rows before. */
+  wait(now: number): number
+}
+
+/** A worker that has asked nothing for so long is not awaited. */
+const quiet = 100
+/** The part of the time between an answer and the next question that steps may take: estimates err. */
+const ofGap = 0.6
+/** A step of fewer rows costs more in messages than in rows. */
+const fewest = 32
+/** How fast a short gap is forgotten: by this part with every longer one. Steps make gaps longer, which must not feed itself. */
+const forget = 0.02
+
+/**
+ * The pace of a recovery beside training.
+ *
+ * Between an answer and a worker's next question the servers are idle and the worker computes: steps fit in there, by the
+ * shortest gap of late and by what a row has taken. Whatever the gaps, steps of `stripes` take `share` of the time: it ends.
+ */
+export function createPace({ stripes, pause, share }: PaceOptions): Pace {
+  let gap = Infinity
+  let answeredAt = -Infinity
+  let askedAt = -Infinity
+  /** Of a row, over the last steps. */
+  let cost = 0.02
+  let endedAt = -Infinity
+  let step = { at: 0, rows: 1 }
+
+  /** When a step of full size is due in any case. */
+  const due = (): number => endedAt + Math.max(pause, cost * stripes * (1 / share - 1))
+
+  return {
+    asked(now) {
+      if (answeredAt > askedAt) {
+        const last = now - answeredAt
+        gap = gap === Infinity ? last : Math.min(last, gap + (last - gap) * forget)
+      }
+      askedAt = now
+    },
+    answered: (now) => void (answeredAt = now),
+    begun: (now, rows) => void (step = { at: now, rows }),
+    ended(now) {
+      endedAt = now
+      // A few rows say little of what many take.
+      if (step.rows >= Math.min(fewest, stripes)) cost += ((now - step.at) / step.rows - cost) / 4
+    },
+    rows(now) {
+      if (now - Math.max(askedAt, answeredAt) > quiet || now >= due()) return stripes
+      if (answeredAt < askedAt || gap === Infinity) return 0
+      const fit = Math.floor((answeredAt + gap * ofGap - now) / cost)
+      return fit < Math.min(fewest, stripes) ? 0 : Math.min(fit, stripes)
+    },
+    wait: (now) => Math.max(1, Math.min(due() - now, quiet)),
+  }
+}

@@ -1,0 +1,85 @@
+// What a server tells another that rebuilds rows: its rows of the stripes asked for, and what some parity may not contain yet.
+import { packDeltas, type Delta, type MessageOf } from './messages.ts'
+import type { Life, ParityRows } from './parityRows.ts'
+import { roomFor } from './room.ts'
+import { live, type Storage } from './storage.ts'
+import type { Tags } from './tags.ts'
+import { copyWords } from './words.ts'
+
+export interface ReaderOptions {
+  readonly server: number
+  readonly storage: Storage
+  readonly parityRows: ParityRows
+  readonly tags: Tags
+  /** Differences of own rows not yet answered. */
+  unanswered(stripes: ReadonlySet<number>): Delta[]
+  /** The number of the next batch of differences. */
+  nextBatch(): number
+}
+
+/** Answers one question. Cost: two passes over the rows asked for, one over the pushes that tags know. */
+export function readStripes(
+  { server, storage, parityRows, tags, unanswered, nextBatch }: ReaderOptions,
+  from: Life,
+  { id, urgent, stripes }: MessageOf<'read'>,
+): MessageOf<'stripes'> {
+  const { spec, words, parity, versions, seen, dataState, parityState } = storage
+  const { layout, k, r, width } = spec
+  const stride = 4 + k
+  const positionHere = (stripe: number): number =>
+    (((server - stripe) % layout.servers) + layout.servers) % layout.servers
+  const usable = (stripe: number): boolean => {
+    const position = positionHere(stripe)
+    return (position < k ? dataState : parityState)[layout.localOf({ stripe, position })] === live
+  }
+
+  const wanted = new Set<number>()
+  let living = 0
+  for (let i = 0; i < stripes.length; i++) {
+    const stripe = stripes[i]!
+    if (positionHere(stripe) >= k + r) continue
+    wanted.add(stripe)
+    if (usable(stripe)) living++
+  }
+  const deltas = packDeltas([...unanswered(wanted), ...parityRows.retained(wanted)], width)
+  const facts = Uint32Array.from(tags.collect(wanted, usable))
+  const lengths = [wanted.size * stride, living * width, deltas.heads.length, deltas.words.length, facts.length]
+  const room = roomFor('stripes', lengths)
+  const [members, content, deltaHeads, deltaWords, known] = room as [
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+    Uint32Array,
+  ]
+  let [at, to] = [0, 0]
+  for (const stripe of wanted) {
+    const position = positionHere(stripe)
+    const local = layout.localOf({ stripe, position })
+    members[at] = stripe
+    members[at + 1] = position
+    if (position < k) members[at + 3] = versions[local]!
+    else copyWords(members, at + 4, seen, local * k, k)
+    if ((position < k ? dataState : parityState)[local] === live) {
+      members[at + 2] = 1
+      copyWords(content, to, position < k ? words : parity, local * width, width)
+      to += width
+    }
+    at += stride
+  }
+  copyWords(deltaHeads, 0, deltas.heads, 0, deltas.heads.length)
+  copyWords(deltaWords, 0, deltas.words, 0, deltas.words.length)
+  copyWords(known, 0, facts, 0, facts.length)
+  return {
+    type: 'stripes',
+    id,
+    life: from.incarnation,
+    batch: nextBatch(),
+    urgent,
+    members,
+    words: content,
+    deltaHeads,
+    deltaWords,
+    tags: known,
+  }
+}

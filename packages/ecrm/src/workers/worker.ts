@@ -1,0 +1,42 @@
+// A worker's part of a step of data-parallel training: rows, forward and backward, and its gradients to the shards.
+import type { PushOptions, RowAccess } from '../client.ts'
+import type { DenseModel } from '../dlrm/denseModel.ts'
+import { distinct, gather, scatterSum } from '../dlrm/lookUp.ts'
+import type { Computed, Work } from './protocol.ts'
+
+export interface Worker {
+  /** Gradients of a batch with the dense network given; those of rows are kept until `push`. */
+  compute(work: Work): Promise<Computed>
+  /** Sends the gradients of the latest batch's rows, when those before were answered; resolves when they are on their way. */
+  push(options: PushOptions): Promise<void>
+  /** Resolves when the latest push was answered. */
+  settle(): Promise<void>
+}
+
+/** @param model - its parameters become the work's */
+export function createWorker({ rows, model, d }: { rows: RowAccess; model: DenseModel; d: number }): Worker {
+  let kept: { ids: Uint32Array; gradients: Float32Array } | undefined
+  let pushing: Promise<void> = Promise.resolve()
+  return {
+    async compute({ batch, parameters, part }) {
+      const found = distinct(batch.ids)
+      const embeddings = gather(await rows.pull(found.ids), found, d)
+      model.parameters.forEach((one, i) => one.set(parameters[i]!))
+      const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels)
+      const ofRows = scatterSum(gradients.embeddings, found, d)
+      if (part !== 1) for (let i = 0; i < ofRows.length; i++) ofRows[i]! *= part
+      kept = { ids: found.ids, gradients: ofRows }
+      return { loss: gradients.loss, parameters: gradients.parameters }
+    },
+    async push(options) {
+      await pushing
+      if (kept === undefined) return
+      const { ids, gradients } = kept
+      kept = undefined
+      pushing = rows.push(ids, gradients, options)
+      // A failure is told by whoever awaits it next.
+      pushing.catch(() => undefined)
+    },
+    settle: () => pushing,
+  }
+}

@@ -1,0 +1,96 @@
+// How a recovery shares the servers with training, on a clock of the test's own.
+import { expect, it } from 'vitest'
+import { createPace, type Pace } from '../src/network/pace.ts'
+
+interface Beside {
+  /** Milliseconds a worker computes between its rows and its next request, and is answered in. */
+  readonly computes: number
+  readonly answered: number
+  /** Milliseconds a row of a step takes. */
+  readonly row: number
+  /** By how much of a step's time the worker computes longer. */
+  readonly slows?: number
+  readonly rows: number
+}
+
+/** A recovery of `rows` beside a worker; when it ended, and the rows of each step and gap. */
+function recover(pace: Pace, { computes, answered, row, slows = 0, rows }: Beside) {
+  const perGap: number[] = []
+  let now = 0
+  let left = rows
+  let late = 0
+  const steps = (until: () => number): void => {
+    while (left > 0 && now < until()) {
+      const some = Math.min(left, pace.rows(now))
+      if (some === 0) {
+        now = Math.min(until(), now + pace.wait(now))
+        continue
+      }
+      pace.begun(now, some)
+      left -= some
+      now += some * row
+      pace.ended(now)
+      perGap[perGap.length - 1]! += some
+      late += some * row * slows
+    }
+    now = Math.max(now, until())
+  }
+  for (let step = 0; left > 0 && step < 100_000; step++) {
+    pace.asked(now)
+    perGap.push(0)
+    const end = now + answered
+    steps(() => end)
+    pace.answered(now)
+    const from = now
+    late = 0
+    steps(() => from + computes + late)
+  }
+  return { took: now, perGap, left }
+}
+
+it('takes as many rows as fit between the rows of a worker and its next request', () => {
+  const { took, perGap } = recover(createPace({ stripes: 512, pause: 5, share: 0.1 }), {
+    computes: 10,
+    answered: 3,
+    row: 0.01,
+    rows: 50_000,
+  })
+  // 10 ms are 1,000 rows; estimates leave a part of it free, and what is taken does not reach into the next request.
+  const settled = perGap.slice(20, -1)
+  for (const rows of settled) {
+    expect(rows).toBeGreaterThan(400)
+    expect(rows).toBeLessThanOrEqual(1_000)
+  }
+  expect(took).toBeLessThan((50_000 / 400) * 13 * 1.2)
+})
+
+it('does not take the time that it has made longer itself', () => {
+  const beside = { computes: 10, answered: 3, row: 0.01, rows: 400_000 }
+  const mean = (slows: number): number => {
+    const { perGap } = recover(createPace({ stripes: 512, pause: 5, share: 0.1 }), { ...beside, slows })
+    return perGap.slice(20, -1).reduce((sum, rows) => sum + rows, 0) / (perGap.length - 21)
+  }
+  expect(mean(0.8)).toBeLessThan(mean(0) * 2)
+})
+
+it('ends where workers leave no time', () => {
+  const { took, left } = recover(createPace({ stripes: 512, pause: 5, share: 0.1 }), {
+    computes: 0,
+    answered: 5,
+    row: 0.02,
+    rows: 20_000,
+  })
+  expect(left).toBe(0)
+  // A tenth of the time, rows at 0.02 ms.
+  expect(took).toBeGreaterThan(20_000 * 0.02)
+  expect(took).toBeLessThan(20_000 * 0.02 * 10 * 1.5)
+})
+
+it('does not wait for workers that ask nothing', () => {
+  const pace = createPace({ stripes: 512, pause: 5, share: 0.1 })
+  pace.asked(0)
+  pace.answered(1)
+  pace.begun(500, 512)
+  pace.ended(600)
+  expect(pace.rows(600)).toBe(512)
+})
