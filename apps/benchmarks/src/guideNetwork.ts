@@ -85,6 +85,7 @@ export async function guidedNetwork(
       layers,
       seed: context.seed,
       rounds,
+      byLayer: !inPasses,
       plans: {
         guided: layers.map(guided),
         global: layers.map(uniform.global),
