@@ -49,7 +49,7 @@ export async function guidedNetwork(
   const { name, layers } = zoo(network.zoo, { batch: network.batch, dtype: 'float32' })
   const title = `${name}, batch ${network.batch}`
   // The fresh process measures whole passes of five plans: its samples vary more than single layers do.
-  const [budget, sequenceBudget] = context.quick ? [60, 60] : [700, 500]
+  const [budget, sequenceBudget] = context.quick ? [60, 60] : [400, 400]
   // Long layers fill their caches by themselves, and one at a time each shape is measured once a round instead of once for each
   // layer that has it, without a pass to settle the caches first.
   const passMs =

@@ -1,5 +1,5 @@
 // Shards in processes of this machine: started here, with some that stand by.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { dial, localAddress } from './address.ts'
@@ -7,6 +7,7 @@ import type { Cluster, ClusterEvents } from './cluster.ts'
 import { startMembers, type MemberOptions, type Place, type Places } from './members.ts'
 import { startShardChild, type ShardChild } from './shardChild.ts'
 import type { ResolvedSpec } from '../shard/spec.ts'
+import { removeSocketFolder } from './socketFolder.ts'
 
 export interface ProcessOptions extends MemberOptions {
   /** Processes that stand by, so that a replacement need not be started. */
@@ -75,7 +76,7 @@ export function startProcesses(spec: ResolvedSpec, events: ClusterEvents, o: Pro
       const ending = [...children]
       for (const child of ending) child.kill('SIGKILL')
       await Promise.all(ending.map(({ ended }) => ended))
-      if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+      if (folder !== undefined) removeSocketFolder(folder)
     },
   }
   // All at once: a process takes a while to start.

@@ -1,7 +1,7 @@
 // The program of a shard process that a trainer starts on its machine. Bundled into src/generated/shardProcess.ts.
-import { rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { hostShards } from './shardHost.ts'
+import { removeSocketFolder } from './socketFolder.ts'
 
 /** What the parent says first, over the channel that only it and this process share. */
 interface Secret {
@@ -14,7 +14,7 @@ process.title = 'ft-ecrm-shard'
 let folder: string | undefined
 process.on('disconnect', () => {
   // The trainer is gone, however it went: nobody else tidies up.
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true })
+  if (folder !== undefined) removeSocketFolder(folder)
   process.exit(0)
 })
 process.once('message', ({ token, path }: Secret) => {
