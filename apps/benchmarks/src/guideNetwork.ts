@@ -50,8 +50,8 @@ export async function guidedNetwork(
   const title = `${name}, batch ${network.batch}`
   // The fresh process measures whole passes of five plans: its samples vary more than single layers do.
   const [budget, sequenceBudget] = context.quick ? [60, 60] : [400, 400]
-  // Long layers fill their caches by themselves, and one at a time each shape is measured once a round instead of once for each
-  // layer that has it, without a pass to settle the caches first.
+  // A pass of ResNet-50 takes so long that 250 s held 26 rounds of all arms. One layer at a time each shape is measured once a
+  // round, instead of once for each layer that has it.
   const passMs =
     (1e3 * layers.reduce((sum, { m, n, k, count }) => sum + 2 * m * n * k * count, 0)) / device.measured.peak.value
   const inPasses = passMs < LONG_PASS_MS
@@ -85,7 +85,6 @@ export async function guidedNetwork(
       layers,
       seed: context.seed,
       rounds,
-      byLayer: !inPasses,
       plans: {
         guided: layers.map(guided),
         global: layers.map(uniform.global),

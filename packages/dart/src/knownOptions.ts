@@ -1,4 +1,4 @@
-// Names and words that options may hold. A misspelt one would be a default that nobody asked for: it is an error.
+// Names that options may have. A misspelt one would be a default that nobody asked for: it is an error.
 import { FtError } from '@ft/core'
 import type { DropoutOptions, TrainOptions } from './options.ts'
 
@@ -79,14 +79,4 @@ function checkNames(where: string, given: object, known: Readonly<Record<string,
       { option: name },
     )
   }
-}
-
-/** @throws FtError `INVALID_ARGUMENT` for a word that the option cannot be */
-export function checkWord<T extends string>(name: string, value: T, words: readonly T[]): T {
-  if (words.includes(value)) return value
-  throw new FtError(
-    'INVALID_ARGUMENT',
-    `train: ${name} must be one of ${words.join(', ')}, got ${JSON.stringify(value)}`,
-    { [name]: value },
-  )
 }

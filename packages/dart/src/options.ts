@@ -1,11 +1,11 @@
 // Training options with their defaults, checked once.
-import { FtError, type LongRunning } from '@ft/core'
+import { FtError, assertOneOf, type LongRunning } from '@ft/core'
 import type { CustomObjective, ObjectiveName } from './objectives/objective.ts'
 import type { CustomMetric, MetricName } from './metrics.ts'
 import type { EmptyQuery } from './ndcg.ts'
 import type { Model } from './model.ts'
 import type { Tree } from './tree.ts'
-import { checkDropoutNames, checkTrainNames, checkWord } from './knownOptions.ts'
+import { checkDropoutNames, checkTrainNames } from './knownOptions.ts'
 
 /** How the weights of a round are settled; `eta` is the learning rate, k the number of dropped trees. */
 export type Normalization =
@@ -227,7 +227,8 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
   }
   const chosen =
     options.dropout === false ? undefined : (preset ?? (options.dropout as DropoutOptions | undefined) ?? {})
-  const growth = checkWord('growth', options.growth ?? 'depth', ['depth', 'leaf'])
+  const growth = options.growth ?? 'depth'
+  assertOneOf(growth, { where: 'train', argument: 'growth', values: ['depth', 'leaf'] })
   const seed = check('seed', options.seed ?? 1, 0, Number.MAX_SAFE_INTEGER, true)
   const fraction = (name: 'rowFraction' | 'columnFraction' | 'nodeColumnFraction') => {
     const value = check(name, options[name] ?? 1, 0, 1)
@@ -293,14 +294,22 @@ function resolveDropout(given: DropoutOptions, seed: number): Exclude<ResolvedOp
       { maxDrop },
     )
   }
+  const { sample = 'uniform', normalize = 'tree', dropUnit = 'round' } = given
+  const words = {
+    sample: ['uniform', 'weighted'],
+    normalize: ['tree', 'forest', 'lightgbm', 'none'],
+    dropUnit: ['round', 'tree'],
+  }
+  for (const [name, value] of Object.entries({ sample, normalize, dropUnit }))
+    assertOneOf(value, { where: 'train', argument: `dropout.${name}`, values: words[name as keyof typeof words] })
   return {
     dropRate: probability('dropRate', given.dropRate ?? 0.03),
     plusOne: given.plusOne ?? true,
     skipDrop: probability('skipDrop', given.skipDrop ?? 0),
     maxDrop,
-    sample: checkWord('dropout.sample', given.sample ?? 'uniform', ['uniform', 'weighted']),
-    normalize: checkWord('dropout.normalize', given.normalize ?? 'tree', ['tree', 'forest', 'lightgbm', 'none']),
-    dropUnit: checkWord('dropout.dropUnit', given.dropUnit ?? 'round', ['round', 'tree']),
+    sample,
+    normalize,
+    dropUnit,
     dropSeed: given.dropSeed ?? seed,
   }
 }

@@ -51,6 +51,10 @@ export interface Layout extends Required<LayoutOptions> {
   parityPlace(server: number, local: number): Place
 }
 
+/** The position in a stripe of the row that server `server` of `servers` has of it; k + r or more where it has none. */
+export const positionIn = (stripe: number, server: number, servers: number): number =>
+  (((server - stripe) % servers) + servers) % servers
+
 /**
  * Lays out rows over servers.
  *
@@ -92,7 +96,7 @@ export function createLayout(options: LayoutOptions): Layout {
   }
   const dataBefore = Uint32Array.from(before, ({ data }) => data)
   const parityBefore = Int32Array.from(before, ({ parity }, at) => {
-    const position = (Math.floor(at / servers) - (at % servers) + servers) % servers
+    const position = positionIn(at % servers, Math.floor(at / servers), servers)
     return position >= k && position < width ? parity : -1
   })
   const dataStripes = stripesOf(servers, (position) => position < k)

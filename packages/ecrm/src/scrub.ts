@@ -4,6 +4,7 @@ import { createCode, type ErasureCode } from './codes/code.ts'
 import type { Client } from './client.ts'
 import type { MessageOf } from './shard/messages.ts'
 import type { ResolvedSpec } from './shard/spec.ts'
+import { positionIn } from './layout.ts'
 
 export interface CorruptStripe {
   readonly stripe: number
@@ -44,6 +45,8 @@ interface Member {
 
 /** A stripe read while it was updated is read again this often. */
 const tries = 20
+/** A repair that a push came before is tried again this often: of rows that are pushed without a pause few tries succeed. */
+const repairs = 100
 
 /** Compares stripes, and puts right what is located when told to; what is wrong, and what could not be compared. */
 export async function scrubStripes(
@@ -54,7 +57,7 @@ export async function scrubStripes(
   const { corrupt, skipped } = await compare(spec, client, stripes)
   const report = new Map<number, Found>(corrupt.map((one) => [one.stripe, one]))
   let left = repair ? corrupt.filter(({ position }) => position !== undefined) : []
-  for (let attempt = 0; attempt < tries && left.length > 0; attempt++) {
+  for (let attempt = 0; attempt < repairs && left.length > 0; attempt++) {
     const mended = await mend(spec, client, left)
     for (const one of mended) report.set(one.stripe, { ...one, repaired: true })
     // A push came between the reading and the repair: what is right now differs.
@@ -134,9 +137,7 @@ async function readStripes(
   const stride = 4 + k
   await Promise.all(
     Array.from({ length: layout.servers }, async (_, server) => {
-      const own = stripes.filter(
-        (stripe) => (server - (stripe % layout.servers) + layout.servers) % layout.servers < k + r,
-      )
+      const own = stripes.filter((stripe) => positionIn(stripe, server, layout.servers) < k + r)
       if (own.length === 0) return
       const question = { type: 'read', id: 0, urgent: 0, stripes: Uint32Array.from(own) } as const
       const answer = (await client.ask(server, question)) as MessageOf<'stripes'>

@@ -62,6 +62,14 @@ describe('together', () => {
     expect(store.replacements).toBe(2)
   })
 
+  it('workers compute with the network that it is, a hidden layer as wide as the interaction included', async () => {
+    const pairs = (tables.length * (tables.length + 1)) / 2
+    const options = { batch, seed, until: 1, bottom: [8 + pairs, 12], top: [8 + pairs] }
+    const alone = await trainAlone(data, { store: await start({ where: 'memory' }), ...options })
+    const together = await train(data, { store: await start({ where: 'memory' }), ...options, workers: 2 })
+    expect(Math.abs(together.history[0]!.loss - alone.history[0]!.loss)).toBeLessThan(1e-6)
+  })
+
   it('the first step is that of one worker with the whole batch, and what is learned is as good', async () => {
     const [one, three] = [await start({ where: 'memory' }), await start({})]
     const alone = await trainAlone(data, { store: one, batch, seed, epochs: 2 })

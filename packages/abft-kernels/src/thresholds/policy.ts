@@ -34,7 +34,7 @@ export function kappaFor(checks: number, falseAlarmProbability: number): number 
   return kappa
 }
 
-/** A quantile costs as much as the product of a small layer, and a network asks for the same few at every run. */
+/** A network asks for the same few at every run. */
 const kappas = new Map<number, number>()
 const MOST_KAPPAS = 256
 

@@ -1,13 +1,11 @@
 // Shards in processes of this machine: started here, with some that stand by.
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { dial, localAddress } from './address.ts'
 import type { Cluster, ClusterEvents } from './cluster.ts'
 import { startMembers, type MemberOptions, type Place, type Places } from './members.ts'
 import { startShardChild, type ShardChild } from './shardChild.ts'
 import type { ResolvedSpec } from '../shard/spec.ts'
-import { removeSocketFolder } from './socketFolder.ts'
+import { makeSocketFolder, removeSocketFolder } from './socketFolder.ts'
 
 export interface ProcessOptions extends MemberOptions {
   /** Processes that stand by, so that a replacement need not be started. */
@@ -22,27 +20,11 @@ interface Started {
 /** A replacement that dies while it starts is replaced in its turn, this often. */
 const attempts = 5
 
-/** Longer paths are no names of sockets everywhere. */
-const longestPath = 100
-
-/**
- * A folder for the run's sockets, which only this user may enter; undefined where there can be none. Such a socket costs about
- * half the CPU of a port.
- */
-function socketFolder(): string | undefined {
-  if (process.platform === 'win32' || tmpdir().length > longestPath - 30) return undefined
-  try {
-    return mkdtempSync(join(tmpdir(), 'ft-ecrm-'))
-  } catch {
-    return undefined
-  }
-}
-
 export function startProcesses(spec: ResolvedSpec, events: ClusterEvents, o: ProcessOptions): Promise<Cluster> {
   const token = crypto.getRandomValues(new Uint32Array(4))
   const children = new Set<ShardChild>()
   const spares: Started[] = []
-  const folder = socketFolder()
+  const folder = makeSocketFolder()
   let started = 0
   function startChild(): Started {
     const path = folder === undefined ? undefined : join(folder, String(started++))

@@ -2,6 +2,7 @@
 import { addInitialParity, completeData, type Shape } from './records.ts'
 import type { Message, MessageOf } from '../shard/messages.ts'
 import type { Fleet } from './fleet.ts'
+import { positionIn } from '../layout.ts'
 
 export interface Counts {
   readonly pulledRows: number
@@ -104,8 +105,7 @@ export function createInspector(o: {
     send({ type: 'stripes', id, life: 0, batch: 0, urgent: 0, members: heads, words: all, ...rest })
   }
 
-  const positionOf = (stripe: number): number =>
-    (((server - stripe) % layout.servers) + layout.servers) % layout.servers
+  const positionOf = (stripe: number): number => positionIn(stripe, server, layout.servers)
 
   async function mend({ id, heads, words: right }: MessageOf<'mend'>): Promise<void> {
     const part = fleet.parts[server]

@@ -7,6 +7,7 @@ import type { Message, MessageOf } from '../shard/messages.ts'
 import type { Fleet } from './fleet.ts'
 import { createInspector } from './inspect.ts'
 import { completeData } from './records.ts'
+import { positionIn } from '../layout.ts'
 
 export interface OwnerOptions {
   readonly fleet: Fleet
@@ -200,7 +201,7 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
         const heads = new Uint32Array(list.length * 3)
         const sums = new Uint32Array(list.length * words)
         list.forEach(({ stripe, parity, i }, at) => {
-          const position = (((server - stripe) % layout.servers) + layout.servers) % layout.servers
+          const position = positionIn(stripe, server, layout.servers)
           heads[at * 3] = width + position
           heads[at * 3 + 1] = bases[i]!
           heads[at * 3 + 2] = versions[i]!

@@ -5,6 +5,7 @@ import { decodeInto, rebuild, type Member, type Rebuilt } from '../shard/rebuild
 import { initialWords } from '../shard/storage.ts'
 import type { Fleet } from './fleet.ts'
 import { addInitialParity, completeData, type Shape } from './records.ts'
+import { positionIn } from '../layout.ts'
 
 interface LostRow {
   readonly kind: Shape['kind']
@@ -124,7 +125,7 @@ async function readMembers(
     parity: [],
   }
   for (const { stripe, members } of jobs) {
-    const position = (((server - stripe) % layout.servers) + layout.servers) % layout.servers
+    const position = positionIn(stripe, server, layout.servers)
     if (position >= k + r) continue
     const local = layout.localOf({ stripe, position })
     const kind = position < k ? 'data' : 'parity'

@@ -5,6 +5,7 @@ import type { Life, ParityRows } from './parityRows.ts'
 import { live, type Storage } from './storage.ts'
 import { unpackTags, type Tag, type Tags } from './tags.ts'
 import { addWords, copyWords } from './words.ts'
+import { positionIn } from '../layout.ts'
 
 type Stripes = MessageOf<'stripes'>
 
@@ -70,7 +71,7 @@ export function createBulk(o: BulkOptions): Bulk {
   const sum = new Uint32Array(width)
   const seen = new Uint32Array(k)
 
-  const positionHere = (stripe: number): number => (((server - stripe) % servers) + servers) % servers
+  const positionHere = (stripe: number): number => positionIn(stripe, server, servers)
 
   function ask(): void {
     read = o.nextRead()

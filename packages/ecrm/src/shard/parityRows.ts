@@ -6,6 +6,7 @@ import type { Remedy } from './remedies.ts'
 import { decoding, live, lost, type Storage } from './storage.ts'
 import type { Tags } from './tags.ts'
 import { addWords } from './words.ts'
+import { positionIn } from '../layout.ts'
 
 type Deltas = MessageOf<'deltas'>
 
@@ -72,7 +73,7 @@ export function createParityRows(
 
   /** Where this server has a parity row of the stripe: its position, or -1. */
   const positionHere = (stripe: number): number => {
-    const position = (((server - stripe) % layout.servers) + layout.servers) % layout.servers
+    const position = positionIn(stripe, server, layout.servers)
     return position >= k && position < k + r ? position : -1
   }
 

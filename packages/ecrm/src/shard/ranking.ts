@@ -3,6 +3,7 @@
 import type { MessageOf, Send } from './messages.ts'
 import type { Life } from './parityRows.ts'
 import { live, type Storage } from './storage.ts'
+import { positionIn } from '../layout.ts'
 
 /** Parity rows looked at for one answer: a few milliseconds of a peer's time. */
 const sliceRows = 65_536
@@ -42,7 +43,7 @@ export function createRanking({ server, storage, send }: { server: number; stora
       for (let local = first; local < end; local++) {
         if (parityState[local] !== live) continue
         const { stripe } = layout.parityPlace(server, local)
-        const position = (((from.server - stripe) % layout.servers) + layout.servers) % layout.servers
+        const position = positionIn(stripe, from.server, layout.servers)
         const version = position < k ? seen[local * k + position]! : 0
         if (version > 0) found.push({ stripe, version })
       }

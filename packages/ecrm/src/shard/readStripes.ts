@@ -5,6 +5,7 @@ import { roomFor } from './room.ts'
 import { live, type Storage } from './storage.ts'
 import type { Tags } from './tags.ts'
 import { copyWords } from './words.ts'
+import { positionIn } from '../layout.ts'
 
 export interface ReaderOptions {
   readonly server: number
@@ -26,8 +27,7 @@ export function readStripes(
   const { spec, words, parity, versions, seen, dataState, parityState } = storage
   const { layout, k, r, width } = spec
   const stride = 4 + k
-  const positionHere = (stripe: number): number =>
-    (((server - stripe) % layout.servers) + layout.servers) % layout.servers
+  const positionHere = (stripe: number): number => positionIn(stripe, server, layout.servers)
   const usable = (stripe: number): boolean => {
     const position = positionHere(stripe)
     return (position < k ? dataState : parityState)[layout.localOf({ stripe, position })] === live

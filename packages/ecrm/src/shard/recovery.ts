@@ -7,6 +7,7 @@ import { readStripes } from './readStripes.ts'
 import { decodeInto, rebuild, type Member, type Rebuilt } from './rebuild.ts'
 import { decoding, initialWords, live, lost, type Storage } from './storage.ts'
 import { unpackTags, type Tag, type Tags } from './tags.ts'
+import { positionIn } from '../layout.ts'
 
 export interface RecoveryHost {
   readonly server: number
@@ -74,8 +75,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
   let cursor = 0
 
   const stateOf = (position: number): Uint8Array => (position < k ? dataState : parityState)
-  const positionHere = (stripe: number): number =>
-    (((server - stripe) % layout.servers) + layout.servers) % layout.servers
+  const positionHere = (stripe: number): number => positionIn(stripe, server, layout.servers)
 
   /** Marks a lost row as being decoded; false when it is not lost, or is decoded already. */
   function begin(stripe: number): boolean {

@@ -7,6 +7,7 @@ import { roomFor } from './room.ts'
 import type { Storage } from './storage.ts'
 import type { Tags } from './tags.ts'
 import { addWords, copyWords } from './words.ts'
+import { positionIn } from '../layout.ts'
 
 /** A worker's update: gradients, or rows as they are to be. */
 export interface Update {
@@ -62,7 +63,7 @@ export function createRowUpdates(o: {
     const local = message.rows[i]!
     const at = local * width
     const stripe = layout.dataStripe(server, local)
-    const position = (server - (stripe % layout.servers) + layout.servers) % layout.servers
+    const position = positionIn(stripe, server, layout.servers)
     if (again && tags.has(server, { stripe, position, worker, push: message.id })) return false
     const base = versions[local]!
     let version = base + 1

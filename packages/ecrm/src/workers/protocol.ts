@@ -1,4 +1,4 @@
-// What a trainer and the threads of its workers say to each other: plain data, arrays handed over where they are of no more use.
+// What a trainer and the threads of its workers say to each other: plain data.
 import type { FtErrorCode } from '@ft/core'
 import type { PushOptions } from '../client.ts'
 import type { Batch } from '../dlrm/samples.ts'

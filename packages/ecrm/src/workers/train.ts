@@ -1,7 +1,6 @@
 // Training with one worker, in the calling thread, or with several in threads of their own.
 import { assertInteger, assertOneOf, invalidArgument } from '@ft/core'
 import type { DenseModel } from '../dlrm/denseModel.ts'
-import { pairCount } from '../dlrm/interaction.ts'
 import type { Samples } from '../dlrm/samples.ts'
 import { planTraining, train as trainAlone, type Trained, type TrainOptions as AloneOptions } from '../train.ts'
 import type { Sizes } from './protocol.ts'
@@ -58,7 +57,7 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
 function sizesOf({ parameters }: DenseModel, { tables, d }: { tables: number; d: number }): Sizes {
   const outputs = parameters.filter((_, i) => i % 2 === 1).map(({ length }) => length)
   const inputs = outputs.map((width, layer) => parameters[2 * layer]!.length / width)
-  // The bottom network ends with d outputs, and the top one begins with what the interaction makes of them.
-  const first = inputs.indexOf(d + pairCount(tables + 1))
+  // Only where the interaction stands between two layers does one not take what the one before gives.
+  const first = inputs.findIndex((width, layer) => layer > 0 && width !== outputs[layer - 1])
   return { features: inputs[0]!, tables, d, bottom: outputs.slice(0, first - 1), top: outputs.slice(first, -1) }
 }

@@ -1,6 +1,6 @@
-// A connection of a client that speaks plain HTTP/1.1: its requests are read and answered here, with one read and one write each,
-// in less than half of the time that Node's server takes. At the first request that is not plain (chunks, a head in several
-// pieces, a body over the limit, anything unusual) the connection goes to that server, for good.
+// A connection of a client that speaks plain HTTP/1.1: its requests are read and answered here, with one read and one write each.
+// At the first request that is not plain (chunks, a head in several pieces, a body over the limit, anything unusual) the
+// connection goes to Node's server, for good.
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { Cancellation } from '../serving/cancellation.ts'

@@ -103,8 +103,9 @@ async function routeOther(service: OipService, request: Received, path: string):
   return textReply(reply)
 }
 
-function contextOf({ travelling: headers, gone }: Received): Omit<InferContext, 'version'> {
+function contextOf({ travelling: headers, gone }: Received, version?: string): InferContext {
   return {
+    version,
     headers,
     gone,
     get signal() {
@@ -124,16 +125,7 @@ async function infer(
     bytes: body instanceof Uint8Array ? body : await body,
     headerLength: Array.isArray(headerLength) ? headerLength.join() : headerLength,
   })
-  const { gone } = request
-  const context: InferContext = {
-    version,
-    headers: request.travelling,
-    gone,
-    get signal() {
-      return gone.signal
-    },
-  }
-  const answer = await service.infer(model, { request: parsed, context })
+  const answer = await service.infer(model, { request: parsed, context: contextOf(request, version) })
   const outputs = selectOutputs(answer, parsed)
   const { parts, length, headerLength: own } = writeResponse({ ...answer, outputs }, { binary: wantsBinary(parsed) })
   const headers =
