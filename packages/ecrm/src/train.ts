@@ -39,7 +39,10 @@ export interface TrainOptions extends LongRunning {
   readonly from?: number
   /** Ends after this many steps in all; default when the epochs are done. */
   readonly until?: number
-  /** Called after every step; the next one waits for what it returns. */
+  /**
+   * Called after every step; the next one waits for what it returns. Of workers in mode 'async' those wait that have ended a
+   * step, and the others go on: it is never called again before it has returned.
+   */
   readonly onStep?: (record: StepRecord, model: DenseModel) => unknown
 }
 

@@ -120,6 +120,29 @@ describe('each by itself', () => {
     expect((await store.scrub()).corrupt).toEqual([])
   })
 
+  it('is not told of a step while it is at the one before, which stops no worker that computes', async () => {
+    const store = await start({ where: 'memory' })
+    let inside = 0
+    const most: number[] = []
+    const done: number[] = []
+    await train(data, {
+      store,
+      batch,
+      seed,
+      workers: 3,
+      mode: 'async',
+      async onStep({ step }) {
+        most.push(++inside)
+        done.push(step)
+        // Long enough for every other worker to end its step.
+        await new Promise((resolve) => setTimeout(resolve, 20))
+        inside--
+      },
+    })
+    expect(Math.max(...most)).toBe(1)
+    expect(done).toEqual(Array.from({ length: steps }, (_, i) => i))
+  })
+
   it.runIf(haveRedis)('rows on Redis nodes are reached through the store', async () => {
     const nodes = await Promise.all(Array.from({ length: 4 }, () => redisNode()))
     after.push(() => Promise.all(nodes.map((node) => node.end())))

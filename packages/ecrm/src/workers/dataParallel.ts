@@ -14,7 +14,7 @@ export interface DataParallel {
   /** Rows of the data, step by step. */
   readonly steps: Iterable<Uint32Array>
   readonly signal: AbortSignal | undefined
-  /** Called after every step, in order. */
+  /** Called after every step, in order: never while it is still at the one before. */
   readonly onStep: (loss: number) => unknown
 }
 
@@ -56,6 +56,8 @@ export async function trainAsynchronously(o: DataParallel): Promise<void> {
   const { data, model, offsets } = o
   const steps = o.steps[Symbol.iterator]()
   let failed = false
+  /** Workers that have ended a step tell of it one after the other: whoever listens may take its time. */
+  let told: Promise<unknown> = Promise.resolve()
   await Promise.all(
     o.workers.map(async (worker) => {
       try {
@@ -65,7 +67,7 @@ export async function trainAsynchronously(o: DataParallel): Promise<void> {
           const { loss, parameters } = await worker.compute({ batch, parameters: model.parameters, part: 1 })
           model.update(parameters)
           await worker.push({ readsNext: true })
-          await o.onStep(loss)
+          await (told = told.then(() => o.onStep(loss)))
         }
         await worker.settle()
       } catch (error) {
