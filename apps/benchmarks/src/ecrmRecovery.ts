@@ -49,7 +49,7 @@ async function whileRecovering(context: BenchContext): Promise<Recovery> {
     const whole: number[] = []
     const first: number[] = []
     await trainBlock(run, 60)
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 8; round++) {
       const before = await trainBlock(run, 60)
       const gapsOf: number[] = []
       let redundant: Promise<number> | undefined
@@ -73,6 +73,8 @@ async function whileRecovering(context: BenchContext): Promise<Recovery> {
         steps++
         elapsed += gap
       }
+      // A process is started that stands by: neither recovery nor usual.
+      await trainBlock(run, 60)
       const after = await trainBlock(run, 60)
       // Steps before and after: what the machine does meanwhile falls on both sides alike.
       const normal = 120 / sum([...before, ...after])

@@ -45,6 +45,8 @@ export interface Layout extends Required<LayoutOptions> {
   dataStripe(server: number, local: number): number
   /** The number alone of a server's parity row in a stripe, -1 where it has none: for loops over many rows. */
   parityLocal(server: number, stripe: number): number
+  /** The number alone of whichever row a server has of a stripe, -1 where it has none: for loops over many rows. */
+  localIn(server: number, stripe: number): number
   /** Servers of many ids, and their numbers there. */
   locate(ids: Uint32Array, out: { readonly servers: Uint16Array; readonly locals: Uint32Array }): void
   /** The place of a server's parity row. */
@@ -99,6 +101,9 @@ export function createLayout(options: LayoutOptions): Layout {
     const position = positionIn(at % servers, Math.floor(at / servers), servers)
     return position >= k && position < width ? parity : -1
   })
+  const dataHere = Uint8Array.from(before, (_, at) => {
+    return Number(positionIn(at % servers, Math.floor(at / servers), servers) < k)
+  })
   const dataStripes = stripesOf(servers, (position) => position < k)
   const parityStripes = stripesOf(servers, (position) => position >= k && position < width)
   const place = (server: number, local: number, inGroup: readonly (readonly number[])[]): Place => {
@@ -131,6 +136,13 @@ export function createLayout(options: LayoutOptions): Layout {
       const group = Math.floor(stripe / servers)
       const inGroup = parityBefore[server * servers + (stripe - group * servers)]!
       return inGroup < 0 ? -1 : group * r + inGroup
+    },
+    localIn(server, stripe) {
+      const group = Math.floor(stripe / servers)
+      const at = server * servers + (stripe - group * servers)
+      const parity = parityBefore[at]!
+      if (parity >= 0) return group * r + parity
+      return dataHere[at] === 1 ? group * k + dataBefore[at]! : -1
     },
     locate(ids, out) {
       for (let i = 0; i < ids.length; i++) {

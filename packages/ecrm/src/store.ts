@@ -45,8 +45,9 @@ export interface ShardOptions {
   readonly logBytes?: number
   /**
    * Recovery in the background, rows that were updated most first, as many as fit between a trainer's rows and its next
-   * request. Most rows a step (default 512); and, so that it ends where trainers leave no time, least milliseconds between
-   * steps (5) and the part of the time that steps take in any case (0.2). Rows that are asked for never wait for it.
+   * request. Most rows a step (default 512); the part of the time that steps take at most beside training (0.2), a quarter of
+   * which they take where trainers leave none, so that recovery ends; and least milliseconds between those (5). More of the time
+   * makes recovery shorter and training slower meanwhile. Rows that are asked for never wait for it.
    */
   readonly sweep?: { readonly stripes?: number; readonly pause?: number; readonly share?: number }
   /** Failure detection; default a heartbeat every 100 ms, dead after 5 without an answer. */

@@ -49,7 +49,7 @@ function recover(pace: Pace, { computes, answered, row, slows = 0, rows }: Besid
 }
 
 it('takes as many rows as fit between the rows of a worker and its next request', () => {
-  const { took, perGap } = recover(createPace({ stripes: 512, pause: 5, share: 0.1 }), {
+  const { took, perGap } = recover(createPace({ stripes: 512, pause: 5, share: 1 }), {
     computes: 10,
     answered: 3,
     row: 0.01,
@@ -67,21 +67,29 @@ it('takes as many rows as fit between the rows of a worker and its next request'
 it('does not take the time that it has made longer itself', () => {
   const beside = { computes: 10, answered: 3, row: 0.01, rows: 400_000 }
   const mean = (slows: number): number => {
-    const { perGap } = recover(createPace({ stripes: 512, pause: 5, share: 0.1 }), { ...beside, slows })
+    const { perGap } = recover(createPace({ stripes: 512, pause: 5, share: 0.5 }), { ...beside, slows })
     return perGap.slice(20, -1).reduce((sum, rows) => sum + rows, 0) / (perGap.length - 21)
   }
   expect(mean(0.8)).toBeLessThan(mean(0) * 2)
 })
 
+it.each([0.05, 0.2, 0.4])('takes the share %d of the time and no more, whatever workers leave', (share) => {
+  const beside = { computes: 20, answered: 2, row: 0.01, rows: 100_000 }
+  const { took } = recover(createPace({ stripes: 512, pause: 5, share }), beside)
+  const busy = beside.rows * beside.row
+  expect(took).toBeGreaterThan((busy / share) * 0.9)
+  expect(took).toBeLessThan((busy / share) * 1.2)
+})
+
 it('ends where workers leave no time', () => {
-  const { took, left } = recover(createPace({ stripes: 512, pause: 5, share: 0.1 }), {
+  const { took, left } = recover(createPace({ stripes: 512, pause: 5, share: 0.4 }), {
     computes: 0,
     answered: 5,
     row: 0.02,
     rows: 20_000,
   })
   expect(left).toBe(0)
-  // A tenth of the time, rows at 0.02 ms.
+  // A quarter of the share, rows at 0.02 ms.
   expect(took).toBeGreaterThan(20_000 * 0.02)
   expect(took).toBeLessThan(20_000 * 0.02 * 10 * 1.5)
 })

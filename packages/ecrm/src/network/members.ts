@@ -14,7 +14,7 @@ export interface SweepOptions {
   readonly stripes: number
   /** Least milliseconds between steps. */
   readonly pause: number
-  /** The part of the time that steps may take, in (0, 1]: what is left is between them. */
+  /** The part of the time that steps may take beside training, in (0, 1]. */
   readonly share: number
 }
 
@@ -70,7 +70,7 @@ interface Member {
 /** A server that is only silent gets this many times longer while its loss would be one too many. */
 const longSuffering = 10
 /** In ms: a recovery is not given longer to end before a process is started that stands by. */
-const longestWithoutSpare = 5_000
+const longestWithoutSpare = 30_000
 
 export async function startMembers(
   spec: ResolvedSpec,

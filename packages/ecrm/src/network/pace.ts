@@ -5,7 +5,7 @@ export interface PaceOptions {
   readonly stripes: number
   /** Least milliseconds between steps that begin although trainers leave no time. */
   readonly pause: number
-  /** The part of the time that such steps take. */
+  /** The part of the time that steps take at most beside workers; those that begin although there is none, a quarter of it. */
   readonly share: number
 }
 
@@ -29,6 +29,10 @@ const quiet = 100
 const ofGap = 0.6
 /** A step of fewer rows costs more in messages than in rows. */
 const fewest = 32
+/** Of the share: taken in any case. */
+const least = 0.25
+/** Milliseconds whose share can be saved up while there was no time for it, or be owed. */
+const saved = 200
 /** How fast a short gap is forgotten: by this part with every longer one. Steps make gaps longer, which must not feed itself. */
 const forget = 0.02
 
@@ -36,7 +40,8 @@ const forget = 0.02
  * The pace of a recovery beside training.
  *
  * Between an answer and a worker's next question the servers are idle and the worker computes: steps fit in there, by the
- * shortest gap of late and by what a row has taken. Whatever the gaps, steps of `stripes` take `share` of the time: it ends.
+ * shortest gap of late and by what a row has taken. Even there they take processors, caches and memory from workers of the same
+ * machine, so that they get `share` of the time and no more. Whatever the gaps, steps of `stripes` take a part of it: it ends.
  */
 export function createPace({ stripes, pause, share }: PaceOptions): Pace {
   let gap = Infinity
@@ -46,9 +51,14 @@ export function createPace({ stripes, pause, share }: PaceOptions): Pace {
   let cost = 0.02
   let endedAt = -Infinity
   let step = { at: 0, rows: 1 }
+  /** Milliseconds that steps may take, as of `savedAt`. */
+  let credit = 0
+  let savedAt = -Infinity
 
   /** When a step of full size is due in any case. */
-  const due = (): number => endedAt + Math.max(pause, cost * stripes * (1 / share - 1))
+  const due = (): number => endedAt + Math.max(pause, cost * stripes * (1 / (share * least) - 1))
+  /** When the share of what has gone by is more than steps took. */
+  const mayAt = (): number => savedAt - credit / share
 
   return {
     asked(now) {
@@ -59,15 +69,20 @@ export function createPace({ stripes, pause, share }: PaceOptions): Pace {
       askedAt = now
     },
     answered: (now) => void (answeredAt = now),
-    begun: (now, rows) => void (step = { at: now, rows }),
+    begun(now, rows) {
+      credit = Math.min(saved, now - savedAt + credit / share) * share
+      savedAt = now
+      step = { at: now, rows }
+    },
     ended(now) {
       endedAt = now
+      credit = Math.max(credit - (now - step.at), -saved * share)
       // A few rows say little of what many take.
       if (step.rows >= Math.min(fewest, stripes)) cost += ((now - step.at) / step.rows - cost) / 4
     },
     rows(now) {
       if (now - Math.max(askedAt, answeredAt) > quiet || now >= due()) return stripes
-      if (answeredAt < askedAt || gap === Infinity) return 0
+      if (answeredAt < askedAt || gap === Infinity || now < mayAt()) return 0
       const fit = Math.floor((answeredAt + gap * ofGap - now) / cost)
       return fit < Math.min(fewest, stripes) ? 0 : Math.min(fit, stripes)
     },

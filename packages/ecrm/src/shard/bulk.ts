@@ -10,10 +10,14 @@ import { positionIn } from '../layout.ts'
 type Stripes = MessageOf<'stripes'>
 
 export interface Bulk {
-  /** Whether rows are under way. */
+  /** Whether rows of the sweep are under way. */
   readonly busy: boolean
-  /** Takes up stripes whose rows here were marked as decoding, and asks their other servers for them. */
-  begin(stripes: readonly number[]): void
+  /**
+   * Takes up stripes whose rows here were marked as decoding, and asks their other servers for them.
+   *
+   * @param urgent - 1: a worker stands still until they are back; it need not wait for others that are under way
+   */
+  begin(stripes: readonly number[], urgent: 0 | 1): void
   /** Takes a peer's answer; whether it was one to this. */
   heard(from: Life, message: Stripes): boolean
   /** Asks again: peers have changed. */
@@ -29,7 +33,7 @@ export interface BulkOptions {
   /** A number that no question had. */
   nextRead(): number
   /** All answers were there. These stripes' rows are not back: what was read of them must be looked at more closely. */
-  ended(left: readonly number[]): void
+  ended(left: readonly number[], urgent: 0 | 1): void
 }
 
 /** A peer's answer, read from its beginning to its end. */
@@ -56,6 +60,14 @@ interface View {
   readonly told: readonly Told[]
 }
 
+/** Rows that were asked for together. */
+interface Round {
+  readonly stripes: readonly number[]
+  readonly urgent: 0 | 1
+  readonly awaited: Set<number>
+  readonly answers: Map<number, Stripes>
+}
+
 const nothing: readonly Told[] = []
 
 export function createBulk(o: BulkOptions): Bulk {
@@ -64,43 +76,42 @@ export function createBulk(o: BulkOptions): Bulk {
   const { layout, k, r, width } = spec
   const { servers } = layout
   const stride = 4 + k
-  let read = 0
-  let stripes: readonly number[] = []
-  const awaited = new Set<number>()
-  const answers = new Map<number, Stripes>()
+  /** Those under way, by the number of their question. */
+  const rounds = new Map<number, Round>()
   const sum = new Uint32Array(width)
   const seen = new Uint32Array(k)
 
   const positionHere = (stripe: number): number => positionIn(stripe, server, servers)
 
-  function ask(): void {
-    read = o.nextRead()
-    awaited.clear()
-    answers.clear()
-    const questions = new Map<number, number[]>()
-    for (const stripe of stripes) {
-      const here = positionHere(stripe)
+  function ask(stripes: readonly number[], urgent: 0 | 1): void {
+    const read = o.nextRead()
+    const awaited = new Set<number>()
+    const questions: (Uint32Array | undefined)[] = []
+    const counts = new Uint32Array(servers)
+    for (let i = 0; i < stripes.length; i++) {
+      const stripe = stripes[i]!
       for (let position = 0; position < k + r; position++) {
-        if (position === here) continue
         const peer = (stripe + position) % servers
-        const list = questions.get(peer)
-        if (list === undefined) questions.set(peer, [stripe])
-        else list.push(stripe)
+        if (peer === server) continue
+        const list = (questions[peer] ??= new Uint32Array(stripes.length))
+        list[counts[peer]!++] = stripe
       }
     }
-    for (const [peer, list] of questions) {
-      awaited.add(peer)
-      send(peer, { type: 'read', id: read, urgent: 0, stripes: Uint32Array.from(list) })
+    rounds.set(read, { stripes, urgent, awaited, answers: new Map() })
+    for (let peer = 0; peer < servers; peer++) if (counts[peer]! > 0) awaited.add(peer)
+    for (const peer of awaited) {
+      const asked = questions[peer]!.subarray(0, counts[peer])
+      send(peer, { type: 'read', id: read, urgent, stripes: asked })
     }
   }
 
   /** Goes through all answers side by side: each names the stripes that it was asked for, in that order. */
-  function settle(): void {
-    const cursors = new Map<number, Cursor>()
+  function settle({ stripes, urgent, answers }: Round): void {
+    const cursors = new Array<Cursor | undefined>(servers).fill(undefined)
     const unsettled = new Set<number>()
     const tagged = new Map<number, Told[]>()
     for (const [peer, message] of answers) {
-      cursors.set(peer, { message, head: 0, words: 0, at: -1, of: 0 })
+      cursors[peer] = { message, head: 0, words: 0, at: -1, of: 0 }
       const { deltaHeads } = message
       for (let i = 0; i < deltaHeads.length; i += headWords) unsettled.add(deltaHeads[i]!)
       for (const tag of unpackTags(message.tags)) {
@@ -109,32 +120,29 @@ export function createBulk(o: BulkOptions): Bulk {
         else list.push({ from: peer, tag })
       }
     }
-    const all = stripes
     const left: number[] = []
-    stripes = []
-    answers.clear()
     const members = new Array<Cursor>(k + r)
-    for (const stripe of all) {
+    for (const stripe of stripes) {
       const here = positionHere(stripe)
-      const plain = gather(stripe, here, { cursors, members }) && !unsettled.has(stripe)
+      const plain = gather(stripe, { here, cursors, members }) && !unsettled.has(stripe)
       const told = tagged.get(stripe) ?? nothing
       const back =
         plain && (here < k ? decode(stripe, here, { members, told }) : encode(stripe, here, { members, told }))
       if (!back) left.push(stripe)
     }
-    o.ended(left)
+    o.ended(left, urgent)
   }
 
   /** Brings every peer's cursor to its member of the stripe; whether each answer had it. */
   function gather(
     stripe: number,
-    here: number,
-    { cursors, members }: { cursors: ReadonlyMap<number, Cursor>; members: Cursor[] },
+    of: { readonly here: number; readonly cursors: readonly (Cursor | undefined)[]; readonly members: Cursor[] },
   ): boolean {
+    const { here, cursors, members } = of
     let all = true
     for (let position = 0; position < k + r; position++) {
       if (position === here) continue
-      const cursor = cursors.get((stripe + position) % servers)
+      const cursor = cursors[(stripe + position) % servers]
       if (cursor === undefined || cursor.message.members[cursor.head] !== stripe) {
         all = false
         continue
@@ -168,7 +176,7 @@ export function createBulk(o: BulkOptions): Bulk {
       } else if (member.at >= 0)
         for (let i = 0; i < k; i++) if (heads[member.of + 4 + i] !== contained[first.of + 4 + i]) return false
     }
-    const local = layout.localOf({ stripe, position: here })
+    const local = layout.localIn(server, stripe)
     const to = local * width
     copyWords(words, to, first.message.words, first.at, width)
     for (let position = 0; position < k; position++)
@@ -191,7 +199,7 @@ export function createBulk(o: BulkOptions): Bulk {
     }
     // Only its own server says what was read of a data row.
     for (const { from, tag } of told) if (layout.serverOf(tag) === from) tags.add(from, tag)
-    const local = layout.localOf({ stripe, position: here })
+    const local = layout.localIn(server, stripe)
     parityRows.install(local, { stripe, words: sum, seen, sent: [] })
     return true
   }
@@ -203,21 +211,24 @@ export function createBulk(o: BulkOptions): Bulk {
 
   return {
     get busy() {
-      return stripes.length > 0
+      for (const { urgent } of rounds.values()) if (urgent === 0) return true
+      return false
     },
-    begin(some) {
-      stripes = some
-      ask()
-    },
+    begin: ask,
     heard(from, message) {
-      if (stripes.length === 0 || message.id !== read) return false
-      if (!awaited.delete(from.server)) return true
-      answers.set(from.server, message)
-      if (awaited.size === 0) settle()
+      const round = rounds.get(message.id)
+      if (round === undefined) return false
+      if (!round.awaited.delete(from.server)) return true
+      round.answers.set(from.server, message)
+      if (round.awaited.size > 0) return true
+      rounds.delete(message.id)
+      settle(round)
       return true
     },
     restart() {
-      if (stripes.length > 0) ask()
+      const under = [...rounds.values()]
+      rounds.clear()
+      for (const { stripes, urgent } of under) ask(stripes, urgent)
     },
   }
 }

@@ -26,11 +26,12 @@ export function readStripes(
 ): MessageOf<'stripes'> {
   const { spec, words, parity, versions, seen, dataState, parityState } = storage
   const { layout, k, r, width } = spec
+  const { servers } = layout
   const stride = 4 + k
-  const positionHere = (stripe: number): number => positionIn(stripe, server, layout.servers)
+  const positionHere = (stripe: number): number => positionIn(stripe, server, servers)
   const usable = (stripe: number): boolean => {
-    const position = positionHere(stripe)
-    return (position < k ? dataState : parityState)[layout.localOf({ stripe, position })] === live
+    const local = layout.localIn(server, stripe)
+    return (positionHere(stripe) < k ? dataState : parityState)[local] === live
   }
 
   const wanted = new Set<number>()
@@ -55,14 +56,15 @@ export function readStripes(
   let [at, to] = [0, 0]
   for (const stripe of wanted) {
     const position = positionHere(stripe)
-    const local = layout.localOf({ stripe, position })
+    const local = layout.localIn(server, stripe)
+    const data = position < k
     members[at] = stripe
     members[at + 1] = position
-    if (position < k) members[at + 3] = versions[local]!
+    if (data) members[at + 3] = versions[local]!
     else copyWords(members, at + 4, seen, local * k, k)
-    if ((position < k ? dataState : parityState)[local] === live) {
+    if ((data ? dataState : parityState)[local] === live) {
       members[at + 2] = 1
-      copyWords(content, to, position < k ? words : parity, local * width, width)
+      copyWords(content, to, data ? words : parity, local * width, width)
       to += width
     }
     at += stride

@@ -79,10 +79,10 @@ export function createRecovery(host: RecoveryHost): Recovery {
 
   /** Marks a lost row as being decoded; false when it is not lost, or is decoded already. */
   function begin(stripe: number): boolean {
-    const position = positionHere(stripe)
-    const local = layout.localOf({ stripe, position })
-    if (stateOf(position)[local] !== lost) return false
-    storage.mark(stateOf(position), local, decoding)
+    const states = stateOf(positionHere(stripe))
+    const local = layout.localIn(server, stripe)
+    if (states[local] !== lost) return false
+    storage.mark(states, local, decoding)
     return true
   }
 
@@ -100,10 +100,10 @@ export function createRecovery(host: RecoveryHost): Recovery {
   const bulk = createBulk({
     ...host,
     nextRead: () => ++reads,
-    ended(left) {
+    ended(left, urgent) {
       host.installed()
-      look(left, true)
-      if (sweeping === 0) host.swept()
+      look(left, urgent === 0)
+      if (urgent === 0 && sweeping === 0) host.swept()
     },
   })
 
@@ -205,10 +205,10 @@ export function createRecovery(host: RecoveryHost): Recovery {
   return {
     unrecoverable,
     touch(locals) {
-      look(
-        locals.map((local) => layout.dataStripe(server, local)).filter((stripe) => begin(stripe)),
-        false,
-      )
+      const begun = locals.map((local) => layout.dataStripe(server, local)).filter((stripe) => begin(stripe))
+      if (begun.length === 0) return
+      if (host.checkVersions) bulk.begin(begun, 1)
+      else look(begun, false)
     },
     step(stripes) {
       if (storage.missing === 0) return false
@@ -232,7 +232,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
         if (begin(stripe)) begun.push(stripe)
       }
       if (begun.length === 0) return true
-      if (host.checkVersions) bulk.begin(begun)
+      if (host.checkVersions) bulk.begin(begun, 0)
       else look(begun, true)
       return true
     },

@@ -44,6 +44,9 @@ describe.each(sizes)('k = %i, r = %i, N = %i', (k, r, servers) => {
       for (let position = k; position < k + r; position++)
         expected[layout.serverOf({ stripe, position })] = layout.localOf({ stripe, position })
       expect(expected.map((_, server) => layout.parityLocal(server, stripe))).toEqual(expected)
+      for (let position = 0; position < k; position++)
+        expected[layout.serverOf({ stripe, position })] = layout.localOf({ stripe, position })
+      expect(expected.map((_, server) => layout.localIn(server, stripe))).toEqual(expected)
     }
   })
 
