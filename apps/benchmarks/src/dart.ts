@@ -183,7 +183,7 @@ async function threads(context: BenchContext): Promise<void> {
   const data = makeData(500_000, 30, context.seed + 1)
   const trees = context.quick ? 20 : 40
   const pairs: Pair<Result>[] = []
-  for (let round = 0; round < 6; round++) {
+  for (let round = 0; round < (context.quick ? 6 : 16); round++) {
     const one = await ours(data, { dropout: false }, trees)
     pairs.push({ own: one, other: await ours(data, { dropout: false, threads: 2 }, trees) })
   }

@@ -1,12 +1,12 @@
-// A network run from its first layer to its last under several plans, in a process of its own: no cache or compiled code
-// is left over from the profile that chose the plan.
+// A network run from its first layer to its last under several plans, which go through it in step, in a process of its own: no
+// cache or compiled code is left over from the profile that chose the plan.
 import { spawn } from 'node:child_process'
 import process from 'node:process'
 import type { Interval, LinearLayer, ProtectionScheme } from '@ft/core'
 import { loadRunner } from '@ft/abft-kernels/runner'
 import { createRandom } from '@ft/core/random'
 import { clockFor } from './support/clock.ts'
-import { bootstrapIndices, median, ratioInterval } from '@ft/core/statistics'
+import { bootstrapIndices, median, sum } from '@ft/core/statistics'
 
 export interface SequenceJob {
   readonly engine: 'wasm' | 'webgpu'
@@ -23,7 +23,8 @@ export interface Overheads {
   difference(a: string, b: string): Interval
 }
 
-type Samples = Readonly<Record<string, readonly number[]>>
+/** Milliseconds of each plan: by segment of the network, one sample a round. */
+type Samples = Readonly<Record<string, readonly (readonly number[])[]>>
 
 /** Runs this module's `child` in a fresh process and takes the overheads of its passes. */
 async function inFreshProcess(job: SequenceJob): Promise<Overheads> {
@@ -37,24 +38,21 @@ async function inFreshProcess(job: SequenceJob): Promise<Overheads> {
   return overheadsOf(JSON.parse(Buffer.concat(parts).toString('utf8')) as Samples, job.seed)
 }
 
+/** A plan's time is the sum of its segments' medians: a disturbance spoils a sample, not a pass. */
 function overheadsOf(samples: Samples, seed: number): Overheads {
-  const none = samples['none'] ?? []
-  const of = (name: string) => samples[name] ?? []
+  const segments = samples['none'] ?? []
+  const rounds = segments[0]?.length ?? 0
+  const total = (name: string, indices: Uint32Array): number =>
+    sum((samples[name] ?? []).map((times) => median(Array.from(indices, (i) => times[i] as number))))
+  const over = (statistic: (indices: Uint32Array) => number): Interval => bootstrapIndices(rounds, { seed, statistic })
   const overhead = Object.fromEntries(
     Object.keys(samples)
       .filter((name) => name !== 'none')
-      .map((name): [string, Interval] => {
-        const ratio = ratioInterval(of(name).map((value, i) => ({ value, baseline: none[i] as number })))
-        return [name, { ...ratio, value: ratio.value - 1, low: ratio.low - 1, high: ratio.high - 1 }]
-      }),
+      .map((name) => [name, over((indices) => total(name, indices) / total('none', indices) - 1)]),
   )
   return {
     overhead,
-    difference: (a, b) => {
-      const less = none.map((base, i) => ((of(a)[i] as number) - (of(b)[i] as number)) / base)
-      const statistic = (indices: Uint32Array) => median(Array.from(indices, (i) => less[i] as number))
-      return bootstrapIndices(less.length, { seed, statistic })
-    },
+    difference: (a, b) => over((indices) => (total(a, indices) - total(b, indices)) / total('none', indices)),
   }
 }
 
@@ -72,41 +70,85 @@ async function child(): Promise<void> {
     handles.set(key, found)
     return found
   }
-  const passes: [string, (() => Promise<void>)[]][] = []
+  const { now } = clockFor(runner.build)
+  const all: Plan[] = []
   for (const [name, schemes] of Object.entries({ none: layers.map(() => 'none' as const), ...plans })) {
-    const calls: (() => Promise<void>)[] = []
+    const calls: Run[][] = []
     for (const [i, layer] of layers.entries()) {
       const { run } = await handle(layer, schemes[i] ?? 'none')
-      for (let call = 0; call < layer.count; call++) calls.push(run)
+      calls.push(new Array<Run>(layer.count).fill(run))
     }
-    passes.push([name, calls])
+    all.push({ name, calls, samples: [] })
   }
-  const { now } = clockFor(runner.build)
+  const segments = await warmUp(all, now)
   const order = createRandom(seed).stream('sequence')
-  const samples: Record<string, number[]> = {}
-  for (let round = -WARM_UP; round < rounds; round++) {
-    for (const i of order.permutation(passes.length)) {
-      const [name, calls] = passes[i] as (typeof passes)[number]
-      const repeats = round < 0 ? 1 : repeatsOf(samples[name])
-      // Once without a clock: a network that runs over and over finds its own operands in the caches, not another plan's.
-      for (const call of calls) await call()
-      const start = now()
-      for (let repeat = 0; repeat < repeats; repeat++) for (const call of calls) await call()
-      ;(samples[name] ??= []).push((now() - start) / repeats)
+  for (let round = 0; round < rounds; round++) {
+    for (const [at, { start, end }] of segments.entries()) {
+      for (const i of order.permutation(all.length)) {
+        const { calls, samples } = all[i] as Plan
+        const runs = calls.slice(start, end).flat()
+        // Once without a clock, so that a segment finds its own operands in the caches, not another plan's.
+        for (const run of runs) await run()
+        const times = (samples[at] ??= [])
+        const repeats = repeatsOf(times)
+        const begun = now()
+        for (let repeat = 0; repeat < repeats; repeat++) for (const run of runs) await run()
+        times.push((now() - begun) / repeats)
+      }
     }
   }
-  for (const times of Object.values(samples)) times.splice(0, WARM_UP)
   for (const item of handles.values()) item.release()
   await runner.dispose()
-  process.stdout.write(JSON.stringify(samples))
+  process.stdout.write(JSON.stringify(Object.fromEntries(all.map(({ name, samples }) => [name, samples]))))
 }
 
-/** Rounds that warm up: compiled code settles during the first passes of networks with many short layers. */
+type Run = () => Promise<void>
+
+interface Plan {
+  readonly name: string
+  /** Calls of each layer. */
+  readonly calls: readonly (readonly Run[])[]
+  /** By segment. */
+  readonly samples: number[][]
+}
+
+/** Passes that warm up: compiled code settles during the first passes of networks with many short layers. */
 const WARM_UP = 6
 
-/** Short passes are repeated to last 20 ms a sample. */
-function repeatsOf(samples: readonly number[] | undefined): number {
-  return Math.max(1, Math.ceil(20 / Math.max(samples?.at(-1) ?? 20, 1e-3)))
+/**
+ * Plans go through the network in step, so many milliseconds of it at a time. Passes of ResNet-50 took 220 to 330 ms, the same
+ * for seconds; in turns of a layer both the plans' ratio and each segment's median keep out of that. (Half-width of the row check
+ * after 35 s: 6 points by passes, 2.3 by segments of 20 ms, 0.7 by layers.) A network that is shorter is one segment.
+ */
+const SEGMENT_MS = 5
+
+/** Warms all plans up, and cuts the network by the times of the unprotected plan's layers. */
+async function warmUp(plans: readonly Plan[], now: () => number): Promise<{ start: number; end: number }[]> {
+  const times: number[] = []
+  for (let pass = 0; pass < WARM_UP; pass++) {
+    for (const { name, calls } of plans) {
+      for (const [layer, runs] of calls.entries()) {
+        const begun = now()
+        for (const run of runs) await run()
+        if (name === 'none') times[layer] = Math.min(times[layer] ?? Infinity, now() - begun)
+      }
+    }
+  }
+  const segments: { start: number; end: number }[] = []
+  let [start, length] = [0, 0]
+  for (const [layer, time] of times.entries()) {
+    length += time
+    if (length < SEGMENT_MS && layer + 1 < times.length) continue
+    segments.push({ start, end: layer + 1 })
+    start = layer + 1
+    length = 0
+  }
+  return segments
+}
+
+/** Short segments are repeated to last so long a sample. */
+function repeatsOf(times: readonly number[]): number {
+  return Math.max(1, Math.ceil(SEGMENT_MS / Math.max(times.at(-1) ?? SEGMENT_MS, 1e-3)))
 }
 
 /** Both sides under one name, which the child's process imports from wherever this module is bundled. */

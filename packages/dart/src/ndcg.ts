@@ -1,5 +1,5 @@
 // Normalised discounted cumulative gain of rankings.
-import { discounts, gainOf, groupStarts, idealDcg, rankRows } from './objectives/lambdarank.ts'
+import { discounts, gainOf, groupStarts, idealDcg, rankRows, rowNumbers } from './objectives/lambdarank.ts'
 
 /** What a query without a relevant row counts: XGBoost and LightGBM say 1, LETOR's script 0; or it is left out. */
 export type EmptyQuery = 1 | 0 | 'skip'
@@ -20,6 +20,7 @@ export function ndcg(
 ): number {
   const starts = groupStarts(groups)
   const discount = discounts(at)
+  const orders = rowNumbers(starts.at(-1) as number)
   let [sum, count] = [0, 0]
   for (let query = 0; query < groups.length; query++) {
     const [start, end] = [starts[query] as number, starts[query + 1] as number]
@@ -28,7 +29,7 @@ export function ndcg(
       if (emptyQuery === 'skip') continue
       sum += emptyQuery
     } else {
-      const order = rankRows(scores, start, end)
+      const order = rankRows(orders.subarray(start, end), scores)
       let gain = 0
       for (let rank = 0; rank < Math.min(at, order.length); rank++)
         gain += gainOf(labels[order[rank] as number] as number) * (discount[rank] as number)

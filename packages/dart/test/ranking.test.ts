@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readMq2008, requireData, type RankingData } from '@ft/datasets'
 import { createRandom } from '@ft/core/random'
+import { rankRows, rowNumbers } from '../src/objectives/lambdarank.ts'
 import { metricOf, ndcg, predict, train, type LabelledData, type TrainOptions } from '../src/index.ts'
 
 describe('NDCG', () => {
@@ -43,6 +44,33 @@ describe('NDCG', () => {
         },
       ),
     )
+  })
+})
+
+describe('the order of a query', () => {
+  it('is by falling score, then by row, whatever order it starts from', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: -4, max: 4 }), { maxLength: 40 }), fc.nat(), (grades, seed) => {
+        // Short queries are inserted, long ones sorted.
+        for (const copies of [1, 9]) {
+          const scores = Float64Array.from({ length: grades.length * copies }, (_, i) => grades[i % grades.length] ?? 0)
+          const start = createRandom(seed).stream('order').shuffle(rowNumbers(scores.length))
+          const wanted = [...rowNumbers(scores.length)].sort((a, b) => scores[b]! - scores[a]! || a - b)
+          expect([...rankRows(start, scores)]).toEqual(wanted)
+        }
+      }),
+    )
+  })
+
+  it('is found for more queries than a call takes arguments', async () => {
+    const queries = 150_000
+    const label = Array.from({ length: queries }, (_, row) => row % 2)
+    const features = { data: Float32Array.from(label), rows: queries, columns: 1 }
+    const { model } = await train(
+      { features, label, group: new Array<number>(queries).fill(1) },
+      { objective: 'lambdarank', rounds: 1 },
+    )
+    expect(model.trees).toHaveLength(1)
   })
 })
 

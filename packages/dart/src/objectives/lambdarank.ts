@@ -63,12 +63,35 @@ export function idealDcg(labels: Float64Array, discount: Float64Array, at: numbe
   return sum
 }
 
-/** Rows of one query by falling score; equal scores keep their order. */
-export function rankRows(scores: Float64Array, start: number, end: number): number[] {
-  return Array.from({ length: end - start }, (_, i) => start + i).sort(
-    (a, b) => (scores[b] as number) - (scores[a] as number) || a - b,
-  )
+/** Queries up to this size are put in order by insertion: they are short, or nearly in order since the last round. */
+const INSERTED = 256
+
+/**
+ * Puts the rows of one query in order of falling score; equal scores keep their order.
+ *
+ * @param order - the query's rows in any order, changed in place; one that is nearly right already costs little
+ */
+export function rankRows(order: Int32Array, scores: Float64Array): Int32Array {
+  if (order.length > INSERTED) {
+    return order.sort((a, b) => (scores[b] as number) - (scores[a] as number) || a - b)
+  }
+  for (let i = 1; i < order.length; i++) {
+    const row = order[i] as number
+    const score = scores[row] as number
+    let at = i
+    for (; at > 0; at--) {
+      const before = order[at - 1] as number
+      const above = scores[before] as number
+      if (above > score || (above === score && before < row)) break
+      order[at] = before
+    }
+    order[at] = row
+  }
+  return order
 }
+
+/** The row numbers 0 .. rows - 1. */
+export const rowNumbers = (rows: number): Int32Array => Int32Array.from({ length: rows }, (_, row) => row)
 
 /**
  * LambdaMART (Burges 2010, section 7).
@@ -83,7 +106,10 @@ export function lambdarank({
   normalizeLambdas = true,
 }: LambdaRankOptions): Objective {
   const starts = groupStarts(groups)
-  const discount = discounts(Math.max(1, ...groups))
+  const discount = discounts(groups.reduce((most, size) => Math.max(most, size), 1))
+  const orders = rowNumbers(starts.at(-1) as number)
+  // Labels do not change from round to round.
+  let ideals: Float64Array | undefined
   return {
     name: 'lambdarank',
     parameters: { truncation, sigma },
@@ -95,10 +121,14 @@ export function lambdarank({
       const [g, h] = [gradientBlock?.view() as Float64Array, hessianBlock?.view() as Float64Array]
       g.fill(0)
       h.fill(0)
+      ideals ??= Float64Array.from(groups, (_, query) =>
+        idealDcg(label.subarray(starts[query], starts[query + 1]), discount, truncation),
+      )
       for (let query = 0; query < groups.length; query++) {
-        const [start, end] = [starts[query] as number, starts[query + 1] as number]
-        const best = idealDcg(label.subarray(start, end), discount, truncation)
-        if (best > 0) deriveQuery({ scores, label, g, h, order: rankRows(scores, start, end), best })
+        const best = ideals[query] as number
+        if (best === 0) continue
+        const order = rankRows(orders.subarray(starts[query], starts[query + 1]), scores)
+        deriveQuery({ scores, label, g, h, order, best })
       }
       const weight = weights?.view()
       if (!weight) return
@@ -115,7 +145,7 @@ export function lambdarank({
     label: Float64Array
     g: Float64Array
     h: Float64Array
-    order: readonly number[]
+    order: Int32Array
     best: number
   }): void {
     const { scores, label, g, h, order, best } = query
