@@ -11,6 +11,14 @@ export function madd<T>(x: v128, b: v128, c: v128): v128 {
   return i32x4.add(c, i32x4.dot_i16x8_s(x, b))
 }
 
+/** The same of float64. */
+// @ts-ignore: decorator
+@inline
+export function madd64(x: v128, b: v128, c: v128): v128 {
+  if (ASC_FEATURE_RELAXED_SIMD) return f64x2.relaxed_madd(x, b, c)
+  return f64x2.add(c, f64x2.mul(x, b))
+}
+
 // @ts-ignore: decorator
 @inline
 export function add<T>(a: v128, b: v128): v128 {

@@ -1,6 +1,6 @@
 // What checks need of A, taken while its packed rows are in cache: products with the row sums of B, sums, squares, extrema.
 // Products and sums of float32 are float64: exact products, additions rounded to 2^-53.
-import { high, low, sumLanes, sumShift } from './arithmetic'
+import { high, low, madd, madd64, sumLanes, sumShift } from './arithmetic'
 import {
   emitColumnOfA,
   emitRowExpected,
@@ -83,10 +83,10 @@ function expectTwo(a: usize, checksum: usize, expected: usize, steps: i32, first
     const b1 = v128.load(checksum, 16)
     const x = v128.load(a)
     const y = v128.load(a, rowStride)
-    s0 = f64x2.add(s0, f64x2.mul(low(x), b0))
-    s1 = f64x2.add(s1, f64x2.mul(high(x), b1))
-    t0 = f64x2.add(t0, f64x2.mul(low(y), b0))
-    t1 = f64x2.add(t1, f64x2.mul(high(y), b1))
+    s0 = madd64(low(x), b0, s0)
+    s1 = madd64(high(x), b1, s1)
+    t0 = madd64(low(y), b0, t0)
+    t1 = madd64(high(y), b1, t1)
     checksum += 32
   }
   addDouble(expected, sumPair(f64x2.add(s0, s1)), first)
@@ -101,8 +101,8 @@ function expectOne(a: usize, checksum: usize, expected: usize, steps: i32, first
   const end = a + (<usize>steps << 2)
   for (; a < end; a += 16) {
     const x = v128.load(a)
-    s0 = f64x2.add(s0, f64x2.mul(low(x), v128.load(checksum)))
-    s1 = f64x2.add(s1, f64x2.mul(high(x), v128.load(checksum, 16)))
+    s0 = madd64(low(x), v128.load(checksum), s0)
+    s1 = madd64(high(x), v128.load(checksum, 16), s1)
     checksum += 32
   }
   addDouble(expected, sumPair(f64x2.add(s0, s1)), first)
@@ -140,22 +140,22 @@ function measureRows(d: usize, a: usize, checksum: usize, row0: i32, row1: i32, 
     for (; p + 32 <= a + whole; p += 32) {
       const x = v128.load(p)
       const y = v128.load(p, 16)
-      s0 = f64x2.add(s0, f64x2.mul(low(x), v128.load(b)))
-      s1 = f64x2.add(s1, f64x2.mul(high(x), v128.load(b, 16)))
-      s0 = f64x2.add(s0, f64x2.mul(low(y), v128.load(b, 32)))
-      s1 = f64x2.add(s1, f64x2.mul(high(y), v128.load(b, 48)))
+      s0 = madd64(low(x), v128.load(b), s0)
+      s1 = madd64(high(x), v128.load(b, 16), s1)
+      s0 = madd64(low(y), v128.load(b, 32), s0)
+      s1 = madd64(high(y), v128.load(b, 48), s1)
       sum = f32x4.add(f32x4.add(sum, x), y)
-      squares = f32x4.add(f32x4.add(squares, f32x4.mul(x, x)), f32x4.mul(y, y))
+      squares = madd<f32>(y, y, madd<f32>(x, x, squares))
       least = f32x4.pmin(f32x4.pmin(least, x), y)
       most = f32x4.pmax(f32x4.pmax(most, x), y)
       b += 64
     }
     if (p < a + whole) {
       const x = v128.load(p)
-      s0 = f64x2.add(s0, f64x2.mul(low(x), v128.load(b)))
-      s1 = f64x2.add(s1, f64x2.mul(high(x), v128.load(b, 16)))
+      s0 = madd64(low(x), v128.load(b), s0)
+      s1 = madd64(high(x), v128.load(b, 16), s1)
       sum = f32x4.add(sum, x)
-      squares = f32x4.add(squares, f32x4.mul(x, x))
+      squares = madd<f32>(x, x, squares)
       least = f32x4.pmin(least, x)
       most = f32x4.pmax(most, x)
       b += 32
@@ -163,10 +163,10 @@ function measureRows(d: usize, a: usize, checksum: usize, row0: i32, row1: i32, 
     if (steps & 3) {
       // The last steps are filled with zeros, which are no elements: products and sums take them, extrema do not.
       const x = v128.load(a + whole)
-      s0 = f64x2.add(s0, f64x2.mul(low(x), v128.load(b)))
-      s1 = f64x2.add(s1, f64x2.mul(high(x), v128.load(b, 16)))
+      s0 = madd64(low(x), v128.load(b), s0)
+      s1 = madd64(high(x), v128.load(b, 16), s1)
       sum = f32x4.add(sum, x)
-      squares = f32x4.add(squares, f32x4.mul(x, x))
+      squares = madd<f32>(x, x, squares)
       for (let p = a + whole; p < a + (<usize>steps << 2); p += 4) {
         const y = v128.load32_splat(p)
         least = f32x4.pmin(least, y)

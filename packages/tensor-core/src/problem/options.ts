@@ -44,18 +44,23 @@ export function resolveOptions(options: MatmulOptions, result: Result): ProductO
   return { bias, activation, out, emit }
 }
 
-const flags = ['rowSums', 'columnSums', 'total', 'replica', 'rowStatistics'] as const
-
 function resolveEmit(emit: Emit, where: string): void {
   if (typeof emit !== 'object' || emit === null)
     throw invalidArgument({ where, argument: 'options.emit' }, 'an object', emit)
-  for (const flag of flags)
-    // Asked here first: the text of an error that nobody gets would cost a small product dearly.
-    if (emit[flag] !== undefined && typeof emit[flag] !== 'boolean')
-      assertOneOf(emit[flag], { where, argument: `options.emit.${flag}`, values: [true, false] })
+  assertFlag(emit.rowSums, 'rowSums', where)
+  assertFlag(emit.columnSums, 'columnSums', where)
+  assertFlag(emit.total, 'total', where)
+  assertFlag(emit.replica, 'replica', where)
+  assertFlag(emit.rowStatistics, 'rowStatistics', where)
   if (emit.tileSums !== undefined)
     assertOneOf(emit.tileSums, { where, argument: 'options.emit.tileSums', values: ['one-sided', 'two-sided'] })
   if (emit.nextChecksum !== undefined) resolveNextChecksum(emit.nextChecksum, where)
+}
+
+/** The text of an error that nobody gets would cost a small product dearly. */
+function assertFlag(value: unknown, flag: keyof Emit, where: string): void {
+  if (value !== undefined && typeof value !== 'boolean')
+    assertOneOf(value, { where, argument: `options.emit.${flag}`, values: [true, false] })
 }
 
 function resolveNextChecksum(next: NextChecksum, where: string): void {

@@ -1,5 +1,5 @@
 // Convolutions as implicit matrix products: the kernels gather what the filter sees while they pack rows of A.
-import type { Emit, Fault, Product, Tensor } from '@ft/core'
+import type { Emit, Fault, Product } from '@ft/core'
 import {
   addBias,
   aFloats,
@@ -40,7 +40,7 @@ import { assertFaults } from '../problem/faults.ts'
 import { encodeDepthwiseEvents, strikeTaps } from './events.ts'
 import { forkRanges } from './kernels.ts'
 import { faultContext, matrixTarget, multiply, type Engine, type Operand, type Target } from './multiply.ts'
-import { rawBytes } from './staging.ts'
+import { Output } from './output.ts'
 import { transpose2d, type PackedWeights, type Reserve } from './weights.ts'
 
 export interface Conv2dRequest {
@@ -56,7 +56,7 @@ export interface Conv2dRequest {
 export function convolve(engine: Engine, request: Conv2dRequest): Product {
   const { problem, faults } = request
   const x = stageImages(engine, problem)
-  const output = problem.out ?? newOutput(problem)
+  const output = new Output(engine.staging, problem)
   // A depthwise filter of more taps than a block would need the general product's blocked sums.
   const few = problem.filter[0] * problem.filter[1] <= blockSteps
   const sums = lineSumsOf(problem.emit)
@@ -88,11 +88,6 @@ function lineSumsOf(emit: Emit): 'none' | 'twice' | 'totals' | undefined {
   if (wishes.length === 1 && wishes[0] === 'replica') return 'twice'
   const columns = emit.nextChecksum === undefined || emit.nextChecksum.kind === 'matmul'
   return columns && wishes.every((name) => name === 'total' || name === 'nextChecksum') ? 'totals' : undefined
-}
-
-function newOutput(problem: Conv2dProblem): Tensor {
-  const size = problem.outShape.reduce((a, b) => a * b, 1)
-  return { data: new Float32Array(size), shape: problem.outShape, dtype: 'float32' }
 }
 
 /** The input in wasm memory, channels last. */
@@ -156,12 +151,12 @@ function geometry(problem: Conv2dProblem): [field: number, value: number][] {
 }
 
 /** Output pixels as rows: streamed when there is one group and channels come last, else computed as a whole. */
-function pixelTarget(engine: Engine, problem: Conv2dProblem, output: Tensor): Target {
+function pixelTarget(engine: Engine, problem: Conv2dProblem, output: Output): Target {
   const { staging } = engine
   const { m, n, outChannels, groups, format } = problem
   if (groups === 1 && format === 'NHWC') return matrixTarget(staging, { output, m, n })
-  const address = staging.addressOf(output.data)
-  const bytes = output.data.byteLength
+  const { address } = output
+  const bytes = output.length * 4
   const stride = outChannels * 4
   const whole = format === 'NHWC' && address !== undefined ? address : staging.reserve('C', bytes)
   return {
@@ -175,10 +170,10 @@ function pixelTarget(engine: Engine, problem: Conv2dProblem, output: Tensor): Ta
 }
 
 /** Copies a whole output, channels last, to where and how it was asked for. */
-function deliver(engine: Engine, problem: Conv2dProblem, o: { whole: number; output: Tensor }): void {
+function deliver(engine: Engine, problem: Conv2dProblem, o: { whole: number; output: Output }): void {
   const { kernels, staging } = engine
   const { batch, outHeight, outWidth, outChannels, format } = problem
-  const bytes = o.output.data.byteLength
+  const bytes = o.output.length * 4
   let source = o.whole
   if (format === 'NCHW') {
     source = staging.reserve('C transposed', bytes)
@@ -188,7 +183,7 @@ function deliver(engine: Engine, problem: Conv2dProblem, o: { whole: number; out
       transpose2d(kernels, { from, to, rows: outHeight * outWidth, columns: outChannels, arithmetic: kernels.floats })
     }
   }
-  rawBytes(o.output.data).set(staging.bytes.subarray(source, source + bytes))
+  o.output.take(source, 0, o.output.length)
 }
 
 interface Depthwise {
@@ -196,7 +191,7 @@ interface Depthwise {
   /** Addresses of the images and of the weights. */
   readonly x: number
   readonly weights: number
-  readonly output: Tensor
+  readonly output: Output
 }
 
 /** The convolution under its faults, of which there may be none. */
@@ -221,8 +216,8 @@ function convolveDepthwise(engine: Engine, o: Depthwise, events: Uint8Array): Pr
   const { kernels, staging } = engine
   const { problem, x, weights, output } = o
   const { batch, outHeight, outWidth, outChannels, bias, activation, format } = problem
-  const address = staging.addressOf(output.data)
-  const whole = format === 'NHWC' && address !== undefined ? address : staging.reserve('C', output.data.byteLength)
+  const { address } = output
+  const whole = format === 'NHWC' && address !== undefined ? address : staging.reserve('C', output.length * 4)
   const biasAddress = bias === undefined ? 0 : staging.reserve('bias', outChannels * 4)
   if (bias !== undefined) staging.write(biasAddress, bias.data)
 
@@ -257,14 +252,15 @@ function convolveDepthwise(engine: Engine, o: Depthwise, events: Uint8Array): Pr
     args: (from, to) => [descriptor, from, to],
   })
   if (whole !== address) deliver(engine, problem, { whole, output })
-  if (sums === 'none') return { output }
+  const made = output.tensor()
+  if (sums === 'none') return { output: made }
   const sumsFrom = (address: number): Float64Array =>
     staging.doubles.slice(address / 8, address / 8 + outChannels * lines)
   const [actual, expected] = [sumsFrom(sumsAddress), sumsFrom(sumsAddress + sumBytes)]
   if (sums === 'totals') {
     const { total, nextChecksum } = problem.emit
     return {
-      output,
+      output: made,
       ...(total === true && { total: byChannel(actual, outChannels) }),
       ...(nextChecksum && {
         nextChecksum: { data: byChannel(expected, outChannels), shape: [outChannels], dtype: 'float64' as const },
@@ -272,7 +268,7 @@ function convolveDepthwise(engine: Engine, o: Depthwise, events: Uint8Array): Pr
     }
   }
   const replica = { tileRows: outWidth, tileColumns: 1, grid: [lines, 1], exact: true, actual, expected } as const
-  return { output, replica }
+  return { output: made, replica }
 }
 
 /** Sums `[channels, lines]` added up over lines, in their order. */

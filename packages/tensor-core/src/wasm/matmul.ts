@@ -1,8 +1,9 @@
 // Matrix products: bringing A to the kernels.
-import type { Fault, Product, Tensor } from '@ft/core'
+import type { Fault, Product } from '@ft/core'
 import { aFloats, aInt8, aUint8 } from '../../assembly/fields.ts'
 import type { MatmulProblem } from '../problem/matmul.ts'
 import { matrixTarget, multiply, type Engine, type Operand } from './multiply.ts'
+import { Output } from './output.ts'
 import type { Staging } from './staging.ts'
 import { transpose2d, type PackedWeights, type Reserve } from './weights.ts'
 
@@ -17,7 +18,7 @@ export function multiplyMatrices(engine: Engine, request: MatmulRequest): Produc
   const { weights, reserve, faults } = request
   const problem = flattened(request.problem, weights.count)
   const { m, n, integer } = problem
-  const output = problem.out ?? newOutput(problem)
+  const output = new Output(engine.staging, problem)
   const operand = problem.transposeA ? transposedOperand(engine, problem) : rowsOperand(engine.staging, problem)
   const target = matrixTarget(engine.staging, { output, m, n })
   const where = integer ? 'matmulInt8' : 'matmul'
@@ -33,12 +34,6 @@ function flattened(problem: MatmulProblem, weightCount: number): MatmulProblem {
   if (count === 1 || weightCount > 1 || problem.strideA === 0 || transposeA) return problem
   if (emit.columnSums || emit.total || emit.replica || emit.tileSums || emit.nextChecksum) return problem
   return { ...problem, count: 1, m: count * m }
-}
-
-function newOutput(problem: MatmulProblem): Tensor {
-  const size = problem.outShape.reduce((x, y) => x * y, 1)
-  const data = problem.integer ? new Int32Array(size) : new Float32Array(size)
-  return { data, shape: problem.outShape, dtype: problem.outType }
 }
 
 function kindOf(problem: MatmulProblem): number {

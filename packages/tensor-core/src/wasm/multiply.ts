@@ -1,5 +1,5 @@
 // The wasm product: stage rows of A, let the threads multiply blocks of rows with panels of B, copy C out.
-import { FtError, type Fault, type Product, type Tensor } from '@ft/core'
+import { FtError, type Fault, type Product } from '@ft/core'
 import {
   addBias,
   applyGelu,
@@ -37,8 +37,9 @@ import type { MatmulProblem } from '../problem/matmul.ts'
 import { planNextChecksum } from '../problem/next-checksum.ts'
 import { encodeEvents, strikeWeights } from './events.ts'
 import { rowsPerBlock, type Kernels } from './kernels.ts'
+import type { Output } from './output.ts'
 import type { Staging } from './staging.ts'
-import { Sums } from './sums.ts'
+import { flagsOf, Sums } from './sums.ts'
 import { foldWeights, type PackedWeights, type Reserve } from './weights.ts'
 
 export interface Engine {
@@ -81,7 +82,7 @@ export interface ProductRequest {
   readonly reserve: Reserve
   readonly operand: Operand
   readonly target: Target
-  readonly output: Tensor
+  readonly output: Output
   readonly faults: readonly Fault[] | undefined
 }
 
@@ -137,14 +138,17 @@ function multiplyAll(engine: Engine, request: ProductRequest): Product {
 
   const perBlock = rowsPerBlock(weights.arithmetic, m)
   const blocks = Math.ceil(m / perBlock)
-  const sums = new Sums({ kernels, staging, weights, sizes: problem, emit, next, blocks })
+  const flags = flagsOf(emit)
+  const sums =
+    flags === 0 ? undefined : new Sums({ kernels, staging, weights, sizes: problem, emit, next, blocks }, flags)
   for (let item = 0; item < count; item++) {
-    const descriptor = describe(engine, request, { item, flags: sums.flags })
-    sums.begin(descriptor)
+    const descriptor = describe(engine, request, { item, flags })
+    sums?.begin(descriptor)
     multiplyItem(engine, request, { item, descriptor, perBlock, blocks })
-    sums.collect(item)
+    sums?.collect(item)
   }
-  return sums.result(request.output)
+  const output = request.output.tensor()
+  return sums === undefined ? { output } : sums.result(output)
 }
 
 /** Writes the descriptor of one product and returns its address. */
@@ -255,21 +259,19 @@ function panelsPerChunk(weights: PackedWeights, o: { threads: number; blocks: nu
 }
 
 /** C as a plain matrix a product: computed in wasm memory and copied, or computed where the output lies. */
-export function matrixTarget(staging: Staging, o: { output: Tensor; m: number; n: number }): Target {
+export function matrixTarget(staging: Staging, o: { output: Output; m: number; n: number }): Target {
   const { output, m, n } = o
-  const address = staging.addressOf(output.data)
+  const { address } = output
   const stride = n * 4
   if (address !== undefined)
     return { stride, rowBytes: 0, rows: (item) => address + item * m * stride, done: () => undefined }
-  const data = output.data as Float32Array | Int32Array
   return {
     stride,
     rowBytes: stride,
     rows: (_item, from, to) => staging.reserve('C', (to - from) * stride) - from * stride,
     done(item, from, to) {
-      const source = staging.reserve('C', (to - from) * stride) >>> 2
-      const values = data instanceof Float32Array ? staging.floats : staging.words
-      data.set(values.subarray(source, source + (to - from) * n), (item * m + from) * n)
+      const source = staging.reserve('C', (to - from) * stride)
+      output.take(source, (item * m + from) * n, (to - from) * n)
     },
   }
 }

@@ -79,7 +79,9 @@ export class Staging {
 
   /** Copies an array to an address. */
   write(address: number, data: ArrayBufferView): void {
-    this.bytes.set(rawBytes(data), address)
+    // The usual case, without a view of its bytes: as dear as a few rows' copy.
+    if (data instanceof Float32Array && (address & 3) === 0) this.floats.set(data, address >>> 2)
+    else this.bytes.set(rawBytes(data), address)
   }
 
   clear(address: number, bytes: number): void {
@@ -88,6 +90,6 @@ export class Staging {
 }
 
 /** Bytes of any typed array. */
-export function rawBytes(data: ArrayBufferView): Uint8Array {
+function rawBytes(data: ArrayBufferView): Uint8Array {
   return new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
 }

@@ -55,94 +55,129 @@ interface Place {
 /** The parts of a product's result, as far as they were asked for. */
 type Result = { -readonly [Key in keyof Product]?: Product[Key] }
 
+/** Flags of the descriptor for what is asked of a product. */
+export function flagsOf(emit: Emit): number {
+  let flags = 0
+  if (emit.rowSums === true) flags |= emitRowActual | emitRowExpected
+  if (emit.total === true) flags |= emitRowActual
+  if (emit.rowStatistics === true) flags |= emitStatistics
+  if (emit.tileSums !== undefined) flags |= emit.tileSums === 'one-sided' ? emitOneSided : emitTwoSided
+  if (emit.replica === true) flags |= emitReplica
+  if (emit.columnSums === true) flags |= emitColumnOfA | emitColumnActual
+  if (emit.nextChecksum !== undefined) flags |= emitNext
+  return flags
+}
+
+/** Where the sums of one product lie in wasm memory: the same for every product of these sizes with these weights. */
+export class SumsLayout {
+  readonly flags: number
+  readonly m: number
+  readonly blocks: number
+  readonly classes: number
+  /** The descriptor's fields of the sums, and where each lies behind the address of the first. */
+  readonly fields: readonly number[]
+  readonly offsets: readonly number[]
+  readonly bytes: number
+  /** Sums from here on are added to, and cleared first; those before are stored. */
+  readonly clearFrom: number
+  readonly columns: number
+  readonly strips: number
+  readonly grid: readonly [number, number]
+
+  constructor(weights: PackedWeights, o: Pick<SumsLayout, 'flags' | 'm' | 'blocks' | 'classes'>) {
+    const { flags, m, blocks, classes } = o
+    const { arithmetic, panels, checksumBytes, n } = weights
+    const { sumBytes, tileRows, tileColumns } = arithmetic
+    this.flags = flags
+    this.m = m
+    this.blocks = blocks
+    this.classes = classes
+    this.columns = panels * tileColumns
+    this.strips = stripsOf(arithmetic, n)
+    this.grid = [Math.ceil(m / tileRows), Math.ceil(n / tileColumns)]
+    const fields: number[] = []
+    const offsets: number[] = []
+    let bytes = 0
+    const room = (field: number, size: number): void => {
+      fields.push(field)
+      offsets.push(bytes)
+      bytes += (size + 7) & ~7
+    }
+    if (flags & emitRowActual) room(fieldRowActual, this.strips * m * sumBytes)
+    if (flags & emitStatistics) {
+      room(fieldRowSum, m * 8)
+      room(fieldRowMin, m * 4)
+      room(fieldRowMax, m * 4)
+      if (!arithmetic.integer) room(fieldRowSquares, m * 8)
+    }
+    if (flags & emitRowExpected) room(fieldRowExpected, weights.split.ranges * m * sumBytes)
+    const tileBytes = this.grid[0] * panels * sumBytes
+    if (flags & (emitOneSided | emitTwoSided | emitReplica)) room(fieldTileActual, tileBytes)
+    if (flags & (emitOneSided | emitTwoSided)) room(fieldTileExpected, tileBytes)
+    if (flags & emitReplica) room(fieldReplicaExpected, tileBytes)
+    this.clearFrom = bytes
+    if (flags & emitColumnActual) {
+      room(fieldColumnOfA, blocks * checksumBytes)
+      room(fieldColumnActual, blocks * this.columns * sumBytes)
+    }
+    if (flags & emitNext) room(fieldNext, blocks * classes * this.columns * sumBytes)
+    this.fields = fields
+    this.offsets = offsets
+    this.bytes = bytes
+  }
+}
+
+/** The layout of the last product with these weights, if it serves this one too. */
+function layoutFor({ weights, sizes, next, blocks }: SumsRequest, flags: number): SumsLayout {
+  const { m } = sizes
+  const classes = next?.classes ?? 0
+  const known = weights.layout
+  if (known?.flags === flags && known.m === m && known.blocks === blocks && known.classes === classes) return known
+  return (weights.layout = new SumsLayout(weights, { flags, m, blocks, classes }))
+}
+
 /** The sums of one call: of all its products, one after the other. */
 export class Sums {
-  /** Flags of the descriptor. */
-  readonly flags: number
   readonly #request: SumsRequest
+  readonly #layout: SumsLayout
   readonly #result: Result = {}
-  /** The descriptor's fields of the sums, and where each lies behind the address of the first. */
-  readonly #fields: number[] = []
-  readonly #offsets: number[] = []
-  #bytes = 0
-  /** Sums from here on are added to, and cleared first; those before are stored. */
-  #clearFrom = 0
   #base = 0
-  readonly #columns: number
-  readonly #strips: number
-  readonly #grid: readonly [number, number]
 
-  constructor(request: SumsRequest) {
-    const { weights, sizes, emit, next, blocks } = request
-    const { m, n, count } = sizes
-    const { arithmetic, panels, checksumBytes } = weights
-    const { sumBytes, tileRows, tileColumns } = arithmetic
+  constructor(request: SumsRequest, flags: number) {
+    const { weights, sizes, emit, next } = request
+    const { n, m, count } = sizes
+    const { arithmetic, split } = weights
+    const { tileRows, tileColumns, integer } = arithmetic
     this.#request = request
-    this.#columns = panels * tileColumns
-    this.#strips = stripsOf(arithmetic, n)
-    this.#grid = [Math.ceil(m / tileRows), Math.ceil(n / tileColumns)]
+    const layout = layoutFor(request, flags)
+    this.#layout = layout
     const result = this.#result
-    let flags = 0
-    if (emit.rowSums === true || emit.total === true) {
-      flags |= emitRowActual
-      this.#room(fieldRowActual, this.#strips * m * sumBytes)
-    }
     if (emit.total === true) result.total = this.#numbers(count)
     const rows = count * m
-    const rowSums = emit.rowSums === true ? weights.split.ranges * rows : 0
+    const rowSums = emit.rowSums === true ? split.ranges * rows : 0
     const arrays = new Arrays(8 * (2 * rowSums + (emit.rowStatistics === true ? 3 * rows : 0)))
     if (emit.rowStatistics === true) {
-      flags |= emitStatistics
-      this.#room(fieldRowSum, m * 8)
-      this.#room(fieldRowMin, m * 4)
-      this.#room(fieldRowMax, m * 4)
-      const statistics = { sum: arrays.doubles(rows), min: arrays.floats(rows), max: arrays.floats(rows) }
-      if (!arithmetic.integer) this.#room(fieldRowSquares, m * 8)
-      result.rowStatistics = arithmetic.integer ? statistics : { ...statistics, squares: arrays.doubles(rows) }
+      const [sum, min, max] = [arrays.doubles(rows), arrays.floats(rows), arrays.floats(rows)]
+      result.rowStatistics = integer ? { sum, min, max } : { sum, min, max, squares: arrays.doubles(rows) }
     }
     if (emit.rowSums === true) {
-      flags |= emitRowExpected
-      this.#room(fieldRowExpected, weights.split.ranges * m * sumBytes)
-      const take = (): Numbers => (arithmetic.integer ? arrays.words(rowSums) : arrays.doubles(rowSums))
-      result.rowSums = { ...weights.split, actual: take(), expected: take() }
+      const { ranges, rangeColumns } = split
+      const actual = integer ? arrays.words(rowSums) : arrays.doubles(rowSums)
+      const expected = integer ? arrays.words(rowSums) : arrays.doubles(rowSums)
+      result.rowSums = { ranges, rangeColumns, actual, expected }
     }
-    const tileBytes = this.#grid[0] * panels * sumBytes
-    const grid = { tileRows, tileColumns, grid: this.#grid }
-    if (emit.tileSums !== undefined || emit.replica === true) this.#room(fieldTileActual, tileBytes)
-    if (emit.tileSums !== undefined) {
-      flags |= emit.tileSums === 'one-sided' ? emitOneSided : emitTwoSided
-      this.#room(fieldTileExpected, tileBytes)
-      result.tileSums = { ...grid, ...this.#check(count * this.#grid[0] * this.#grid[1]) }
-    }
-    if (emit.replica === true) {
-      flags |= emitReplica
-      this.#room(fieldReplicaExpected, tileBytes)
-      result.replica = { ...grid, ...this.#check(count * this.#grid[0] * this.#grid[1]) }
-    }
-    this.#clearFrom = this.#bytes
-    if (emit.columnSums === true) {
-      flags |= emitColumnOfA | emitColumnActual
-      this.#room(fieldColumnOfA, blocks * checksumBytes)
-      this.#room(fieldColumnActual, blocks * this.#columns * sumBytes)
-      result.columnSums = this.#check(count * n)
-    }
-    if (next !== undefined) {
-      flags |= emitNext
-      this.#room(fieldNext, blocks * next.classes * this.#columns * sumBytes)
-      result.nextChecksum = this.#tensor(next.shape)
-    }
-    this.flags = flags
-  }
-
-  #room(field: number, bytes: number): void {
-    this.#fields.push(field)
-    this.#offsets.push(this.#bytes)
-    this.#bytes += (bytes + 7) & ~7
+    const { grid } = layout
+    const tiles = count * grid[0] * grid[1]
+    if (emit.tileSums !== undefined) result.tileSums = { tileRows, tileColumns, grid, ...this.#check(tiles) }
+    if (emit.replica === true) result.replica = { tileRows, tileColumns, grid, ...this.#check(tiles) }
+    if (emit.columnSums === true) result.columnSums = this.#check(count * n)
+    if (next !== undefined) result.nextChecksum = this.#tensor(next.shape)
   }
 
   /** Where the sums of a field lie. */
   #at(field: number): number {
-    return this.#base + (this.#offsets[this.#fields.indexOf(field)] as number)
+    const { fields, offsets } = this.#layout
+    return this.#base + (offsets[fields.indexOf(field)] as number)
   }
 
   #numbers(size: number): Numbers {
@@ -160,18 +195,18 @@ export class Sums {
 
   /** Clears the sums and tells the descriptor at an address where they lie. */
   begin(descriptor: number): void {
-    if (this.flags === 0) return
     const { staging, sizes, next } = this.#request
-    this.#base = staging.reserve('sums', this.#bytes)
+    const { bytes, fields, offsets } = this.#layout
+    this.#base = staging.reserve('sums', bytes)
     // A product without columns computes no strips that would store their sums.
-    const clearFrom = sizes.n === 0 ? 0 : this.#clearFrom
-    if (clearFrom < this.#bytes) staging.clear(this.#base + clearFrom, this.#bytes - clearFrom)
+    const clearFrom = sizes.n === 0 ? 0 : this.#layout.clearFrom
+    if (clearFrom < bytes) staging.clear(this.#base + clearFrom, bytes - clearFrom)
     const classOfRow = next?.classOfRow
     const classesAt = classOfRow === undefined ? 0 : staging.reserve('classes', classOfRow.byteLength)
     if (classOfRow !== undefined) staging.write(classesAt, classOfRow)
     const words = staging.words
-    for (let i = 0; i < this.#fields.length; i++)
-      words[(descriptor + (this.#fields[i] as number)) >>> 2] = this.#base + (this.#offsets[i] as number)
+    for (let i = 0; i < fields.length; i++)
+      words[(descriptor + (fields[i] as number)) >>> 2] = this.#base + (offsets[i] as number)
     words[(descriptor + fieldClassOfRow) >>> 2] = classesAt
     words[(descriptor + fieldClasses) >>> 2] = next?.classes ?? 0
   }
@@ -183,7 +218,7 @@ export class Sums {
     if (emit.rowStatistics === true) this.#collectStatistics(item)
     if (emit.columnSums === true && sizes.n > 0) this.#collectColumns(item)
     if (next !== undefined) this.#collectNext(item, next)
-    this.#collectTiles(item)
+    if (emit.tileSums !== undefined || emit.replica === true) this.#collectTiles(item)
   }
 
   /** The whole result of the call. */
@@ -215,12 +250,12 @@ export class Sums {
     const { m, count } = sizes
     const { ranges, rangeColumns } = weights.split
     const { rowSums, total } = this.#result
-    const stripsPerRange = ranges === 1 ? this.#strips : rangeColumns / stripColumns
+    const stripsPerRange = ranges === 1 ? this.#layout.strips : rangeColumns / stripColumns
     const own = rowSums === undefined ? this.#numbers(ranges * m) : (rowSums.actual as Numbers)
     for (let range = 0; range < ranges; range++) {
       const place = { offset: rowSums === undefined ? range * m : (range * count + item) * m, length: m }
       const strip = range * stripsPerRange
-      this.#reduce(fieldRowActual, [strip, Math.min(this.#strips, strip + stripsPerRange)], own, place)
+      this.#reduce(fieldRowActual, [strip, Math.min(this.#layout.strips, strip + stripsPerRange)], own, place)
       if (rowSums !== undefined) this.#copy(fieldRowExpected, range, rowSums.expected as Numbers, place)
       if (total === undefined) continue
       for (let i = place.offset; i < place.offset + m; i++) total[item] = (total[item] as number) + (own[i] as number)
@@ -248,14 +283,14 @@ export class Sums {
     const { n, k } = sizes
     const { arithmetic, panels, steps, checksumBytes } = weights
     const { actual, expected } = this.#result.columnSums as Check
-    const columns = this.#numbers(this.#columns)
-    this.#reduce(fieldColumnActual, [0, blocks], columns, { offset: 0, length: this.#columns })
+    const columns = this.#numbers(this.#layout.columns)
+    this.#reduce(fieldColumnActual, [0, blocks], columns, { offset: 0, length: this.#layout.columns })
     actual.set(columns.subarray(0, n), item * n)
 
     const sums = this.#numbers(checksumBytes / arithmetic.sumBytes)
     this.#reduce(fieldColumnOfA, [0, blocks], sums, { offset: 0, length: sums.length })
     const sumsAt = staging.reserve('column checksum', checksumBytes)
-    const expectedAt = staging.reserve('expected column sums', this.#columns * arithmetic.sumBytes)
+    const expectedAt = staging.reserve('expected column sums', this.#layout.columns * arithmetic.sumBytes)
     staging.write(sumsAt, sums)
     const packed = weights.panelsAddress + (weights.count === 1 ? 0 : item) * weights.itemBytes
     forkRanges(kernels, {
@@ -274,7 +309,7 @@ export class Sums {
     const { blocks, sizes } = this.#request
     const { n, count } = sizes
     const into = (this.#result.nextChecksum as Tensor).data
-    const length = next.classes * this.#columns
+    const length = next.classes * this.#layout.columns
     const sums = this.#numbers(length)
     this.#reduce(fieldNext, [0, blocks], sums, { offset: 0, length })
     // A convolution's groups lie side by side in each vector; batch items have a vector each.
@@ -285,7 +320,7 @@ export class Sums {
         width === n ? (vectors === 1 && into.length === count * n ? item * n : vector * n) : vector * width + item * n
       for (const member of members)
         for (let j = 0; j < n; j++)
-          into[to + j] = (into[to + j] as number) + (sums[member * this.#columns + j] as number)
+          into[to + j] = (into[to + j] as number) + (sums[member * this.#layout.columns + j] as number)
     })
   }
 
@@ -304,7 +339,7 @@ export class Sums {
   /** Tiles row by row; a product without columns has none, though the kernels computed one empty panel. */
   #copyGrid(item: number, field: number, into: Numbers): void {
     const { weights } = this.#request
-    const [down, across] = this.#grid
+    const [down, across] = this.#layout.grid
     if (across !== weights.panels) return
     this.#copy(field, 0, into, { offset: item * down * across, length: down * across })
   }

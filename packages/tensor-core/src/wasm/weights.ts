@@ -2,6 +2,7 @@
 import { columnRanges, type ColumnRanges } from '../problem/ranges.ts'
 import { panelsOf, stepsOf, forkRanges, type Arithmetic, type Kernels } from './kernels.ts'
 import type { Staging } from './staging.ts'
+import type { SumsLayout } from './sums.ts'
 
 /** Where a matrix [k, n] lies: row-major, `stride` bytes from row to row. */
 export interface RowMajor {
@@ -27,6 +28,8 @@ export interface PackedWeights {
   readonly checksumBytes: number
   /** Folds of the panels, made when first needed. */
   folds?: { address: number; itemBytes: number; stride: number }
+  /** Of the last product that emitted sums. */
+  layout?: SumsLayout
 }
 
 /** How the memory for weights is got: kept until released, or the engine's for one product. */
