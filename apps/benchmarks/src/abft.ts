@@ -202,7 +202,10 @@ async function measure(context: BenchContext, { runner, item }: Run): Promise<{ 
   ]
   // Large outputs are collected now and then, on some product and not on others: samples hold many of them.
   const shortestMs = layer.m * layer.n > 2 ** 16 ? 30 : 4
-  const timed = await interleave(rivals, { rounds: context.quick ? 31 : 61, seed: context.seed, shortestMs })
+  // As in a program that has run for a while: what its compiler thinks worth compiling is compiled, or the first half of the
+  // samples of a small product is of one program and the second of another.
+  const warmUp = Math.max(3, Math.min(1000, Math.ceil(2 ** 30 / (layer.m * layer.n * layer.k))))
+  const timed = await interleave(rivals, { rounds: context.quick ? 31 : 61, warmUp, seed: context.seed, shortestMs })
   const base = timed.medianOf('none')
   const emit = (metric: string, rival: string, wanted?: number) =>
     emitRatio(context, { name, metric, rival, wanted, timed })

@@ -1,7 +1,7 @@
 // Measures an engine's rounding noise, once for each build: what statistical thresholds stand on.
 import { FtError, throwIfAborted, type LongRunning, type MatmulEngine } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
-import { meanOf, meanSquareOf } from './thresholds/rows.ts'
+import { clamped, meanSquareOf } from './thresholds/rows.ts'
 import { noiseOf, rowScale, type RowScale } from './thresholds/policy.ts'
 import { protectWeights, rangeNorms, type SumNorms } from './weights.ts'
 
@@ -129,9 +129,9 @@ async function residuals(engine: MatmulEngine, o: { name: string; k: number; ran
   return Array.from(rowSums.actual, (actual, at) => {
     const i = at % ROWS
     const [low, high] = [min[i] as number, max[i] as number]
-    const mean = meanOf(sum[i] as number, o.k, low, high)
+    const mean = clamped((sum[i] as number) / (o.k || 1), low, high)
     const part = parts[Math.floor(at / ROWS)] as SumNorms
-    const scale = rowScale(mean, meanSquareOf(squares?.[i], o.k, mean, low, high), part)
+    const scale = rowScale(mean, meanSquareOf(squares && (squares[i] as number) / (o.k || 1), mean, low, high), part)
     return { difference: actual - (rowSums.expected[at] as number), scale }
   })
 }

@@ -5,27 +5,21 @@ import type { Region } from './report.ts'
 import type { ThresholdPolicy } from './thresholds/policy.ts'
 import { thresholdsOf, type Judged } from './thresholds/thresholdsOf.ts'
 
+const rowStatistics = true
+const emits: Readonly<Record<ProtectionScheme, Emit>> = {
+  none: {},
+  global: { total: true, rowStatistics },
+  row: { rowSums: true, rowStatistics },
+  column: { columnSums: true, rowStatistics },
+  'row-column': { rowSums: true, columnSums: true, rowStatistics },
+  'thread-one-sided': { tileSums: 'one-sided', rowStatistics },
+  'thread-two-sided': { tileSums: 'two-sided', rowStatistics },
+  replication: { replica: true, rowStatistics },
+}
+
 /** What a scheme needs from the engine besides the product. */
 export function emitFor(scheme: ProtectionScheme): Emit {
-  const rowStatistics = true
-  switch (scheme) {
-    case 'none':
-      return {}
-    case 'global':
-      return { total: true, rowStatistics }
-    case 'row':
-      return { rowSums: true, rowStatistics }
-    case 'column':
-      return { columnSums: true, rowStatistics }
-    case 'row-column':
-      return { rowSums: true, columnSums: true, rowStatistics }
-    case 'thread-one-sided':
-      return { tileSums: 'one-sided', rowStatistics }
-    case 'thread-two-sided':
-      return { tileSums: 'two-sided', rowStatistics }
-    case 'replication':
-      return { replica: true, rowStatistics }
-  }
+  return emits[scheme]
 }
 
 export interface Alarm {
@@ -44,39 +38,37 @@ export interface Judgement {
   readonly smallest: number
 }
 
+const unchecked: Judgement = {
+  alarms: [],
+  checks: 0,
+  policy: { kind: 'hard', kappa: 0, falseAlarmProbability: 0 },
+  largest: 0,
+  smallest: Infinity,
+}
+
 /** Compares every check. A residual that is not a number fails: the comparison is `!(d <= T)`. */
 export function judge(input: Judged): Judgement {
   const { scheme, product } = input
-  if (scheme === 'none')
-    return {
-      alarms: [],
-      checks: 0,
-      policy: { kind: 'hard', kappa: 0, falseAlarmProbability: 0 },
-      largest: 0,
-      smallest: Infinity,
-    }
+  if (scheme === 'none') return unchecked
   const thresholds = thresholdsOf(input)
   const strike = striking(input.thresholdFault)
-  const found: Compared[] = []
-  if (product.rowSums) found.push(compareRows(product.rowSums, strike(thresholds.rows()), input))
+  const found: Found = { alarms: [], checks: 0, largest: 0 }
+  if (product.rowSums) compare(found, product.rowSums, strike(thresholds.rows()), rowPlaces(product.rowSums, input))
   if (product.columnSums)
-    found.push(
-      compare(product.columnSums, strike(thresholds.columns()), (at) => ({
-        item: Math.floor(at / input.n),
-        region: { kind: 'column', column: at % input.n },
-      })),
-    )
+    compare(found, product.columnSums, strike(thresholds.columns()), (at) => ({
+      item: Math.floor(at / input.n),
+      region: { kind: 'column', column: at % input.n },
+    }))
   if (product.total && input.expectedTotal) {
     const sums = { actual: product.total, expected: input.expectedTotal }
-    found.push(compare(sums, strike(thresholds.totals()), (item) => ({ item, region: { kind: 'product' } })))
+    compare(found, sums, strike(thresholds.totals()), (item) => ({ item, region: { kind: 'product' } }))
   }
   for (const tiles of [product.tileSums, product.replica])
-    if (tiles) found.push(compareTiles(tiles, strike(thresholds.tiles(tiles)), input))
-  const alarms = found.flatMap((item) => item.alarms)
-  const largest = Math.max(0, ...found.map((item) => item.largest))
+    if (tiles) compare(found, tiles, strike(thresholds.tiles(tiles)), tilePlaces(tiles, input))
+  const { alarms, checks, largest } = found
   return {
     alarms: scheme === 'row-column' ? intersect(alarms) : alarms,
-    checks: found.reduce((sum, item) => sum + item.checks, 0),
+    checks,
     policy: thresholds.policy,
     largest,
     smallest: smallestOf(input, largest),
@@ -92,11 +84,16 @@ function smallestOf({ product: { replica }, rounding }: Judged, largest: number)
   return size * 2 ** -52
 }
 
-interface Compared {
-  readonly alarms: readonly Alarm[]
-  readonly checks: number
-  readonly largest: number
+/** What the comparisons of one product have found. */
+interface Found {
+  readonly alarms: Alarm[]
+  checks: number
+  /** Largest threshold. */
+  largest: number
 }
+
+/** Where the check at an index is. */
+type Place = (index: number) => Pick<Alarm, 'item' | 'region'>
 
 /** Makes the first of the limits that are compared wrong, as float32 holds it. */
 function striking(effect: FaultEffect | undefined): (limits: Float64Array) => Float64Array {
@@ -111,41 +108,36 @@ function striking(effect: FaultEffect | undefined): (limits: Float64Array) => Fl
 }
 
 /** The loop that every check passes through: plain, since a closure or a tuple a row costs as much as the row of a small network. */
-function compare(
-  { actual, expected }: CheckSums,
-  limits: Float64Array,
-  place: (index: number) => Pick<Alarm, 'item' | 'region'>,
-): Compared {
-  const alarms: Alarm[] = []
+function compare(found: Found, { actual, expected }: CheckSums, limits: Float64Array, place: Place): void {
   const checks = actual.length
-  let largest = 0
+  let largest = found.largest
   for (let at = 0; at < checks; at++) {
     const residual = Math.abs((actual[at] as number) - (expected[at] as number))
     const threshold = limits[at] as number
     if (threshold > largest) largest = threshold
-    if (!(residual <= threshold)) alarms.push({ ...place(at), residual, threshold })
+    if (!(residual <= threshold)) found.alarms.push({ ...place(at), residual, threshold })
   }
-  return { alarms, checks, largest }
+  found.checks += checks
+  found.largest = largest
 }
 
-function compareRows(sums: RowSums, limits: Float64Array, { items, m, n }: Judged): Compared {
-  const { ranges, rangeColumns } = sums
-  return compare(sums, limits, (at) => {
+function rowPlaces({ ranges, rangeColumns }: RowSums, { items, m, n }: Judged): Place {
+  return (at) => {
     const [range, row] = [Math.floor(at / (items * m)), at % m]
     const columns = [range * rangeColumns, Math.min(n, (range + 1) * rangeColumns)] as const
     return { item: Math.floor(at / m) % items, region: { kind: 'row', row, ...(ranges > 1 && { columns }) } }
-  })
+  }
 }
 
-function compareTiles(tiles: TileSums, limits: Float64Array, { m, n }: Judged): Compared {
+function tilePlaces(tiles: TileSums, { m, n }: Judged): Place {
   const [down, across] = tiles.grid
-  return compare(tiles, limits, (at) => {
+  return (at) => {
     const tile = at % (down * across)
     const [r, c] = [Math.floor(tile / across), tile % across]
     const rows = [r * tiles.tileRows, Math.min(m, (r + 1) * tiles.tileRows)] as const
     const columns = [c * tiles.tileColumns, Math.min(n, (c + 1) * tiles.tileColumns)] as const
     return { item: Math.floor(at / (down * across)), region: { kind: 'tile', rows, columns } }
-  })
+  }
 }
 
 /** A row and a column that alarm together name an element; what crosses nothing stays as it is. */

@@ -22,33 +22,24 @@ export async function protectedConv2d(
   options: ProtectionOptions & Conv2dOptions = {},
 ): Promise<Protected> {
   const { x, filter } = operands
-  const {
-    scheme = 'row',
-    onFault = 'correct',
-    falseAlarmProbability = 1e-6,
-    activationChecksum,
-    thresholdFault,
-    emit,
-    ...rest
-  } = options
+  const { scheme = 'row', onFault = 'correct', falseAlarmProbability = 1e-6, emit, format = 'NHWC' } = options
   if (filter.kind !== 'conv2d') throw new FtError('INVALID_ARGUMENT', 'conv2d: these weights were prepared for matmul')
 
   const rounding = roundingOf(engine.build, 'float32')
-  const format = rest.format ?? 'NHWC'
   // A replica that is exact needs no threshold, and so no statistics of the input.
   const bare = checksByReplica(scheme, filter) && !emit
   // One column a group: as many rows as outputs, whose statistics would cost more than the product.
   const byChannel = scheme === 'global' && filter.n === 1 && filter.groups === x.shape[format === 'NHWC' ? 3 : 1]
   const product = await engine.conv2d(x, filter.prepared, {
-    ...rest,
+    ...options,
     groups: filter.groups,
     emit: bare ? { replica: true } : { ...emit, ...(byChannel ? { total: true } : emitFor(scheme)) },
   })
 
   const channels = filter.n * filter.groups
   const pixels = product.output.data.length / channels
-  const geometry = convGeometry(x, filter.tensor.shape, rest)
-  const tapSums = scheme === 'global' ? (activationChecksum ?? tapChecksum(x, geometry)) : undefined
+  const geometry = scheme === 'global' ? convGeometry(x, filter.tensor.shape, options) : undefined
+  const tapSums = geometry && (options.activationChecksum ?? tapChecksum(x, geometry))
   const judgement = judge({
     product,
     scheme,
@@ -60,27 +51,29 @@ export async function protectedConv2d(
     rounding,
     calibration: filter.falseAlarms > 0 ? undefined : calibration,
     falseAlarmProbability,
-    thresholdFault,
-    itemFigures: byChannel ? channelFigures(x, geometry) : undefined,
-    expectedTotal: tapSums && groupTotals(tapSums, filter, geometry),
+    thresholdFault: options.thresholdFault,
+    itemFigures: byChannel && geometry ? channelFigures(x, geometry) : undefined,
+    expectedTotal: geometry && tapSums && groupTotals(tapSums, filter, geometry),
   })
 
-  const { faults, out: _out, ...plain } = rest
-  const again = { ...plain, ...lasting(faults) }
-  const access = pixelRows({
-    engine,
-    x,
-    filter,
-    output: product.output,
-    options: again,
-    format,
-    pixels,
-    channels,
-    rounding,
+  const settled = settle({
+    judgement,
+    scheme,
+    access: () => {
+      const { emit: _emit, out: _out, faults, ...plain } = options
+      const again = { ...plain, ...lasting(faults) }
+      const { output } = product
+      return pixelRows({ engine, x, filter, output, options: again, format, pixels, channels, rounding })
+    },
+    m: pixels,
+    n: filter.n,
+    onFault,
+    where: 'conv2d',
   })
-  const report = await settle({ judgement, scheme, access, m: pixels, n: filter.n, onFault, where: 'conv2d' })
-  filter.falseAlarms += report.detections.filter((item) => item.outcome === 'false-alarm').length
-  return { output: product.output, report, ...(product.nextChecksum ? { nextChecksum: product.nextChecksum } : {}) }
+  const report = settled instanceof Promise ? await settled : settled
+  for (const { outcome } of report.detections) if (outcome === 'false-alarm') filter.falseAlarms++
+  const { nextChecksum } = product
+  return { output: product.output, report, ...(nextChecksum && { nextChecksum }) }
 }
 
 /**

@@ -43,6 +43,8 @@ export interface ProtectionContext {
   readonly calibration: Calibration | undefined
 }
 
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+
 /**
  * Multiplies and checks.
  *
@@ -57,27 +59,19 @@ export async function protectedMatmul(
   options: ProtectionOptions & MatmulOptions = {},
 ): Promise<Protected> {
   const { weights } = operands
-  const {
-    scheme = 'row',
-    onFault = 'correct',
-    falseAlarmProbability = 1e-6,
-    activationChecksum,
-    thresholdFault,
-    emit,
-    out,
-    ...rest
-  } = options
-  refuseTransposes(rest, 'matmul')
+  const { scheme = 'row', onFault = 'correct', falseAlarmProbability = 1e-6, out, bias, activation, emit } = options
+  refuseTransposes(options, 'matmul')
   const { a, items, m, outShape } = sizesOf(operands.a, weights)
   const { k, n } = weights
   const rounding = roundingOf(engine.build, 'float32')
 
   // 1. The product, with both sides of the scheme's sums from the same registers.
-  const product = await engine.matmul(a, weights.prepared, {
-    ...rest,
-    ...(out && { out: items === 1 && out.shape.length === 3 ? { ...out, shape: [m, n] } : out }),
-    emit: { ...emit, ...emitFor(scheme) },
-  })
+  const wish: Writable<MatmulOptions> = { emit: emit ? { ...emit, ...emitFor(scheme) } : emitFor(scheme) }
+  if (bias) wish.bias = bias
+  if (activation) wish.activation = activation
+  if (out) wish.out = items === 1 && out.shape.length === 3 ? { ...out, shape: [m, n] } : out
+  if (options.faults) wish.faults = options.faults
+  const product = await engine.matmul(a, weights.prepared, wish)
 
   // 2. Compare each pair of sums with its threshold.
   const judgement = judge({
@@ -91,22 +85,35 @@ export async function protectedMatmul(
     rounding,
     calibration: weights.falseAlarms > 0 ? undefined : calibration,
     falseAlarmProbability,
-    thresholdFault,
+    thresholdFault: options.thresholdFault,
     rowSquares:
-      rounding.wide && !rest.bias && !rest.activation
+      rounding.wide && !bias && !activation
         ? (split) => rowSquares(product.output, { rows: items * m, n, split })
         : undefined,
-    expectedTotal: scheme === 'global' ? expectedTotals(a, weights, { items, m, activationChecksum }) : undefined,
+    expectedTotal:
+      scheme === 'global'
+        ? expectedTotals(a, weights, { items, m, activationChecksum: options.activationChecksum })
+        : undefined,
   })
 
   // 3. Compute what failed again, decide, correct.
-  const { faults, ...plain } = rest
-  const again = { ...plain, ...lasting(faults) }
-  const access = matmulRows({ engine, rounding, a, weights, m, output: product.output, options: again })
-  const report = await settle({ judgement, scheme, access, m, n, onFault, where: 'matmul' })
-  weights.falseAlarms += report.detections.filter((item) => item.outcome === 'false-alarm').length
+  const settled = settle({
+    judgement,
+    scheme,
+    access: () => {
+      const again = { ...(bias && { bias }), ...(activation && { activation }), ...lasting(options.faults) }
+      return matmulRows({ engine, rounding, a, weights, m, output: product.output, options: again })
+    },
+    m,
+    n,
+    onFault,
+    where: 'matmul',
+  })
+  const report = settled instanceof Promise ? await settled : settled
+  for (const { outcome } of report.detections) if (outcome === 'false-alarm') weights.falseAlarms++
+  const { nextChecksum } = product
   const output = outShape === undefined ? product.output : { ...product.output, shape: outShape }
-  return { output, report, ...(product.nextChecksum ? { nextChecksum: product.nextChecksum } : {}) }
+  return nextChecksum === undefined ? { output, report } : { output, report, nextChecksum }
 }
 
 /** Checks read both operands as they lie; a transposed one would have its sums taken along the wrong axis. */

@@ -45,10 +45,20 @@ export async function protectedMatmulInt8(
     falseAlarmProbability: 0,
     expectedTotal: scheme === 'global' ? Int32Array.of(expectedTotal(a, weights)) : undefined,
   })
-  const { faults, out: _out, ...plain } = rest
-  const options2 = { ...plain, ...lasting(faults) }
-  const access = integerRows({ engine, a, weights, output: product.output, options: options2 })
-  const report = await settle({ judgement, scheme, access, m, n: weights.n, onFault, where: 'matmulInt8' })
+  const settled = settle({
+    judgement,
+    scheme,
+    access: () => {
+      const { faults, out: _out, ...plain } = rest
+      const again = { ...plain, ...lasting(faults) }
+      return integerRows({ engine, a, weights, output: product.output, options: again })
+    },
+    m,
+    n: weights.n,
+    onFault,
+    where: 'matmulInt8',
+  })
+  const report = settled instanceof Promise ? await settled : settled
   return { output: product.output, report, ...(product.nextChecksum ? { nextChecksum: product.nextChecksum } : {}) }
 }
 

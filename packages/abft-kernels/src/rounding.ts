@@ -10,6 +10,8 @@ export interface Rounding {
   readonly accumulated: number
   /** Longest chain of additions that one output passes through, for k products. */
   chain(k: number): number
+  /** Standard deviation of storing alone, u / sqrt(3) per unit of the stored value, whatever its parts. */
+  readonly storing: { readonly centred: number; readonly aligned: number }
   /** Whether the accumulator is so much wider than the stored type that only storing rounds. */
   readonly wide: boolean
 }
@@ -26,20 +28,38 @@ const WASM_BLOCK = 256
  * decisions about alarms read the operands as given, which such a build does not multiply
  */
 export function roundingOf(build: string, dtype: DType): Rounding {
+  const known = dtype === 'float32' ? roundings.get(build) : undefined
+  if (known !== undefined) return known
+  const rounding = analysed(build, dtype)
+  roundings.set(build, rounding)
+  return rounding
+}
+
+/** A process has one engine or a few, and each of their products asks. */
+const roundings = new Map<string, Rounding>()
+
+function analysed(build: string, dtype: DType): Rounding {
   if (dtype !== 'float32') throw new FtError('UNSUPPORTED', `roundingOf: no analysis for ${dtype}`, { dtype })
   if (storesFloat16(build))
     throw new FtError('UNSUPPORTED', `roundingOf: no analysis for ${build}; make the engine with storage 'float32'`, {
       build,
     })
   const u = unitRoundoff('float32')
+  const storing = { centred: u / Math.sqrt(3), aligned: u / Math.sqrt(3) }
   if (build.startsWith('reference')) {
-    return { stored: u, accumulated: unitRoundoff('float64'), chain: (k) => k, wide: true }
+    return { stored: u, storing, accumulated: unitRoundoff('float64'), chain: (k) => k, wide: true }
   }
   if (build.startsWith('wasm')) {
     // A product, then additions within a block, then one addition a block.
-    return { stored: u, accumulated: u, chain: (k) => Math.min(k, WASM_BLOCK) + Math.ceil(k / WASM_BLOCK), wide: false }
+    return {
+      stored: u,
+      storing,
+      accumulated: u,
+      chain: (k) => Math.min(k, WASM_BLOCK) + Math.ceil(k / WASM_BLOCK),
+      wide: false,
+    }
   }
-  return { stored: u, accumulated: u, chain: (k) => k + 1, wide: false }
+  return { stored: u, storing, accumulated: u, chain: (k) => k + 1, wide: false }
 }
 
 /** Whether a build rounds its operands to float16 before it multiplies. */

@@ -2,14 +2,15 @@
 import { FtError, type ProtectionScheme } from '@ft/core'
 import type { Judgement } from './checks.ts'
 import { rowsOf, settleRow, type RowAccess } from './recompute.ts'
-import { statusOf, type Detection, type Outcome, type Report } from './report.ts'
+import { statusOf, type Detection, type Outcome, type Report, type Threshold } from './report.ts'
 
 export type OnFault = 'correct' | 'report' | 'throw'
 
 export interface SettleInput {
   readonly judgement: Judgement
   readonly scheme: ProtectionScheme
-  readonly access: RowAccess
+  /** Asked for when there is something to settle. */
+  readonly access: () => RowAccess
   readonly m: number
   readonly n: number
   readonly onFault: OnFault
@@ -27,8 +28,23 @@ const gravity: readonly Outcome[] = [
   'uncorrectable',
 ]
 
-export async function settle(input: SettleInput): Promise<Report> {
-  const { judgement, scheme, access, m, n, onFault } = input
+/** What a product without alarms says, at once: nearly every product has none, and small ones are over in microseconds. */
+export function settle(input: SettleInput): Report | Promise<Report> {
+  const { judgement, scheme } = input
+  if (judgement.alarms.length > 0) return settleAlarms(input)
+  return {
+    status: 'clean',
+    scheme,
+    checks: judgement.checks,
+    threshold: thresholdOf(judgement),
+    detections: [],
+    recomputed: 0,
+  }
+}
+
+async function settleAlarms(input: SettleInput): Promise<Report> {
+  const { judgement, scheme, m, n, onFault } = input
+  const access = input.access()
   const settled = new Map<string, Outcome>()
   const detections: Detection[] = []
   for (const alarm of judgement.alarms) {
@@ -47,17 +63,12 @@ export async function settle(input: SettleInput): Promise<Report> {
       worst = 'check-fault'
     detections.push({ ...alarm, outcome: worst })
   }
-  if (onFault === 'correct') await settleNeighbours(input, settled)
+  if (onFault === 'correct') await settleNeighbours({ access, m }, settled)
   const report: Report = {
     status: statusOf(detections),
     scheme,
     checks: judgement.checks,
-    threshold: {
-      kind: judgement.policy.kind,
-      largest: judgement.largest,
-      falseAlarmProbability: judgement.policy.falseAlarmProbability,
-      smallestDetectable: judgement.smallest,
-    },
+    threshold: thresholdOf(judgement),
     detections,
     recomputed: settled.size * n,
   }
@@ -65,11 +76,19 @@ export async function settle(input: SettleInput): Promise<Report> {
   return report
 }
 
+function thresholdOf({ policy, largest, smallest }: Judgement): Threshold {
+  const { kind, falseAlarmProbability } = policy
+  return { kind, largest, falseAlarmProbability, smallestDetectable: smallest }
+}
+
 /**
  * Several wrong rows of one product have a common cause, such as a packed weight that was wrong for a while: it changed
  * other rows too, by less than their thresholds. All of them are run again.
  */
-async function settleNeighbours({ access, m }: SettleInput, settled: Map<string, Outcome>): Promise<void> {
+async function settleNeighbours(
+  { access, m }: { access: RowAccess; m: number },
+  settled: Map<string, Outcome>,
+): Promise<void> {
   const corrected = new Map<number, number>()
   for (const [key, outcome] of settled) {
     const item = Number(key.split('/')[0])

@@ -82,7 +82,16 @@ export function hardRow(largest: number, norms: SumNorms, rounding: Rounding, k:
 /** Rounding error per unit of rowScale, from calibration where there is one; else no statistical threshold exists. */
 export function noisePerUnit(calibration: Calibration | undefined, k: number): Noise | undefined {
   if (!calibration) return undefined
-  const { points } = calibration
+  let known = noises.get(calibration)
+  if (known === undefined) noises.set(calibration, (known = new Map()))
+  if (!known.has(k)) known.set(k, interpolated(calibration, k))
+  return known.get(k)
+}
+
+/** A network has a few lengths, and asks for them at every run. */
+const noises = new WeakMap<Calibration, Map<number, Noise | undefined>>()
+
+function interpolated({ points }: Calibration, k: number): Noise | undefined {
   const first = points[0]
   const last = points[points.length - 1]
   if (!first || !last) return undefined

@@ -4,9 +4,8 @@
 // Rows of no elements (k = 0) have no extrema, the engine says infinite ones: a product of length 0 is 0, and rounds nothing.
 import type { RowStatistics } from '@ft/core'
 
-/** Mean of a row, within its extrema though the sum rounds. */
-export function meanOf(sum: number, k: number, low: number, high: number): number {
-  const mean = sum / (k || 1)
+/** Mean of a row, within its extrema though its sum rounds. */
+export function clamped(mean: number, low: number, high: number): number {
   return mean < low ? low : mean > high ? high : mean
 }
 
@@ -19,10 +18,9 @@ export function varianceOf(mean: number, low: number, high: number): number {
  * Mean of a row's squares: as the engine summed them, or from the bound of the variance where it did not, and where float32
  * squares overflow or vanish.
  */
-export function meanSquareOf(squares: number | undefined, k: number, mean: number, low: number, high: number): number {
+export function meanSquareOf(summed: number | undefined, mean: number, low: number, high: number): number {
   const bound = mean * mean + varianceOf(mean, low, high)
-  if (squares === undefined) return bound
-  const summed = squares / (k || 1)
+  if (summed === undefined) return bound
   return summed < bound && largestOf(low, high) > VANISHING ? summed : bound
 }
 
@@ -47,14 +45,15 @@ export function momentsOf(
   k: number,
   [first, last]: readonly [number, number],
 ): { means: number; squares: number } {
+  const share = 1 / (k || 1)
   let means = 0
   let squares = 0
   for (let i = first; i < last; i++) {
     const low = min[i] as number
     const high = max[i] as number
-    const mean = meanOf(sum[i] as number, k, low, high)
+    const mean = clamped((sum[i] as number) * share, low, high)
     means += mean * mean
-    squares += meanSquareOf(summed?.[i], k, mean, low, high)
+    squares += meanSquareOf(summed && (summed[i] as number) * share, mean, low, high)
   }
   return { means, squares }
 }

@@ -13,7 +13,7 @@ import {
   type ThresholdKind,
   type ThresholdPolicy,
 } from './policy.ts'
-import { largestOf, meanOf, meanSquareOf, momentsOf, reachOf } from './rows.ts'
+import { clamped, largestOf, meanSquareOf, momentsOf, reachOf } from './rows.ts'
 
 /** One product's sizes, and what is known of its operands. */
 export interface Judged {
@@ -75,16 +75,16 @@ export function thresholdsOf(input: Judged): Thresholds {
   const kind: ThresholdKind = rounding.wide ? 'storage' : noise === undefined ? 'hard' : 'v-abft'
   const kappa = kind === 'hard' ? 0 : kappaFor(checksOf(input), input.falseAlarmProbability)
   // Storing rounds once, uniformly: standard deviation u |c| / sqrt(3), and |c_i| is bounded by its rowScale.
-  const stored = rounding.stored / Math.sqrt(3)
+  const stored = rounding.storing.centred
   const rule: Rule = {
-    ...input,
+    input,
     rounding,
     // Rows of no elements have no extrema: figures of none stand for them.
     statistics: k === 0 ? nothing(items * m) : (product.rowStatistics ?? nothing(0)),
     kind,
     kappa,
     stored,
-    unit: noise ?? { centred: stored, aligned: stored },
+    unit: noise ?? rounding.storing,
   }
   let made: Float64Array | undefined
   const split = product.rowSums
@@ -105,7 +105,9 @@ export function thresholdsOf(input: Judged): Thresholds {
 }
 
 /** Everything that limits are made of. */
-interface Rule extends Judged {
+interface Rule {
+  /** Held, not spread: copies of so many fields would cost more than the check of a small product. */
+  readonly input: Judged
   readonly rounding: Rounding
   readonly statistics: RowStatistics
   readonly kind: ThresholdKind
@@ -148,53 +150,103 @@ function normsOf({ norms }: Judged, item: number): WeightNorms {
 
 /** kappa standard deviations of a row's rounding (`rowScale`, `noiseOf`) and what the float64 sums of both sides may differ by. */
 function rowLimits(rule: Rule, split: ColumnRanges): Float64Array {
-  const { items, m, n, rowSquares } = rule
-  const { ranges, rangeColumns } = split
-  const limits = new Float64Array(ranges * items * m)
-  const outputs = rule.kind === 'storage' ? rowSquares?.(split) : undefined
+  const { input, kind } = rule
+  const { items, m, rowSquares } = input
+  const limits = new Float64Array(split.ranges * items * m)
+  const outputs = kind === 'storage' ? rowSquares?.(split) : undefined
   for (let item = 0; item < items; item++) {
-    const norms = rangeNorms(normsOf(rule, item), split)
-    for (let range = 0; range < ranges; range++) {
-      const columns = Math.min(n, (range + 1) * rangeColumns) - range * rangeColumns
-      const at = (range * items + item) * m
-      fillRows(rule, limits, { norms: norms[range] as SumNorms, columns, first: item * m, at, outputs })
-    }
+    const scales = scalesOf(rule, normsOf(input, item), split)
+    if (kind === 'hard') hardLimits(rule, limits, { scales, item })
+    else if (outputs !== undefined) storedLimits(rule, limits, { scales, item, outputs })
+    else noisyLimits(rule, limits, { scales, item })
   }
   return limits
 }
 
-interface RowsOfRange {
-  readonly norms: SumNorms
-  readonly columns: number
-  /** Which row of A, through all items, is the first, and where its limit lies. */
-  readonly first: number
-  readonly at: number
-  /** Squares of the norms of the stored rows where they are known, as limits lie. */
-  readonly outputs: Float64Array | undefined
+/** What a range's limits are multiples of. */
+interface RangeScale {
+  /** Of a row's largest element: the bound of rounding, and what float64 sums may differ by. */
+  readonly hard: number
+  readonly slack: number
+  /** Variance of rounding, of a row's mean square and of its squared mean. */
+  readonly centred: number
+  readonly aligned: number
 }
 
-function fillRows(rule: Rule, limits: Float64Array, { norms, columns, first, at, outputs }: RowsOfRange): void {
-  const { m, k, statistics, kind, kappa, unit, rounding, stored } = rule
+interface KnownScales {
+  readonly rangeColumns: number
+  readonly rounding: Rounding
+  readonly unit: Noise
+  readonly scales: readonly RangeScale[]
+}
+
+/** Of the last product with each weights: they change with its thresholds alone. */
+const known = new WeakMap<WeightNorms, KnownScales>()
+
+function scalesOf(rule: Rule, norms: WeightNorms, split: ColumnRanges): readonly RangeScale[] {
+  const { input, rounding, unit } = rule
+  const { rangeColumns } = split
+  const last = known.get(norms)
+  if (last?.rangeColumns === rangeColumns && last.rounding === rounding && last.unit === unit) return last.scales
+  const { k, n } = input
+  const scales = rangeNorms(norms, split).map((own, range): RangeScale => {
+    const columns = Math.min(n, (range + 1) * rangeColumns) - range * rangeColumns
+    return {
+      hard: hardRow(1, own, rounding, k, columns),
+      slack: gamma(k + columns + 2, 2 ** -53) * own.absolute,
+      centred: unit.centred ** 2 * own.squares,
+      aligned: unit.aligned ** 2 * own.columnSumSquares,
+    }
+  })
+  known.set(norms, { rangeColumns, rounding, unit, scales })
+  return scales
+}
+
+interface ItemScales {
+  readonly scales: readonly RangeScale[]
+  readonly item: number
+}
+
+function hardLimits({ input, statistics }: Rule, limits: Float64Array, o: ItemScales): void {
+  const { items, m } = input
+  const { min, max } = statistics
+  o.scales.forEach(({ hard }, range) => {
+    let to = (range * items + o.item) * m
+    for (let i = o.item * m; i < (o.item + 1) * m; i++)
+      limits[to++] = hard * largestOf(min[i] as number, max[i] as number)
+  })
+}
+
+/** Only storing rounds, and what was stored is known: its norm is the noise's scale, with nothing to bound. */
+function storedLimits(
+  { input, kappa, stored, statistics }: Rule,
+  limits: Float64Array,
+  { scales, item, outputs }: ItemScales & { readonly outputs: Float64Array },
+): void {
+  const { items, m } = input
+  const { min, max } = statistics
+  scales.forEach(({ slack }, range) => {
+    let to = (range * items + item) * m
+    for (let i = item * m; i < (item + 1) * m; i++, to++)
+      limits[to] =
+        kappa * stored * Math.sqrt(outputs[to] as number) + slack * largestOf(min[i] as number, max[i] as number)
+  })
+}
+
+/** The loop is plain, and divides outside: a network's layer may have ten thousand rows. */
+function noisyLimits({ input, kappa, statistics }: Rule, limits: Float64Array, { scales, item }: ItemScales): void {
+  const { items, m, k } = input
   const { sum, min, max, squares } = statistics
-  const slack = gamma(k + columns + 2, 2 ** -53) * norms.absolute
-  const end = first + m
-  let to = at
-  if (kind === 'hard') {
-    const slope = hardRow(1, norms, rounding, k, columns)
-    for (let i = first; i < end; i++) limits[to++] = slope * largestOf(min[i] as number, max[i] as number)
-  } else if (outputs !== undefined) {
-    // Only storing rounds, and what was stored is known: its norm is the noise's scale, with nothing to bound.
-    const deviation = kappa * stored
-    for (let i = first; i < end; i++, to++)
-      limits[to] = deviation * Math.sqrt(outputs[to] as number) + slack * largestOf(min[i] as number, max[i] as number)
-  } else {
-    const centred = unit.centred ** 2 * norms.squares
-    const aligned = unit.aligned ** 2 * norms.columnSumSquares
+  const [first, end, share] = [item * m, (item + 1) * m, 1 / (k || 1)]
+  for (let range = 0; range < scales.length; range++) {
+    const { centred, aligned, slack } = scales[range] as RangeScale
+    let to = range * items * m + first
     for (let i = first; i < end; i++) {
       const low = min[i] as number
       const high = max[i] as number
-      const mean = meanOf(sum[i] as number, k, low, high)
-      const noise = centred * meanSquareOf(squares?.[i], k, mean, low, high) + aligned * mean * mean
+      const mean = clamped((sum[i] as number) * share, low, high)
+      const square = squares === undefined ? undefined : (squares[i] as number) * share
+      const noise = centred * meanSquareOf(square, mean, low, high) + aligned * mean * mean
       limits[to++] = kappa * Math.sqrt(noise) + slack * largestOf(low, high)
     }
   }
@@ -210,15 +262,17 @@ function together(kind: ThresholdKind, rows: Float64Array, first: number, last: 
 
 /** Predictions from column sums of A add up m more terms in float64. */
 function totalOfRows(rule: Rule, rows: Float64Array, item: number): number {
-  const { m, kind, statistics } = rule
+  const { input, kind, statistics } = rule
+  const { m } = input
   const [first, last] = [item * m, (item + 1) * m]
   const reach = reachOf(statistics, first, last)
-  return together(kind, rows, first, last) + gamma(m, 2 ** -53) * reach * normsOf(rule, item).absolute
+  return together(kind, rows, first, last) + gamma(m, 2 ** -53) * reach * normsOf(input, item).absolute
 }
 
 function totalOfItem(rule: Rule, { squares, largest }: ItemFigures, item: number): number {
-  const { m, n, k, kind, kappa, unit, rounding } = rule
-  const weights = normsOf(rule, item)
+  const { input, kind, kappa, unit, rounding } = rule
+  const { m, n, k } = input
+  const weights = normsOf(input, item)
   const [square, reach] = [squares[item] as number, largest[item] as number]
   const exact = m * gamma(k + n + 2 + m, 2 ** -53) * reach * weights.absolute
   if (kind === 'hard') return m * hardRow(reach, weights, rounding, k, n) + exact
@@ -229,8 +283,9 @@ function totalOfItem(rule: Rule, { squares, largest }: ItemFigures, item: number
 
 /** Column j by symmetry with rows: the norm of C's column from the rows' figures and B's column. */
 function columnLimits(rule: Rule, item: number, out: Float64Array): void {
-  const { m, k, statistics, kind, kappa, unit, rounding } = rule
-  const weights = normsOf(rule, item)
+  const { input, statistics, kind, kappa, unit, rounding } = rule
+  const { m, k } = input
+  const weights = normsOf(input, item)
   const [first, last] = [item * m, (item + 1) * m]
   const reach = reachOf(statistics, first, last)
   const { means, squares } = momentsOf(statistics, k, [first, last])
@@ -249,13 +304,14 @@ function columnLimits(rule: Rule, item: number, out: Float64Array): void {
  * so that the prediction rounds too: its error is bounded like an output's, with the fold's additions before it.
  */
 function tileLimits(
-  { m, n, k, norms, statistics, kind, rounding }: Rule,
+  { input, statistics, kind, rounding }: Rule,
   { tiles, item, rows }: { readonly tiles: TileGrid; readonly item: number; readonly rows: Float64Array },
   out: Float64Array,
 ): void {
+  const { m, n, k } = input
   const { grid, tileRows, tileColumns } = tiles
   const [down, across] = grid
-  const weights = norms[item % norms.length] as WeightNorms
+  const weights = normsOf(input, item)
   const shares = new Float64Array(across)
   const absolutes = new Float64Array(across)
   for (let c = 0; c < across; c++) {
