@@ -3,7 +3,7 @@ import type { FaultEffect, Product, ProtectionScheme, RowStatistics, TileSums } 
 import type { ColumnRanges } from '@ft/tensor-core'
 import type { Calibration } from '../calibrate.ts'
 import { gamma, type Rounding } from '../rounding.ts'
-import { rangeNorms, type SumNorms, type WeightNorms } from '../weights.ts'
+import { rangeNorms, type WeightNorms } from '../weights.ts'
 import {
   hardRow,
   kappaFor,
