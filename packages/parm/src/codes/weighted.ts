@@ -1,7 +1,7 @@
 // Addition and subtraction, with one or several parities (Parity Models, sections 3.2 and 3.5). The parity model j is
 // trained to give the weighted sum of the outputs from the weighted sum of the inputs; decoding solves for the rest.
 import { FtError, assertInteger, invalidArgument } from '@ft/core'
-import { assertAlike, assertSummable, type NamedTensor } from '../named.ts'
+import { assertAlike, assertSummable, type NamedTensor, type Quality } from '../named.ts'
 import type { Code, Decoded } from './code.ts'
 import { invert } from './invert.ts'
 
@@ -79,11 +79,61 @@ interface Parts {
   readonly mix?: (group: readonly (readonly NamedTensor[])[], weights: readonly number[]) => NamedTensor[]
 }
 
+/** How the missing outputs come from those that are there. */
+interface Plan {
+  /** Units whose outputs are used. */
+  readonly used: readonly number[]
+  /** Each missing output with the weights of the used ones. */
+  readonly lost: readonly { readonly slot: number; readonly weights: readonly number[] }[]
+}
+
+const MOST_PLANS = 1024
+
 /** A systematic code whose parities' outputs are weighted sums of the queries' outputs, however its inputs are mixed. */
 export function weightedCode({ name, k, rows, models, mix = weightedSum }: Parts): Code {
   const n = k + rows.length
-  const missingOf = (has: (slot: number) => boolean) => range(k).filter((slot) => !has(slot))
-  const paritiesOf = (has: (slot: number) => boolean) => range(rows.length).filter((j) => has(k + j))
+  const plans = new Map<number, Plan>()
+
+  /** Known for the patterns that have come before, as far as there are names for them. */
+  function planOf(got: ReadonlyMap<number, unknown>): Plan {
+    if (n > 32) return makePlan(got)
+    let pattern = 0
+    for (const unit of got.keys()) pattern |= 1 << unit
+    const known = plans.get(pattern)
+    if (known) return known
+    if (plans.size >= MOST_PLANS) plans.clear()
+    const plan = makePlan(got)
+    plans.set(pattern, plan)
+    return plan
+  }
+
+  /** The parities used, restricted to the missing outputs, are solved for them: each is a weighted sum of what came. */
+  function makePlan(got: ReadonlyMap<number, unknown>): Plan {
+    const known = range(k).filter((slot) => got.has(slot))
+    const missing = range(k).filter((slot) => !got.has(slot))
+    const parities = range(rows.length)
+      .filter((j) => got.has(k + j))
+      .slice(0, missing.length)
+    if (parities.length < missing.length)
+      throw new FtError(
+        'UNRECOVERABLE',
+        `${name}: decode must have at least ${k} of ${n} outputs, got units ${[...got.keys()].join(', ')}`,
+        { k, n, got: [...got.keys()] },
+      )
+    const weightOf = (j: number, slot: number) => rows[j]?.[slot] as number
+    const inverse = missing.length === 0 ? [] : invert(parities.map((j) => missing.map((slot) => weightOf(j, slot))))
+    return {
+      used: [...parities.map((j) => k + j), ...known],
+      lost: missing.map((slot, row) => {
+        const solved = inverse[row] as readonly number[]
+        const rest = known.map((other) =>
+          parities.reduce((sum, j, at) => sum - (solved[at] as number) * weightOf(j, other), 0),
+        )
+        return { slot, weights: [...solved, ...rest] }
+      }),
+    }
+  }
+
   return {
     name,
     k,
@@ -105,26 +155,16 @@ export function weightedCode({ name, k, rows, models, mix = weightedSum }: Parts
       return spare >= 0
     },
     decode(got): Decoded {
-      const has = (slot: number) => got.has(slot)
-      const missing = missingOf(has)
-      const parities = paritiesOf(has).slice(0, missing.length)
-      if (parities.length < missing.length)
-        throw new FtError(
-          'UNRECOVERABLE',
-          `${name}: decode must have at least ${k} of ${n} outputs, got units ${[...got.keys()].join(', ')}`,
-          { k, n, got: [...got.keys()] },
-        )
+      const { used, lost } = planOf(got)
       const outputs = range(k).map((slot) => [...(got.get(slot) ?? [])])
-      const quality = range(k).map((slot) => (has(slot) ? ('exact' as const) : ('reconstructed' as const)))
-      if (missing.length === 0) return { outputs, quality }
-
-      // What each parity says about the missing outputs together, then the system restricted to them
-      const weightsOf = (j: number) => rows[j] as readonly number[]
-      const rest = parities.map((j) => subtractKnown({ got, k, weights: weightsOf(j), parity: k + j, where: name }))
-      const inverse = invert(parities.map((j) => missing.map((slot) => weightsOf(j)[slot] as number)))
-      missing.forEach((slot, row) => {
-        outputs[slot] = combine(rest, inverse[row] as readonly number[], got.get(k + (parities[0] as number)) ?? [])
-      })
+      const quality = new Array<Quality>(k).fill('exact')
+      if (lost.length === 0) return { outputs, quality }
+      const came = used.map((unit) => got.get(unit) as readonly NamedTensor[])
+      for (const other of came) assertAlike(came[0] as readonly NamedTensor[], other, name)
+      for (const { slot, weights } of lost) {
+        outputs[slot] = weightedSum(came, weights)
+        quality[slot] = 'reconstructed'
+      }
       return { outputs, quality }
     },
     parityWeights: (slot) => rows[slot - k] as readonly number[],
@@ -135,69 +175,42 @@ export function weightedCode({ name, k, rows, models, mix = weightedSum }: Parts
 /** The weighted sum of the members' tensors, added in the order of the members in float64 and rounded once. */
 export function weightedSum(group: readonly (readonly NamedTensor[])[], weights: readonly number[]): NamedTensor[] {
   return (group[0] as readonly NamedTensor[]).map((first, t) => {
-    const sums = zeros(first.data.length)
-    group.forEach((member, i) =>
-      addScaled(sums, { data: (member[t] as NamedTensor).data, weight: weights[i] as number }),
-    )
-    return { name: first.name, data: new Float32Array(sums), shape: first.shape, dtype: 'float32' }
+    const members = group.map((member) => (member[t] as NamedTensor).data)
+    const data = new Float32Array(first.data.length)
+    addWeighted(data, members, weights)
+    return { name: first.name, data, shape: first.shape, dtype: 'float32' }
   })
 }
 
-let kept = new Float64Array(1024)
+/** Elements at a time whose sums fit the processor's first cache, whatever the tensor's size. */
+const BLOCK = 1024
+const sums = new Float64Array(BLOCK)
 
-/** Room for sums, good until the next call: one of its own for each parity keeps the garbage collector busy. */
-function zeros(length: number): Float64Array {
-  if (length > MOST_KEPT) return new Float64Array(length)
-  if (kept.length < length) kept = new Float64Array(length)
-  return kept.subarray(0, length).fill(0)
+function addWeighted(out: Float32Array, members: readonly ArrayLike<number>[], weights: readonly number[]): void {
+  for (let from = 0; from < out.length; from += BLOCK) {
+    const length = Math.min(BLOCK, out.length - from)
+    for (let i = 0; i < members.length; i++)
+      addScaled(members[i] as ArrayLike<number>, { from, length, weight: weights[i] as number, first: i === 0 })
+    for (let e = 0; e < length; e++) out[from + e] = sums[e] as number
+  }
 }
 
-const MOST_KEPT = 1 << 16
+interface Span {
+  readonly from: number
+  readonly length: number
+  readonly weight: number
+  /** Starts the sums anew. */
+  readonly first: boolean
+}
 
 /** Almost every tensor is float32: a loop of its own for those stays fast whatever else passes through here. */
-function addScaled(sums: Float64Array, { data, weight }: { data: ArrayLike<number>; weight: number }): void {
+function addScaled(data: ArrayLike<number>, { from, length, weight, first }: Span): void {
   if (data instanceof Float32Array) {
-    for (let e = 0; e < sums.length; e++) sums[e] = (sums[e] as number) + weight * (data[e] as number)
+    if (first) for (let e = 0; e < length; e++) sums[e] = weight * (data[from + e] as number)
+    else for (let e = 0; e < length; e++) sums[e] = (sums[e] as number) + weight * (data[from + e] as number)
     return
   }
-  for (let e = 0; e < sums.length; e++) sums[e] = (sums[e] as number) + weight * (data[e] as number)
-}
-
-interface Known {
-  readonly got: ReadonlyMap<number, readonly NamedTensor[]>
-  readonly k: number
-  readonly weights: readonly number[]
-  readonly parity: number
-  readonly where: string
-}
-
-function subtractKnown({ got, k, weights, parity, where }: Known): Float64Array[] {
-  const sums = got.get(parity) as readonly NamedTensor[]
-  const rest = sums.map(({ data }) => new Float64Array(data))
-  for (let slot = 0; slot < k; slot++) {
-    const known = got.get(slot)
-    if (!known) continue
-    assertAlike(sums, known, where)
-    const weight = weights[slot] as number
-    known.forEach(({ data }, t) => addScaled(rest[t] as Float64Array, { data, weight: -weight }))
-  }
-  return rest
-}
-
-function combine(
-  rest: readonly Float64Array[][],
-  weights: readonly number[],
-  like: readonly NamedTensor[],
-): NamedTensor[] {
-  return like.map(({ name, shape }, t) => {
-    const data = new Float32Array((rest[0]?.[t] as Float64Array).length)
-    for (let e = 0; e < data.length; e++) {
-      let value = 0
-      for (let j = 0; j < rest.length; j++) value += (weights[j] as number) * (rest[j]?.[t]?.[e] as number)
-      data[e] = value
-    }
-    return { name, data, shape, dtype: 'float32' }
-  })
+  for (let e = 0; e < length; e++) sums[e] = (first ? 0 : (sums[e] as number)) + weight * (data[from + e] as number)
 }
 
 function assertEveryMinor(rows: readonly (readonly number[])[], k: number): void {

@@ -2,7 +2,7 @@
 import { FtError, assertInteger } from '@ft/core'
 import type { Code } from '../codes/code.ts'
 import type { NamedTensor } from '../named.ts'
-import { toNamedTensor, toWireTensor } from '../oip/message.ts'
+import { toNamedTensor, toWireTensor, type WireTensor } from '../oip/message.ts'
 import { startOipServer, type OipServer, type OipServerOptions } from '../oip/server.ts'
 import type { ModelMetadata, OipService } from '../oip/service.ts'
 import { startGrpcServer } from '../grpc/server.ts'
@@ -10,7 +10,7 @@ import { systemClock } from '../serving/clock.ts'
 import { utilisationGuard } from '../serving/guard.ts'
 import { residualCheck, type ResidualState } from '../serving/residual.ts'
 import { shadowCheck, type ShadowCounts } from '../serving/shadow.ts'
-import type { Task } from '../serving/group.ts'
+import type { Dispatch, Task } from '../serving/group.ts'
 import type { Policy } from '../serving/policy.ts'
 import type { CoordinatorEvent } from '../serving/coordinator.ts'
 import { createCoordinator } from '../serving/serveGroup.ts'
@@ -160,13 +160,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         counts[event] = (counts[event] ?? 0) + 1
       },
       residual,
-      dispatch: (task, { done, failed }) =>
-        void runTask(pools, task).then(
-          ({ outputs, by }) => done(outputs, by),
-          (error: unknown) => {
-            if (!task.work.cancelled) failed(error)
-          },
-        ),
+      dispatch: (task, settle) => runTask(pools.get(task.model) as Pool, { task, ...settle }),
     })
     const latency = latencyHistogram()
     const snapshot = (): GatewaySnapshot => ({
@@ -272,22 +266,26 @@ async function endAll(pools: ReadonlyMap<string, Pool>, opened: readonly OpenIns
   await Promise.all(opened.map(({ instance }) => instance.client.close()))
 }
 
-async function runTask(
-  pools: ReadonlyMap<string, Pool>,
-  { model, inputs, headers, work, placed, dueMs }: Task,
-): Promise<{ outputs: NamedTensor[]; by: string | undefined }> {
-  const pool = pools.get(model) as Pool
+function runTask(pool: Pool, { task, done, failed }: { task: Task } & Parameters<Dispatch>[1]): void {
+  const { inputs, headers, work, placed, dueMs } = task
   const job: Job = { inputs: inputs.map(toWireTensor), headers, work, placed, dueMs }
-  const response = await pool.run(job)
-  const outputs = response.outputs.map((output) => {
+  const refuse = (error: unknown) => {
+    if (!work.cancelled) failed(error)
+  }
+  pool.run(job).then(({ outputs }) => {
+    const tensors = tensorsOf(outputs)
+    if (tensors) done(tensors, job.answeredBy)
+    else refuse(new FtError('CORRUPT_DATA', 'gateway: outputs must be of the types that the metadata says', {}))
+  }, refuse)
+}
+
+/** undefined when one is of a type that no code can sum. */
+function tensorsOf(outputs: readonly WireTensor[]): NamedTensor[] | undefined {
+  const tensors: NamedTensor[] = []
+  for (const output of outputs) {
     const tensor = toNamedTensor(output)
-    if (!tensor)
-      throw new FtError(
-        'CORRUPT_DATA',
-        `gateway: output '${output.name}' must be of the type that the metadata says`,
-        {},
-      )
-    return tensor
-  })
-  return { outputs, by: job.answeredBy }
+    if (!tensor) return undefined
+    tensors.push(tensor)
+  }
+  return tensors
 }

@@ -4,6 +4,7 @@ import { FtError, isFtError } from '@ft/core'
 import type { OipClient } from '../oip/client.ts'
 import { OipError } from '../oip/error.ts'
 import type { InferResponse, WireTensor } from '../oip/message.ts'
+import { Bag, type BagMember } from '../serving/bag.ts'
 import { notNeeded, type Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
 import { createHealth } from './health.ts'
@@ -86,7 +87,7 @@ interface Waiting {
 }
 
 /** A unit at an instance. */
-interface Running {
+interface Running extends BagMember {
   readonly waiting: Waiting
   readonly started: number
   cut: ((reason: unknown) => void) | undefined
@@ -117,7 +118,7 @@ export function createPool({
   onUtilisation,
 }: PoolOptions): Pool {
   const queue: Waiting[] = []
-  const running = new Map<Instance, Set<Running>>(instances.map((instance) => [instance, new Set()]))
+  const running = new Map<Instance, Bag<Running>>(instances.map((instance) => [instance, new Bag()]))
   const watched = new Set<Instance>()
   let closed = false
   let turn = 0
@@ -198,8 +199,8 @@ export function createPool({
     instance.outstanding++
     waiting.attempts++
     job.placed.add(instance.domain)
-    const own: Running = { waiting, started: clock.now(), cut: undefined }
-    const all = running.get(instance) as Set<Running>
+    const own: Running = { place: -1, waiting, started: clock.now(), cut: undefined }
+    const all = running.get(instance) as Bag<Running>
     all.add(own)
     watch(instance)
     try {
@@ -236,8 +237,8 @@ export function createPool({
       const known = instance.judged > 0 ? PATIENCE * instance.latencyMs : deadlineMs
       const patience = Math.max(LEAST_PATIENCE_MS, known)
       // Quiet since its last answer, or since its oldest unit came where that was later
-      const [oldest] = running.get(instance) as Set<Running>
-      const quietMs = clock.now() - Math.max(instance.answeredAtMs, oldest?.started ?? 0)
+      const oldestMs = Math.min(...Array.from(running.get(instance) as Bag<Running>, ({ started }) => started))
+      const quietMs = clock.now() - Math.max(instance.answeredAtMs, oldestMs)
       if (quietMs < patience) {
         watched.add(instance)
         clock.schedule(Math.min(LEAST_PATIENCE_MS, patience - quietMs), look)

@@ -2,7 +2,7 @@
 import type * as Grpc from '@grpc/grpc-js'
 import { FtError } from '@ft/core'
 import { OipError, toOipError } from '../oip/error.ts'
-import type { OipService } from '../oip/service.ts'
+import { RequestContext, type OipService } from '../oip/service.ts'
 import { Cancellation } from '../serving/cancellation.ts'
 import { inferRequest, inferResponse, loadGrpc, service as definition } from './peer.ts'
 
@@ -68,14 +68,11 @@ export async function startGrpcServer(service: OipService, options: GrpcServerOp
       call.on('cancelled', () => gone.cancel())
       const response = await service.infer(model, {
         request,
-        context: {
+        context: new RequestContext({
           version: version === '' ? undefined : version,
           headers: travelling(call.metadata),
           gone,
-          get signal() {
-            return gone.signal
-          },
-        },
+        }),
       })
       return inferResponse.write(response)
     }),

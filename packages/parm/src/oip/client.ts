@@ -58,7 +58,7 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     return path
   }
 
-  async function call(o: {
+  function call(o: {
     path: string
     body?: readonly Uint8Array[]
     headers?: Record<string, string>
@@ -66,19 +66,11 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     started?: ((cut: (reason: unknown) => void) => void) | undefined
   }) {
     const { path, body = [], headers = {}, signal, started } = o
-    try {
-      return await transport.send({
-        path: base + path,
-        method: body.length > 0 ? 'POST' : 'GET',
-        headers,
-        body,
-        signal,
-        started,
-      })
-    } catch (cause) {
+    const method = body.length > 0 ? 'POST' : 'GET'
+    return transport.send({ path: base + path, method, headers, body, signal, started }).catch((cause: unknown) => {
       if (signal?.aborted) throw new FtError('ABORTED', 'oip client: aborted by its signal', {}, { cause })
       throw new FtError('IO', `oip client: ${address} cannot be reached`, { address }, { cause })
-    }
+    })
   }
 
   async function readJson(

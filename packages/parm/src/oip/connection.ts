@@ -7,6 +7,7 @@ import { Cancellation } from '../serving/cancellation.ts'
 import { createHeadReader, type RequestHead } from './requestHead.ts'
 import { respond, type Reply } from './respond.ts'
 import type { OipService } from './service.ts'
+import { createWriter } from './writer.ts'
 
 export interface ConnectionOptions {
   readonly service: OipService
@@ -37,6 +38,7 @@ const LONGEST_READ_MS = 300_000
 export function serveConnection(socket: Socket, o: ConnectionOptions): PlainConnection {
   const { service, maxBodyBytes, keepAliveMs } = o
   const read = createHeadReader()
+  const send = createWriter(socket)
   const kept = keepAliveMs > 0 ? `Keep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n` : ''
   /** A request whose body is not whole, with what there is of it. */
   let reading: { readonly head: RequestHead; readonly body: Buffer; filled: number } | undefined
@@ -96,21 +98,13 @@ export function serveConnection(socket: Socket, o: ConnectionOptions): PlainConn
     begin(next)
   }
 
-  /** Head and body in one piece, so that they leave in one write. */
   function write({ status, headers, parts }: Reply): void {
-    let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
-    for (const name in headers) text += `${name}: ${headers[name]}\r\n`
-    if (o.date) text += `Date: ${dateOfNow()}\r\n`
+    let head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n`
+    for (const name in headers) head += `${name}: ${headers[name]}\r\n`
+    if (o.date) head += `Date: ${dateOfNow()}\r\n`
     if (headers['Connection'] === undefined)
-      text += closing ? 'Connection: close\r\n' : `Connection: keep-alive\r\n${kept}`
-    text += '\r\n'
-    const bytes = Buffer.allocUnsafe(text.length + Number(headers['Content-Length']))
-    let at = bytes.write(text, 0, 'latin1')
-    for (const part of parts) {
-      bytes.set(part, at)
-      at += part.length
-    }
-    socket.write(bytes)
+      head += closing ? 'Connection: close\r\n' : `Connection: keep-alive\r\n${kept}`
+    send({ head: `${head}\r\n`, parts, length: Number(headers['Content-Length']) })
   }
 
   function leave(bytes: Buffer): void {

@@ -1,6 +1,7 @@
 // The protocol's element types, and how their bytes lie: little-endian, row-major; BYTES as 4-byte lengths with contents.
 import { endianness } from 'node:os'
 import { FtError, type DType, type TypedArray } from '@ft/core'
+import { room } from './room.ts'
 
 export type Datatype =
   | 'BOOL'
@@ -79,11 +80,10 @@ export function viewAs(dtype: DType, bytes: Uint8Array): TypedArray {
   return new form(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.byteLength / form.BYTES_PER_ELEMENT)
 }
 
-/** Node's pool gives places at multiples of 8 bytes: short copies share its memory, which is much cheaper than their own. */
 function alignedCopy(bytes: Uint8Array): Uint8Array {
-  const copy = Buffer.allocUnsafe(bytes.length)
+  const copy = room(bytes.length)
   copy.set(bytes)
-  return copy.byteOffset % 8 === 0 ? copy : new Uint8Array(bytes)
+  return copy
 }
 
 export function bytesOf(data: TypedArray): Uint8Array {

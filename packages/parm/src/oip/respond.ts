@@ -6,7 +6,7 @@ import { OipError, toOipError } from './error.ts'
 import type { InferRequest, InferResponse } from './message.ts'
 import { parseRequest } from './parse.ts'
 import { wantsBinary, writeResponse } from './serialise.ts'
-import { DropConnection, type InferContext, type OipService } from './service.ts'
+import { DropConnection, RequestContext, type InferContext, type OipService } from './service.ts'
 
 /** A request, however its bytes were read. */
 export interface Received {
@@ -61,7 +61,7 @@ export function travelling(headers: IncomingHttpHeaders): Record<string, string>
 
 const modelPath = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(ready|infer))?$/
 
-async function route(service: OipService, request: Received): Promise<Reply> {
+function route(service: OipService, request: Received): Reply | Promise<Reply> {
   const { method, url } = request
   const query = url.indexOf('?')
   const path = query < 0 ? url : url.slice(0, query)
@@ -104,14 +104,7 @@ async function routeOther(service: OipService, request: Received, path: string):
 }
 
 function contextOf({ travelling: headers, gone }: Received, version?: string): InferContext {
-  return {
-    version,
-    headers,
-    gone,
-    get signal() {
-      return gone.signal
-    },
-  }
+  return new RequestContext({ version, headers, gone })
 }
 
 async function infer(

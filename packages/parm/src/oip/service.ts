@@ -29,6 +29,26 @@ export interface InferContext {
   readonly signal: AbortSignal
 }
 
+/**
+ * The context of a request whose client leaves by a `Cancellation`. A class, since every object with an accessor of its own is a
+ * kind of its own to the engine, and slow.
+ */
+export class RequestContext implements InferContext {
+  readonly version: string | undefined
+  readonly headers: Readonly<Record<string, string>>
+  readonly gone: Cancellation
+
+  constructor({ version, headers, gone }: Pick<RequestContext, 'version' | 'headers' | 'gone'>) {
+    this.version = version
+    this.headers = headers
+    this.gone = gone
+  }
+
+  get signal(): AbortSignal {
+    return this.gone.signal
+  }
+}
+
 /** What a server serves. Unknown models: `metadata` gives undefined. */
 export interface OipService {
   readonly name: string

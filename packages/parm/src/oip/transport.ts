@@ -3,6 +3,8 @@
 import { connect, type Socket } from 'node:net'
 import { Pool } from 'undici'
 import { FtError } from '@ft/core'
+import { room } from './room.ts'
+import { createWriter, type Outgoing } from './writer.ts'
 
 export interface HttpCall {
   readonly method: 'GET' | 'POST'
@@ -65,7 +67,7 @@ export function remoteTransport(origin: string, { connections, maxBodyBytes }: T
 }
 
 interface Exchange {
-  readonly bytes: Buffer
+  readonly call: HttpCall
   resolve: (answer: HttpAnswer) => void
   reject: (error: unknown) => void
 }
@@ -142,7 +144,7 @@ export function localTransport(socketPath: string, { connections, maxBodyBytes }
         const { signal } = call
         if (closed) return reject(new FtError('ABORTED', 'oip client: closed', {}))
         if (signal?.aborted) return reject(signal.reason)
-        const exchange: Exchange = { bytes: written(call), resolve, reject }
+        const exchange: Exchange = { call, resolve, reject }
         let found: Connection | undefined
         const own: Waiting = {
           exchange,
@@ -197,6 +199,7 @@ function createConnection(
       },
     },
   })
+  const write = createWriter(socket)
   function take(chunk: Buffer): void {
     try {
       // An answer that nobody asked for ends the connection
@@ -220,7 +223,7 @@ function createConnection(
   const connection: Connection = {
     exchange(exchange) {
       current = exchange
-      socket.write(exchange.bytes)
+      write(messageOf(exchange.call))
     },
     cut(exchange, why) {
       if (current === exchange) connection.destroy(why)
@@ -237,22 +240,14 @@ function unasked(): never {
   throw new FtError('CORRUPT_DATA', 'oip client: an answer without a request', {})
 }
 
-/** Request line, headers and body in one piece, so that they leave in one write. */
-function written({ method, path, headers, body }: HttpCall): Buffer {
+function messageOf({ method, path, headers, body }: HttpCall): Outgoing {
   let length = 0
   for (const part of body) length += part.length
   let head = `${method} ${path} HTTP/1.1\r\nhost: localhost\r\n`
   // Values come from node's own parser or from this package: no line ends in them
   for (const name in headers) head += `${name}: ${headers[name]}\r\n`
   head += method === 'POST' ? `content-length: ${length}\r\n\r\n` : '\r\n'
-  const bytes = Buffer.allocUnsafe(head.length + length)
-  bytes.write(head, 0, 'latin1')
-  let at = head.length
-  for (const part of body) {
-    bytes.set(part, at)
-    at += part.length
-  }
-  return bytes
+  return { head, parts: body, length }
 }
 
 /**
@@ -272,7 +267,7 @@ export function createAnswerReader(maxBodyBytes: number): { push(chunk: Buffer):
   function start(bytes: Buffer, known: Known): HttpAnswer | undefined {
     pending = undefined
     head = known.head
-    body = Buffer.allocUnsafe(head.length)
+    body = room(head.length, head.tensorsAt)
     return take(bytes.subarray(known.bytes.length))
   }
 
@@ -323,6 +318,8 @@ interface Head {
   readonly status: number
   readonly headerLength: string | undefined
   readonly length: number
+  /** Where tensors begin in the body, so that it can lie where their elements can be used as they are. */
+  readonly tensorsAt: number
 }
 
 function parseHead(text: string, maxBodyBytes: number): Head {
@@ -346,7 +343,8 @@ function parseHead(text: string, maxBodyBytes: number): Head {
   }
   if (length === undefined) throw corrupt('no Content-Length')
   if (length > maxBodyBytes) throw corrupt(`a body of ${length} bytes, more than ${maxBodyBytes}`)
-  return { status: Number(status), headerLength, length }
+  const tensorsAt = headerLength !== undefined && /^\d{1,9}$/.test(headerLength) ? Number(headerLength) : 0
+  return { status: Number(status), headerLength, length, tensorsAt }
 }
 
 function corrupt(what: string): FtError {

@@ -1,6 +1,7 @@
 // What a coordinator is told and what it offers; how it works is in serveGroup.ts.
 import type { Code } from '../codes/code.ts'
 import type { NamedTensor } from '../named.ts'
+import type { Bag } from './bag.ts'
 import type { Cancellation } from './cancellation.ts'
 import type { Clock } from './clock.ts'
 import type { Answer, Dispatch, Group, Query } from './group.ts'
@@ -71,6 +72,6 @@ export interface Coordinator {
 export interface Shared extends CoordinatorOptions {
   readonly defer: (work: () => void) => void
   readonly count: (event: CoordinatorEvent) => void
-  readonly groups: Set<Group>
-  readonly queries: Set<Query>
+  readonly groups: Bag<Group>
+  readonly queries: Bag<Query>
 }

@@ -6,7 +6,7 @@ import type { NamedTensor } from '../named.ts'
 import type { Answers } from './answers.ts'
 import { Cancellation } from './cancellation.ts'
 import type { Shared } from './coordinator.ts'
-import type { Group, Query } from './group.ts'
+import { UnitTask, type Group, type Query } from './group.ts'
 import type { OwnUnits } from './ownUnits.ts'
 import { unprotected } from './unprotected.ts'
 
@@ -17,6 +17,8 @@ export interface Groups {
   leaveForming(group: Group): void
 }
 
+/** Kinds of queries that are remembered although none of their groups is forming. */
+const MOST_IDLE = 64
 const none: Readonly<Record<string, string>> = {}
 const replica = replication({ k: 1, copies: 2 })
 
@@ -32,24 +34,35 @@ export function createGroups(
 ): Groups {
   const { arrived, lose, giveUp, forget } = answers
   const { runOwnUnit, repeat } = units
-  const forming = new Map<string, Group>()
+  /** By kind, the group that is forming, if any. Entries are used again: see `Bag` for what comes of deleting them. */
+  const forming = new Map<string, { group: Group | undefined }>()
   let nextGroup = 0
 
   function groupFor(key: string, alone: boolean): Group {
     if (alone) return makeGroup(unprotected)
-    return (code ? forming.get(key) : undefined) ?? openGroup(key)
+    return (code ? forming.get(key)?.group : undefined) ?? openGroup(key)
   }
 
   function openGroup(key: string): Group {
     const group = makeGroup(code ?? unprotected)
     if (!code || code.k === 1) return group
-    forming.set(key, group)
+    const entry = forming.get(key)
+    if (entry) entry.group = group
+    else {
+      if (forming.size >= MOST_IDLE) dropIdle()
+      forming.set(key, { group })
+    }
     group.cancelWait = clock.schedule(maxGroupWaitMs, () => closeShort(group))
     return group
   }
 
+  function dropIdle(): void {
+    for (const [key, { group }] of forming) if (!group) forming.delete(key)
+  }
+
   function makeGroup(groupCode: Code): Group {
     const group: Group = {
+      place: -1,
       number: nextGroup++,
       code: groupCode,
       members: [],
@@ -134,7 +147,7 @@ export function createGroups(
   function leaveForming(group: Group): void {
     group.closed = true
     group.cancelWait?.()
-    for (const [key, open] of forming) if (open === group) forming.delete(key)
+    for (const entry of forming.values()) if (entry.group === group) entry.group = undefined
   }
 
   function sendExtraUnits(group: Group): void {
@@ -160,7 +173,7 @@ export function createGroups(
       group.extra.push(work)
       if (systematic || slot >= group.code.k) count(group.code.exact ? 'replica' : 'parity')
       dispatch(
-        {
+        new UnitTask({
           id: unitId(code ?? unprotected, { group: group.number, slot }),
           hedge: false,
           model,
@@ -168,11 +181,8 @@ export function createGroups(
           headers: none,
           dueMs,
           work,
-          get signal() {
-            return work.signal
-          },
           placed: group.placed,
-        },
+        }),
         {
           done: (outputs, by) => arrived(group, slot, { outputs, by }),
           failed(error) {

@@ -1,6 +1,7 @@
 // The state of open queries and coding groups. Plain records; what happens to them is in serveGroup.ts.
 import type { Code } from '../codes/code.ts'
 import type { NamedTensor, Quality } from '../named.ts'
+import type { BagMember } from './bag.ts'
 import type { Cancellation } from './cancellation.ts'
 
 /**
@@ -40,6 +41,36 @@ export interface Task {
 }
 
 /**
+ * A task whose outputs nobody needs once its work is cancelled. A class, since every object with an accessor of its own is a kind
+ * of its own to the engine, and slow.
+ */
+export class UnitTask implements Task {
+  readonly id: number
+  readonly hedge: boolean
+  readonly model: string
+  readonly inputs: readonly NamedTensor[]
+  readonly dueMs: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly work: Cancellation
+  readonly placed: Set<string>
+
+  constructor({ id, hedge, model, inputs, dueMs, headers, work, placed }: Omit<UnitTask, 'signal'>) {
+    this.id = id
+    this.hedge = hedge
+    this.model = model
+    this.inputs = inputs
+    this.dueMs = dueMs
+    this.headers = headers
+    this.work = work
+    this.placed = placed
+  }
+
+  get signal(): AbortSignal {
+    return this.work.signal
+  }
+}
+
+/**
  * Runs tasks; `by` names the instance that answered. Exactly one of the two callbacks is called, once, unless the work was
  * cancelled.
  */
@@ -48,7 +79,7 @@ export type Dispatch = (
   settle: { done(outputs: readonly NamedTensor[], by?: string): void; failed(error: unknown): void },
 ) => void
 
-export interface Query {
+export interface Query extends BagMember {
   readonly inputs: readonly NamedTensor[]
   readonly headers: Readonly<Record<string, string>>
   readonly allowDegraded: boolean
@@ -71,7 +102,7 @@ export interface Query {
   shadow: readonly NamedTensor[] | undefined
 }
 
-export interface Group {
+export interface Group extends BagMember {
   readonly number: number
   /** Replaced when a group is closed short. */
   code: Code

@@ -5,7 +5,7 @@ import { unitId } from '../codes/code.ts'
 import type { Answers } from './answers.ts'
 import { Cancellation } from './cancellation.ts'
 import type { Shared } from './coordinator.ts'
-import type { Query, Task } from './group.ts'
+import { UnitTask, type Query, type Task } from './group.ts'
 import { unprotected } from './unprotected.ts'
 
 export interface OwnUnits {
@@ -43,7 +43,7 @@ export function createOwnUnits(shared: Shared, { arrived, consider, giveUp }: An
 
   function ownTask(query: Query, work: Cancellation): Task {
     const { group, slot } = query
-    return {
+    return new UnitTask({
       id: unitId(code ?? unprotected, { group: group.number, slot }),
       hedge: work !== query.work,
       model: 'base',
@@ -51,11 +51,8 @@ export function createOwnUnits(shared: Shared, { arrived, consider, giveUp }: An
       headers: query.headers,
       dueMs: query.arrivedMs + query.deadlineMs,
       work,
-      get signal() {
-        return work.signal
-      },
       placed: group.placed,
-    }
+    })
   }
 
   /** Step 2, for a query that is late under a policy that hedges: a copy goes to another instance. */

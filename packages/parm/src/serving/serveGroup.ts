@@ -4,6 +4,7 @@
 import { FtError, assertInteger, assertNumber } from '@ft/core'
 import type { NamedTensor } from '../named.ts'
 import { createAnswers } from './answers.ts'
+import { Bag } from './bag.ts'
 import { Cancellation } from './cancellation.ts'
 import type { Coordinator, CoordinatorOptions, Shared, Submission } from './coordinator.ts'
 import { createGroups } from './formGroups.ts'
@@ -25,8 +26,9 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   assertNumber(maxGroupWaitMs, { where: 'createCoordinator', argument: 'maxGroupWaitMs', min: 0 })
   if (code) assertInteger(code.k, { where: 'createCoordinator', argument: 'code.k', min: 1 })
   const count = options.count ?? (() => undefined)
-  const shared: Shared = { ...options, defer, count, groups: new Set(), queries: new Set() }
+  const shared: Shared = { ...options, defer, count, groups: new Bag(), queries: new Bag() }
   const { groups, queries } = shared
+  const formOf = createFormReader()
   // Steps 4 to 6: an output came, it may decode others, the deadline (or that all units failed) answers the rest
   const answers = createAnswers(shared)
   const { expire, finish, forget } = answers
@@ -65,6 +67,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
     const key = code ? formOf(submission.inputs) : ''
     const group = groupFor(key, alone)
     const query: Query = {
+      place: -1,
       inputs: submission.inputs,
       headers: submission.headers ?? none,
       allowDegraded: submission.allowDegraded ?? true,
@@ -104,9 +107,27 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
   }
 }
 
-/** Queries alike in names, types and shapes can share a group. */
-function formOf(inputs: readonly NamedTensor[]): string {
-  return inputs.map(({ name, dtype, shape }) => `${name}:${dtype}[${shape.join(',')}]`).join(';')
+type Form = Pick<NamedTensor, 'name' | 'dtype' | 'shape'>
+
+/** Says of queries which can share a group: those alike in names, types and shapes. Knows the last form, most are alike. */
+function createFormReader(): (inputs: readonly NamedTensor[]) => string {
+  let last: { readonly forms: readonly Form[]; readonly text: string } | undefined
+  return (inputs) => {
+    if (last?.forms.length === inputs.length && last.forms.every((form, i) => isAlike(form, inputs[i] as NamedTensor)))
+      return last.text
+    const text = inputs.map(({ name, dtype, shape }) => `${name}:${dtype}[${shape.join(',')}]`).join(';')
+    last = { forms: inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape: [...shape] })), text }
+    return text
+  }
+}
+
+function isAlike(form: Form, { name, dtype, shape }: NamedTensor): boolean {
+  return (
+    form.name === name &&
+    form.dtype === dtype &&
+    form.shape.length === shape.length &&
+    form.shape.every((size, axis) => size === shape[axis])
+  )
 }
 
 function abortedBy(signal: AbortSignal | undefined): FtError {
