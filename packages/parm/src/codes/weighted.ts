@@ -187,12 +187,27 @@ const BLOCK = 1024
 const sums = new Float64Array(BLOCK)
 
 function addWeighted(out: Float32Array, members: readonly ArrayLike<number>[], weights: readonly number[]): void {
+  const [a, b] = members
+  // Two at a time is what most groups are, and needs no sums kept between members
+  if (members.length === 2 && a instanceof Float32Array && b instanceof Float32Array)
+    return addTwo(out, { a, b, ofA: weights[0] as number, ofB: weights[1] as number })
   for (let from = 0; from < out.length; from += BLOCK) {
     const length = Math.min(BLOCK, out.length - from)
     for (let i = 0; i < members.length; i++)
       addScaled(members[i] as ArrayLike<number>, { from, length, weight: weights[i] as number, first: i === 0 })
     for (let e = 0; e < length; e++) out[from + e] = sums[e] as number
   }
+}
+
+interface Two {
+  readonly a: Float32Array
+  readonly b: Float32Array
+  readonly ofA: number
+  readonly ofB: number
+}
+
+function addTwo(out: Float32Array, { a, b, ofA, ofB }: Two): void {
+  for (let e = 0; e < out.length; e++) out[e] = ofA * (a[e] as number) + ofB * (b[e] as number)
 }
 
 interface Span {

@@ -21,32 +21,23 @@ function saysNothingElse({ id, parameters, outputs }: InferRequest): boolean {
   return id === undefined && outputs === undefined
 }
 
-interface Header extends Omit<WireTensor, 'bytes'> {
+/** What a tensor was written as, which the next one of its form is written as again. */
+interface Known<T> extends Omit<WireTensor, 'bytes'> {
   readonly length: number
-  readonly header: Uint8Array
+  readonly written: T
 }
 
-/** By the array that says a tensor's shape: requests that are passed on have the same again and again. */
-const headers = new WeakMap<readonly number[], Header>()
+/** Of requests of one tensor, and of tensors among others: those of one model are alike. */
+let lastHeader: Known<Uint8Array> | undefined
+let lastEntry: Known<string> | undefined
 
 function writeAlone(tensor: WireTensor): Written {
-  const { name, datatype, shape, bytes } = tensor
-  const known = headers.get(shape)
-  if (
-    known?.name === name &&
-    known.datatype === datatype &&
-    known.length === bytes.length &&
-    known.shape.length === shape.length &&
-    // Whose array it is may have changed it
-    known.shape.every((size, axis) => size === shape[axis])
-  ) {
-    const { header } = known
-    return { parts: [header, bytes], length: header.length + bytes.length, headerLength: header.length }
+  if (!lastHeader || !isSameForm(lastHeader, tensor)) {
+    const { parts } = writeWhole({ parameters: {}, inputs: [tensor], binaryOutput: true }, true)
+    lastHeader = knownAs(tensor, parts[0] as Uint8Array)
   }
-  const written = writeWhole({ parameters: {}, inputs: [tensor], binaryOutput: true }, true)
-  const header = written.parts[0] as Uint8Array
-  headers.set(shape, { name, datatype, shape: [...shape], length: bytes.length, header })
-  return written
+  const header = lastHeader.written
+  return { parts: [header, tensor.bytes], length: header.length + tensor.bytes.length, headerLength: header.length }
 }
 
 function writeWhole(request: InferRequest, binary: boolean): Written {
@@ -82,11 +73,9 @@ function write(
 ): Written {
   const following: Uint8Array[] = []
   const entries = tensors.map((tensor) => {
-    const { name, datatype, shape, bytes } = tensor
-    const start = `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}]`
-    if (!binary(name)) return `${start},"data":${jsonFromBytes(tensor)}}`
-    following.push(bytes)
-    return `${start},"parameters":{"binary_data_size":${bytes.length}}}`
+    if (!binary(tensor.name)) return `${startOf(tensor)},"data":${jsonFromBytes(tensor)}}`
+    following.push(tensor.bytes)
+    return binaryEntry(tensor)
   })
   const rest = JSON.stringify(head)
   const text = `${rest.slice(0, -1)}${rest === '{}' ? '' : ','}${JSON.stringify(key)}:[${entries.join(',')}]}`
@@ -95,4 +84,27 @@ function write(
   let length = header.length
   for (const bytes of following) length += bytes.length
   return { parts: [header, ...following], length, headerLength: header.length }
+}
+
+function binaryEntry(tensor: WireTensor): string {
+  if (!lastEntry || !isSameForm(lastEntry, tensor))
+    lastEntry = knownAs(tensor, `${startOf(tensor)},"parameters":{"binary_data_size":${tensor.bytes.length}}}`)
+  return lastEntry.written
+}
+
+function knownAs<T>({ name, datatype, shape, bytes }: WireTensor, written: T): Known<T> {
+  return { name, datatype, shape: [...shape], length: bytes.length, written }
+}
+
+const startOf = ({ name, datatype, shape }: WireTensor) =>
+  `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}]`
+
+function isSameForm(known: Known<unknown>, { name, datatype, shape, bytes }: WireTensor): boolean {
+  return (
+    known.name === name &&
+    known.datatype === datatype &&
+    known.length === bytes.length &&
+    known.shape.length === shape.length &&
+    known.shape.every((size, axis) => size === shape[axis])
+  )
 }

@@ -102,25 +102,36 @@ interface Geometry {
   readonly pad: readonly [top: number, bottom: number, left: number, right: number]
 }
 
-/** What the filter sees of images `[first, first + count)`: zeros where it looks beside them. */
+/**
+ * What the filter sees of images `[first, first + count)`: zeros where it looks beside them. Taps of a row without dilation
+ * lie side by side in the image as in U, and go in one run.
+ */
 function gather(
   x: Float32Array,
   { u, first, count, geometry }: { u: Float32Array; first: number; count: number; geometry: Geometry },
 ): void {
   const { height, width, channels, down, across, rows, columns, stride, dilation, pad } = geometry
   const [top, , left] = pad
+  const taps = dilation === 1 ? across : 1
   let at = 0
   for (let b = first; b < first + count; b++)
     for (let p = 0; p < rows; p++)
       for (let q = 0; q < columns; q++)
         for (let r = 0; r < down; r++) {
           const y = p * stride + r * dilation - top
-          const line = (b * height + y) * width
-          for (let s = 0; s < across; s++) {
+          const within = y >= 0 && y < height
+          for (let s = 0; s < across; s += taps) {
             const column = q * stride + s * dilation - left
-            const inside = y >= 0 && y < height && column >= 0 && column < width
-            const from = (line + column) * channels
-            for (let c = 0; c < channels; c++) u[at++] = inside ? (x[from + c] as number) : 0
+            // Of this run, the taps [low, high) see the image
+            const low = within ? Math.min(taps, Math.max(0, -column)) : taps
+            const high = Math.max(low, Math.min(taps, width - column))
+            const start = at + low * channels
+            const stop = at + high * channels
+            const end = at + taps * channels
+            const shift = ((b * height + y) * width + column) * channels - at
+            for (; at < start; at++) u[at] = 0
+            for (; at < stop; at++) u[at] = x[at + shift] as number
+            for (; at < end; at++) u[at] = 0
           }
         }
 }
@@ -132,18 +143,21 @@ function scatter(
 ): void {
   const { height, width, channels, down, across, rows, columns, stride, dilation, pad } = geometry
   const [top, , left] = pad
+  const taps = dilation === 1 ? across : 1
   let at = 0
   for (let b = first; b < first + count; b++)
     for (let p = 0; p < rows; p++)
       for (let q = 0; q < columns; q++)
         for (let r = 0; r < down; r++) {
           const y = p * stride + r * dilation - top
-          const line = (b * height + y) * width
-          for (let s = 0; s < across; s++, at += channels) {
+          const within = y >= 0 && y < height
+          for (let s = 0; s < across; s += taps, at += taps * channels) {
             const column = q * stride + s * dilation - left
-            if (y < 0 || y >= height || column < 0 || column >= width) continue
-            const to = (line + column) * channels
-            for (let c = 0; c < channels; c++) x[to + c] = (x[to + c] as number) + (u[at + c] as number)
+            const low = within ? Math.min(taps, Math.max(0, -column)) : taps
+            const high = Math.max(low, Math.min(taps, width - column))
+            const shift = ((b * height + y) * width + column) * channels
+            for (let e = low * channels; e < high * channels; e++)
+              x[shift + e] = (x[shift + e] as number) + (u[at + e] as number)
           }
         }
 }
