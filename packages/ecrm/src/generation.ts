@@ -41,6 +41,7 @@ export async function openGeneration(
       client.renewed(server)
       for (const listener of listeners) listener(server)
     },
+    resumed: (server) => client.renewed(server),
     failed,
   }
   const cluster = await start(spec, events)

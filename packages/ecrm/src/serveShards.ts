@@ -1,4 +1,4 @@
-// Holding shards for trainers elsewhere, as `ecrm shard` does.
+// Holding shards, or owning Redis nodes, for trainers elsewhere, as `ecrm shard` does.
 import { invalidArgument } from '@ft/core'
 import type { TlsFiles } from './network/address.ts'
 
@@ -23,7 +23,8 @@ export interface ServedShards {
 }
 
 /**
- * Listens for trainers and gives each run a shard in this process, which needs Node. A run's rows are gone when its trainer is.
+ * Listens for trainers and gives each run a shard in this process, which needs Node, or owns its Redis nodes. A run's rows are gone
+ * when its trainer is.
  *
  * @throws FtError `INVALID_ARGUMENT`, `IO` when the address cannot be listened at
  */
@@ -31,13 +32,14 @@ export async function serveShards(options: ServeOptions): Promise<ServedShards> 
   const { listen, token, tls, idle = 60_000, onRun } = options
   if (typeof token !== 'string' || token === '')
     throw invalidArgument({ where: 'serveShards', argument: 'token' }, 'a secret that trainers must know', typeof token)
-  const [{ hostShards }, { tokenWords }, { parseAddress }] = await Promise.all([
+  const [{ hostShards }, { tokenWords }, { parseAddress }, { loadRedis }] = await Promise.all([
     import('./network/shardHost.ts'),
     import('./network/remote.ts'),
     import('./network/address.ts'),
+    import('./redis/load.ts'),
   ])
   const { host, port } = parseAddress(listen)
   const how = { ...(tls ? { tls } : {}), ...(onRun ? { onRun } : {}) }
-  const hosted = await hostShards({ token: tokenWords(token), host, port, idle, ...how })
+  const hosted = await hostShards({ token: tokenWords(token), host, port, idle, redis: loadRedis, ...how })
   return { address: `${host.includes(':') ? `[${host}]` : host}:${hosted.port}`, close: () => hosted.close() }
 }

@@ -7,6 +7,7 @@ import { memoryKind } from './network/memory.ts'
 import type { TlsAuthority, TlsFiles } from './network/address.ts'
 import type { MemberOptions } from './network/members.ts'
 import type { RemoteShard } from './network/assignment.ts'
+import type { OwnerPlaces } from './redis/employer.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import { resolveOptions } from './resolveOptions.ts'
 import { createStore } from './shardStore.ts'
@@ -60,13 +61,20 @@ export interface ShardOptions {
    * their number.
    */
   readonly shards?: readonly (string | RemoteShard)[]
-  /** The secret of those shards. */
+  /** The secret of those shards, or of `owners`. */
   readonly token?: string
   /**
    * Rows on Redis or Valkey nodes: `'host:port'` or `redis://` URLs, or with what a node dies with, `{ address, domain }`. The first
-   * `servers` of them hold rows (by default all), the others stand by. Needs the package ioredis.
+   * `servers` of them hold rows (by default all), the others stand by. Needs the package ioredis. A process that is started here
+   * reads and writes them; its death loses nothing.
    */
   readonly redis?: readonly (string | RemoteShard)[]
+  /**
+   * Where that process runs instead: `'host:port'` of `npx @ft/ecrm shard --listen host:port --token-file file`. The first of the
+   * list owns the nodes, the next takes them over when it dies or falls silent. What it must know, passwords in URLs included,
+   * is sent to it: encrypted only where `tls` has `cert` and `key`.
+   */
+  readonly owners?: readonly string[]
   /** Of the keys on those nodes; default 'default'. Whoever opens it later takes the nodes over. */
   readonly name?: string
   /**
@@ -227,8 +235,21 @@ async function redisNodes(options: ShardOptions, timing: MemberOptions): Promise
   if (shards !== undefined) throw invalidArgument({ ...at, argument: 'redis' }, 'given without `shards`', shards)
   if (typeof name !== 'string' || !/^[\w.-]{1,64}$/.test(name))
     throw invalidArgument({ ...at, argument: 'name' }, 'up to 64 letters, digits, dots, dashes and underscores', name)
-  const { redisKind } = await import('./redis/kind.ts')
-  return redisKind({ ...timing, nodes: named, name, patience, tls })
+  const [{ redisKind }, owners] = await Promise.all([import('./redis/kind.ts'), ownersOf(options)])
+  return redisKind({ ...timing, nodes: named, name, patience, tls, owners })
+}
+
+async function ownersOf({ owners, token, tls }: ShardOptions): Promise<() => OwnerPlaces> {
+  const { ownersElsewhere, ownersHere } = await import('./redis/places.ts')
+  if (owners === undefined) return ownersHere
+  const at = { where: 'openShards' }
+  if (!Array.isArray(owners) || owners.length === 0)
+    throw invalidArgument({ ...at, argument: 'owners' }, 'a list of addresses', owners)
+  if (typeof token !== 'string' || token === '')
+    throw invalidArgument({ ...at, argument: 'token' }, 'the secret that the owners were started with', typeof token)
+  const files = tls !== undefined && 'cert' in tls && 'key' in tls ? tls : undefined
+  ownersElsewhere(owners, token, files)
+  return () => ownersElsewhere(owners, token, files)
 }
 
 /** The option that names places elsewhere, and how long to wait for one. */

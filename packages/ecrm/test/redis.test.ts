@@ -210,6 +210,12 @@ describe.runIf(haveRedis)('rows on Redis nodes', () => {
     await expect(openShards({ ...base, redis: twice, where: 'memory' })).rejects.toThrow(
       fails('INVALID_ARGUMENT', /`redis`/),
     )
+    await expect(openShards({ ...base, redis: twice, owners: [] })).rejects.toThrow(
+      fails('INVALID_ARGUMENT', /`owners`/),
+    )
+    await expect(openShards({ ...base, redis: twice, owners: ['h:1'] })).rejects.toThrow(
+      fails('INVALID_ARGUMENT', /`token`/),
+    )
     const dead = ['127.0.0.1:1', '127.0.0.1:2', '127.0.0.1:3', '127.0.0.1:4']
     await expect(openShards({ ...base, redis: dead })).rejects.toThrow(fails('IO', /cannot hold rows of server \d/))
   })

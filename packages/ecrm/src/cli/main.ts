@@ -33,6 +33,7 @@ program
   .option('--shards <n | list>', 'shard processes, default k + r; or shards elsewhere: host:port,host:port=domain,...')
   .option('--token-file <file>', 'the secret of shards elsewhere')
   .option('--redis <list>', 'Redis or Valkey nodes that hold the rows: host:port,host:port=domain,...; needs ioredis')
+  .option('--owners <list>', 'ecrm shard processes that own the nodes instead of one here: host:port,host:port,...')
   .option('--name <name>', 'of the keys on them; a later run of the same name takes them over', 'default')
   .option(
     '--tls-ca <file>',

@@ -21,6 +21,8 @@ export interface TrainFlags extends TlsFlags {
   readonly tokenFile?: string
   /** Redis nodes: `host:port`, `host:port=domain`, with commas. */
   readonly redis?: string
+  /** Who owns them: `host:port`, with commas. */
+  readonly owners?: string
   /** Of the keys on them. */
   readonly name?: string
   readonly k: number
@@ -62,23 +64,26 @@ export function parseKill(text: string): Kill {
 /** @throws FtError `INVALID_ARGUMENT`, `IO` */
 async function whereShards(
   flags: TrainFlags,
-): Promise<Pick<ShardOptions, 'servers' | 'shards' | 'token' | 'tls' | 'redis' | 'name'>> {
-  const { shards, tokenFile, redis, name, k, r } = flags
+): Promise<Pick<ShardOptions, 'servers' | 'shards' | 'token' | 'tls' | 'redis' | 'owners' | 'name'>> {
+  const { shards, tokenFile, redis, owners, name, k, r } = flags
   if (redis !== undefined) {
     const servers = shards === undefined ? {} : { servers: Number(shards) }
     const tls = await readNodeTls(flags)
-    return { redis: redis.split(',').map(parseShard), ...servers, ...(name ? { name } : {}), ...(tls ? { tls } : {}) }
+    const owned =
+      owners === undefined ? {} : { owners: owners.split(','), token: await tokenFrom(tokenFile, '--owners') }
+    const named = { ...(name ? { name } : {}), ...(tls ? { tls } : {}) }
+    return { redis: redis.split(',').map(parseShard), ...servers, ...owned, ...named }
   }
   if (shards === undefined) return { servers: k + r }
   if (/^\d+$/.test(shards)) return { servers: Number(shards) }
-  if (tokenFile === undefined)
-    throw new FtError(
-      'INVALID_ARGUMENT',
-      'ecrm: --shards elsewhere need --token-file; give the file they were started with',
-      {},
-    )
+  const token = await tokenFrom(tokenFile, '--shards elsewhere')
   const tls = await readTls(flags)
-  return { shards: shards.split(',').map(parseShard), token: await readToken(tokenFile), ...(tls ? { tls } : {}) }
+  return { shards: shards.split(',').map(parseShard), token, ...(tls ? { tls } : {}) }
+}
+
+function tokenFrom(file: string | undefined, who: string): Promise<string> {
+  if (file !== undefined) return readToken(file)
+  throw new FtError('INVALID_ARGUMENT', `ecrm: ${who} need --token-file; give the file they were started with`, {})
 }
 
 export async function runTrain(

@@ -8,6 +8,8 @@ export interface ClusterEvents {
   message(server: number, message: Message): void
   /** A server died and its replacement listens; requests to it must be sent again. */
   renewed(server: number): void
+  /** A server's rows are reached in another way than before; requests to it must be sent again. */
+  resumed(server: number): void
   /** The cluster cannot go on. */
   failed(error: FtError): void
 }

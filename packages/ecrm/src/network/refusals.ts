@@ -2,17 +2,18 @@
 import { FtError, type FtErrorCode } from '@ft/core'
 
 /** Of frames and messages: both sides must speak the same. */
-export const protocol = 2
+export const protocol = 3
 
-export type Refusal = 'protocol' | 'token' | 'run' | 'epoch'
+export type Refusal = 'protocol' | 'token' | 'run' | 'epoch' | 'redis'
 
-const refusals: readonly Refusal[] = ['protocol', 'token', 'run', 'epoch']
+const refusals: readonly Refusal[] = ['protocol', 'token', 'run', 'epoch', 'redis']
 
 const texts: Readonly<Record<Refusal, readonly [FtErrorCode, string]>> = {
   protocol: ['VERSION_UNSUPPORTED', 'speaks another version; run the same version of @ft/ecrm on both sides'],
   token: ['INVALID_ARGUMENT', 'refused the token; give both sides the same'],
   run: ['INVALID_ARGUMENT', 'has another part in this run already; name each shard once'],
   epoch: ['ABORTED', 'has heard of a later life of this server; what an earlier one says does not count'],
+  redis: ['MISSING_PEER', 'has no client for Redis nodes; npm install ioredis there'],
 }
 
 export const reasonOf = (refusal: Refusal): number => refusals.indexOf(refusal)

@@ -19,8 +19,9 @@ const keptErrors = 2_000
  * Differs from a fork of a file: the program is handed over as text, so that it runs alike from sources, ESM and CommonJS.
  *
  * @param path - of a socket to listen at, in a folder that is this run's alone; default a port of the loopback
+ * @param redis - where ioredis is, for a process that owns Redis nodes
  */
-export function startShardChild(token: Uint32Array, path?: string): ShardChild {
+export function startShardChild(token: Uint32Array, path?: string, redis?: string): ShardChild {
   const child: ChildProcess = spawn(process.execPath, [heapLimit, '-'], {
     stdio: ['pipe', 'ignore', 'pipe', 'ipc'],
     env: {},
@@ -45,6 +46,6 @@ export function startShardChild(token: Uint32Array, path?: string): ShardChild {
   port.catch(() => undefined)
   child.stdin!.on('error', () => undefined)
   child.stdin!.end(shardProcess)
-  child.send({ token: Array.from(token), path }, () => undefined)
+  child.send({ token: Array.from(token), path, redis }, () => undefined)
   return { pid: child.pid ?? -1, port, ended, kill: (signal) => void child.kill(signal) }
 }

@@ -3,6 +3,8 @@
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { FtError } from '@ft/core'
+import type { RedisClass } from '../redis/node.ts'
+import { createOwnerRun } from '../redis/ownerRun.ts'
 import { unpackText } from '../shard/text.ts'
 import { dial, secrets, type TlsFiles } from './address.ts'
 import { carryMessages } from './connection.ts'
@@ -21,6 +23,8 @@ export interface HostOptions {
   readonly idle?: number
   /** Milliseconds in which who connects must have shown the token; default 10,000. */
   readonly greeting?: number
+  /** The client of Redis nodes, for runs whose rows are there; without it they are refused. */
+  redis?(): Promise<RedisClass>
   /** Told of runs that begin here and end. */
   onRun?(event: 'begun' | 'ended', runs: number): void
 }
@@ -35,7 +39,7 @@ const strangerMs = 10_000
 
 /** @throws FtError `IO` when the address cannot be listened at */
 export function hostShards(options: HostOptions): Promise<ShardHost> {
-  const { token, host, port, path, tls, idle = 0, greeting = 10_000, onRun } = options
+  const { token, host, port, path, tls, idle = 0, greeting = 10_000, redis, onRun } = options
   const runs = new Map<string, ShardRun>()
   const sockets = new Set<Socket>()
 
@@ -46,6 +50,15 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
     const run = createShardRun({ token, run: words.slice(), dial: (address) => dial(address, tls) })
     runs.set(key, run)
     setTimeout(() => !run.started && forget(key, run), strangerMs).unref()
+    return run
+  }
+
+  /** The first word of a run's trainer says whether its rows are here or on Redis nodes. */
+  function ownersOf(key: string, load: () => Promise<RedisClass>): ShardRun {
+    const known = runs.get(key)
+    if (known?.started === true) return known
+    const run = createOwnerRun(load)
+    runs.set(key, run)
     return run
   }
 
@@ -73,10 +86,14 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
       message(message) {
         if (refused) return
         if (run !== undefined && from !== undefined) {
+          if (message.type === 'own') {
+            if (redis === undefined) return refuse('redis')
+            run = ownersOf(key, redis)
+          }
           const before = run.started
           const refusal = run.take(from, message, connection)
           if (refusal !== undefined) refuse(refusal)
-          else if (message.type === 'start') socket.setTimeout(idle, () => socket.destroy())
+          else if (message.type === 'start' || message.type === 'own') socket.setTimeout(idle, () => socket.destroy())
           if (!before && run.started) onRun?.('begun', runs.size)
           return
         }

@@ -1,5 +1,6 @@
 // The program of a shard process that a trainer starts on its machine. Bundled into src/generated/shardProcess.ts.
 import { dirname } from 'node:path'
+import type { RedisClass } from '../redis/node.ts'
 import { hostShards } from './shardHost.ts'
 import { removeSocketFolder } from './socketFolder.ts'
 
@@ -8,6 +9,8 @@ interface Secret {
   readonly token: readonly number[]
   /** Of the socket to listen at, in a folder of the run's own; without it a port of the loopback. */
   readonly path?: string
+  /** Where ioredis is, for rows on Redis nodes. */
+  readonly redis?: string
 }
 
 process.title = 'ft-ecrm-shard'
@@ -17,9 +20,11 @@ process.on('disconnect', () => {
   if (folder !== undefined) removeSocketFolder(folder)
   process.exit(0)
 })
-process.once('message', ({ token, path }: Secret) => {
+process.once('message', ({ token, path, redis }: Secret) => {
   if (path !== undefined) folder = dirname(path)
-  void hostShards({ token: Uint32Array.from(token), host: '127.0.0.1', port: 0, path }).then(({ port }) =>
+  const load = async (): Promise<RedisClass> => ((await import(redis!)) as { Redis: RedisClass }).Redis
+  const how = { token: Uint32Array.from(token), host: '127.0.0.1', port: 0, path }
+  void hostShards({ ...how, ...(redis === undefined ? {} : { redis: load }) }).then(({ port }) =>
     process.send?.({ port }),
   )
 })

@@ -1,20 +1,16 @@
-// Rows on Redis or Valkey nodes as a kind of servers. The owners of the nodes are here, in the trainer.
+// Rows on Redis or Valkey nodes as a kind of servers: the trainer says which node is which server, and an owner in a process of
+// its own reads and writes them. When that dies, another takes the nodes over as they are.
 import { FtError } from '@ft/core'
-import { createCode } from '../codes/code.ts'
-import type { TlsAuthority, TlsFiles } from '../network/address.ts'
+import { secrets, type TlsAuthority, type TlsFiles } from '../network/address.ts'
 import { assignShards, checkDistinct, parseShard, type Assignment, type RemoteShard } from '../network/assignment.ts'
 import type { Cluster, ClusterEvents, ClusterKind } from '../network/cluster.ts'
 import type { MemberOptions } from '../network/members.ts'
 import type { ResolvedSpec } from '../shard/spec.ts'
-import type { Fleet } from './fleet.ts'
-import { createLock } from './lock.ts'
+import { createEmployer, type OwnerPlaces, type Seat } from './employer.ts'
+import { loadRedis } from './load.ts'
 import { checkNode, nameOf } from './node.ts'
 import { claimNodes } from './nodes.ts'
-import { createOwner } from './owner.ts'
-import { openPart, type Part, type Run } from './part.ts'
-import { shapesOf } from './records.ts'
-import { createServerRows } from './rows.ts'
-import { createSweep } from './sweep.ts'
+import type { Run } from './part.ts'
 
 export interface RedisOptions extends MemberOptions {
   readonly nodes: readonly RemoteShard[]
@@ -23,6 +19,8 @@ export interface RedisOptions extends MemberOptions {
   readonly tls: TlsAuthority | TlsFiles | undefined
   /** Milliseconds in which a lost node must come back, or one that stands by take its place. */
   readonly patience: number
+  /** Where owners are. */
+  owners(): OwnerPlaces
 }
 
 /** What all sets of servers of a run share. */
@@ -34,7 +32,8 @@ interface Shared {
 }
 
 const retryMs = 200
-const longSuffering = 10
+/** In ms: what takes away the keys of a run that is over is not given less, whatever the heartbeat. */
+const leaveMs = 2_000
 
 /** The first `servers` nodes of the list hold rows, the others stand by. */
 export function redisKind(
@@ -73,64 +72,52 @@ async function startRedis(
 ): Promise<Cluster> {
   const { shared, assignment } = o
   const { servers, r } = spec.layout
-  const how = { tls: o.tls, timeout: o.heartbeat * o.missed }
+  const how = { Client: await loadRedis(), tls: o.tls, timeout: o.heartbeat * o.missed }
   const keyspace = `ftecrm:${o.name}`
   const unclaimed = o.nodes.filter(({ address }) => !shared.claimed.has(address))
   shared.run = await claimNodes(
     unclaimed.map(({ address }) => ({ address, ...how })),
     { keyspace, run: shared.run },
   )
-  const { run } = shared
   for (const { address } of unclaimed) shared.claimed.add(address)
   shared.open++
-  const generation = ++shared.generations
-  const fleet: Fleet = {
-    spec,
-    shapes: shapesOf(spec),
-    code: r === 0 ? undefined : createCode(spec),
-    parts: new Array<Part | undefined>(servers).fill(undefined),
-    rows: Array.from({ length: servers }, () => createServerRows(spec.layout)),
-    lock: createLock(),
-  }
-  const lives = new Array<number>(servers).fill(0)
+  const { sweep, heartbeat, missed } = o
+  const tls = o.tls === undefined ? undefined : asText(o.tls)
+  const posting = { keyspace, run: shared.run, generation: ++shared.generations, sweep, heartbeat, missed, tls }
+  /** The node of each server; undefined while a lost one is replaced. */
+  const seats = new Array<Seat | undefined>(servers).fill(undefined)
+  const epochs = new Array<number>(servers).fill(0)
   let closed = false
-  const sweep = createSweep(fleet, o.sweep)
-  const owners = fleet.rows.map((_, server) =>
-    createOwner({
-      fleet,
-      server,
-      recover: (locals) => sweep.recover(server, locals),
-      degraded: () => sweep.wake(),
-      send: (message) => closed || events.message(server, message),
-    }),
-  )
+  const employer = createEmployer({
+    spec,
+    posting,
+    seats,
+    places: o.owners(),
+    heartbeat,
+    missed,
+    retry: retryMs,
+    attempts: Math.max(1, Math.ceil(o.patience / retryMs)),
+    message: (server, message) => closed || events.message(server, message),
+    resumed: (server) => closed || events.resumed(server),
+    lost: died,
+    failed: (error) => closed || events.failed(error),
+  })
 
   async function enlist(server: number): Promise<void> {
     const { address } = assignment.take(server)
-    const epoch = ++lives[server]!
-    let lostEarly: unknown
-    const lost = (cause: unknown): void => {
-      lostEarly = cause ?? true
-      if (fleet.parts[server] === part) died(server, cause)
-    }
-    const { shapes } = fleet
-    let part: Part | undefined
+    const seat = { address, epoch: ++epochs[server]! }
     try {
-      part = await openPart({ address, ...how, shapes, keyspace, run, generation, server, epoch, lost })
+      await employer.seat(server, seat)
     } catch (cause) {
       throw refusal(cause, { server, address })
     }
-    if (lostEarly !== undefined) throw refusal(lostEarly, { server, address })
-    if (closed) part.drop()
-    else fleet.parts[server] = part
+    seats[server] = seat
   }
 
+  /** One way for a node to be lost, whoever noticed. */
   function died(server: number, cause: unknown): void {
-    const part = fleet.parts[server]
-    if (closed || part === undefined) return
-    fleet.parts[server] = undefined
-    fleet.rows[server]!.loseAll()
-    part.drop()
+    if (closed || seats[server] === undefined) return
+    seats[server] = undefined
     if (r === 0) {
       const text = `openShards: the node of server ${server} is lost and r is 0; open with r = 1 or restore a checkpoint`
       events.failed(new FtError('UNRECOVERABLE', text, { server }, { cause }))
@@ -154,36 +141,17 @@ async function startRedis(
         await new Promise((resolve) => setTimeout(resolve, retryMs))
       }
     }
-    if (closed) return
-    events.renewed(server)
-    sweep.wake()
+    if (!closed) events.renewed(server)
   }
-
-  const heart = setInterval(() => {
-    // A slow node is not a dead one: see members.ts.
-    fleet.parts.forEach((part, server) => {
-      if (part === undefined) return
-      const others = fleet.rows.filter(({ missing }, other) => other !== server && missing > 0).length
-      if (part.silent++ < o.missed * (others >= r ? longSuffering : 1)) part.ping().catch(() => undefined)
-      else
-        died(server, new FtError('DEADLINE_EXCEEDED', `openShards: the node of server ${server} is silent`, { server }))
-    })
-  }, o.heartbeat)
 
   async function close(): Promise<void> {
     if (closed) return
     closed = true
-    clearInterval(heart)
-    sweep.stop()
-    const owner = --shared.open === 0
-    const late = new Promise((resolve) => setTimeout(resolve, how.timeout).unref())
-    const erased = fleet.parts.map((part) => part?.erase({ owner }).catch(() => undefined) ?? Promise.resolve())
-    await Promise.race([late, Promise.all(erased)])
-    for (const part of fleet.parts) part?.drop()
-    fleet.parts.fill(undefined)
+    await employer.close({ last: --shared.open === 0, within: Math.max(leaveMs, how.timeout) })
   }
 
   try {
+    await employer.begin()
     await Promise.all(Array.from({ length: servers }, (_, server) => enlist(server)))
   } catch (error) {
     await close()
@@ -191,12 +159,17 @@ async function startRedis(
   }
   return {
     send(server, message) {
-      if (!closed) owners[server]!.receive(message)
+      if (seats[server] !== undefined) employer.send(server, message)
     },
     // The node itself is not this trainer's to end: it loses its part in the run.
     kill: (server) => died(server, undefined),
     close,
   }
+}
+
+/** Certificates as they travel to the owner. */
+function asText(tls: TlsAuthority | TlsFiles): TlsAuthority | TlsFiles {
+  return { ...secrets(tls), ...(tls.servername === undefined ? {} : { servername: tls.servername }) }
 }
 
 /** Why a node is not what it should be, in words. */

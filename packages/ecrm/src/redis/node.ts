@@ -3,7 +3,11 @@ import type { Redis } from 'ioredis'
 import { FtError } from '@ft/core'
 import { parseAddress, secrets, type TlsAuthority, type TlsFiles } from '../network/address.ts'
 
+/** The client's class, as ioredis has it: whoever starts loads it (see load.ts). */
+export type RedisClass = typeof Redis
+
 export interface NodeOptions {
+  readonly Client: RedisClass
   /** 'host:port', or a `redis://` or `rediss://` URL with name, password and number of the database. */
   readonly address: string
   readonly tls: TlsAuthority | TlsFiles | undefined
@@ -38,18 +42,8 @@ export function checkNode(address: string): void {
     )
 }
 
-/** @throws FtError `MISSING_PEER` with the name of the package to install */
-async function loadRedis(): Promise<typeof Redis> {
-  try {
-    return (await import('ioredis')).Redis
-  } catch (cause) {
-    throw new FtError('MISSING_PEER', 'openShards: `redis` needs ioredis; npm install ioredis', {}, { cause })
-  }
-}
-
 /** Connects once; nothing is tried again behind the caller's back. */
-export async function connectNode({ address, tls, timeout }: NodeOptions): Promise<RedisNode> {
-  const Client = await loadRedis()
+export async function connectNode({ Client, address, tls, timeout }: NodeOptions): Promise<RedisNode> {
   const how = {
     lazyConnect: true,
     connectTimeout: timeout,

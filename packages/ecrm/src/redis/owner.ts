@@ -1,10 +1,12 @@
 // The owner of one node's rows: the only one who writes them. It holds none itself: a push reads its rows, applies the
-// optimizer, writes them back, and keeps the differences until parity on other nodes has them.
+// optimizer, writes them back with a note of it, and has the differences added to parity on other nodes. All that it knows can be
+// read from the nodes again: its death loses nothing (see adopt.ts).
 import { FtError } from '@ft/core'
 import { addProduct } from '../codes/gf256.ts'
 import { allFinite } from '../shard/finite.ts'
 import type { Message, MessageOf } from '../shard/messages.ts'
 import type { Fleet } from './fleet.ts'
+import type { PushNote } from './notes.ts'
 import { createInspector } from './inspect.ts'
 import { completeData } from './records.ts'
 import { positionIn } from '../layout.ts'
@@ -26,18 +28,15 @@ export interface Owner {
    * @throws FtError `CORRUPT_DATA` for what no worker of the run would say
    */
   receive(message: Message): void
+  /** An earlier owner did this much of its latest push, whose differences are sent to parity once more. */
+  resume(done: {
+    readonly push: number
+    readonly notes: readonly PushNote[]
+    readonly locals: Iterable<number>
+  }): Promise<void>
 }
 
 type Update = MessageOf<'push'> | MessageOf<'write'>
-
-/** Rows changed by an update: bits before XOR bits after, and versions. */
-interface Changes {
-  readonly locals: number[]
-  readonly bases: number[]
-  readonly versions: number[]
-  /** `[locals.length, width]` */
-  readonly deltas: Uint32Array
-}
 
 export function createOwner({ fleet, server, recover, degraded, send }: OwnerOptions): Owner {
   const { spec, shapes, code, lock } = fleet
@@ -54,6 +53,8 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
   }
   const inspector = createInspector({ fleet, server, degraded, send, counts })
   let latest = 0
+  /** The push that an earlier owner began, and the rows that contain it. */
+  let begun: { readonly push: number; readonly locals: ReadonlySet<number> } = { push: 0, locals: new Set() }
   /** The latest update: the next one, and pulls, follow it. */
   let tail: Promise<void> = Promise.resolve()
 
@@ -101,15 +102,17 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
   /** From here on nobody rebuilds: rows and parity are what this and other owners make of them. */
   async function applyAndSend(message: Update): Promise<void> {
     const part = fleet.parts[server]!
-    const locals = Uint32Array.from(new Set(message.rows))
+    // A write that is repeated changes nothing more; of a push those rows are left out that contain it.
+    const done = message.type === 'push' && message.id === begun.push ? begun.locals : new Set<number>()
+    const locals = Uint32Array.from(new Set(message.rows)).filter((local) => !done.has(local))
     const records = await part.read(shapes.data, locals)
     completeData(spec, server, locals, records)
     const before = records.slice()
     const mentions = message.type === 'push' ? step(message, locals, records) : overwrite(message, locals, records)
-    const changes = changesOf(locals, before, records)
+    const changes = { push: message.id, ...changesOf(locals, before, records) }
     if (changes.locals.length > 0) {
       const content = changes.locals.length === locals.length ? records : pick(records, locals, changes.locals)
-      await part.write(shapes.data, changes.locals, content)
+      await part.update(changes, content)
       if (fleet.parts[server] === part)
         changes.locals.forEach((local, i) => (rows.versions[local] = changes.versions[i]!))
     }
@@ -125,12 +128,15 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
   function step({ rows: mentioned, gradients }: MessageOf<'push'>, locals: Uint32Array, records: Uint32Array): number {
     const at = new Map(Array.from(locals, (local, i) => [local, i * (width + 1)]))
     const [floats, steps] = [floatsOf(records), floatsOf(gradients)]
+    let mentions = 0
     for (let i = 0; i < mentioned.length; i++) {
-      const to = at.get(mentioned[i]!)!
+      const to = at.get(mentioned[i]!)
+      if (to === undefined) continue
       spec.row.apply(floats, to, steps, i * d, d)
       records[to + width]!++
+      mentions++
     }
-    return mentioned.length
+    return mentions
   }
 
   /** Makes records what a write says, unless they are that already; how many changed. */
@@ -153,7 +159,7 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
     return changed
   }
 
-  function changesOf(locals: Uint32Array, before: Uint32Array, after: Uint32Array): Changes {
+  function changesOf(locals: Uint32Array, before: Uint32Array, after: Uint32Array): Omit<PushNote, 'push'> {
     const changes = { locals: [] as number[], bases: [] as number[], versions: [] as number[] }
     const deltas = new Uint32Array(locals.length * width)
     for (let i = 0; i < locals.length; i++) {
@@ -179,7 +185,7 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
   }
 
   /** Has differences added to every parity that is there; a lost parity row is encoded anew from the rows as they are now. */
-  async function addToParity({ locals, bases, versions, deltas }: Changes): Promise<void> {
+  async function addToParity({ push, locals, bases, versions, deltas }: PushNote): Promise<void> {
     const shares = new Map<number, { local: number; stripe: number; parity: number; i: number }[]>()
     for (let i = 0; i < locals.length; i++) {
       const stripe = layout.dataStripe(server, locals[i]!)
@@ -209,14 +215,15 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
           addProduct(sums, deltas, code!.factor(parity, position), slice)
           sums[at * words + width + position] = bases[i]! ^ versions[i]!
         })
-        // As it travels: two words of a place more.
+        // As it travels, without the note: two words of a place more.
         const bytes = sums.byteLength + list.length * 20
         counts.deltaRows += list.length
         counts.deltaBytes += bytes
         counts.waitingBytes += bytes
         counts.mostBytes = Math.max(counts.mostBytes, counts.waitingBytes)
         try {
-          const stale = await fleet.parts[peer]!.add({ locals: list.map(({ local }) => local), heads, words: sums })
+          const of = { server, push, locals: list.map(({ i }) => locals[i]!) }
+          const stale = await fleet.parts[peer]!.add({ of, locals: list.map(({ local }) => local), heads, words: sums })
           for (const at of stale) fleet.rows[peer]!.lose('parity', list[at]!.local)
           if (stale.length > 0) degraded()
         } catch {
@@ -233,6 +240,11 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
   const unlessLost = (work: Promise<void>): Promise<void> => work.catch(() => undefined)
 
   return {
+    async resume({ push, notes, locals }) {
+      latest = push - 1
+      begun = { push, locals: new Set(locals) }
+      if (r > 0) for (const note of notes) await addToParity(note)
+    },
     receive(message) {
       switch (message.type) {
         case 'pull':

@@ -1,9 +1,18 @@
 // One server's part of a run on a Redis node: blocks of records behind a fence. A connection that breaks is made again, and
-// what was under way is said again, as long as the node is the same start of the same process and its fence is still ours.
+// what was under way is said again, as long as the node is the same start of the same process and its fence is still ours; an
+// owner that takes the place of a dead one finds its rows there under the same conditions.
 // Everything else is an erasure: the part is lost, whatever the node holds.
 import type { Redis } from 'ioredis'
 import { FtError } from '@ft/core'
 import { connectNode, nameOf, type NodeOptions, type RedisNode } from './node.ts'
+import {
+  packParityNote,
+  packPushNote,
+  unpackParityNote,
+  unpackPushNote,
+  type ParityNote,
+  type PushNote,
+} from './notes.ts'
 import { bytesOfBlock, type Shape, type Shapes } from './records.ts'
 import * as scripts from './scripts.ts'
 
@@ -16,6 +25,10 @@ export interface PartOptions extends NodeOptions {
   readonly generation: number
   readonly server: number
   readonly epoch: number
+  /** Of the owners: a later one has a greater number. */
+  readonly life: number
+  /** Whether the part is there already, from an earlier owner. */
+  readonly adopt: boolean
   /** The part answers no more, told once. */
   lost(cause: unknown): void
 }
@@ -28,6 +41,8 @@ export interface Run {
 
 /** Changes to records of parity rows: see `addDifferences`. */
 export interface Differences {
+  /** Whose differences they are: a server, its push, and its rows, one a record. */
+  readonly of: ParityNote
   readonly locals: ArrayLike<number>
   /** Three words each: the word of the record that has the version, the version begun at, the version led to. */
   readonly heads: Uint32Array
@@ -38,11 +53,20 @@ export interface Differences {
 export interface Part {
   /** Heartbeats since its last answer. */
   silent: number
+  /** No row was missing when it was opened: one that is there for the first time, or that an owner had finished rebuilding. */
+  readonly whole: boolean
   read(shape: Shape, locals: ArrayLike<number>): Promise<Uint32Array>
   /** Replaces records. */
   write(shape: Shape, locals: ArrayLike<number>, records: Uint32Array): Promise<void>
+  /** Replaces data records by what an update made of them, and notes it. */
+  update(note: PushNote, records: Uint32Array): Promise<void>
   /** Adds differences to parity records; places in the list of those that could not be, as a difference before them is missing. */
   add(differences: Differences): Promise<number[]>
+  /** What earlier owners noted. */
+  pushNotes(): Promise<PushNote[]>
+  parityNotes(): Promise<ParityNote[]>
+  /** No row is missing any more. */
+  markWhole(): Promise<void>
   ping(): Promise<void>
   cpuSeconds(): Promise<number>
   /** Takes all keys away; with `owner` the node's, too: it is free then. */
@@ -58,7 +82,7 @@ const blocksACall = 16
 export const ownerOf = ({ number, id }: Run): string => `${number} ${id}`
 
 /**
- * Takes a node for a part and allocates its rows, all zeros.
+ * Takes a node for a part and allocates its rows, all zeros; or takes a part over as it is.
  *
  * @throws what the node says, or the network
  */
@@ -67,9 +91,15 @@ export async function openPart(o: PartOptions): Promise<Part> {
   const prefix = `${o.keyspace}:{${first.tag}}`
   const own = `${prefix}${o.run.number}.${o.generation}.${o.server}`
   const fenceKey = `${own}:fence`
+  const wholeKey = `${own}:whole`
+  const pushesKey = `${own}:pushes`
+  const tagsKey = `${own}:tags`
   const blockKey = ({ kind }: Shape, block: number): string => `${own}:${kind}:${block}`
-  let fence = `${ownerOf(o.run)} ${o.epoch} 0`
+  /** Of the fence: what is the same for every owner. A node that was started anew is another. */
+  const ground = `${ownerOf(o.run)} ${o.epoch} ${first.runId} `
+  let fence = `${ground}${o.life} 0`
   let links = 0
+  let whole = o.epoch === 1
   let node = first
   let linking: Promise<RedisNode> | undefined
   let dropped = false
@@ -79,6 +109,9 @@ export async function openPart(o: PartOptions): Promise<Part> {
 
   const part: Part = {
     silent: 0,
+    get whole() {
+      return whole
+    },
     async read(shape, locals) {
       const { words } = shape
       const out = new Uint32Array(locals.length * words)
@@ -90,20 +123,23 @@ export async function openPart(o: PartOptions): Promise<Part> {
       })
       return out
     },
-    async write(shape, locals, records) {
-      const { words } = shape
-      await inPieces(locals.length, words, async (from, to) => {
-        const { keys, places } = locate(shape, locals, { from, to, before: 1, words: 2 })
-        const content = bytesOf(records.subarray(from * words, to * words))
-        await call(scripts.writeRecords, [fenceKey, ...keys], () => [words * 4, places, content])
+    write: (shape, locals, records) => writePieces({ shape, locals, records }, () => []),
+    update(note, records) {
+      const { locals, push, bases, versions, deltas } = note
+      const width = locals.length === 0 ? 0 : deltas.length / locals.length
+      return writePieces({ shape: o.shapes.data, locals, records }, (from, to) => {
+        const some = { push, locals: locals.slice(from, to), bases: bases.slice(from, to) }
+        const rest = { versions: versions.slice(from, to), deltas: deltas.subarray(from * width, to * width) }
+        // Of this owner's pieces the next push's take the place: one push is answered before the next begins.
+        return [`${o.life}.${from}`, bytesOf(packPushNote({ ...some, ...rest }))]
       })
     },
-    async add({ locals, heads, words: deltas }) {
+    async add({ of, locals, heads, words: deltas }) {
       const shape = o.shapes.parity
       const { words } = shape
       const stale: number[] = []
       await inPieces(locals.length, words, async (from, to) => {
-        const { keys, places, view } = locate(shape, locals, { from, to, before: 3, words: 5 })
+        const { keys, places, view } = locate(shape, locals, { from, to, before: 4, words: 5 })
         for (let i = from; i < to; i++) {
           const at = (i - from) * 5
           view[at + 2] = heads[i * 3]! * 4 + 1
@@ -112,14 +148,23 @@ export async function openPart(o: PartOptions): Promise<Part> {
         }
         const content = bytesOf(deltas.subarray(from * words, to * words))
         const scratch = [`${own}:scratch:0`, `${own}:scratch:1`]
-        const answer = await call(scripts.addDifferences, [fenceKey, ...scratch, ...keys], () => [
+        const note = bytesOf(packParityNote({ ...of, locals: of.locals.slice(from, to) }))
+        const answer = await call(scripts.addDifferences, [fenceKey, tagsKey, ...scratch, ...keys], () => [
           words * 4,
           places,
           content,
+          `${o.life}.${of.server}.${from}`,
+          note,
         ])
         for (let at = 0; at < answer.length; at += 4) stale.push(from + answer.readUInt32LE(at))
       })
       return stale
+    },
+    pushNotes: async () => (await notes(pushesKey)).map(unpackPushNote),
+    parityNotes: async () => (await notes(tagsKey)).map(unpackParityNote),
+    async markWhole() {
+      await call(scripts.markWhole, [fenceKey, wholeKey], () => [0])
+      whole = true
     },
     async ping() {
       await perform((client) => client.ping())
@@ -134,7 +179,7 @@ export async function openPart(o: PartOptions): Promise<Part> {
       const keys = [o.shapes.data, o.shapes.parity].flatMap((shape) =>
         Array.from({ length: shape.blocks }, (_, block) => blockKey(shape, block)),
       )
-      await client.unlink(fenceKey, ...keys)
+      await client.unlink(fenceKey, wholeKey, pushesKey, tagsKey, ...keys)
       if (owner) await script(client, scripts.releaseNode, [`${prefix}owner`], [ownerOf(o.run)])
     },
     drop() {
@@ -149,6 +194,25 @@ export async function openPart(o: PartOptions): Promise<Part> {
     keys: readonly string[],
     args: () => readonly (string | number | Buffer)[],
   ): Promise<Buffer> => perform((client) => script(client, text, keys, [fence, ...args()]))
+
+  async function writePieces(
+    { shape, locals, records }: { shape: Shape; locals: ArrayLike<number>; records: Uint32Array },
+    note: (from: number, to: number) => readonly (string | Buffer)[],
+  ): Promise<void> {
+    const { words } = shape
+    await inPieces(locals.length, words, async (from, to) => {
+      const { keys, places } = locate(shape, locals, { from, to, before: 2, words: 2 })
+      const content = bytesOf(records.subarray(from * words, to * words))
+      const noted = note(from, to)
+      await call(scripts.writeRecords, [fenceKey, pushesKey, ...keys], () => [words * 4, places, content, ...noted])
+    })
+  }
+
+  /** Texts of a hash, as words of their own. */
+  async function notes(key: string): Promise<Uint32Array[]> {
+    const list = (await call(scripts.readNotes, [fenceKey, key], () => [0])) as unknown as Buffer[]
+    return list.filter((_, i) => i % 2 === 1).map((text) => new Uint32Array(new Uint8Array(text).buffer))
+  }
 
   async function perform<T>(act: (client: Redis) => Promise<T>): Promise<T> {
     for (let attempt = 0; ; attempt++) {
@@ -175,7 +239,7 @@ export async function openPart(o: PartOptions): Promise<Part> {
       node = next
       if (next.runId !== first.runId || next.tag !== first.tag)
         throw new FtError('IO', `openShards: ${nameOf(o.address)} was started anew; its rows are rebuilt`, {})
-      const renewed = `${ownerOf(o.run)} ${o.epoch} ${++links}`
+      const renewed = `${ground}${o.life} ${++links}`
       await script(next.client, scripts.renewFence, [fenceKey], [fence, renewed])
       fence = renewed
       return next
@@ -219,7 +283,14 @@ export async function openPart(o: PartOptions): Promise<Part> {
   }
 
   try {
-    await script(first.client, scripts.takeNode, [`${prefix}owner`, fenceKey], [o.run.number, o.run.id, fence])
+    const owner = `${prefix}owner`
+    if (o.adopt) {
+      const args = [ownerOf(o.run), ground, fence, o.life]
+      whole = String(await script(first.client, scripts.adoptPart, [owner, fenceKey, wholeKey], args)) === '1'
+      return part
+    }
+    const taken = [owner, fenceKey, wholeKey, pushesKey, tagsKey]
+    await script(first.client, scripts.takeNode, taken, [o.run.number, o.run.id, fence, o.epoch, o.life])
     for (const shape of [o.shapes.data, o.shapes.parity])
       for (let block = 0; block < shape.blocks; block += blocksACall) {
         const some = Array.from({ length: Math.min(blocksACall, shape.blocks - block) }, (_, i) => block + i)
@@ -231,6 +302,8 @@ export async function openPart(o: PartOptions): Promise<Part> {
           [fence, ...some.map((one) => bytesOfBlock(shape, one))],
         )
       }
+    // Rows that were never updated are right as zeros.
+    if (whole) await script(first.client, scripts.markWhole, [fenceKey, wholeKey], [fence, 0])
     return part
   } catch (error) {
     part.drop()

@@ -54,7 +54,7 @@ export async function rebuildRows(fleet: Fleet, server: number, wanted: readonly
         } else if (out.kind === 'unrecoverable') {
           record.set(initialWords(spec, { stripe, position }))
           const id = layout.idOf({ stripe, position })
-          if (id >= 0) own.unrecoverable.push(id)
+          if (id >= 0) fleet.gaveUp(server, id)
           for (let parity = k; parity < k + r; parity++) discard(stripe, parity)
         } else continue
         record[width] = out.version
@@ -83,6 +83,8 @@ export async function rebuildRows(fleet: Fleet, server: number, wanted: readonly
     if (fleet.parts[server] !== part) return
     for (const { local } of done[kind]) own.restore(kind, local)
   }
+  // Whoever owns the nodes next need not begin again.
+  if (own.missing === 0 && !part.whole) await part.markWhole()
 }
 
 /** Decodes a data row. Parities that do not fit are of no use: nothing that would bring them there is left. */

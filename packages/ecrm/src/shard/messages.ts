@@ -68,6 +68,19 @@ export const schema = {
   counts: { numbers: ['id'], arrays: ['values'] },
   /** The last word on a connection that a shard does not want: why, by number (see refusals.ts). */
   refused: { numbers: ['reason'], arrays: [] },
+  /**
+   * To the owners of Redis nodes, on a connection for each server: this is its node (`posting`, see redis/ownerRun.ts), in this
+   * epoch. `life` counts owners, `kind`: see `seatKinds`. `lost`: ids of its rows that were lost for good before.
+   */
+  own: { numbers: ['server', 'epoch', 'life', 'kind'], arrays: ['spec', 'posting', 'lost'] },
+  /** The node of this epoch answers for the server. */
+  owned: { numbers: ['epoch'], arrays: [] },
+  /** It does not, or not any more: code, message and details of an error (text). */
+  disowned: { numbers: ['epoch'], arrays: ['error'] },
+  /** Ids of rows that could not be rebuilt and start over. */
+  gaveUp: { numbers: [], arrays: ['rows'] },
+  /** The run is over: its keys are taken away. `last` = 1: from its nodes, too, which are free then. */
+  leave: { numbers: ['last'], arrays: [] },
 } as const
 
 type Schema = typeof schema
