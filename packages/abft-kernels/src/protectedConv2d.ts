@@ -33,7 +33,7 @@ export async function protectedConv2d(
   const product = await engine.conv2d(x, filter.prepared, {
     ...options,
     groups: filter.groups,
-    emit: bare ? { replica: true } : { ...emit, ...(byChannel ? { total: true } : emitFor(scheme)) },
+    emit: bare ? { replica: true } : byChannel ? { ...emit, total: true } : emitFor(scheme, emit),
   })
 
   const channels = filter.n * filter.groups
@@ -87,18 +87,25 @@ function checksByReplica(scheme: ProtectionScheme, { prepared }: ProtectedWeight
 /** Schemes that an exact replica of a depthwise convolution carries out. */
 export const byReplica: ReadonlySet<ProtectionScheme> = new Set(['row', 'thread-one-sided', 'replication'])
 
-/** sum(Y) of each group: its taps' checksums times its weights' row sums. */
+/**
+ * sum(Y) of each group: its taps' checksums times its weights' row sums. Those of one column are its values: the tensor has them,
+ * and a copy in an engine that has changed since does not agree with them.
+ */
 function groupTotals(
   taps: Float64Array,
   filter: ProtectedWeights,
   { kernel: [kh, kw], channels }: ConvGeometry,
 ): Float64Array {
-  const perGroup = channels / filter.groups
-  return Float64Array.from({ length: filter.groups }, (_, group) => {
+  const { groups, k, n, tensor, prepared } = filter
+  const perGroup = channels / groups
+  const own = n === 1
+  const sums = own ? tensor.data : prepared.rowSums
+  return Float64Array.from({ length: groups }, (_, group) => {
     let total = 0
     for (let tap = 0; tap < kh * kw; tap++) {
       for (let c = 0; c < perGroup; c++) {
-        const weight = filter.prepared.rowSums[group * filter.k + tap * perGroup + c] as number
+        const step = tap * perGroup + c
+        const weight = sums[own ? step * groups + group : group * k + step] as number
         total += (taps[tap * channels + group * perGroup + c] as number) * weight
       }
     }

@@ -66,7 +66,7 @@ export async function protectedMatmul(
   const rounding = roundingOf(engine.build, 'float32')
 
   // 1. The product, with both sides of the scheme's sums from the same registers.
-  const wish: Writable<MatmulOptions> = { emit: emit ? { ...emit, ...emitFor(scheme) } : emitFor(scheme) }
+  const wish: Writable<MatmulOptions> = { emit: emitFor(scheme, emit) }
   if (bias) wish.bias = bias
   if (activation) wish.activation = activation
   if (out) wish.out = items === 1 && out.shape.length === 3 ? { ...out, shape: [m, n] } : out
@@ -179,10 +179,11 @@ function expectedTotals(
   { k, prepared }: ProtectedWeights,
   { items, m, activationChecksum }: { items: number; m: number; activationChecksum: Float64Array | undefined },
 ): Float64Array {
+  const { rowSums } = prepared
   return Float64Array.from({ length: items }, (_, item) => {
     const own = { ...a, data: a.data.subarray(item * m * k, (item + 1) * m * k), shape: [m, k] }
     const sums = activationChecksum?.subarray(item * k, (item + 1) * k) ?? columnChecksum(own)
-    return dot(sums, prepared.rowSums.subarray(item * k, (item + 1) * k))
+    return dot(sums, rowSums.subarray(item * k, (item + 1) * k))
   })
 }
 

@@ -30,8 +30,8 @@ export async function protectedMatmulInt8(
       got: a.shape,
     })
   }
-  const { rowStatistics: _, ...sums } = emitFor(scheme)
-  const product = await engine.matmulInt8(a, weights.prepared, { ...rest, emit: { ...emit, ...sums } })
+  const sums = { ...emitFor(scheme, emit), rowStatistics: emit?.rowStatistics === true }
+  const product = await engine.matmulInt8(a, weights.prepared, { ...rest, emit: sums })
   const judgement = judge({
     product,
     scheme,
@@ -64,11 +64,12 @@ export async function protectedMatmulInt8(
 
 /** (e^T A) (B e) modulo 2^32. */
 function expectedTotal({ data, shape: [m = 0, k = 0] }: Tensor, { prepared }: ProtectedWeights): number {
+  const { rowSums } = prepared
   let total = 0
   for (let step = 0; step < k; step++) {
     let column = 0
     for (let row = 0; row < m; row++) column = (column + (data[row * k + step] as number)) | 0
-    total = (total + Math.imul(column, prepared.rowSums[step] as number)) | 0
+    total = (total + Math.imul(column, rowSums[step] as number)) | 0
   }
   return total
 }

@@ -72,7 +72,8 @@ export interface ProtectOptions {
 /**
  * Prepares weights for an engine and takes their norms.
  *
- * Cost: one pass in float64 over the weights, offline; 24 bytes a column besides the engine's own copy.
+ * Cost: one pass in float64 over the weights, offline; 24 bytes a column besides the engine's own copy, 32 where a matrix has
+ * one column.
  *
  * @throws FtError `SHAPE_MISMATCH` for a tensor that is neither `[k, n]` nor `[h, w, i, o]`; `INVALID_ARGUMENT` for
  * weights that are not finite, and for groups of anything but a filter
@@ -138,6 +139,38 @@ function normsOf(
     absolute += rowAbsolute
     largestRow = Math.max(largestRow, rowAbsolute)
   }
+  if (n === 1) return new OneColumn({ squares, columnSum: columnSums[0] as number, absolute, largestRow })
   const columnSumSquares = columnSums.reduce((sum, value) => sum + value * value, 0)
   return { squares, columnSumSquares, absolute, largestRow, columnSquares, columnSums, columnAbsolute }
+}
+
+/** Of a matrix with one column, as depthwise filters have by the hundred: four numbers instead of three arrays of one each. */
+class OneColumn implements WeightNorms {
+  readonly squares: number
+  readonly absolute: number
+  readonly largestRow: number
+  readonly #columnSum: number
+
+  constructor(o: Pick<WeightNorms, 'squares' | 'absolute' | 'largestRow'> & { readonly columnSum: number }) {
+    this.squares = o.squares
+    this.absolute = o.absolute
+    this.largestRow = o.largestRow
+    this.#columnSum = o.columnSum
+  }
+
+  get columnSumSquares(): number {
+    return this.#columnSum ** 2
+  }
+
+  get columnSquares(): Float64Array {
+    return Float64Array.of(this.squares)
+  }
+
+  get columnSums(): Float64Array {
+    return Float64Array.of(this.#columnSum)
+  }
+
+  get columnAbsolute(): Float64Array {
+    return Float64Array.of(this.absolute)
+  }
 }

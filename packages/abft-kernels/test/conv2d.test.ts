@@ -128,6 +128,20 @@ describe('a depthwise convolution whose replica is exact', () => {
     },
   )
 
+  it('global: predicts from the tensor, and so finds a tap that has changed in the engine', async () => {
+    const engine = createWasmEngine({ threads: 1 })
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(filter, { kind: 'conv2d', groups: channels })
+    expect((await kernels.conv2d(x, weights, { ...options, scheme: 'global' })).report.status).toBe('clean')
+    const memory = new Float32Array(engine.runtime.memory.buffer)
+    const copies = Array.from(memory.keys()).filter((at) => filter.data.every((tap, i) => memory[at + i] === tap))
+    expect(copies.length).toBeGreaterThan(0)
+    for (const at of copies) memory[at + channels] = 50
+    const { report } = await kernels.conv2d(x, weights, { ...options, scheme: 'global' })
+    expect(report.detections.map(({ item, outcome }) => [item, outcome])).toEqual([[0, 'uncorrectable']])
+    await engine.dispose()
+  })
+
   it('calls what is not finite in the input an input fault', async () => {
     const kernels = createKernels({ engine: clean })
     const weights = await kernels.prepare(filter, { kind: 'conv2d', groups: channels })

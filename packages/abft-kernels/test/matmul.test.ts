@@ -258,6 +258,8 @@ describe.each(engines)('limits and misuse on %s', (_, engine) => {
     await expect(kernels.prepare(normalTensor([16], 1))).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
     const filter = await kernels.prepare(normalTensor([3, 3, 2, 4], 1), { kind: 'conv2d' })
     await expect(kernels.matmul(normalTensor([4, 18], 1), filter)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    const unknown = kernels.matmul(normalTensor([4, 16], 1), weights, { scheme: 'rows' as ProtectionScheme })
+    await expect(unknown).rejects.toThrow('`options.scheme` must be one of')
     const bad = normalTensor([4, 4], 1)
     bad.data[3] = Infinity
     await expect(kernels.prepare(bad)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
