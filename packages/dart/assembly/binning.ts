@@ -59,6 +59,18 @@ export function binRows(
   }
 }
 
+/** Copies the bins of rows start..end, `columns` a row, into column after column of `rows` bytes. */
+export function transpose(bins: usize, stride: u32, start: u32, end: u32, columns: u32, out: usize, rows: u32): void {
+  for (let first = start; first < end; first += BLOCK) {
+    const last = min(first + BLOCK, end)
+    for (let column: usize = 0; column < <usize>columns; column++) {
+      const to = out + column * <usize>rows
+      let cell = bins + <usize>first * <usize>stride + column
+      for (let row = first; row < last; row++, cell += stride) store<u8>(to + <usize>row, load<u8>(cell))
+    }
+  }
+}
+
 @inline
 function categoryBin(x: f32, levels: u32): u8 {
   if (x != x) return 0

@@ -10,12 +10,12 @@ export {
   gather16,
   gather8x4,
   axpy,
-  routeRows,
   sumRuns,
   magnitudes,
   quantize,
 } from './trees'
+export { routeRows } from './route'
 export { searchNodes } from './split'
 export { logistic, squared } from './gradients'
-export { binRows, sortColumn } from './binning'
+export { binRows, sortColumn, transpose } from './binning'
 export { predictComplete, predictCompleteMissing, hasMissing, leafOf } from './predict'

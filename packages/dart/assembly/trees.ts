@@ -1,8 +1,9 @@
 // Kernels of tree growing on binned rows. Every address is the caller's; nothing is allocated here, so any number of
-// threads may run them on disjoint ranges. Bins lie row-major, one byte a cell, rows `stride` bytes apart (a multiple
-// of 4); bin 0 is the missing value.
+// threads may run them on disjoint ranges. A row is a record of `stride` bytes: its gradient and hessian, 8 bytes, then its bins, one
+// byte a cell; bin 0 is the missing value. What a histogram reads of a row thus lies together, and the lists of rows that nodes
+// are parted into hold numbers only.
 //
-// A row's gradient and hessian travel as one 64-bit integer: gradient in the high half (signed), hessian in the low half
+// A row's gradient and hessian are one 64-bit integer: gradient in the high half (signed), hessian in the low half
 // (unsigned). Sums of them are exact in any order, which makes a model's bits independent of the number of threads.
 
 /** Bytes of one feature's histogram: 256 bins of 8 bytes. */
@@ -14,26 +15,27 @@ const FEATURE_BYTES: usize = 2048
  */
 const AHEAD: u32 = 32
 
-/** Asks for the cells of rows[start..end); the sum keeps the loads from being left out. */
+/** Asks for the records of rows[start..end), `last` bytes long; the sum keeps the loads from being left out. */
 @inline
-function touch(rows: usize, start: u32, end: u32, bins: usize, stride: u32, last: u32): u32 {
+function touch(rows: usize, start: u32, end: u32, records: usize, stride: u32, last: u32): u32 {
   let sum: u32 = 0
   for (let i = start; i < end; i++) {
-    const cell = bins + <usize>load<u32>(rows + ((<usize>i) << 2)) * <usize>stride
-    sum += <u32>load<u8>(cell) + <u32>load<u8>(cell + <usize>last)
+    const record = records + <usize>load<u32>(rows + ((<usize>i) << 2)) * <usize>stride
+    sum += <u32>load<u8>(record) + <u32>load<u8>(record + <usize>last)
   }
   return sum
 }
 
-/** Histogram of a node's rows: hist[feature][bin] = sum of gh, for rows[start..end) with gh in node order. */
-export function histogram(rows: usize, gh: usize, start: u32, end: u32, bins: usize, stride: u32, features: u32, hist: usize): void {
+/** Histogram of a node's rows: hist[feature][bin] = sum of gradients and hessians of rows[start..end). */
+export function histogram(rows: usize, start: u32, end: u32, records: usize, stride: u32, features: u32, hist: usize): void {
   memory.fill(hist, 0, (<usize>features) << 11)
   const whole = features & ~3
   let touched: u32 = 0
   for (let i = start; i < end; i++) {
-    if (((i - start) & (AHEAD - 1)) == 0) touched |= touch(rows, i, min(end, i + AHEAD), bins, stride, features - 1)
-    const sum = load<u64>(gh + ((<usize>i) << 3))
-    let cell = bins + <usize>load<u32>(rows + ((<usize>i) << 2)) * <usize>stride
+    if (((i - start) & (AHEAD - 1)) == 0) touched |= touch(rows, i, min(end, i + AHEAD), records, stride, features + 7)
+    const record = records + <usize>load<u32>(rows + ((<usize>i) << 2)) * <usize>stride
+    const sum = load<u64>(record)
+    let cell = record + 8
     let at = hist
     let f: u32 = 0
     for (; f < whole; f += 4) {
@@ -55,7 +57,8 @@ export function histogram(rows: usize, gh: usize, start: u32, end: u32, bins: us
       cell += 1
       at += FEATURE_BYTES
     }
-  }  // Never: sums of at most 2 x 32 bytes.
+  }
+  // Never: sums of at most 2 x 32 bytes.
   if (touched == 0xffffffff) store<u64>(hist, 0)
 }
 
@@ -83,27 +86,23 @@ export function countUp(rows: usize, start: u32, end: u32): void {
 const GATHERED: u32 = 512
 
 /**
- * Stable partition of rows[start..end) and their gh: rows that go left stay in place from `start`, the others move to the
- * spare lists from `start` on. Stores how many go left at `out`. A row goes left when its bin is in [1, split], or 0 and
- * `missingLeft`.
+ * Stable partition of rows[start..end): rows that go left stay in place from `start`, the others move to the spare list from
+ * `start` on. Stores how many go left at `out`. A row goes left when its bin is in [1, split], or 0 and `missingLeft`.
+ * `column` is where the first row's bin stands, the next row's `step` bytes further.
  */
 export function partition(
   rows: usize,
-  gh: usize,
   start: u32,
   end: u32,
-  bins: usize,
-  stride: u32,
-  feature: u32,
+  column: usize,
+  step: u32,
   split: u32,
   missingLeft: u32,
   spareRows: usize,
-  spareGh: usize,
   out: usize,
 ): void {
   let left = start
   let right = start
-  const column = bins + feature
   // Bins are compared as bin - 1 in unsigned arithmetic, so that 0 is the largest: right unless missingLeft shifts it.
   const shift: u32 = missingLeft ? 0 : 1
   const limit: u32 = split - shift
@@ -111,9 +110,9 @@ export function partition(
     const last = min(end, first + GATHERED)
     for (let i = first; i < last; i++) {
       const row = load<u32>(rows + ((<usize>i) << 2))
-      store<u32>(spareRows + ((<usize>i) << 2), <u32>((<u32>load<u8>(column + <usize>row * <usize>stride) - shift) <= limit))
+      store<u32>(spareRows + ((<usize>i) << 2), <u32>((<u32>load<u8>(column + <usize>row * <usize>step) - shift) <= limit))
     }
-    const toLeft = sendRows(rows, gh, spareRows, spareGh, first, last, left, right)
+    const toLeft = sendRows(rows, spareRows, first, last, left, right)
     left += toLeft
     right += last - first - toLeft
   }
@@ -121,21 +120,18 @@ export function partition(
 }
 
 /**
- * Sends rows [first, last) with their sums: those whose flag in `spareRows` is 1 to `left` of the rows, the others to `right`
- * of the spare ones. Gives how many went left.
+ * Sends rows [first, last): those whose flag in `spareRows` is 1 to `left` of the rows, the others to `right` of the spare ones. Gives
+ * how many went left.
  */
 // @ts-ignore: decorator
 @inline
-function sendRows(rows: usize, gh: usize, spareRows: usize, spareGh: usize, first: u32, last: u32, left: u32, right: u32): u32 {
+function sendRows(rows: usize, spareRows: usize, first: u32, last: u32, left: u32, right: u32): u32 {
   const before = left
   for (let i = first; i < last; i++) {
     const row = load<u32>(rows + ((<usize>i) << 2))
-    const sum = load<u64>(gh + ((<usize>i) << 3))
     const goes = load<u32>(spareRows + ((<usize>i) << 2))
     store<u32>(rows + ((<usize>left) << 2), row)
-    store<u64>(gh + ((<usize>left) << 3), sum)
     store<u32>(spareRows + ((<usize>right) << 2), row)
-    store<u64>(spareGh + ((<usize>right) << 3), sum)
     left += goes
     right += goes ^ 1
   }
@@ -145,38 +141,33 @@ function sendRows(rows: usize, gh: usize, spareRows: usize, spareGh: usize, firs
 /** Like `partition`, for a categorical split: a row goes left when the bit of its bin is set in the 256-bit set at `set`. */
 export function partitionSet(
   rows: usize,
-  gh: usize,
   start: u32,
   end: u32,
-  bins: usize,
-  stride: u32,
-  feature: u32,
+  column: usize,
+  step: u32,
   set: usize,
   spareRows: usize,
-  spareGh: usize,
   out: usize,
 ): void {
   let left = start
   let right = start
-  const column = bins + feature
   for (let first = start; first < end; first += GATHERED) {
     const last = min(end, first + GATHERED)
     for (let i = first; i < last; i++) {
       const row = load<u32>(rows + ((<usize>i) << 2))
-      const bin = <u32>load<u8>(column + <usize>row * <usize>stride)
+      const bin = <u32>load<u8>(column + <usize>row * <usize>step)
       store<u32>(spareRows + ((<usize>i) << 2), (load<u32>(set + ((bin >> 5) << 2)) >> (bin & 31)) & 1)
     }
-    const toLeft = sendRows(rows, gh, spareRows, spareGh, first, last, left, right)
+    const toLeft = sendRows(rows, spareRows, first, last, left, right)
     left += toLeft
     right += last - first - toLeft
   }
   store<u32>(out, left - start)
 }
 
-/** Copies `count` rows and their gh to position `to`, from position `from` of other lists or of the same. */
-export function moveRows(rows: usize, gh: usize, to: u32, fromRows: usize, fromGh: usize, from: u32, count: u32): void {
-  memory.copy(rows + ((<usize>to) << 2), fromRows + ((<usize>from) << 2), (<usize>count) << 2)
-  memory.copy(gh + ((<usize>to) << 3), fromGh + ((<usize>from) << 3), (<usize>count) << 3)
+/** Copies `count` row numbers, from another list or within one. */
+export function moveRows(to: usize, from: usize, count: u32): void {
+  memory.copy(to, from, (<usize>count) << 2)
 }
 
 /** First position in rows[start..end), which ascends, that holds `row` or more. */
@@ -251,36 +242,6 @@ export function axpy(y: usize, x: usize, factor: f64, start: u32, end: u32): voi
   }
 }
 
-/** Bytes of a node of a binned tree: feature u16, split bin u8, flags u8, left i32, right i32, set offset u32. */
-const NODE: usize = 16
-const MISSING_LEFT: u32 = 1
-const CATEGORICAL: u32 = 2
-
-/** Follows a tree on binned rows. Children below 0 are leaves: ~leaf. `sets` holds 32-byte bit sets. */
-@inline
-function route(cell: usize, nodes: usize, sets: usize): u32 {
-  let node: i32 = 0
-  while (node >= 0) {
-    const at = nodes + (<usize>node) * NODE
-    const bin = <u32>load<u8>(cell + <usize>load<u16>(at))
-    const flags = <u32>load<u8>(at, 3)
-    let left: bool
-    if (flags & CATEGORICAL) left = ((load<u32>(sets + <usize>load<u32>(at, 12) + ((bin >> 5) << 2)) >> (bin & 31)) & 1) != 0
-    else left = bin == 0 ? (flags & MISSING_LEFT) != 0 : bin <= <u32>load<u8>(at, 2)
-    node = left ? load<i32>(at, 4) : load<i32>(at, 8)
-  }
-  return <u32>~node
-}
-
-/** ids[row] = leaf for rows start..end of a binned matrix. */
-export function routeRows(bins: usize, stride: u32, start: u32, end: u32, nodes: usize, sets: usize, ids: usize, wide: u32): void {
-  for (let row = start; row < end; row++) {
-    const leaf = route(bins + <usize>row * <usize>stride, nodes, sets)
-    if (wide) store<u16>(ids + ((<usize>row) << 1), <u16>leaf)
-    else store<u8>(ids + row, <u8>leaf)
-  }
-}
-
 /**
  * Sums of gradient and hessian (float64 pairs) of runs first..last, each in order: `runs` holds pairs of 32-bit positions in
  * `rows`, `out` gets two doubles a run. Runs are cut without regard to threads, so that sums do not depend on their number.
@@ -318,12 +279,22 @@ export function magnitudes(gradients: usize, hessians: usize, rows: u32, first: 
   }
 }
 
-/** gh[i] = packed(gradient * scaleG, hessian * scaleH) of row rows[i]. */
-export function quantize(rows: usize, start: u32, end: u32, gradients: usize, hessians: usize, scaleG: f64, scaleH: f64, gh: usize): void {
+/** Packs gradient * scaleG and hessian * scaleH of each of rows[start..end) into its record. */
+export function quantize(
+  rows: usize,
+  start: u32,
+  end: u32,
+  gradients: usize,
+  hessians: usize,
+  scaleG: f64,
+  scaleH: f64,
+  records: usize,
+  stride: u32,
+): void {
   for (let i = start; i < end; i++) {
-    const row = (<usize>load<u32>(rows + ((<usize>i) << 2))) << 3
-    const g = <i64>nearest(load<f64>(gradients + row) * scaleG)
-    const h = <u64>nearest(load<f64>(hessians + row) * scaleH)
-    store<u64>(gh + ((<usize>i) << 3), (<u64>g << 32) + h)
+    const row = <usize>load<u32>(rows + ((<usize>i) << 2))
+    const g = <i64>nearest(load<f64>(gradients + (row << 3)) * scaleG)
+    const h = <u64>nearest(load<f64>(hessians + (row << 3)) * scaleH)
+    store<u64>(records + row * <usize>stride, (<u64>g << 32) + h)
   }
 }

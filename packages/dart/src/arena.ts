@@ -19,12 +19,14 @@ export interface Arena {
   bytes(length: number): Block<Uint8Array>
   words(length: number): Block<Uint16Array>
   integers(length: number): Block<Uint32Array>
-  longs(length: number): Block<BigInt64Array>
   floats(length: number): Block<Float32Array>
   doubles(length: number): Block<Float64Array>
   free(block: Block<unknown>): void
   release(): void
 }
+
+/** Bytes of a line of the cache: records that divide it lie in one each. */
+const LINE = 64
 
 type View<T> = new (buffer: ArrayBufferLike, address: number, length: number) => T
 
@@ -35,7 +37,7 @@ export function createArena(runtime: WasmRuntime): Arena {
     <T>(array: View<T>, width: number) =>
     (length: number): Block<T> => {
       // Some bytes more than asked for: kernels read four bins or two sums at a time.
-      const address = runtime.alloc(Math.max(16, length * width + 16), 16)
+      const address = runtime.alloc(Math.max(16, length * width + 16), LINE)
       held.add(address)
       return { address, length, view: () => new array(runtime.memory.buffer, address, length) }
     }
@@ -46,7 +48,6 @@ export function createArena(runtime: WasmRuntime): Arena {
     bytes: make(Uint8Array, 1),
     words: make(Uint16Array, 2),
     integers: make(Uint32Array, 4),
-    longs: make(BigInt64Array, 8),
     floats: make(Float32Array, 4),
     doubles: make(Float64Array, 8),
     free(block) {

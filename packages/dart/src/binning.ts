@@ -22,7 +22,20 @@ export interface BinnedRows {
   /** Bytes between rows, a multiple of 4. */
   readonly stride: number
   readonly bins: Block<Uint8Array>
+  /** Address of the first row's record: its packed derivatives, then its bins. Of rows that no tree is grown on, of the bins. */
+  readonly records: number
+  /** The bins once more, column after column. */
+  readonly byColumn: Block<Uint8Array> | undefined
 }
+
+export interface BinOptions {
+  /** Leave room for packed derivatives before each row's bins. */
+  readonly derivatives?: boolean
+  readonly byColumn?: boolean
+}
+
+/** Bytes of a row's packed derivatives. */
+const DERIVATIVES = 8
 
 /** Most rows looked at to place edges. More would move them by less than a thousandth of the rows. */
 const SAMPLE = 200_000
@@ -130,11 +143,24 @@ function between(low: number, high: number): number {
 }
 
 /** Bins a matrix by given edges, into the columns of a layout. */
-export function binRows(arena: Arena, matrix: FloatMatrix, { edges, levels }: BinEdges, layout: Layout): BinnedRows {
+export function binRows(
+  arena: Arena,
+  matrix: FloatMatrix,
+  { edges, levels }: BinEdges,
+  layout: Layout,
+  options: BinOptions = {},
+): BinnedRows {
   const { values, rows, columns: features } = matrix
   const { columns, columnOf, bundled } = layout
-  const stride = Math.ceil(columns / 4) * 4
-  const bins = arena.bytes(rows * stride)
+  // Clearing rows that share columns clears the room before the next row's bins as well: nothing is there yet.
+  const head = options.derivatives ? DERIVATIVES : 0
+  const stride = options.derivatives ? Math.ceil((head + columns) / 8) * 8 : Math.ceil(columns / 4) * 4
+  const all = arena.bytes(rows * stride)
+  const bins = {
+    address: all.address + head,
+    length: Math.max(0, all.length - head),
+    view: () => all.view().subarray(head),
+  }
   const staged = arena.floats(Math.min(rows, STAGE) * features)
   const table = arena.floats(edges.reduce((sum, edge) => sum + edge.length, 0))
   const kinds = arena.integers(KIND * features)
@@ -177,7 +203,22 @@ export function binRows(arena: Arena, matrix: FloatMatrix, { edges, levels }: Bi
     ])
   }
   for (const block of [staged, table, kinds, bytes]) arena.free(block)
-  return { rows, columns, layout, stride, bins }
+  const binned = { rows, columns, layout, stride, bins, records: all.address, byColumn: undefined }
+  return options.byColumn ? { ...binned, byColumn: columnsOf(arena, binned) } : binned
+}
+
+function columnsOf(arena: Arena, { bins, rows, columns, stride }: BinnedRows): Block<Uint8Array> {
+  const copy = arena.bytes(rows * columns)
+  forRange(arena, 'transpose', { count: rows, least: 16_384 }, (start, end) => [
+    bins.address,
+    stride,
+    start,
+    end,
+    columns,
+    copy.address,
+    rows,
+  ])
+  return copy
 }
 
 /** Words of a feature's kind. */

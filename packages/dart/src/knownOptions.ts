@@ -17,6 +17,7 @@ const trainNames: Readonly<Record<keyof TrainOptions, true>> = {
   l2: true,
   maxBins: true,
   bundle: true,
+  columnCopy: true,
   rowFraction: true,
   goss: true,
   columnFraction: true,

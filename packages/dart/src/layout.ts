@@ -167,6 +167,17 @@ function placed(features: number, bundles: readonly (readonly Occupied[])[]): La
   return { columns, columnOf, bundled }
 }
 
+/** Bins that go left under a split by a threshold, as a 256-bit set. */
+export function binsLeft({ bin, missingLeft }: { readonly bin: number; readonly missingLeft: boolean }): Uint32Array {
+  const words = new Uint32Array(8)
+  for (let word = 0; word < 8; word++) {
+    const count = Math.min(Math.max(bin + 1 - 32 * word, 0), 32)
+    words[word] = count === 32 ? 0xffffffff : (1 << count) - 1
+  }
+  if (!missingLeft) words[0] = (words[0] as number) & ~1
+  return words
+}
+
 /** Bytes of a bundled feature's column that go left under a split of its bins, as a 256-bit set. */
 export function bytesLeft(
   { defaultBin, bins, first }: Bundled,

@@ -79,6 +79,11 @@ export interface TrainOptions extends LongRunning {
    * same model bits. Default true.
    */
   readonly bundle?: boolean
+  /**
+   * Keep the bins a second time, column by column, while trees grow: a split then reads one byte of a row from its column and not
+   * from all rows, which lie too far apart for the caches. A second byte a cell, the same model bits. Default: from 32 MiB of bins on.
+   */
+  readonly columnCopy?: boolean
   /** Share of rows each tree sees. Default 1. */
   readonly rowFraction?: number
   /**
@@ -168,6 +173,7 @@ export interface ResolvedOptions {
   readonly l2: number
   readonly maxBins: number
   readonly bundle: boolean
+  readonly columnCopy: boolean | undefined
   readonly rowFraction: number
   readonly goss: Goss | undefined
   readonly columnFraction: number
@@ -250,6 +256,7 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     l2: check('l2', options.l2 ?? 1, 0, 1e12),
     maxBins: check('maxBins', options.maxBins ?? 254, 2, 254, true),
     bundle: options.bundle ?? true,
+    columnCopy: options.columnCopy,
     rowFraction: fraction('rowFraction'),
     goss: resolveGoss(options),
     columnFraction: fraction('columnFraction'),

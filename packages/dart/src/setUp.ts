@@ -34,6 +34,9 @@ export interface SetUp {
   adopt(trees: readonly Tree[], weights: Float64Array): void
 }
 
+/** Bytes of bins from which on they are kept by column too: a tree on flights, 50 MiB, takes 0.75 of the time then, on 4 MB 0.95. */
+const COPIED = 2 ** 25
+
 export interface SetUpInput {
   readonly options: TrainOptions
   readonly resolved: ResolvedOptions
@@ -46,7 +49,11 @@ export function createSetUp(arena: Arena, given: SetUpInput): SetUp {
   const { options, resolved, objective, data, validation } = given
   const edges = findEdges(arena, data.matrix, { maxBins: resolved.maxBins })
   const plain = plainLayout(data.matrix.columns)
-  const binned = binRows(arena, data.matrix, edges, resolved.bundle ? findLayout(data.matrix, edges) : plain)
+  const layout = resolved.bundle ? findLayout(data.matrix, edges) : plain
+  const binned = binRows(arena, data.matrix, edges, layout, {
+    derivatives: true,
+    byColumn: resolved.columnCopy ?? data.matrix.rows * layout.columns >= COPIED,
+  })
   const baseScores = baseScoresOf(given)
   const board = (part: ReadData, rows: BinnedRows) =>
     createScoreboard(arena, rows, {

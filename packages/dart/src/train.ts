@@ -47,7 +47,8 @@ export interface Trained {
  * With validation data the weights of the best round are restored: under dropout later rounds change earlier weights, and
  * a mere prefix of the final model is not the model that was best.
  *
- * Cost: memory rows x (columns + 40) bytes, and rows x trees bytes of remembered leaf numbers up to `leafCacheBytes`.
+ * Cost: memory rows x (columns + 32) bytes besides data, labels and scores, rows x columns more under `columnCopy`, and rows x trees
+ * bytes of remembered leaf numbers up to `leafCacheBytes`.
  *
  * @throws FtError `INVALID_ARGUMENT`, `SHAPE_MISMATCH` for data and options that do not fit; `ABORTED` by the signal
  * @see Rashmi and Gilad-Bachrach, "DART: Dropouts meet Multiple Additive Regression Trees", AISTATS 2015
@@ -107,6 +108,7 @@ function runFingerprint(
       checkpointEvery: 0,
       earlyStopping: 0,
       bundle: undefined,
+      columnCopy: undefined,
     },
     objective: typeof objective === 'string' ? objective : objective.name,
     ...{ monotone, interactions, classes, alpha, delta, truncation, sigma, normalizeLambdas, baseScore },

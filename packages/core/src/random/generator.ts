@@ -140,8 +140,12 @@ class Generator implements Random {
     checkSize('sample', 'n', n)
     checkSize('sample', 'count', count)
     if (count > n) throw invalid('sample', 'count', `at most n = ${n}`, count)
-    const chosen = count * 8 < n ? this.sampleFew(n, count) : this.sampleMany(n, count)
-    return options.ascending ? chosen.sort() : chosen
+    if (count * 8 < n) {
+      const few = this.sampleFew(n, count)
+      return options.ascending ? few.sort() : few
+    }
+    const many = this.sampleMany(n, count)
+    return options.ascending ? inOrder(many, n) : many
   }
 
   fillUniform<A extends Float32Array | Float64Array>(target: A, range: { low?: number; high?: number } = {}): A {
@@ -184,7 +188,8 @@ class Generator implements Random {
   /** A uniform integer in [0, count), by rejection of the incomplete last range. */
   private below(count: number): number {
     if (count < TWO_32) {
-      const limit = TWO_32 - (TWO_32 % count)
+      // 2^32 mod count, in 32-bit arithmetic: 2^32 - count leaves the same remainder.
+      const limit = TWO_32 - ((-count >>> 0) % (count >>> 0))
       let x = this.uint32()
       while (x >= limit) x = this.uint32()
       return (x >>> 0) % (count >>> 0)
@@ -224,7 +229,8 @@ class Generator implements Random {
 
   /** The first steps of a Fisher-Yates shuffle. */
   private sampleMany(n: number, count: number): Uint32Array {
-    const all = Uint32Array.from({ length: n }, (_, i) => i)
+    const all = new Uint32Array(n)
+    for (let i = 0; i < n; i++) all[i] = i
     for (let i = 0; i < count; i++) {
       const j = i + this.below(n - i)
       const kept = all[i] as number
@@ -233,4 +239,17 @@ class Generator implements Random {
     }
     return all.slice(0, count)
   }
+}
+
+/** Different numbers below n, ascending: marked and read off, where they are too many to sort. */
+function inOrder(chosen: Uint32Array, n: number): Uint32Array {
+  const marks = new Uint8Array(n)
+  for (const number of chosen) marks[number] = 1
+  const sorted = new Uint32Array(chosen.length)
+  let count = 0
+  for (let number = 0; count < sorted.length; number++) {
+    sorted[count] = number
+    count += marks[number] as number
+  }
+  return sorted
 }

@@ -24,10 +24,9 @@ export function buildHistogram(space: Workspace, start: number, end: number): Bu
     'histogram',
     parts.map(([from, to], part) => [
       space.rows.address,
-      space.gh.address,
       start + from,
       start + to,
-      data.bins.address,
+      data.records,
       data.stride,
       data.columns,
       part === 0 ? built.sums.address : partials.sums + (part - 1) * histograms.bytes,

@@ -4,7 +4,7 @@ import { forRange } from '../arena.ts'
 import type { BinnedRows } from '../binning.ts'
 import type { FloatMatrix } from '../data/schema.ts'
 import { generalTree } from '../generalTree.ts'
-import { bytesLeft, type Layout } from '../layout.ts'
+import { binsLeft, bytesLeft, type Layout } from '../layout.ts'
 import { SET_WORDS, type Tree } from '../tree.ts'
 import type { GrownTree } from './growTree.ts'
 
@@ -19,66 +19,72 @@ export function allocateLeafIds(arena: Arena, rows: number, leaves: number): Lea
   return { wide, block: arena.bytes(rows * (wide ? 2 : 1)) }
 }
 
-/** A tree as the routing kernel reads it: 16 bytes an inner node, then its sets of bins. */
+/** A tree as it is followed on binned rows: of each inner node its column, its children as in the tree, and the bins that go left. */
 export interface BinnedTree {
-  readonly nodes: Uint8Array
-  readonly sets: Uint32Array
+  readonly columns: Uint16Array
+  readonly left: Int32Array
+  readonly right: Int32Array
+  /** Eight words a node. */
+  readonly leftBins: Uint32Array
 }
 
 export function binnedTree(
   { tree, bins, binSets }: Pick<GrownTree, 'tree' | 'bins' | 'binSets'>,
   { columnOf, bundled }: Layout,
 ): BinnedTree {
-  const count = tree.feature.length
-  const nodes = new Uint8Array(count * 16)
-  const view = new DataView(nodes.buffer)
-  const sets = Array.from({ length: binSets.length / SET_WORDS }, (_, set) =>
-    binSets.subarray(set * SET_WORDS, (set + 1) * SET_WORDS),
-  )
-  for (let node = 0; node < count; node++) {
-    const at = node * 16
-    const feature = tree.feature[node] as number
-    const bin = bins[node] as number
-    const missingLeft = tree.missingLeft[node] as number
+  const leftBins = new Uint32Array(tree.feature.length * SET_WORDS)
+  tree.feature.forEach((feature, node) => {
+    const split = { bin: bins[node] as number, missingLeft: tree.missingLeft[node] === 1 }
+    const set = tree.setAt[node] as number
     const one = bundled[feature]
-    const set = one
-      ? sets.push(bytesLeft(one, { bin, missingLeft: missingLeft === 1 })) - 1
-      : (tree.setAt[node] as number)
-    view.setUint16(at, columnOf[feature] as number, true)
-    view.setUint8(at + 2, bin)
-    view.setUint8(at + 3, missingLeft | (set >= 0 ? CATEGORICAL : 0))
-    view.setUint32(at + 12, Math.max(set, 0) * 4 * SET_WORDS, true)
-    view.setInt32(at + 4, tree.left[node] as number, true)
-    view.setInt32(at + 8, tree.right[node] as number, true)
+    const words = one
+      ? bytesLeft(one, split)
+      : set >= 0
+        ? binSets.subarray(set * SET_WORDS, (set + 1) * SET_WORDS)
+        : binsLeft(split)
+    leftBins.set(words, node * SET_WORDS)
+  })
+  return {
+    columns: tree.feature.map((feature) => columnOf[feature] as number),
+    left: tree.left,
+    right: tree.right,
+    leftBins,
   }
-  return { nodes, sets: Uint32Array.from(sets.flatMap((words) => [...words])) }
 }
 
-/** Flag of a node that splits by a set. */
-const CATEGORICAL = 2
+/** Words of a node as the kernel reads it: column, children, one of padding, and the bins that go right. */
+const NODE_WORDS = 4 + SET_WORDS
 
 /** Follows a tree for all rows of a binned matrix. */
 export function routeAll(arena: Arena, data: BinnedRows, tree: BinnedTree, ids: LeafIds): void {
-  if (tree.nodes.length === 0) {
+  const inner = tree.columns.length
+  if (inner === 0) {
     ids.block.view().fill(0)
     return
   }
-  const nodes = arena.bytes(tree.nodes.length)
-  nodes.view().set(tree.nodes)
-  const sets = arena.integers(tree.sets.length)
-  sets.view().set(tree.sets)
+  const nodes = arena.integers((2 * inner + 1) * NODE_WORDS)
+  const words = nodes.view().fill(0)
+  const addressOf = (child: number) => nodes.address + 4 * NODE_WORDS * (child < 0 ? inner + ~child : child)
+  for (let node = 0; node < inner; node++) {
+    const at = node * NODE_WORDS
+    words[at] = tree.columns[node] as number
+    words[at + 1] = addressOf(tree.left[node] as number)
+    words[at + 2] = addressOf(tree.right[node] as number)
+    for (let i = 0; i < SET_WORDS; i++) words[at + 4 + i] = ~(tree.leftBins[node * SET_WORDS + i] as number)
+  }
+  // A leaf sends its rows to itself: they wait there for those beside them.
+  for (let leaf = 0; leaf <= inner; leaf++) words[(inner + leaf) * NODE_WORDS + 1] = addressOf(~leaf)
   forRange(arena, 'routeRows', { count: data.rows }, (start, end) => [
     data.bins.address,
     data.stride,
     start,
     end,
     nodes.address,
-    sets.address,
+    inner,
     ids.block.address,
     Number(ids.wide),
   ])
   arena.free(nodes)
-  arena.free(sets)
 }
 
 /** A tree as it is added to scores: its rows' leaves, and factor * value of each leaf. */

@@ -25,7 +25,8 @@ export function sampleColumns(columns: number, fraction: number, random: Random)
 }
 
 /**
- * Packs gradients and hessians of the tree's rows into integers, scaled by powers of two so that their sums fit 32 bits.
+ * Packs gradients and hessians of the tree's rows into integers in their records, scaled by powers of two so that their
+ * sums fit 32 bits.
  * The scales follow the data: the largest that sum(|g|) and sum(h) allow, so nothing ever overflows.
  */
 export function packGradients(
@@ -34,7 +35,7 @@ export function packGradients(
   gradients: Block<Float64Array>,
   hessians: Block<Float64Array>,
 ): Units {
-  const { arena, rows, gh, data } = space
+  const { arena, rows, data } = space
   const { gradient, hessian } = magnitudes(space, gradients, hessians)
   // Rounding adds at most 1/2 a row; 31 bits for the signed half, 32 for the other.
   const scaleG = powerBelow((2 ** 31 - 1 - data.rows / 2) / gradient)
@@ -47,7 +48,8 @@ export function packGradients(
     hessians.address,
     scaleG,
     scaleH,
-    gh.address,
+    data.records,
+    data.stride,
   ])
   return { gradient: 1 / scaleG, hessian: 1 / scaleH }
 }

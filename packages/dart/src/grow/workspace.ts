@@ -10,11 +10,9 @@ export interface Workspace {
   readonly features: number
   /** Features of each column, as the search reads them: where a column's begin, and five words a feature. */
   readonly members: { readonly starts: Block<Uint32Array>; readonly list: Block<Uint32Array> }
-  /** Row numbers, partitioned so that a node's rows stand together; `gh` follows them. */
+  /** Row numbers, partitioned so that a node's rows stand together. */
   readonly rows: Block<Uint32Array>
-  readonly gh: Block<BigInt64Array>
   readonly spareRows: Block<Uint32Array>
-  readonly spareGh: Block<BigInt64Array>
   /** Bins of each feature, missing included, as the kernels read them. */
   readonly binsOf: Block<Uint32Array>
   /** One byte a feature that is split by sets of categories; absent when there is none. */
@@ -118,9 +116,7 @@ export function createWorkspace(arena: Arena, data: BinnedRows, edges: BinEdges,
     features,
     members: membersOf(arena, data),
     rows: arena.integers(rows),
-    gh: arena.longs(rows),
     spareRows: arena.integers(rows),
-    spareGh: arena.longs(rows),
     binsOf,
     categorical: isCategorical.includes(1) ? signed(isCategorical) : undefined,
     monotone: signed(options.monotone),
