@@ -157,15 +157,18 @@ async function memory(context: BenchContext, kernels: Kernels): Promise<void> {
         { data: new Float32Array(shape.reduce((all, size) => all * size, 1)), shape, dtype: 'float32' },
         { kind: op.kind, groups: filterGroups },
       )
-      const norms = weights.norms.flatMap((each) => [each.columnSquares, each.columnSums, each.columnAbsolute])
-      // Row sums are kept twice: by the engine in its own memory, range by range, and as the prepared weights tell them.
+      // Norms are three float64 a column, or four of one column alone; row sums lie in the engine's memory, range by range, where
+      // the filter is not depthwise: there they are its values.
       const { ranges } = columnRanges(weights.n)
-      const arrays =
-        norms.reduce((sum, { byteLength }) => sum + byteLength, 0) + (1 + ranges) * weights.prepared.rowSums.byteLength
+      const depthwise = weights.prepared.exactReplica === true
+      const norms = 8 * filterGroups * (weights.n === 1 ? 4 : 3 * weights.n)
+      const arrays = norms + (depthwise ? 0 : 8 * ranges * filterGroups * weights.k)
       own += count * 4 * (weights.tensor.data.length + m * n)
       kept += count * arrays
-      // Both sides of the row check, and sum, minimum, maximum and sum of squares of each row: freed after each layer.
-      passing = Math.max(passing, filterGroups * m * (ranges * 2 * 8 + 2 * 8 + 2 * 4))
+      // Both sides of the row check, and sum, minimum, maximum and sum of squares of each row, freed after each layer; of a
+      // depthwise filter both sides alone, an output line and channel at a time.
+      const lines = depthwise ? m / outputWidth(op) : 0
+      passing = Math.max(passing, filterGroups * (depthwise ? lines * 2 * 8 : m * (ranges * 2 * 8 + 2 * 8 + 2 * 4)))
       weights.release()
     }
     const share = { case: name, unit: '% of weights and activations' }
@@ -177,6 +180,12 @@ async function memory(context: BenchContext, kernels: Kernels): Promise<void> {
       target: '<= 2',
     })
   }
+}
+
+function outputWidth(op: LinearLayer['op']): number {
+  if (op.kind === 'matmul') return 1
+  const taps = (op.filter[1] - 1) * op.dilation[1] + 1
+  return Math.floor((op.x[2] + op.pad[2] + op.pad[3] - taps) / op.stride[1]) + 1
 }
 
 interface Run {

@@ -118,6 +118,7 @@ export async function createGpujsEngine({ mode = 'webasm' }: GpujsEngineOptions 
       const matrices =
         filter === undefined ? matmulWeights(weights, o.transposeB ?? false) : filterWeights(weights, groups)
       const { count, k, n, values } = matrices
+      const rowSums = rowSumsOf(values, count * k, n)
       return registry.add(
         { matrices, filter },
         {
@@ -126,7 +127,7 @@ export async function createGpujsEngine({ mode = 'webasm' }: GpujsEngineOptions 
           n,
           groups: filter === undefined ? 1 : groups,
           bytes: values.byteLength,
-          rowSums: rowSumsOf(values, count * k, n),
+          rowSums: () => rowSums,
           batched: filter === undefined && weights.shape.length === 3,
         },
       )

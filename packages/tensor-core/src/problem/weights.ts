@@ -7,7 +7,8 @@ export interface WeightFacts {
   readonly n: number
   readonly groups: number
   readonly bytes: number
-  readonly rowSums: Float64Array
+  /** Asked when somebody wants them: an engine that has them in a form of its own keeps no second copy. */
+  readonly rowSums: () => Float64Array
   /** Whether the weights were a batch of matrices. */
   readonly batched: boolean
   readonly exactReplica?: boolean
@@ -55,8 +56,16 @@ export function createWeightsRegistry<T extends object>(
   return {
     assertOpen,
     add(value, facts) {
-      const { batched: _batched, ...open } = facts
-      const weights: PreparedWeights = { build, ...open, release: () => release(value) }
+      const { batched: _batched, rowSums, ...open } = facts
+      const weights: PreparedWeights = {
+        build,
+        ...open,
+        get rowSums() {
+          if (living.has(value)) return rowSums()
+          throw new FtError('INVALID_ARGUMENT', 'rowSums: the weights were released; prepare them again')
+        },
+        release: () => release(value),
+      }
       entries.set(weights, { value, facts })
       living.add(value)
       net.register(weights, value)

@@ -81,13 +81,14 @@ export function createReferenceEngine(options: ReferenceOptions = {}): Reference
       prepared = { matrices: matmulWeights(weights, o.transposeB ?? false), filter: undefined }
     }
     const { count, k, n, values } = prepared.matrices
+    const rowSums = rowSumsOf(values, count * k, n)
     return registry.add(prepared, {
       kind,
       k,
       n,
       groups: kind === 'conv2d' ? groups : 1,
       bytes: values.byteLength,
-      rowSums: rowSumsOf(values, count * k, n),
+      rowSums: () => rowSums,
       batched: kind !== 'conv2d' && weights.shape.length === 3,
     })
   }

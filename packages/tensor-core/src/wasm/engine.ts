@@ -175,7 +175,9 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     const { kind, weights } = o
     const packed = kept.packed
     const facts =
-      packed === undefined ? depthwiseFacts(weights) : { k: packed.k, n: packed.n, rowSums: rowSumsOf(staging, packed) }
+      packed === undefined
+        ? depthwiseFacts(staging, { filter: kept.filter as HWIO, address: kept.depthwise as number })
+        : { k: packed.k, n: packed.n, rowSums: () => rowSumsOf(staging, packed) }
     const bytes =
       packed === undefined
         ? weights.data.byteLength
@@ -264,11 +266,18 @@ function isDepthwise(filter: HWIO, groups: number): boolean {
 }
 
 /** What is told of a depthwise filter. The row sums of its 1-column matrices are its values, group by group. */
-function depthwiseFacts(filter: Tensor): { k: number; n: number; rowSums: Float64Array; exactReplica?: boolean } {
-  const [kh, kw, , channels] = filter.shape as unknown as HWIO
+function depthwiseFacts(
+  staging: Staging,
+  { filter, address }: { filter: HWIO; address: number },
+): { k: number; n: number; rowSums: () => Float64Array; exactReplica?: boolean } {
+  const [kh, kw, , channels] = filter
   const taps = kh * kw
-  const sums = new Float64Array(taps * channels)
-  for (let g = 0; g < channels; g++)
-    for (let tap = 0; tap < taps; tap++) sums[g * taps + tap] = filter.data[tap * channels + g] as number
-  return { k: taps, n: 1, rowSums: sums, ...(taps <= blockSteps && { exactReplica: true }) }
+  const rowSums = (): Float64Array => {
+    const sums = new Float64Array(taps * channels)
+    const values = staging.floats.subarray(address >>> 2, (address >>> 2) + taps * channels)
+    for (let g = 0; g < channels; g++)
+      for (let tap = 0; tap < taps; tap++) sums[g * taps + tap] = values[tap * channels + g] as number
+    return sums
+  }
+  return { k: taps, n: 1, rowSums, ...(taps <= blockSteps && { exactReplica: true }) }
 }

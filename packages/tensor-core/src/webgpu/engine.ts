@@ -156,7 +156,7 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
       n: placed.n,
       groups: filter === undefined ? 1 : groups,
       bytes: placed.b.bytes + (placed.checksum?.bytes ?? 0),
-      rowSums: sums,
+      rowSums: () => sums,
       batched: placed.batched,
     })
   }

@@ -107,6 +107,7 @@ describe.each(engines)('$name', (engine) => {
     prepared.release()
     prepared.release()
     expect(() => engine.matmulSync(a, prepared)).toThrow('released')
+    expect(() => prepared.rowSums).toThrow('released')
   })
 
   it.each<[string, Fault]>([
