@@ -48,7 +48,7 @@ export async function guidedNetwork(
 ): Promise<void> {
   const { name, layers } = zoo(network.zoo, { batch: network.batch, dtype: 'float32' })
   const title = `${name}, batch ${network.batch}`
-  // The fresh process measures whole passes of five plans: its samples vary more than single layers do.
+  // The fresh process goes through the network under six plans in step.
   const [budget, sequenceBudget] = context.quick ? [60, 60] : [400, 400]
   // A pass of ResNet-50 takes so long that 250 s held 26 rounds of all arms. One layer at a time each shape is measured once a
   // round, instead of once for each layer that has it.
@@ -106,7 +106,7 @@ const LONG_PASS_MS = 100
 const PILOT = 24
 /** Half-width that rounds are planned for, as a share of the network: the target is 0.01. */
 const WANTED = 0.006
-/** The same for whole passes: their samples come in clusters, of which a pilot of 24 saw too few to plan by. */
+/** The same for the fresh process. */
 const PILOT_OF_PASSES = 48
 const WANTED_OF_PASSES = 0.005
 

@@ -1,5 +1,5 @@
-// A network run from its first layer to its last under several plans, which go through it in step, in a process of its own: no
-// cache or compiled code is left over from the profile that chose the plan.
+// A network's layers from the first to the last under several plans, which go through them in step, some milliseconds at a time, in
+// a process of its own: no compiled code is left over from the profile that chose the plan. Each part finds its own operands in the caches.
 import { spawn } from 'node:child_process'
 import process from 'node:process'
 import type { Interval, LinearLayer, ProtectionScheme } from '@ft/core'
@@ -38,7 +38,10 @@ async function inFreshProcess(job: SequenceJob): Promise<Overheads> {
   return overheadsOf(JSON.parse(Buffer.concat(parts).toString('utf8')) as Samples, job.seed)
 }
 
-/** A plan's time is the sum of its segments' medians: a disturbance spoils a sample, not a pass. */
+/**
+ * A plan's time is the sum of its segments' medians: a disturbance spoils a sample, not a pass. What happens in fewer than half of a
+ * segment's samples, such as most collections of garbage, is not in it.
+ */
 function overheadsOf(samples: Samples, seed: number): Overheads {
   const segments = samples['none'] ?? []
   const rounds = segments[0]?.length ?? 0

@@ -15,32 +15,32 @@ import { thresholdsOf, type Judged } from './thresholds/thresholdsOf.ts'
 
 type Wish = 'rowSums' | 'columnSums' | 'total' | 'replica'
 
-/** All flags in one order: engines read them at many places, and fastest where all wishes are objects of one form. */
+/** All flags in one order: engines read them at many places, and fastest where most wishes are objects of one form. */
 function wished(...wishes: readonly Wish[]): Emit {
-  return {
+  return Object.freeze({
     rowSums: wishes.includes('rowSums'),
     columnSums: wishes.includes('columnSums'),
     total: wishes.includes('total'),
     replica: wishes.includes('replica'),
     rowStatistics: true,
-  }
+  })
 }
 
 const emits: Readonly<Record<ProtectionScheme, Emit>> = {
-  none: { ...wished(), rowStatistics: false },
+  none: Object.freeze({ ...wished(), rowStatistics: false }),
   global: wished('total'),
   row: wished('rowSums'),
   column: wished('columnSums'),
   'row-column': wished('rowSums', 'columnSums'),
-  'thread-one-sided': { ...wished(), tileSums: 'one-sided' },
-  'thread-two-sided': { ...wished(), tileSums: 'two-sided' },
+  'thread-one-sided': Object.freeze({ ...wished(), tileSums: 'one-sided' } as const),
+  'thread-two-sided': Object.freeze({ ...wished(), tileSums: 'two-sided' } as const),
   replication: wished('replica'),
 }
 
 /**
  * What a scheme needs from the engine besides the product, and what its caller wants of it anyway.
  *
- * @throws FtError `INVALID_ARGUMENT` for a scheme that is none: its products would pass without a check
+ * @throws FtError `INVALID_ARGUMENT` for an unknown scheme: its products would pass without a check
  */
 export function emitFor(scheme: ProtectionScheme, own?: Emit): Emit {
   if (!Object.hasOwn(emits, scheme))

@@ -28,8 +28,11 @@ export async function protectedConv2d(
   const rounding = roundingOf(engine.build, 'float32')
   // A replica that is exact needs no threshold, and so no statistics of the input.
   const bare = checksByReplica(scheme, filter) && !emit
+  // Sums that the caller wants besides are judged too, and need the statistics.
+  const more = emit?.rowSums || emit?.columnSums || emit?.tileSums || emit?.replica
   // One column a group: as many rows as outputs, whose statistics would cost more than the product.
-  const byChannel = scheme === 'global' && filter.n === 1 && filter.groups === x.shape[format === 'NHWC' ? 3 : 1]
+  const byChannel =
+    scheme === 'global' && !more && filter.n === 1 && filter.groups === x.shape[format === 'NHWC' ? 3 : 1]
   const product = await engine.conv2d(x, filter.prepared, {
     ...options,
     groups: filter.groups,

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Conv2dOptions, Fault, MatmulEngine, Product, ProtectionScheme } from '@ft/core'
+import type { Conv2dOptions, Emit, Fault, MatmulEngine, Product, ProtectionScheme } from '@ft/core'
 import { createReferenceEngine } from '@ft/tensor-core/reference'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { channelFigures } from '../src/activationChecksum.ts'
@@ -82,6 +82,16 @@ describe('a depthwise convolution whose replica is exact', () => {
       },
     }
   }
+
+  it.each<Emit>([{ rowSums: true }, { columnSums: true }, { tileSums: 'one-sided' }, { replica: true }])(
+    'global: sums that are wanted besides raise no alarm: %o',
+    async (emit) => {
+      const kernels = createKernels({ engine: clean })
+      const weights = await kernels.prepare(filter, { kind: 'conv2d', groups: channels })
+      const { report } = await kernels.conv2d(x, weights, { ...options, scheme: 'global', onFault: 'throw', emit })
+      expect(report).toMatchObject({ status: 'clean', detections: [] })
+    },
+  )
 
   it.each(['row', 'thread-one-sided', 'replication'] as const)(
     '%s: exact, and no false alarm at any scale',

@@ -34,8 +34,11 @@ export interface SetUp {
   adopt(trees: readonly Tree[], weights: Float64Array): void
 }
 
-/** Bytes of bins from which on they are kept by column too: a tree on flights, 50 MiB, takes 0.75 of the time then, on 4 MB 0.95. */
-const COPIED = 2 ** 25
+/**
+ * Bytes of bins between which they are kept by column too: a tree on flights, 50 MiB, takes 0.75 of the time then, on 4 MB 0.95. Beyond, a
+ * copy could take of the memory, 4 GiB in all, what the run itself needs.
+ */
+const COPIED = { least: 2 ** 25, most: 2 ** 29 }
 
 export interface SetUpInput {
   readonly options: TrainOptions
@@ -50,9 +53,10 @@ export function createSetUp(arena: Arena, given: SetUpInput): SetUp {
   const edges = findEdges(arena, data.matrix, { maxBins: resolved.maxBins })
   const plain = plainLayout(data.matrix.columns)
   const layout = resolved.bundle ? findLayout(data.matrix, edges) : plain
+  const cells = data.matrix.rows * layout.columns
   const binned = binRows(arena, data.matrix, edges, layout, {
     derivatives: true,
-    byColumn: resolved.columnCopy ?? data.matrix.rows * layout.columns >= COPIED,
+    byColumn: resolved.columnCopy ?? (cells >= COPIED.least && cells <= COPIED.most),
   })
   const baseScores = baseScoresOf(given)
   const board = (part: ReadData, rows: BinnedRows) =>

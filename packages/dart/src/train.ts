@@ -47,8 +47,8 @@ export interface Trained {
  * With validation data the weights of the best round are restored: under dropout later rounds change earlier weights, and
  * a mere prefix of the final model is not the model that was best.
  *
- * Cost: memory rows x (columns + 32) bytes besides data, labels and scores, rows x columns more under `columnCopy`, and rows x trees
- * bytes of remembered leaf numbers up to `leafCacheBytes`.
+ * Cost: memory rows x (columns + 16, rounded up to 8, + 16 an output, 24 with dropout) bytes besides data, labels and scores, rows x columns
+ * more under `columnCopy`, and rows x trees bytes of remembered leaf numbers up to `leafCacheBytes`.
  *
  * @throws FtError `INVALID_ARGUMENT`, `SHAPE_MISMATCH` for data and options that do not fit; `ABORTED` by the signal
  * @see Rashmi and Gilad-Bachrach, "DART: Dropouts meet Multiple Additive Regression Trees", AISTATS 2015

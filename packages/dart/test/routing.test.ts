@@ -23,10 +23,10 @@ const wide: TrainOptions = { objective: 'squared', dropout: false, rounds: 4, gr
 
 describe('following a tree on bins', () => {
   it.each([
-    ['leaf-wise, more leaves than a byte counts', wide],
-    ['level-wise', { ...wide, growth: 'depth', maxLeaves: 0, maxDepth: 5 } as const],
-    ['a tree without a split', { ...wide, minGain: 1e12 }],
-  ])('gives the scores that the thresholds give: %s', async (_, options) => {
+    ['leaf-wise, more leaves than a byte counts', wide, [257, 400]],
+    ['level-wise', { ...wide, growth: 'depth', maxLeaves: 0, maxDepth: 5 } as const, [2, 32]],
+    ['a tree without a split', { ...wide, minGain: 1e12 }, [0, 1]],
+  ])('gives the scores that the thresholds give: %s', async (_, options, [fewest, most]) => {
     for (const rowFraction of [1, 0.4]) {
       const { model, validationScores, history } = await train(
         { ...data, validation: data },
@@ -38,6 +38,9 @@ describe('following a tree on bins', () => {
           threads: rowFraction === 1 ? 1 : 2,
         },
       )
+      const leaves = Math.max(0, ...model.trees.map(({ value }) => value.length))
+      expect(leaves).toBeGreaterThanOrEqual(fewest as number)
+      expect(leaves).toBeLessThanOrEqual(most as number)
       expect(predict(model, data.features, { output: 'raw' })).toEqual(validationScores)
       for (const { train: own, validation } of history) expect(own).toBe(validation)
     }

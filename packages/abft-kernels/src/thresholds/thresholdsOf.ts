@@ -180,7 +180,7 @@ interface KnownScales {
   readonly scales: readonly RangeScale[]
 }
 
-/** Of the last product with each weights: they change with its thresholds alone. */
+/** Of the last product with each weights: another width of ranges, build or calibration makes them anew. */
 const known = new WeakMap<WeightNorms, KnownScales>()
 
 function scalesOf(rule: Rule, norms: WeightNorms, split: ColumnRanges): readonly RangeScale[] {

@@ -110,7 +110,12 @@ export interface PreparedWeights {
   readonly groups: number
   /** Memory held, in bytes. */
   readonly bytes: number
-  /** Row sums `B e` as the engine uses them: `[groups * k]`. */
+  /**
+   * Row sums `B e` as the engine uses them: `[groups * k]`; of a batch, of each matrix in turn. May be made anew at each read, in the
+   * time of one pass over them.
+   *
+   * @throws FtError `INVALID_ARGUMENT` after `release`
+   */
   readonly rowSums: Float64Array
   /** Set where `conv2d` on these weights with nothing but `emit: { replica: true }` gives a replica that is `exact`. */
   readonly exactReplica?: boolean

@@ -129,6 +129,10 @@ describe('orders and subsets', () => {
     for (const [n, count] of [
       [1000, 10],
       [50, 30],
+      [16, 2],
+      [8, 8],
+      [5, 0],
+      [0, 0],
     ] as const) {
       const plain = createRandom(6).sample(n, count)
       const sorted = createRandom(6).sample(n, count, { ascending: true })

@@ -26,8 +26,7 @@ export function sampleColumns(columns: number, fraction: number, random: Random)
 
 /**
  * Packs gradients and hessians of the tree's rows into integers in their records, scaled by powers of two so that their
- * sums fit 32 bits.
- * The scales follow the data: the largest that sum(|g|) and sum(h) allow, so nothing ever overflows.
+ * sums fit 32 bits. The scales follow the data: the largest that sum(|g|) and sum(h) allow, so nothing ever overflows.
  */
 export function packGradients(
   space: Workspace,

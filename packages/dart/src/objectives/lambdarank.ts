@@ -91,7 +91,11 @@ export function rankRows(order: Int32Array, scores: Float64Array): Int32Array {
 }
 
 /** The row numbers 0 .. rows - 1. */
-export const rowNumbers = (rows: number): Int32Array => Int32Array.from({ length: rows }, (_, row) => row)
+export function rowNumbers(rows: number): Int32Array {
+  const numbers = new Int32Array(rows)
+  for (let row = 0; row < rows; row++) numbers[row] = row
+  return numbers
+}
 
 /**
  * LambdaMART (Burges 2010, section 7).

@@ -41,7 +41,8 @@ const forget = 0.02
  *
  * Between an answer and a worker's next question the servers are idle and the worker computes: steps fit in there, by the
  * shortest gap of late and by what a row has taken. Even there they take processors, caches and memory from workers of the same
- * machine, so that they get `share` of the time and no more. Whatever the gaps, steps of `stripes` take a part of it: it ends.
+ * machine, so that they get about `share` of the time. Whatever the gaps, steps of `stripes` take a part of it: it ends. While no
+ * worker has asked for anything for 0.1 s, or none trains, they take all of it.
  */
 export function createPace({ stripes, pause, share }: PaceOptions): Pace {
   let gap = Infinity

@@ -130,14 +130,15 @@ export function createEmployer(o: EmployerOptions): Employer {
           from.ready[server] = message.type === 'owned'
           if (message.type === 'owned') waiting.resolve()
           else waiting.reject(errorOf(message.error))
-        } else if (message.type === 'disowned' && seats[server]?.epoch === message.epoch) {
+        } else if (message.type === 'disowned') {
+          // Perhaps in the same breath as 'owned', when nobody knows of the seat yet: see `seat`.
           from.ready[server] = false
-          o.lost(server, errorOf(message.error))
+          if (seats[server]?.epoch === message.epoch) o.lost(server, errorOf(message.error))
         }
         return
       }
       case 'gaveUp':
-        lostIds[server]!.push(...message.rows)
+        for (const id of message.rows) lostIds[server]!.push(id)
         return
       case 'pong':
         return
@@ -227,7 +228,10 @@ export function createEmployer(o: EmployerOptions): Employer {
     },
     async seat(server, seat) {
       await searching
-      await ask(link!, server, seat, 'fresh')
+      const owner = link!
+      await ask(owner, server, seat, 'fresh')
+      if (!owner.ready[server])
+        throw new FtError('IO', 'openShards: a node was lost as soon as it was taken; see that it stays up', { server })
     },
     send(server, message) {
       if (link?.dead === false && link.ready[server]) link.connections[server]!.send(message)

@@ -116,6 +116,9 @@ export function createInspector(o: {
       if (stripe >= layout.stripes || positionOf(stripe) !== position) continue
       const local = layout.localOf({ stripe, position })
       if (position >= k) {
+        // Of versions that no row has, lest the next owner take it for right.
+        const useless = new Uint32Array(shapes.parity.words).fill(never, width)
+        await part.write(shapes.parity, [local], useless)
         rows.lose('parity', local)
         o.degraded()
       } else if (rows.lost.data[local] === 0 && rows.versions[local] === version) {

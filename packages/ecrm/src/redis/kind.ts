@@ -172,6 +172,13 @@ function asText(tls: TlsAuthority | TlsFiles): TlsAuthority | TlsFiles {
   return { ...secrets(tls), ...(tls.servername === undefined ? {} : { servername: tls.servername }) }
 }
 
+const ownersOwn: ReadonlySet<string> = new Set([
+  'MISSING_PEER',
+  'UNSUPPORTED',
+  'INVALID_ARGUMENT',
+  'VERSION_UNSUPPORTED',
+])
+
 /** Why a node is not what it should be, in words. */
 function refusal(cause: unknown, at: { server: number; address: string }): FtError {
   const { message, code } = cause as Error & { code?: string }
@@ -184,7 +191,8 @@ function refusal(cause: unknown, at: { server: number; address: string }): FtErr
       details,
       { cause },
     )
-  if (code === 'MISSING_PEER' || code === 'UNSUPPORTED') return cause as FtError
+  // What is said of the owner is not about a node.
+  if (ownersOwn.has(code ?? '')) return cause as FtError
   return new FtError('IO', `openShards: ${name} cannot hold rows of server ${at.server}: ${message}`, details, {
     cause,
   })

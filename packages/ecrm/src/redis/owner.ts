@@ -112,7 +112,7 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
     const changes = { push: message.id, ...changesOf(locals, before, records) }
     if (changes.locals.length > 0) {
       const content = changes.locals.length === locals.length ? records : pick(records, locals, changes.locals)
-      await part.update(changes, content)
+      await part.update(r > 0 ? changes : { ...changes, deltas: new Uint32Array(0) }, content)
       if (fleet.parts[server] === part)
         changes.locals.forEach((local, i) => (rows.versions[local] = changes.versions[i]!))
     }
@@ -185,7 +185,7 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
   }
 
   /** Has differences added to every parity that is there; a lost parity row is encoded anew from the rows as they are now. */
-  async function addToParity({ push, locals, bases, versions, deltas }: PushNote): Promise<void> {
+  async function addToParity({ push, locals, bases, versions, deltas }: PushNote, piece = 0): Promise<void> {
     const shares = new Map<number, { local: number; stripe: number; parity: number; i: number }[]>()
     for (let i = 0; i < locals.length; i++) {
       const stripe = layout.dataStripe(server, locals[i]!)
@@ -223,7 +223,13 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
         counts.mostBytes = Math.max(counts.mostBytes, counts.waitingBytes)
         try {
           const of = { server, push, locals: list.map(({ i }) => locals[i]!) }
-          const stale = await fleet.parts[peer]!.add({ of, locals: list.map(({ local }) => local), heads, words: sums })
+          const stale = await fleet.parts[peer]!.add({
+            of,
+            piece,
+            locals: list.map(({ local }) => local),
+            heads,
+            words: sums,
+          })
           for (const at of stale) fleet.rows[peer]!.lose('parity', list[at]!.local)
           if (stale.length > 0) degraded()
         } catch {
@@ -243,7 +249,8 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
     async resume({ push, notes, locals }) {
       latest = push - 1
       begun = { push, locals: new Set(locals) }
-      if (r > 0) for (const note of notes) await addToParity(note)
+      // Under names of their own: the rest of the push, which the trainer repeats, must not take their place.
+      if (r > 0) for (const [i, note] of notes.entries()) await addToParity(note, i + 1)
     },
     receive(message) {
       switch (message.type) {

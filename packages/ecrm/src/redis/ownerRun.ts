@@ -126,7 +126,9 @@ export function createOwnerRun(load: () => Promise<RedisClass>): ShardRun {
     before?.drop()
     // The rows of the first life are right as zeros; those of a later one come back from the others.
     if (kind === seatKinds.vacant || (kind === seatKinds.fresh && epoch > 1)) rows[server]!.loseAll()
-    if (rows[server]!.unrecoverable.length === 0) rows[server]!.unrecoverable.push(...message.lost)
+    const { unrecoverable } = rows[server]!
+    // One by one: there can be more than a call takes arguments.
+    if (unrecoverable.length === 0) for (const id of message.lost) unrecoverable.push(id)
     if (kind !== seatKinds.vacant) {
       let mine: Part | undefined
       try {

@@ -43,6 +43,8 @@ export interface Run {
 export interface Differences {
   /** Whose differences they are: a server, its push, and its rows, one a record. */
   readonly of: ParityNote
+  /** Which of several lots of the same push: each leaves a note. */
+  readonly piece: number
   readonly locals: ArrayLike<number>
   /** Three words each: the word of the record that has the version, the version begun at, the version led to. */
   readonly heads: Uint32Array
@@ -78,6 +80,8 @@ export interface Part {
 const rowsACall = 1_024
 const bytesACall = 2 ** 20
 const blocksACall = 16
+/** Milliseconds that a script may take while a node is taken. */
+const slowest = 10_000
 
 export const ownerOf = ({ number, id }: Run): string => `${number} ${id}`
 
@@ -134,7 +138,7 @@ export async function openPart(o: PartOptions): Promise<Part> {
         return [`${o.life}.${from}`, bytesOf(packPushNote({ ...some, ...rest }))]
       })
     },
-    async add({ of, locals, heads, words: deltas }) {
+    async add({ of, piece, locals, heads, words: deltas }) {
       const shape = o.shapes.parity
       const { words } = shape
       const stale: number[] = []
@@ -153,7 +157,7 @@ export async function openPart(o: PartOptions): Promise<Part> {
           words * 4,
           places,
           content,
-          `${o.life}.${of.server}.${from}`,
+          `${o.life}.${of.server}.${piece}.${from}`,
           note,
         ])
         for (let at = 0; at < answer.length; at += 4) stale.push(from + answer.readUInt32LE(at))
@@ -282,28 +286,38 @@ export async function openPart(o: PartOptions): Promise<Part> {
     return { keys, places: Buffer.from(view.buffer), view }
   }
 
+  /** A script of a node that no heartbeat watches yet: one that stops now is not waited for for ever. */
+  const early: (
+    text: string,
+    keys: readonly string[],
+    args: readonly (string | number | Buffer)[],
+  ) => Promise<Buffer> = async (...said) => {
+    const late = setTimeout(() => first.drop(), Math.max(slowest, o.timeout))
+    try {
+      return await script(first.client, ...said)
+    } finally {
+      clearTimeout(late)
+    }
+  }
+
   try {
     const owner = `${prefix}owner`
     if (o.adopt) {
       const args = [ownerOf(o.run), ground, fence, o.life]
-      whole = String(await script(first.client, scripts.adoptPart, [owner, fenceKey, wholeKey], args)) === '1'
+      whole = String(await early(scripts.adoptPart, [owner, fenceKey, wholeKey], args)) === '1'
       return part
     }
     const taken = [owner, fenceKey, wholeKey, pushesKey, tagsKey]
-    await script(first.client, scripts.takeNode, taken, [o.run.number, o.run.id, fence, o.epoch, o.life])
+    await early(scripts.takeNode, taken, [o.run.number, o.run.id, fence, o.epoch, o.life])
     for (const shape of [o.shapes.data, o.shapes.parity])
       for (let block = 0; block < shape.blocks; block += blocksACall) {
         const some = Array.from({ length: Math.min(blocksACall, shape.blocks - block) }, (_, i) => block + i)
         const keys = some.map((one) => blockKey(shape, one))
-        await script(
-          first.client,
-          scripts.allocateBlocks,
-          [fenceKey, ...keys],
-          [fence, ...some.map((one) => bytesOfBlock(shape, one))],
-        )
+        const sizes = some.map((one) => bytesOfBlock(shape, one))
+        await early(scripts.allocateBlocks, [fenceKey, ...keys], [fence, ...sizes])
       }
     // Rows that were never updated are right as zeros.
-    if (whole) await script(first.client, scripts.markWhole, [fenceKey, wholeKey], [fence, 0])
+    if (whole) await early(scripts.markWhole, [fenceKey, wholeKey], [fence, 0])
     return part
   } catch (error) {
     part.drop()

@@ -197,6 +197,7 @@ describe.runIf(haveRedis)('the owner of Redis nodes', () => {
     expect(await refused(['127.0.0.1:1'])).toMatchObject({ code: 'IO' })
     const address = await owner()
     const stranger = await refused([address], 'another secret of the tests')
+    expect(stranger).toMatchObject({ code: 'INVALID_ARGUMENT' })
     expect((stranger as Error).message).toContain('refused the token')
     await pushes(store, 3)
     const other = await twin({ servers: 3 })

@@ -125,3 +125,17 @@ it('holds in a bag what a set would hold, and goes through what was there at the
     }),
   )
 })
+
+it('is not given away with a piece of it that is transferred', () => {
+  const piece = room(16, 8)
+  const { port1, port2 } = new MessageChannel()
+  try {
+    port1.postMessage(piece, [piece.buffer as ArrayBuffer])
+  } catch {
+    // Newer Node refuses, older leaves the memory where it is.
+  }
+  port1.close()
+  port2.close()
+  expect(piece.byteLength).toBe(16)
+  expect(room(16, 8).byteLength).toBe(16)
+})
