@@ -79,7 +79,7 @@ export async function guidedNetwork(
 
   // Imported here, so that a bundle keeps the module and its exports apart: the fresh process loads it by its address.
   const { guideSequence } = await import('./guideSequence.ts')
-  const inSequence = (rounds: number): Promise<Overheads> =>
+  const inSequence = (rounds: number) =>
     guideSequence.inFreshProcess({
       engine,
       layers,
@@ -94,10 +94,12 @@ export async function guidedNetwork(
       },
     })
   const short = await timed(PILOT_OF_PASSES, () => inSequence(PILOT_OF_PASSES))
-  verdicts(context, {
-    title: `${title}, fresh process`,
-    ...(await inSequence(roundsFor(short, { wanted: WANTED_OF_PASSES, budget: sequenceBudget }))),
-  })
+  const found = await inSequence(roundsFor(short, { wanted: WANTED_OF_PASSES, budget: sequenceBudget }))
+  verdicts(context, { title: `${title}, fresh process`, ...found })
+  for (const [name, { value, low, high, n }] of Object.entries(found.rareIncluded)) {
+    const share = { value: 100 * value, low: 100 * low, high: 100 * high }
+    context.emit({ case: `${title}, fresh process`, metric: `${name}, by means`, unit: '%', ...share, n })
+  }
 }
 
 /** Passes from here on are profiled a layer at a time. */

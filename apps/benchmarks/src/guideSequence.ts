@@ -6,7 +6,7 @@ import type { Interval, LinearLayer, ProtectionScheme } from '@ft/core'
 import { loadRunner } from '@ft/abft-kernels/runner'
 import { createRandom } from '@ft/core/random'
 import { clockFor } from './support/clock.ts'
-import { bootstrapIndices, median, sum } from '@ft/core/statistics'
+import { bootstrapIndices, mean, median, sum } from '@ft/core/statistics'
 
 export interface SequenceJob {
   readonly engine: 'wasm' | 'webgpu'
@@ -26,8 +26,8 @@ export interface Overheads {
 /** Milliseconds of each plan: by segment of the network, one sample a round. */
 type Samples = Readonly<Record<string, readonly (readonly number[])[]>>
 
-/** Runs this module's `child` in a fresh process and takes the overheads of its passes. */
-async function inFreshProcess(job: SequenceJob): Promise<Overheads> {
+/** Runs this module's `child` in a fresh process and takes the overheads. */
+async function inFreshProcess(job: SequenceJob): Promise<ReturnType<typeof overheadsOf>> {
   const code = `const { guideSequence } = await import(${JSON.stringify(import.meta.url)}); await guideSequence.child()`
   const fresh = spawn(process.execPath, ['--input-type=module', '--eval', code], { stdio: ['pipe', 'pipe', 'inherit'] })
   fresh.stdin.end(JSON.stringify(job))
@@ -40,22 +40,24 @@ async function inFreshProcess(job: SequenceJob): Promise<Overheads> {
 
 /**
  * A plan's time is the sum of its segments' medians: a disturbance spoils a sample, not a pass. What happens in fewer than half of a
- * segment's samples, such as most collections of garbage, is not in it.
+ * segment's samples, such as most collections of garbage, is not in it; `rareIncluded` is of their means.
  */
-function overheadsOf(samples: Samples, seed: number): Overheads {
-  const segments = samples['none'] ?? []
-  const rounds = segments[0]?.length ?? 0
-  const total = (name: string, indices: Uint32Array): number =>
-    sum((samples[name] ?? []).map((times) => median(Array.from(indices, (i) => times[i] as number))))
+function overheadsOf(samples: Samples, seed: number): Overheads & { rareIncluded: Overheads['overhead'] } {
+  const rounds = samples['none']?.[0]?.length ?? 0
+  const total = (name: string, indices: Uint32Array, middle: (times: number[]) => number): number =>
+    sum((samples[name] ?? []).map((times) => middle(Array.from(indices, (i) => times[i] as number))))
   const over = (statistic: (indices: Uint32Array) => number): Interval => bootstrapIndices(rounds, { seed, statistic })
-  const overhead = Object.fromEntries(
-    Object.keys(samples)
-      .filter((name) => name !== 'none')
-      .map((name) => [name, over((indices) => total(name, indices) / total('none', indices) - 1)]),
-  )
+  const overheads = (middle: (times: number[]) => number): Record<string, Interval> =>
+    Object.fromEntries(
+      Object.keys(samples)
+        .filter((name) => name !== 'none')
+        .map((name) => [name, over((indices) => total(name, indices, middle) / total('none', indices, middle) - 1)]),
+    )
   return {
-    overhead,
-    difference: (a, b) => over((indices) => (total(a, indices) - total(b, indices)) / total('none', indices)),
+    overhead: overheads(median),
+    rareIncluded: overheads(mean),
+    difference: (a, b) =>
+      over((indices) => (total(a, indices, median) - total(b, indices, median)) / total('none', indices, median)),
   }
 }
 

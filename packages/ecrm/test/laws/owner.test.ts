@@ -137,6 +137,30 @@ describe.runIf(haveRedis)('the owner of Redis nodes', () => {
     },
   )
 
+  it.each(full ? Array.from({ length: 20 }, (_, seed) => seed) : [1])(
+    'killed twice in the middle of a push, the second time with a node at once: %i',
+    async (seed) => {
+      const tables = [{ rows: 9_000 }]
+      const store = await open(5, 3, { tables })
+      const [first, second] = children as [ShardChild, ShardChild]
+      const random = createRandom(seed).stream('twice')
+      const node = nodes[random.integer(0, 3)]!
+      const again = { left: random.integer(40, 200), arrives: random.integer(0, 1) === 1 }
+      const act = (): void => {
+        first.kill('SIGKILL')
+        strike = { ...again, act: () => (second.kill('SIGKILL'), node.signal('SIGKILL')) }
+      }
+      strike = { left: random.integer(1, 90), arrives: random.integer(0, 1) === 1, act }
+      await largePush(store, 1)
+      strike = undefined
+      await largePush(store, 2)
+      const other = await twin({ tables })
+      await largePush(other, 1)
+      await largePush(other, 2)
+      await equal(store, other)
+    },
+  )
+
   it('dies while a node is rebuilt, and with a node at once', async () => {
     // A busy machine must not make a third node look dead.
     const patient = { interval: 50, missed: 60 }
