@@ -85,6 +85,8 @@ it('notes are read as they were written, and those of the latest push count', ()
 
 describe.runIf(haveRedis)('the owner of Redis nodes', () => {
   const full = process.env['MODE'] === 'crash'
+  /** A busy machine must not make another node look dead. */
+  const patient = { interval: 50, missed: 60 }
   const optimizers = [
     { name: 'adagrad', learningRate: 0.1 },
     { name: 'sgd', learningRate: 0.1 },
@@ -141,7 +143,7 @@ describe.runIf(haveRedis)('the owner of Redis nodes', () => {
     'killed twice in the middle of a push, the second time with a node at once: %i',
     async (seed) => {
       const tables = [{ rows: 9_000 }]
-      const store = await open(5, 3, { tables })
+      const store = await open(5, 3, { tables, heartbeat: patient })
       const [first, second] = children as [ShardChild, ShardChild]
       const random = createRandom(seed).stream('twice')
       const node = nodes[random.integer(0, 3)]!
@@ -162,8 +164,6 @@ describe.runIf(haveRedis)('the owner of Redis nodes', () => {
   )
 
   it('dies while a node is rebuilt, and with a node at once', async () => {
-    // A busy machine must not make a third node look dead.
-    const patient = { interval: 50, missed: 60 }
     const sweep = { stripes: 64, pause: 10, share: 0.3 }
     const store = await open(5, 3, { tables: [{ rows: 4_000 }], sweep, heartbeat: patient })
     await largePush(store, 1)
