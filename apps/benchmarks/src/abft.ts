@@ -157,11 +157,14 @@ async function memory(context: BenchContext, kernels: Kernels): Promise<void> {
         { data: new Float32Array(shape.reduce((all, size) => all * size, 1)), shape, dtype: 'float32' },
         { kind: op.kind, groups: filterGroups },
       )
-      // Norms are three float64 a column, or four of one column alone; row sums lie in the engine's memory, range by range, where
-      // the filter is not depthwise: there they are its values.
+      // Of one column alone the norms are four numbers. Row sums lie in the engine's memory, range by range, where the filter is not
+      // depthwise: there they are its values.
       const { ranges } = columnRanges(weights.n)
       const depthwise = weights.prepared.exactReplica === true
-      const norms = 8 * filterGroups * (weights.n === 1 ? 4 : 3 * weights.n)
+      const norms = weights.norms.reduce((bytes, { columnSquares, columnSums, columnAbsolute }) => {
+        const held = [columnSquares, columnSums, columnAbsolute].reduce((sum, { byteLength }) => sum + byteLength, 0)
+        return bytes + (weights.n === 1 ? 4 * 8 : held)
+      }, 0)
       const arrays = norms + (depthwise ? 0 : 8 * ranges * filterGroups * weights.k)
       own += count * 4 * (weights.tensor.data.length + m * n)
       kept += count * arrays

@@ -49,6 +49,7 @@ const parts: Readonly<Record<string, (context: BenchContext, field: () => Field,
   predict: (context, field) => prediction(context, field()),
   goss: (context) => oneSided(context),
   bundles: (context) => bundles(context),
+  columns: (context) => columnCopies(context),
 }
 
 export const dart: Bench = {
@@ -176,6 +177,29 @@ async function bundles(context: BenchContext): Promise<void> {
   }
   emitPairs(context, lines, { metric: 'train', unit: 'CPU s', of: ({ cpu }) => cpu })
   emitPairs(context, lines, { metric: 'test AUC', unit: '', of: ({ auc }) => auc })
+}
+
+/** Bins by column too, beside bins by row alone: where the copy is made by default, and where it is not. */
+async function columnCopies(context: BenchContext): Promise<void> {
+  for (const [rows, columns, depth] of [
+    [100_000, 50, 6],
+    [context.quick ? 600_000 : 3_125_000, 21, 8],
+  ] as const) {
+    const data = makeData(rows, columns, context.seed)
+    const trees = 20
+    const options = { dropout: false, maxDepth: depth } as const
+    const pairs: Pair<Result>[] = []
+    for (let round = 0; round < 6; round++) {
+      const byRow = await ours(data, { ...options, columnCopy: false }, trees)
+      pairs.push({ own: await ours(data, { ...options, columnCopy: true }, trees), other: byRow })
+    }
+    const name = `${data.trainRows} x ${columns}, depth ${depth}, ${trees} trees, bins by column too`
+    emitPairs(
+      context,
+      { name, baseline: 'by row alone', pairs },
+      { metric: 'train', unit: 'CPU s', of: ({ cpu }) => cpu },
+    )
+  }
 }
 
 /** Wall time of one thread beside two. */

@@ -93,8 +93,8 @@ export async function guidedNetwork(
         control: layers.map(() => 'none'),
       },
     })
-  const short = await timed(PILOT_OF_PASSES, () => inSequence(PILOT_OF_PASSES))
-  const found = await inSequence(roundsFor(short, { wanted: WANTED_OF_PASSES, budget: sequenceBudget }))
+  const short = await timed(PILOT_IN_SEQUENCE, () => inSequence(PILOT_IN_SEQUENCE))
+  const found = await inSequence(roundsFor(short, { wanted: WANTED_IN_SEQUENCE, budget: sequenceBudget }))
   verdicts(context, { title: `${title}, fresh process`, ...found })
   for (const [name, { value, low, high, n }] of Object.entries(found.rareIncluded)) {
     const share = { value: 100 * value, low: 100 * low, high: 100 * high }
@@ -109,8 +109,8 @@ const PILOT = 24
 /** Half-width that rounds are planned for, as a share of the network: the target is 0.01. */
 const WANTED = 0.006
 /** The same for the fresh process. */
-const PILOT_OF_PASSES = 48
-const WANTED_OF_PASSES = 0.005
+const PILOT_IN_SEQUENCE = 48
+const WANTED_IN_SEQUENCE = 0.005
 
 interface Measured extends Overheads {
   readonly profile: Profile

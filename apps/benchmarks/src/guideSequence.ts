@@ -42,7 +42,7 @@ async function inFreshProcess(job: SequenceJob): Promise<ReturnType<typeof overh
  * A plan's time is the sum of its segments' medians: a disturbance spoils a sample, not a pass. What happens in fewer than half of a
  * segment's samples, such as most collections of garbage, is not in it; `rareIncluded` is of their means.
  */
-function overheadsOf(samples: Samples, seed: number): Overheads & { rareIncluded: Overheads['overhead'] } {
+export function overheadsOf(samples: Samples, seed: number): Overheads & { rareIncluded: Overheads['overhead'] } {
   const rounds = samples['none']?.[0]?.length ?? 0
   const total = (name: string, indices: Uint32Array, middle: (times: number[]) => number): number =>
     sum((samples[name] ?? []).map((times) => middle(Array.from(indices, (i) => times[i] as number))))

@@ -35,8 +35,8 @@ export interface SetUp {
 }
 
 /**
- * Bytes of bins between which they are kept by column too: a tree on flights, 50 MiB, takes 0.75 of the time then, on 4 MB 0.95. Beyond, a
- * copy could take of the memory, 4 GiB in all, what the run itself needs.
+ * Bytes of bins between which they are kept by column too: below, all rows are in the caches or nearly so; beyond, a copy could
+ * take of the memory, 4 GiB in all, what the run itself needs.
  */
 const COPIED = { least: 2 ** 25, most: 2 ** 29 }
 

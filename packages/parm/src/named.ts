@@ -35,7 +35,11 @@ export function assertAlike(a: readonly NamedTensor[], b: readonly NamedTensor[]
   throw new FtError('SHAPE_MISMATCH', `${where}: members must have the same tensors, got ${text(a)} and ${text(b)}`, {})
 }
 
-function sameForm(a: NamedTensor, b: NamedTensor | undefined): boolean {
+/** Alike in name and shape. */
+export function sameForm(
+  a: Pick<NamedTensor, 'name' | 'shape'>,
+  b: Pick<NamedTensor, 'name' | 'shape'> | undefined,
+): boolean {
   return (
     b !== undefined &&
     a.name === b.name &&

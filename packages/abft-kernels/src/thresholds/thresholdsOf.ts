@@ -74,8 +74,6 @@ export function thresholdsOf(input: Judged): Thresholds {
   const noise = rounding.wide ? undefined : noisePerUnit(calibration, k)
   const kind: ThresholdKind = rounding.wide ? 'storage' : noise === undefined ? 'hard' : 'v-abft'
   const kappa = kind === 'hard' ? 0 : kappaFor(checksOf(input), input.falseAlarmProbability)
-  // Storing rounds once, uniformly: standard deviation u |c| / sqrt(3), and |c_i| is bounded by its rowScale.
-  const stored = rounding.storing.centred
   const rule: Rule = {
     input,
     rounding,
@@ -83,7 +81,7 @@ export function thresholdsOf(input: Judged): Thresholds {
     statistics: k === 0 ? nothing(items * m) : (product.rowStatistics ?? nothing(0)),
     kind,
     kappa,
-    stored,
+    // Where nothing was measured: storing alone, since |c_i| is bounded by its rowScale.
     unit: noise ?? rounding.storing,
   }
   let made: Float64Array | undefined
@@ -106,15 +104,13 @@ export function thresholdsOf(input: Judged): Thresholds {
 
 /** Everything that limits are made of. */
 interface Rule {
-  /** Held, not spread: copies of so many fields would cost more than the check of a small product. */
+  /** Held, not spread: a copy of so many fields a product would be dear where the product is small. */
   readonly input: Judged
   readonly rounding: Rounding
   readonly statistics: RowStatistics
   readonly kind: ThresholdKind
   readonly kappa: number
   readonly unit: Noise
-  /** Standard deviation of storing, per unit of the stored value. */
-  readonly stored: number
 }
 
 function nothing(rows: number): RowStatistics {
@@ -219,17 +215,17 @@ function hardLimits({ input, statistics }: Rule, limits: Float64Array, o: ItemSc
 
 /** Only storing rounds, and what was stored is known: its norm is the noise's scale, with nothing to bound. */
 function storedLimits(
-  { input, kappa, stored, statistics }: Rule,
+  { input, rounding, kappa, statistics }: Rule,
   limits: Float64Array,
   { scales, item, outputs }: ItemScales & { readonly outputs: Float64Array },
 ): void {
   const { items, m } = input
   const { min, max } = statistics
+  const deviation = kappa * rounding.storing.centred
   scales.forEach(({ slack }, range) => {
     let to = (range * items + item) * m
     for (let i = item * m; i < (item + 1) * m; i++, to++)
-      limits[to] =
-        kappa * stored * Math.sqrt(outputs[to] as number) + slack * largestOf(min[i] as number, max[i] as number)
+      limits[to] = deviation * Math.sqrt(outputs[to] as number) + slack * largestOf(min[i] as number, max[i] as number)
   })
 }
 

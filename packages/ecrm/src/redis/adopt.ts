@@ -2,6 +2,7 @@
 import type { Fleet } from './fleet.ts'
 import { latestOf, type ParityNote, type PushNote } from './notes.ts'
 import type { Owner } from './owner.ts'
+import { never } from './records.ts'
 
 /** Records read at a time. */
 const some = 4_096
@@ -67,7 +68,8 @@ async function checkParity({ spec, shapes, parts, rows }: Fleet, server: number)
         const data = rows[layout.serverOf(place)]!
         const at = layout.localOf(place)
         const contained = records[(local - first) * words + width + position]!
-        if (data.lost.data[at] === 0 && data.versions[at] !== contained) rows[server]!.lose('parity', local)
+        const fits = data.lost.data[at] === 1 || data.versions[at] === contained
+        if (!fits || contained === never) rows[server]!.lose('parity', local)
       }
     }
   }

@@ -1,5 +1,5 @@
 // What an owner shows of its rows, and what scrubbing changes in them.
-import { addInitialParity, completeData, type Shape } from './records.ts'
+import { addInitialParity, completeData, type Shape, never } from './records.ts'
 import type { Message, MessageOf } from '../shard/messages.ts'
 import type { Fleet } from './fleet.ts'
 import { positionIn } from '../layout.ts'
@@ -20,8 +20,6 @@ export interface Inspector {
   receive(message: Message): Promise<void>
 }
 
-/** A version that no row has: of rows not marked yet. */
-const never = 0xffffffff
 const mendWords = 3
 
 export function createInspector(o: {

@@ -35,6 +35,9 @@ export function bytesOfBlock({ rows, words, rowsABlock }: Shape, block: number):
   return Math.min(rowsABlock, rows - block * rowsABlock) * words * 4
 }
 
+/** A version that no row has: of rows that are not marked, and in parity rows that are of no use. */
+export const never = 0xffffffff
+
 /**
  * Adds the initial words to data records of version 0, in place: from what is kept, zeros unless a bit was flipped, to the row,
  * and back.

@@ -72,6 +72,13 @@ async function largePush(store: ShardStore, seed: number): Promise<void> {
   await store.push(ids, random.fillNormal(new Float32Array(ids.length * store.d)))
 }
 
+/** The rows are those of a twin that had the same large pushes. */
+async function equalAfter(store: ShardStore, seeds: readonly number[]): Promise<void> {
+  const other = await twin({ tables: [{ rows: store.layout.rows }] })
+  for (const seed of seeds) await largePush(other, seed)
+  await equal(store, other)
+}
+
 it('notes are read as they were written, and those of the latest push count', () => {
   const note = { push: 7, locals: [4, 1], bases: [0, 3], versions: [1, 4], deltas: Uint32Array.of(9, 8, 7, 6) }
   expect(unpackPushNote(packPushNote(note))).toEqual(note)
@@ -124,26 +131,21 @@ describe.runIf(haveRedis)('the owner of Redis nodes', () => {
   it.each(full ? Array.from({ length: 20 }, (_, seed) => seed) : [1])(
     'killed in the middle of a push of several pieces: %i',
     async (seed) => {
-      const tables = [{ rows: 9_000 }]
-      const store = await open(4, 2, { tables })
+      const store = await open(4, 2, { tables: [{ rows: 9_000 }] })
       const doomed = children[0]!
       const random = createRandom(seed).stream('pieces')
       strike = { left: random.integer(1, 90), arrives: random.integer(0, 1) === 1, act: () => doomed.kill('SIGKILL') }
       await largePush(store, 1)
       strike = undefined
       await largePush(store, 2)
-      const other = await twin({ tables })
-      await largePush(other, 1)
-      await largePush(other, 2)
-      await equal(store, other)
+      await equalAfter(store, [1, 2])
     },
   )
 
   it.each(full ? Array.from({ length: 20 }, (_, seed) => seed) : [1])(
     'killed twice in the middle of a push, the second time with a node at once: %i',
     async (seed) => {
-      const tables = [{ rows: 9_000 }]
-      const store = await open(5, 3, { tables, heartbeat: patient })
+      const store = await open(5, 3, { tables: [{ rows: 9_000 }], heartbeat: patient })
       const [first, second] = children as [ShardChild, ShardChild]
       const random = createRandom(seed).stream('twice')
       const node = nodes[random.integer(0, 3)]!
@@ -156,10 +158,7 @@ describe.runIf(haveRedis)('the owner of Redis nodes', () => {
       await largePush(store, 1)
       strike = undefined
       await largePush(store, 2)
-      const other = await twin({ tables })
-      await largePush(other, 1)
-      await largePush(other, 2)
-      await equal(store, other)
+      await equalAfter(store, [1, 2])
     },
   )
 
@@ -177,9 +176,7 @@ describe.runIf(haveRedis)('the owner of Redis nodes', () => {
     children[1]!.kill('SIGKILL')
     nodes[2]!.signal('SIGKILL')
     await third
-    const other = await twin({ tables: [{ rows: 4_000 }] })
-    for (const seed of [1, 2, 3]) await largePush(other, seed)
-    await equal(store, other)
+    await equalAfter(store, [1, 2, 3])
     expect(store.replacements).toBe(2)
   })
 

@@ -269,23 +269,20 @@ async function endAll(pools: ReadonlyMap<string, Pool>, opened: readonly OpenIns
 function runTask(pool: Pool, { task, done, failed }: { task: Task } & Parameters<Dispatch>[1]): void {
   const { inputs, headers, work, placed, dueMs } = task
   const job: Job = { inputs: inputs.map(toWireTensor), headers, work, placed, dueMs }
-  const refuse = (error: unknown) => {
-    if (!work.cancelled) failed(error)
-  }
-  pool.run(job).then(({ outputs }) => {
-    const tensors = tensorsOf(outputs)
-    if (tensors) done(tensors, job.answeredBy)
-    else refuse(new FtError('CORRUPT_DATA', 'gateway: outputs must be of the types that the metadata says', {}))
-  }, refuse)
+  pool
+    .run(job)
+    .then(({ outputs }) => outputs.map(tensorOf))
+    .then(
+      (outputs) => done(outputs, job.answeredBy),
+      (error: unknown) => {
+        if (!work.cancelled) failed(error)
+      },
+    )
 }
 
-/** undefined when one is of a type that no code can sum. */
-function tensorsOf(outputs: readonly WireTensor[]): NamedTensor[] | undefined {
-  const tensors: NamedTensor[] = []
-  for (const output of outputs) {
-    const tensor = toNamedTensor(output)
-    if (!tensor) return undefined
-    tensors.push(tensor)
-  }
-  return tensors
+function tensorOf(output: WireTensor): NamedTensor {
+  const tensor = toNamedTensor(output)
+  if (tensor) return tensor
+  const text = `gateway: output '${output.name}' must be of the type that the metadata says`
+  throw new FtError('CORRUPT_DATA', text, {})
 }

@@ -1,4 +1,5 @@
 // Writing requests and responses, tensors as bytes after the JSON header (the binary extension) or as JSON.
+import { sameForm } from '../named.ts'
 import { jsonFromBytes } from './json-data.ts'
 import type { InferRequest, InferResponse, WireTensor } from './message.ts'
 
@@ -99,12 +100,5 @@ function knownAs<T>({ name, datatype, shape, bytes }: WireTensor, written: T): K
 const startOf = ({ name, datatype, shape }: WireTensor) =>
   `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}]`
 
-function isSameForm(known: Known<unknown>, { name, datatype, shape, bytes }: WireTensor): boolean {
-  return (
-    known.name === name &&
-    known.datatype === datatype &&
-    known.length === bytes.length &&
-    known.shape.length === shape.length &&
-    known.shape.every((size, axis) => size === shape[axis])
-  )
-}
+const isSameForm = (known: Known<unknown>, tensor: WireTensor) =>
+  sameForm(known, tensor) && known.datatype === tensor.datatype && known.length === tensor.bytes.length

@@ -2,7 +2,7 @@
 // parity query follows off their path, and a late output is decoded from those that came. Reads top to bottom in the
 // order of a query's life, each step in a file of its own; transport, instances and time are given from outside.
 import { FtError, assertInteger, assertNumber } from '@ft/core'
-import type { NamedTensor } from '../named.ts'
+import { sameForm, type NamedTensor } from '../named.ts'
 import { createAnswers } from './answers.ts'
 import { Bag } from './bag.ts'
 import { Cancellation } from './cancellation.ts'
@@ -109,25 +109,18 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
 
 type Form = Pick<NamedTensor, 'name' | 'dtype' | 'shape'>
 
+const isAlike = (form: Form, input: NamedTensor | undefined) => sameForm(form, input) && form.dtype === input?.dtype
+
 /** Says of queries which can share a group: those alike in names, types and shapes. Knows the last form, most are alike. */
 function createFormReader(): (inputs: readonly NamedTensor[]) => string {
   let last: { readonly forms: readonly Form[]; readonly text: string } | undefined
   return (inputs) => {
-    if (last?.forms.length === inputs.length && last.forms.every((form, i) => isAlike(form, inputs[i] as NamedTensor)))
+    if (last?.forms.length === inputs.length && last.forms.every((form, i) => isAlike(form, inputs[i])))
       return last.text
     const text = inputs.map(({ name, dtype, shape }) => `${name}:${dtype}[${shape.join(',')}]`).join(';')
     last = { forms: inputs.map(({ name, dtype, shape }) => ({ name, dtype, shape: [...shape] })), text }
     return text
   }
-}
-
-function isAlike(form: Form, { name, dtype, shape }: NamedTensor): boolean {
-  return (
-    form.name === name &&
-    form.dtype === dtype &&
-    form.shape.length === shape.length &&
-    form.shape.every((size, axis) => size === shape[axis])
-  )
 }
 
 function abortedBy(signal: AbortSignal | undefined): FtError {

@@ -29,22 +29,15 @@ export class Output {
 
   /**
    * Copies `length` numbers from an address to `offset`. An output that comes in one piece is made as a copy of it: a new array
-   * would be filled with zeros first, a third of what taking a product of 512 KB costs.
+   * would be filled with zeros first.
    */
   take(address: number, offset: number, length: number): void {
     const { words, floats } = this.#staging
     const from = address >>> 2
     const integer = this.#request.outType === 'int32'
-    const whole = this.#data === undefined && length === this.length
-    if (integer) {
-      const numbers = words.subarray(from, from + length)
-      if (whole) this.#data = new Int32Array(numbers)
-      else this.#array().set(numbers, offset)
-    } else {
-      const numbers = floats.subarray(from, from + length)
-      if (whole) this.#data = new Float32Array(numbers)
-      else this.#array().set(numbers, offset)
-    }
+    const numbers = (integer ? words : floats).subarray(from, from + length)
+    if (this.#data !== undefined || length < this.length) this.#array().set(numbers, offset)
+    else this.#data = integer ? new Int32Array(numbers) : new Float32Array(numbers)
   }
 
   #array(): Float32Array | Int32Array {

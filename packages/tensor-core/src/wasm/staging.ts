@@ -79,7 +79,7 @@ export class Staging {
 
   /** Copies an array to an address. */
   write(address: number, data: ArrayBufferView): void {
-    // The usual case, without a view of its bytes: as dear as a few rows' copy.
+    // The usual case, without a view of its bytes.
     if (data instanceof Float32Array && (address & 3) === 0) this.floats.set(data, address >>> 2)
     else this.bytes.set(rawBytes(data), address)
   }
