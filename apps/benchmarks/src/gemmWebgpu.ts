@@ -3,7 +3,7 @@
 import { isFtError, type Emit } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
 import { median, ratioInterval } from '@ft/core/statistics'
-import { createWebgpuEngine, type WebgpuEngine } from '@ft/tensor-core/webgpu'
+import { createWebgpuEngine, tuneWebgpu, type WebgpuEngine, type WebgpuEngineOptions } from '@ft/tensor-core/webgpu'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 import { floats, type Shape } from './gemmCases.ts'
 
@@ -22,16 +22,31 @@ export const gemmWebgpu: Bench = {
   run: (context) => onWebgpu(context, createRandom(context.seed).stream('gemm bench')),
 }
 
+/** Operands in float32; in float16; in float16 by subgroup matrices ("tensor cores"). Each where the adapter has it. */
+const kinds: readonly { readonly name: string; readonly options: WebgpuEngineOptions }[] = [
+  { name: '', options: {} },
+  { name: ', float16', options: { storage: 'float16', matrices: false } },
+  { name: ', float16 by subgroup matrices', options: { storage: 'float16', matrices: true } },
+]
+
 export async function onWebgpu(context: BenchContext, random: Random): Promise<void> {
-  const times: number[] = []
-  let engine: WebgpuEngine
-  try {
-    engine = await createWebgpuEngine({ onTime: (nanoseconds) => times.push(nanoseconds) })
-  } catch (error) {
-    if (!isFtError(error, 'ENGINE_UNAVAILABLE')) throw error
-    context.note(`webgpu: ${error.message}`)
-    return
+  for (const { name, options } of kinds) {
+    try {
+      await onEngine(context, { random, suffix: name, options })
+    } catch (error) {
+      if (!isFtError(error, 'ENGINE_UNAVAILABLE')) throw error
+      context.note(`webgpu${name}: ${error.message}`)
+      if (name === '') return
+    }
   }
+}
+
+async function onEngine(
+  context: BenchContext,
+  { random, suffix, options }: { random: Random; suffix: string; options: WebgpuEngineOptions },
+): Promise<void> {
+  const times: number[] = []
+  const engine = await createWebgpuEngine({ ...options, onTime: (nanoseconds) => times.push(nanoseconds) })
   const { name, software, features } = engine.adapter
   try {
     const where = `webgpu on ${name}${software ? ' (software: the processor computes)' : ''}`
@@ -40,9 +55,14 @@ export async function onWebgpu(context: BenchContext, random: Random): Promise<v
       context.note('webgpu: the adapter has no timestamps, nothing is measured')
       return
     }
+    // Tiles of float16 without matrices are those of float32.
+    if (!software && options.matrices !== false) {
+      const { chosen } = await tuneWebgpu({ storage: options.storage ?? 'float32' })
+      context.note(`webgpu${suffix}: tile ${JSON.stringify(chosen)}, the fastest of those tried`)
+    }
     const sizes = software ? [256] : context.quick ? [1024] : [512, 1024, 2048, 4096]
     for (const size of sizes) {
-      const shape = { name: `${size} cubed`, m: size, n: size, k: size }
+      const shape = { name: `${size} cubed${suffix}`, m: size, n: size, k: size }
       await measure({ context, engine, random, times }, { shape, software, rounds: software ? 7 : 25 })
     }
   } finally {

@@ -4,6 +4,7 @@
 /// <reference types="@webgpu/types" />
 import { FtError } from '@ft/core'
 import type { create } from 'webgpu'
+import { findMatrices, matrixFeatures, type MatrixShape } from './matrices.ts'
 import type { Tile } from './tile.ts'
 
 export interface GpuDevice {
@@ -15,8 +16,11 @@ export interface GpuDevice {
   /** Whether the adapter computes on the processor. */
   readonly software: boolean
   readonly features: ReadonlySet<string>
-  /** The tile of large products, once it was measured. */
+  /** Blocks of subgroup matrices, where the device has them. */
+  readonly matrices: MatrixShape | undefined
+  /** Tiles of large products, once they were measured: of invocations, and of subgroups with matrices. */
   largeTile: Tile | undefined
+  largeMatrixTile: Tile | undefined
   /** Why the device is gone; undefined while it works. */
   lost: string | undefined
 }
@@ -24,7 +28,7 @@ export interface GpuDevice {
 interface Holder {
   gpu: GPU | undefined
   current: Promise<GpuDevice> | undefined
-  /** Measured tiles by the adapter's name. */
+  /** Measured tiles by the adapter's name, and with matrices. */
   readonly tuned: Map<string, Tile>
   /** Lost devices with their adapters: kept from the garbage collector. */
   readonly past: GpuDevice[]
@@ -39,6 +43,7 @@ function holder(): Holder {
 
 /** Features that engines use where the adapter has them. */
 const wanted = ['shader-f16', 'timestamp-query'] as const
+const extraFeatures = matrixFeatures.filter((feature) => feature !== 'shader-f16')
 
 /**
  * The process's device; opens it at the first call and again after it was lost.
@@ -69,13 +74,19 @@ async function requestDevice(held: Holder): Promise<GpuDevice> {
     throw unavailable(
       'WebGPU is there, but it has no adapter (a driver is missing, or the browser has it switched off)',
     )
-  const features = wanted.filter((feature) => adapter.features.has(feature))
-  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits
+  const matrices = findMatrices(adapter)
+  const features = [...wanted.filter((feature) => adapter.features.has(feature)), ...(matrices ? extraFeatures : [])]
+  const { maxBufferSize, maxStorageBufferBindingSize, maxComputeWorkgroupStorageSize } = adapter.limits
   let device: GPUDevice
   try {
     device = await adapter.requestDevice({
-      requiredFeatures: features,
-      requiredLimits: { maxBufferSize, maxStorageBufferBindingSize },
+      // A feature that browsers only have behind a switch is in no list of types yet.
+      requiredFeatures: features as GPUFeatureName[],
+      requiredLimits: {
+        ...{ maxBufferSize, maxStorageBufferBindingSize },
+        // Tiles with matrices are larger where they may be.
+        ...(matrices && { maxComputeWorkgroupStorageSize }),
+      },
     })
   } catch (cause) {
     throw unavailable('the adapter gives no device', cause)
@@ -88,7 +99,9 @@ async function requestDevice(held: Holder): Promise<GpuDevice> {
     name: nameOf(info),
     software: info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(nameOf(info)),
     features: new Set(features),
+    matrices,
     largeTile: held.tuned.get(nameOf(info)),
+    largeMatrixTile: held.tuned.get(withMatrices(nameOf(info))),
     lost: undefined,
   }
   void device.lost.then(({ reason, message }) => {
@@ -98,10 +111,13 @@ async function requestDevice(held: Holder): Promise<GpuDevice> {
 }
 
 /** Takes a tile for all large products on this adapter, on this device and those after it. */
-export function keepTile(device: GpuDevice, tile: Tile): void {
-  device.largeTile = tile
-  holder().tuned.set(device.name, tile)
+export function keepTile(device: GpuDevice, tile: Tile, matrices: boolean): void {
+  if (matrices) device.largeMatrixTile = tile
+  else device.largeTile = tile
+  holder().tuned.set(matrices ? withMatrices(device.name) : device.name, tile)
 }
+
+const withMatrices = (name: string): string => `${name} with matrices`
 
 function nameOf({ vendor, architecture, description, device }: GPUAdapterInfo): string {
   const parts = [vendor, architecture, description === '' ? device : description]
@@ -123,7 +139,8 @@ async function findGpu(): Promise<GPU> {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw unavailable(`Node has no WebGPU of its own and 'webgpu' does not load (npm install webgpu): ${reason}`, cause)
   }
-  return module.create([])
+  // Dawn counts subgroup matrices among what a page must not have unasked; this process trusts its own kernels.
+  return module.create(['enable-dawn-features=allow_unsafe_apis'])
 }
 
 function unavailable(reason: string, cause?: unknown): FtError {

@@ -23,7 +23,8 @@ import { assertNotLost, deviceError, watched } from './guard.ts'
 import { runProduct } from './run.ts'
 import type { Storage } from './shader/variant.ts'
 import { conv2dTask, matmulTask, type Task } from './task.ts'
-import { assertTile, chooseTile, tiles, type Tile } from './tile.ts'
+import { largeMatrixTile, matrixName } from './matrices.ts'
+import { assertMatrixTile, assertTile, chooseTile, tiles, type KernelTile, type Tile } from './tile.ts'
 import {
   decodeSums,
   dropWeights,
@@ -43,9 +44,15 @@ import {
 export interface WebgpuEngineOptions {
   /** How float32 operands are kept on the device; 'float16' needs the feature shader-f16. Default 'float32'. */
   readonly storage?: 'float32' | 'float16'
+  /**
+   * Multiply float16 by subgroup matrices ("tensor cores"), float32 sums in them. Default: where storage is 'float16' and the
+   * adapter has them: in Node the feature chromium-experimental-subgroup-matrix, in Chrome behind its switch for unsafe
+   * WebGPU. Integers are multiplied without them.
+   */
+  readonly matrices?: boolean
   /** Load the kernels that accept fault lists; products without faults have the same bits. Default false. */
   readonly instrumented?: boolean
-  /** The tile of every product; default: chosen by the product's size. */
+  /** The tile of every product (of subgroups, with matrices); default: chosen by the product's size. */
   readonly tile?: Tile
   /** Called after each product with its time on the device; needs the feature timestamp-query, else never called. */
   readonly onTime?: (nanoseconds: number) => void
@@ -57,8 +64,10 @@ export interface WebgpuEngine extends MatmulEngine {
     readonly name: string
     /** Whether the adapter computes on the processor: slow, for tests. */
     readonly software: boolean
-    /** Of those that the engine uses: 'shader-f16', 'timestamp-query'. */
+    /** Of those that the engine uses: 'shader-f16', 'timestamp-query', 'subgroups' and those for their matrices. */
     readonly features: ReadonlySet<string>
+    /** Rows, columns and steps that a subgroup multiplies at once, as '16x16x16'; undefined: without matrices. */
+    readonly matrices: string | undefined
   }
   /** Device buffers of this engine, in use or waiting to be used again. */
   readonly buffers: BufferUse
@@ -83,8 +92,9 @@ interface Placed {
 /**
  * Creates the WebGPU engine on the device of this process.
  *
- * Guarantees: an element of a product is one float32 chain of fused multiply-adds in the order of k, so its bits depend
- * on its row of A, its column of B and `build` only. Sums over C are exact but for about 2^-44 on drivers that keep
+ * Guarantees: an element of a product is one float32 chain of fused multiply-adds in the order of k (with subgroup
+ * matrices: of their blocks in that order, each summed as the device does), so its bits depend on its row of A, its column
+ * of B and `build` only. Sums over C are exact but for about 2^-44 on drivers that keep
  * IEEE additions; predicted row and column sums round like float32 chains of 8 to 16 steps, predicted tile sums like
  * chains of as many steps times the tile's elements that meet in one accumulator.
  * Operands are copied before the call returns: they may be changed while the product runs.
@@ -104,12 +114,25 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
   const where = 'createWebgpuEngine'
   const { storage = 'float32', instrumented = false, tile, onTime } = options
   assertOneOf(storage, { where, argument: 'options.storage', values: ['float32', 'float16'] })
-  if (tile !== undefined) assertTile(tile, { where, argument: 'options.tile' })
   const gpu = await openDevice()
   const { device, name, software, features } = gpu
   if (storage === 'float16' && !features.has('shader-f16'))
     throw new FtError('ENGINE_UNAVAILABLE', `${where}: ${name} has no shader-f16; use storage 'float32'`, { name })
-  const build = `webgpu/${storage}/${name}`
+  const { matrices: wish = storage === 'float16' } = options
+  const matrices = wish && storage === 'float16' ? gpu.matrices : undefined
+  if (options.matrices === true && matrices === undefined)
+    throw new FtError(
+      'ENGINE_UNAVAILABLE',
+      storage === 'float16'
+        ? `${where}: ${name} has no subgroup matrices of float16 with float32 sums`
+        : `${where}: subgroup matrices need storage 'float16'`,
+      { name },
+    )
+  const workgroupStorage = device.limits.maxComputeWorkgroupStorageSize
+  if (tile !== undefined && matrices !== undefined)
+    assertMatrixTile(tile, { where, argument: 'options.tile', matrices, storage: workgroupStorage })
+  else if (tile !== undefined) assertTile(tile, { where, argument: 'options.tile' })
+  const build = `webgpu/${storage}${matrices === undefined ? '' : ` ${matrixName(matrices)}`}/${name}`
   const buffers = new Buffers(device)
   const underWay = new Set<Promise<Product>>()
   const registry = createWeightsRegistry<DeviceWeights>(build, (weights) => freeWeights(buffers, weights))
@@ -141,7 +164,7 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
     const filter = kind === 'conv2d' ? assertFilter(weights, groups, 'prepare') : undefined
     const { placed, sums, done } =
       filter === undefined
-        ? place(weights, { ...shared, ...matrices(weights, { integer: shared.integer, transposeB }) })
+        ? place(weights, { ...shared, ...matrixWeights(weights, { integer: shared.integer, transposeB }) })
         : place(weights, { ...shared, layout: filterLayout(filter, groups), batched: false, filter })
     try {
       await done
@@ -161,12 +184,22 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
     })
   }
 
-  function matrices(
+  function matrixWeights(
     weights: Tensor,
     o: { integer: boolean; transposeB: boolean },
   ): { layout: WeightLayout; batched: boolean } {
     const layout = matrixLayout(weights, { where: o.integer ? 'matmulInt8' : 'matmul', transposeB: o.transposeB })
     return { layout, batched: layout.batched }
+  }
+
+  /** Integers are multiplied without matrices, by tiles of their own. */
+  function tileOf(problem: Task['problem']): KernelTile {
+    if (matrices !== undefined && !problem.integer) {
+      if (tile !== undefined) return { ...tile, matrices }
+      return chooseTile(problem, { ...(gpu.largeMatrixTile ?? largeMatrixTile(workgroupStorage)), matrices })
+    }
+    const own = matrices === undefined ? tile : undefined
+    return own ?? chooseTile(problem, gpu.largeTile ?? (software ? tiles.medium : tiles.large))
   }
 
   async function run(task: Task, weights: DeviceWeights, faults: MatmulOptions['faults'] = []): Promise<Product> {
@@ -185,7 +218,7 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
         task,
         weights,
         storage: integer ? (operand as 'int8' | 'uint8') : storage,
-        tile: tile ?? chooseTile(problem, gpu.largeTile ?? (software ? tiles.medium : tiles.large)),
+        tile: tileOf(problem),
         instrumented,
         faults,
         context,
@@ -209,7 +242,7 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
     const integer = at === 'matmulInt8'
     const known = registry.find(weights, { where: at, kind: integer ? 'matmul-int8' : 'matmul' })
     const transposeB = o.transposeB ?? false
-    const plain = known === undefined ? matrices(weights as Tensor, { integer, transposeB }) : undefined
+    const plain = known === undefined ? matrixWeights(weights as Tensor, { integer, transposeB }) : undefined
     const { layout, batched } = plain ?? {
       layout: known?.value as WeightLayout,
       batched: known?.facts.batched ?? false,
@@ -252,7 +285,7 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
   return {
     name: 'webgpu',
     build,
-    adapter: { name, software, features },
+    adapter: { name, software, features, matrices: matrices && matrixName(matrices) },
     get buffers() {
       return buffers.use
     },

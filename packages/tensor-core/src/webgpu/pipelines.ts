@@ -5,6 +5,7 @@ import { effectCodes } from '../problem/effects.ts'
 import { stageCompute } from './constants.ts'
 import { columnsOfAShader, foldShader } from './shader/checksums.ts'
 import { bindings } from './shader/operands.ts'
+import { matrixProductShader } from './shader/matrixProduct.ts'
 import { productShader } from './shader/product.ts'
 import { variantKey, type Storage, type Variant } from './shader/variant.ts'
 
@@ -13,6 +14,14 @@ export interface Pipelines {
   product(variant: Variant): Promise<GPUComputePipeline>
   fold(storage: Storage, columns: number): Promise<GPUComputePipeline>
   columnsOfA(storage: Storage, gather: boolean): Promise<GPUComputePipeline>
+}
+
+function shaderOf(variant: Variant): string {
+  const { tile } = variant
+  const { matrices } = tile
+  return matrices === undefined
+    ? productShader(variant, effectCodes)
+    : matrixProductShader({ ...variant, tile: { ...tile, matrices } }, effectCodes)
 }
 
 const known = new WeakMap<GPUDevice, Pipelines>()
@@ -70,7 +79,7 @@ function createPipelines(device: GPUDevice): Pipelines {
 
   return {
     layout,
-    product: (variant) => get(`product ${variantKey(variant)}`, () => productShader(variant, effectCodes)),
+    product: (variant) => get(`product ${variantKey(variant)}`, () => shaderOf(variant)),
     fold: (storage, columns) => get(`fold ${storage} ${columns}`, () => foldShader(storage, columns)),
     columnsOfA: (storage, gather) => get(`columns of A ${storage} ${gather}`, () => columnsOfAShader(storage, gather)),
   }

@@ -11,7 +11,7 @@ import { columnGroups } from './shader/checksums.ts'
 import { bindings } from './shader/operands.ts'
 import { gridOf } from './sums.ts'
 import type { Task } from './task.ts'
-import { groupColumns, type Tile } from './tile.ts'
+import { groupColumns, type KernelTile } from './tile.ts'
 import { createTimer, type Timer } from './timer.ts'
 import type { DeviceWeights } from './weights.ts'
 
@@ -29,7 +29,7 @@ type Bound = Partial<Record<(typeof bindings)[number], Lease>>
 export interface Recording {
   readonly gpu: GpuDevice
   readonly task: Task
-  readonly tile: Tile
+  readonly tile: KernelTile
   readonly weights: DeviceWeights
   readonly kernels: Kernels
   readonly params: Params
@@ -60,7 +60,7 @@ interface Grid {
 }
 
 /** @throws `UNSUPPORTED` for more columns than a dispatch takes */
-export function assertColumns({ where, problem }: Task, tile: Tile): void {
+export function assertColumns({ where, problem }: Task, tile: KernelTile): void {
   const columns = maximumGroups * groupColumns(tile)
   if (problem.n > columns)
     throw new FtError('UNSUPPORTED', `${where}: ${problem.n} columns are more than ${columns}: split the product`, {

@@ -17,7 +17,7 @@ import { eventWords } from './shader/faults.ts'
 import type { Storage, Variant } from './shader/variant.ts'
 import { SumsLayout } from './sums.ts'
 import { newOutput, type Task } from './task.ts'
-import type { Tile } from './tile.ts'
+import type { KernelTile } from './tile.ts'
 import type { DeviceWeights } from './weights.ts'
 
 export interface Run {
@@ -26,7 +26,7 @@ export interface Run {
   readonly task: Task
   readonly weights: DeviceWeights
   readonly storage: Storage
-  readonly tile: Tile
+  readonly tile: KernelTile
   readonly instrumented: boolean
   readonly faults: readonly Fault[]
   readonly context: FaultContext

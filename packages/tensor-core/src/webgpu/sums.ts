@@ -4,7 +4,7 @@ import type { Emit, Product, Tensor } from '@ft/core'
 import type { NextChecksumPlan } from '../problem/next-checksum.ts'
 import type { Sizes } from '../problem/matmul.ts'
 import type { Params, ParamName } from './params.ts'
-import { groupColumns, groupRows, type Tile } from './tile.ts'
+import { groupColumns, groupRows, type KernelTile } from './tile.ts'
 
 type Words = Float32Array | Int32Array
 type Numbers = Float64Array | Int32Array
@@ -15,14 +15,14 @@ export interface SumsRequest {
   readonly next: NextChecksumPlan | undefined
   /** Whether groups lie side by side in the next checksum, as a convolution's do. */
   readonly sideBySide: boolean
-  readonly tile: Tile
+  readonly tile: KernelTile
   readonly integer: boolean
   /** Elements of C, which come first in the buffer. */
   readonly first: number
 }
 
 /** The workgroups of a product of any size: one across and down even where there is nothing to compute. */
-export function gridOf({ m, n }: Sizes, tile: Tile): { across: number; down: number } {
+export function gridOf({ m, n }: Sizes, tile: KernelTile): { across: number; down: number } {
   return {
     across: Math.max(1, Math.ceil(n / groupColumns(tile))),
     down: Math.max(1, Math.ceil(m / groupRows(tile))),

@@ -1,14 +1,17 @@
 // Measures which tile large products should have on this adapter.
-import { assertInteger, throwIfAborted, type Tensor } from '@ft/core'
+import { assertInteger, assertOneOf, throwIfAborted, type Tensor } from '@ft/core'
 import { createRandom } from '@ft/core/random'
 import { keepTile, openDevice } from './device.ts'
 import { createWebgpuEngine } from './engine.ts'
-import { assertTile, tiles, type Tile } from './tile.ts'
+import { matrixTiles } from './matrices.ts'
+import { assertMatrixTile, assertTile, invocations, tiles, workgroupBytes, type Tile } from './tile.ts'
 
 export interface TuneOptions {
   /** Rows, columns and steps of the products that are timed; default 1024, on software adapters 128. */
   readonly size?: number
-  /** Default: the medium and the large tile, and variants of both. */
+  /** How operands are kept, as the option of engines says. Default 'float32'. */
+  readonly storage?: 'float32' | 'float16'
+  /** Default: the medium and the large tile, and variants of both; with subgroup matrices, those that the device can have. */
   readonly candidates?: readonly Tile[]
   /** Products of each candidate, in turns; the fastest counts. Default 5. */
   readonly rounds?: number
@@ -45,10 +48,22 @@ const variants: readonly Tile[] = [
 export async function tuneWebgpu(options: TuneOptions = {}): Promise<Tuning> {
   const where = 'tuneWebgpu'
   const gpu = await openDevice()
-  const { candidates = variants, rounds = 5, size = gpu.software ? 128 : 1024, signal, onProgress } = options
+  const { storage = 'float32', rounds = 5, size = gpu.software ? 128 : 1024, signal, onProgress } = options
+  assertOneOf(storage, { where, argument: 'options.storage', values: ['float32', 'float16'] })
+  const matrices = storage === 'float16' ? gpu.matrices : undefined
+  const workgroupStorage = gpu.device.limits.maxComputeWorkgroupStorageSize
+  const fitting = matrixTiles.filter((tile) => {
+    const kernel = { ...tile, matrices }
+    return invocations(kernel) <= 256 && workgroupBytes(kernel) <= workgroupStorage
+  })
+  const { candidates = matrices === undefined ? variants : fitting } = options
   assertInteger(size, { where, argument: 'options.size', min: 1, max: 16_384 })
   assertInteger(rounds, { where, argument: 'options.rounds', min: 1 })
-  candidates.forEach((tile, i) => assertTile(tile, { where, argument: `options.candidates[${i}]` }))
+  candidates.forEach((tile, i) => {
+    const at = { where, argument: `options.candidates[${i}]` }
+    if (matrices === undefined) assertTile(tile, at)
+    else assertMatrixTile(tile, { ...at, matrices, storage: workgroupStorage })
+  })
   assertInteger(candidates.length, { where, argument: 'options.candidates.length', min: 1 })
   const clock = gpu.features.has('timestamp-query') ? 'device' : 'host'
   const best = new Float64Array(candidates.length).fill(Infinity)
@@ -58,7 +73,7 @@ export async function tuneWebgpu(options: TuneOptions = {}): Promise<Tuning> {
     for (const [i, tile] of candidates.entries()) {
       throwIfAborted(signal, where)
       let nanoseconds = 0
-      const engine = await createWebgpuEngine({ tile, onTime: (time) => (nanoseconds = time) })
+      const engine = await createWebgpuEngine({ storage, tile, onTime: (time) => (nanoseconds = time) })
       const start = performance.now()
       await engine.matmul(a, b)
       if (clock === 'host') nanoseconds = (performance.now() - start) * 1e6
@@ -71,7 +86,7 @@ export async function tuneWebgpu(options: TuneOptions = {}): Promise<Tuning> {
     .map((tile, i) => ({ tile, nanoseconds: best[i] as number }))
     .sort((x, y) => x.nanoseconds - y.nanoseconds)
   const chosen = (measured[0] as (typeof measured)[number]).tile
-  keepTile(gpu, chosen)
+  keepTile(gpu, chosen, matrices !== undefined)
   return { adapter: gpu.name, chosen, measured, clock }
 }
 

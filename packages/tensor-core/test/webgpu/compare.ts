@@ -43,6 +43,8 @@ export interface Magnitude {
   readonly k: number
   /** Largest |a| |b| of operands; default 1. */
   readonly product?: number
+  /** Elements of C in a tile of `tileSums`, at most; default 64. */
+  readonly tile?: number
 }
 
 /** An element is a chain of k fused multiply-adds (Higham 2002, section 3.1); the reference rounds once. |c| <= k. */
@@ -54,7 +56,7 @@ export const elementBound = ({ k, product = 1 }: Magnitude): number => (k + 2) *
  * tile at most), then pairs; the last rounds are of the folds. All of at most `terms` k products.
  */
 export function compareProducts(ours: Product, theirs: Product, magnitude: Magnitude): void {
-  const { m, n, k, product = 1 } = magnitude
+  const { m, n, k, product = 1, tile: elements = 64 } = magnitude
   const element = elementBound(magnitude)
   const chain = (steps: number, terms: number): number => (steps + 3) * u * terms * Math.max(1, k) * product
   assert(ours.output.shape.join() === theirs.output.shape.join(), () => `shape [${ours.output.shape.join()}]`)
@@ -69,7 +71,7 @@ export function compareProducts(ours: Product, theirs: Product, magnitude: Magni
   }
   check('rowSums', { actual: n * element + chain(1, n), expected: chain(16, n) })
   check('columnSums', { actual: m * element + chain(1, m), expected: chain(16, m) })
-  const tile = { actual: 64 * element + chain(1, 64), expected: chain(16 * 64, 64) }
+  const tile = { actual: elements * element + chain(1, elements), expected: chain(16 * elements, elements) }
   check('tileSums', tile)
   check('replica', tile)
   for (const name of ['tileSums', 'replica'] as const)

@@ -6,6 +6,7 @@ import convolutions from './convolutions.ts'
 import faults from './faults.ts'
 import half from './half.ts'
 import laws from './laws.ts'
+import matrices from './matrices.ts'
 import misuse from './misuse.ts'
 import products from './products.ts'
 
@@ -19,6 +20,7 @@ it('has an adapter where it is required', () => {
 /** A software adapter on a busy machine compiles a kernel in seconds; no check measures time. */
 const patience = 300_000
 
+const withMatrices = available && detail.includes('subgroup-matrix')
 const halves = available && detail.includes('shader-f16')
 const suites = [
   ['products', products, available, detail],
@@ -26,6 +28,7 @@ const suites = [
   ['convolutions', convolutions, available, detail],
   ['faults', faults, available, detail],
   ['float16', half, halves, available ? `${detail}: no shader-f16` : detail],
+  ['subgroup matrices', matrices, withMatrices, available ? `${detail}: no subgroup matrices` : detail],
   ['misuse', misuse, available, detail],
 ] as const
 

@@ -18,9 +18,8 @@ export interface EffectCodes {
   readonly doubleTerm: number
 }
 
-export function declareFaults(variant: Variant, codes: EffectCodes): string {
-  const integer = isInteger(variant)
-  const narrow = variant.storage === 'uint8' ? 'i32(extractBits(bitcast<u32>(x), 0u, 8u))' : 'extractBits(x, 0u, 8u)'
+/** The list's events, and what one does to a value. */
+export function declareEvents(variant: Variant, codes: EffectCodes): string {
   return `
 struct Event { site: u32, row: u32, column: u32, step: u32, effect: u32, operand: u32 }
 fn event(i: u32) -> Event {
@@ -40,10 +39,17 @@ fn struckBits(x: u32, e: Event) -> u32 {
 }
 
 fn struck(x: E, e: Event) -> E {
-${integer ? '' : `  if (e.effect == ${codes.add}u) { return x + bitcast<f32>(e.operand); }`}
+${isInteger(variant) ? '' : `  if (e.effect == ${codes.add}u) { return x + bitcast<f32>(e.operand); }`}
   return bitcast<E>(struckBits(bitcast<u32>(x), e));
 }
+`
+}
 
+/** Strikes on what invocations stage and hold in registers. */
+export function declareStrikes(variant: Variant, codes: EffectCodes): string {
+  const integer = isInteger(variant)
+  const narrow = variant.storage === 'uint8' ? 'i32(extractBits(bitcast<u32>(x), 0u, 8u))' : 'extractBits(x, 0u, 8u)'
+  return `
 ${integer ? `fn narrowA(x: i32) -> i32 { return ${narrow}; }\nfn narrowB(x: i32) -> i32 { return extractBits(x, 0u, 8u); }` : ''}
 
 // Strikes staged operands and weights, one after the other; the caller has barriers around it.

@@ -1,7 +1,7 @@
 // WGSL of the product C = A B, with the sums that its variant emits. One template: the plain kernel, the emitting ones
 // and the instrumented one have the same main loop, in which every element of C is one chain of multiply-adds in the
 // order of k. So its bits depend on its row of A and its column of B only.
-import { declareFaults, strikeAccumulators, strikeOutputs, type EffectCodes } from './faults.ts'
+import { declareEvents, declareStrikes, strikeAccumulators, strikeOutputs, type EffectCodes } from './faults.ts'
 import { declareFinish } from './finish.ts'
 import { declareBuffers, readOperands } from './operands.ts'
 import { declareTiles, stageFolds } from './stage.ts'
@@ -19,7 +19,7 @@ export function productShader(variant: Variant, codes: EffectCodes): string {
     ...(variant.tileSums === undefined ? [] : [stageFolds(tile)]),
     ...(variant.rowActual || variant.columnSums || variant.next ? [declareReductions(tile)] : []),
     declareFinish(integer),
-    ...(instrumented ? [declareFaults(variant, codes)] : []),
+    ...(instrumented ? [declareEvents(variant, codes), declareStrikes(variant, codes)] : []),
     main(variant),
   ].join('\n')
 }

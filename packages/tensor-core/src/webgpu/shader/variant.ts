@@ -1,12 +1,12 @@
 // What distinguishes one compiled kernel from another.
 import type { Emit } from '@ft/core'
-import { tileName, type Tile } from '../tile.ts'
+import { tileName, type KernelTile } from '../tile.ts'
 
 /** How A is stored. Weights are float32, float16 or int8 accordingly; sums are float32 or int32. */
 export type Storage = 'float32' | 'float16' | 'int8' | 'uint8'
 
 export interface Variant {
-  readonly tile: Tile
+  readonly tile: KernelTile
   readonly storage: Storage
   /** Whether A is gathered from an image. */
   readonly gather: boolean
