@@ -1,10 +1,11 @@
 // Bench "abft-coverage": false alarms on clean data and detection of flips by bit, by faults inside the instrumented kernel.
-import type { Fault, Tensor } from '@ft/core'
+import { isFtError, type Fault, type Tensor } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
 import { wilson } from '@ft/core/statistics'
 import { createKernels, type Kernels } from '@ft/abft-kernels'
 import { createReferenceEngine } from '@ft/tensor-core/reference'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { createWebgpuEngine, type WebgpuEngineOptions } from '@ft/tensor-core/webgpu'
 import { integers, location } from './abftSingleFaults.ts'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 
@@ -47,16 +48,22 @@ const distributions: Readonly<Record<string, readonly [Maker, Maker]>> = {
   ],
 }
 
+const onDevice: Readonly<Record<string, WebgpuEngineOptions>> = {
+  webgpu: {},
+  'webgpu float16': { storage: 'float16', matrices: false },
+  'webgpu float16 by subgroup matrices': { storage: 'float16', matrices: true },
+}
+
 export const abftCoverage: Bench = {
   name: 'abft-coverage',
   title: 'False alarms and detection of the row check (calibration and counting use different seeds)',
-  parts: ['clean', 'bits', 'location', 'int8'],
+  parts: ['clean', 'bits', 'location', 'int8', ...Object.keys(onDevice)],
   async run(context) {
     const engine = createWasmEngine({ threads: 1, instrumented: true })
     try {
       const kernels = await createKernels({ engine }).calibrated({ seed: context.seed + 1000 })
       const reference = createKernels({ engine: createReferenceEngine({ instrumented: true }) })
-      if (context.wants('clean')) await falseAlarms(context, kernels)
+      if (context.wants('clean')) await falseAlarms(context, kernels, { matrices: context.quick ? 3 : 72 })
       if (context.wants('bits')) {
         await detection(context, 'wasm', kernels)
         await detection(context, 'reference', reference)
@@ -66,12 +73,39 @@ export const abftCoverage: Bench = {
     } finally {
       await engine.dispose()
     }
+    for (const [part, options] of Object.entries(onDevice))
+      if (context.wants(part)) await webgpu(context, part, options)
   },
 }
 
-async function falseAlarms(context: BenchContext, kernels: Kernels): Promise<void> {
+/** The same counts on the GPU, by how operands are stored. */
+async function webgpu(context: BenchContext, part: string, options: WebgpuEngineOptions): Promise<void> {
+  let engine: Awaited<ReturnType<typeof createWebgpuEngine>>
+  try {
+    engine = await createWebgpuEngine({ ...options, instrumented: true })
+  } catch (error) {
+    if (!isFtError(error, 'ENGINE_UNAVAILABLE')) throw error
+    context.note(`${part}: ${error.message}`)
+    return
+  }
+  try {
+    const { software } = engine.adapter
+    context.note(`${part}: build ${engine.build}${software ? ' (software: few products)' : ''}`)
+    const kernels = await createKernels({ engine }).calibrated({ seed: context.seed + 1000 })
+    const matrices = software || context.quick ? 3 : 72
+    await falseAlarms(context, kernels, { matrices, prefix: `${part}, ` })
+    await detection(context, part, kernels)
+  } finally {
+    await engine.dispose()
+  }
+}
+
+async function falseAlarms(
+  context: BenchContext,
+  kernels: Kernels,
+  { matrices, prefix = '' }: { matrices: number; prefix?: string },
+): Promise<void> {
   const rows = 512
-  const matrices = context.quick ? 3 : 72
   const total = { checks: 0, faults: 0, matrices: 0 }
   for (const [name, [makeA, makeB]] of Object.entries(distributions)) {
     let [checks, alarms, faults] = [0, 0, 0]
@@ -101,7 +135,7 @@ async function falseAlarms(context: BenchContext, kernels: Kernels): Promise<voi
     const share = wilson({ successes: alarms, trials: checks })
     const target = name === 'cancelling' ? '<= 1e-2' : '<= 1e-4'
     context.emit({
-      case: `clean, ${name}`,
+      case: `${prefix}clean, ${name}`,
       metric: 'stage-one alarms',
       value: share.value,
       unit: 'a check',
@@ -110,7 +144,7 @@ async function falseAlarms(context: BenchContext, kernels: Kernels): Promise<voi
     })
   }
   context.emit({
-    case: `clean, ${total.matrices} matrices`,
+    case: `${prefix}clean, ${total.matrices} matrices`,
     metric: 'confirmed false faults',
     value: total.faults,
     unit: `in ${total.checks} checks`,

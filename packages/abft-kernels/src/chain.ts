@@ -14,6 +14,7 @@ import {
 import { protectedConv2d } from './protectedConv2d.ts'
 import { protectedMatmul, type Protected, type ProtectionContext } from './protectedMatmul.ts'
 import { statusOf, type Report } from './report.ts'
+import { storesFloat16 } from './rounding.ts'
 import { faultDetected, type OnFault } from './settle.ts'
 import type { ProtectedWeights } from './weights.ts'
 
@@ -83,7 +84,8 @@ export function createChain(context: ProtectionContext, layers: readonly ChainLa
       ...layer,
       id: layer.id ?? String(i),
       scheme: layer.scheme ?? 'global',
-      next: following && nextOf(layer, following),
+      // Stored in float16, the activation is no longer what was added up.
+      next: following && !storesFloat16(context.engine.build) ? nextOf(layer, following) : undefined,
     }
   })
   if (new Set(steps.map((step) => step.id)).size !== steps.length)

@@ -1,7 +1,7 @@
 // Single rows of matrix products: read, written, and computed again by the engine's own kernel.
 import type { MatmulEngine, MatmulOptions, Tensor } from '@ft/core'
 import { lasting, type RowAccess } from './recompute.ts'
-import type { Rounding } from './rounding.ts'
+import { storedNumber, storedValues, type Rounding } from './rounding.ts'
 import type { ProtectedWeights } from './weights.ts'
 
 interface MatmulRows {
@@ -17,8 +17,11 @@ interface MatmulRows {
 export function matmulRows({ engine, rounding, a, weights, m, output, options }: MatmulRows): RowAccess {
   const { k, n, batch, tensor } = weights
   const out = output.data as Float32Array
+  const { build } = engine
   const operand = (item: number, row: number) =>
-    Float32Array.from((a.data as Float32Array).subarray((item * m + row) * k, (item * m + row + 1) * k))
+    Float32Array.from(
+      storedValues(build, (a.data as Float32Array).subarray((item * m + row) * k, (item * m + row + 1) * k)),
+    )
   const place = (item: number, row: number) => (item * m + row) * n
   /** The row alone; in a batch it stands in its own item, beside rows of zeros. */
   const alone = (item: number, row: number): Tensor => {
@@ -36,7 +39,8 @@ export function matmulRows({ engine, rounding, a, weights, m, output, options }:
     read: (item, row) => out.subarray(place(item, row), place(item, row) + n),
     write: (item, row, values) => out.set(values, place(item, row)),
     operand,
-    weight: (item, step, column) => tensor.data[(batch === 0 ? step : item * k + step) * n + column] as number,
+    weight: (item, step, column) =>
+      storedNumber(build, tensor.data[(batch === 0 ? step : item * k + step) * n + column] as number),
     async rerun(item, row) {
       const x = alone(item, row)
       const final = await engine.matmul(x, weights.prepared, options)

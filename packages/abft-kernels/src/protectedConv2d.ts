@@ -5,7 +5,7 @@ import { emitFor, judge } from './checks.ts'
 import { convGeometry, type ConvGeometry } from './convGeometry.ts'
 import type { ProtectionContext, ProtectionOptions, Protected } from './protectedMatmul.ts'
 import { lasting, type RowAccess } from './recompute.ts'
-import { roundingOf } from './rounding.ts'
+import { roundingOf, storedNumber, storedTensor, storedValues, storesFloat16 } from './rounding.ts'
 import { settle } from './settle.ts'
 import type { ProtectedWeights } from './weights.ts'
 
@@ -42,7 +42,10 @@ export async function protectedConv2d(
   const channels = filter.n * filter.groups
   const pixels = product.output.data.length / channels
   const geometry = scheme === 'global' ? convGeometry(x, filter.tensor.shape, options) : undefined
-  const tapSums = geometry && (options.activationChecksum ?? tapChecksum(x, geometry))
+  // Sums of an activation before it was rounded to float16 are not those of what was multiplied.
+  const chained = storesFloat16(engine.build) ? undefined : options.activationChecksum
+  const seen = geometry && storedTensor(engine.build, x)
+  const tapSums = geometry && seen && (chained ?? tapChecksum(seen, geometry))
   const judgement = judge({
     product,
     scheme,
@@ -55,8 +58,8 @@ export async function protectedConv2d(
     calibration: filter.falseAlarms > 0 ? undefined : calibration,
     falseAlarmProbability,
     thresholdFault: options.thresholdFault,
-    itemFigures: byChannel && geometry ? channelFigures(x, geometry) : undefined,
-    expectedTotal: geometry && tapSums && groupTotals(tapSums, filter, geometry),
+    itemFigures: byChannel && geometry && seen ? channelFigures(seen, geometry) : undefined,
+    expectedTotal: geometry && tapSums && groupTotals(tapSums, filter, { ...geometry, build: engine.build }),
   })
 
   const settled = settle({
@@ -97,12 +100,12 @@ export const byReplica: ReadonlySet<ProtectionScheme> = new Set(['row', 'thread-
 function groupTotals(
   taps: Float64Array,
   filter: ProtectedWeights,
-  { kernel: [kh, kw], channels }: ConvGeometry,
+  { kernel: [kh, kw], channels, build }: ConvGeometry & { build: string },
 ): Float64Array {
   const { groups, k, n, tensor, prepared } = filter
   const perGroup = channels / groups
   const own = n === 1
-  const sums = own ? tensor.data : prepared.rowSums
+  const sums = own ? storedValues(build, tensor.data) : prepared.rowSums
   return Float64Array.from({ length: groups }, (_, group) => {
     let total = 0
     for (let tap = 0; tap < kh * kw; tap++) {
@@ -153,7 +156,7 @@ function pixelRows({ engine, x, filter, output, options, format, channels, round
           values[(r * kw + s) * g.channels + c] = x.data[from + c * g.step.channel] as number
       }
     }
-    return values
+    return storedValues(engine.build, values)
   }
   const groupOf = (values: Float32Array, item: number) =>
     values.subarray(item * filter.n, (item + 1) * filter.n).slice()
@@ -170,7 +173,8 @@ function pixelRows({ engine, x, filter, output, options, format, channels, round
         return all[tap * g.channels + item * perGroup + c] as number
       })
     },
-    weight: (item, step, j) => filter.tensor.data[step * channels + item * filter.n + j] as number,
+    weight: (item, step, j) =>
+      storedNumber(engine.build, filter.tensor.data[step * channels + item * filter.n + j] as number),
     async rerun(item, row) {
       // The pixel's patch as an image of its own: the same taps in the same order, and so the same bits.
       const image: Tensor = { data: patch(row), shape: [1, kh, kw, g.channels], dtype: 'float32' }

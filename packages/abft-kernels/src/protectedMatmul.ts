@@ -14,7 +14,7 @@ import { emitFor, judge } from './checks.ts'
 import { matmulRows } from './matmulRows.ts'
 import { lasting } from './recompute.ts'
 import type { Report } from './report.ts'
-import { roundingOf } from './rounding.ts'
+import { roundingOf, storedTensor, storesFloat16 } from './rounding.ts'
 import { settle, type OnFault } from './settle.ts'
 import type { ProtectedWeights } from './weights.ts'
 
@@ -51,7 +51,10 @@ type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
  * Shapes: A `[m, k]` with weights `[k, n]`; a batch A `[batch, m, k]` with one matrix (checked as batch x m rows) or with
  * weights `[batch, k, n]` (each product checked on its own). float32.
  *
- * @throws FtError `SHAPE_MISMATCH`; `INVALID_ARGUMENT` for transposes; `UNSUPPORTED` for an engine that stores float16
+ * Differs: an engine that stores float16 multiplies rounded operands, and what is known of them is what was stored; so
+ * `activationChecksum`, which adds up numbers before they are stored, is then not used.
+ *
+ * @throws FtError `SHAPE_MISMATCH`; `INVALID_ARGUMENT` for transposes
  */
 export async function protectedMatmul(
   { engine, calibration }: ProtectionContext,
@@ -92,7 +95,10 @@ export async function protectedMatmul(
         : undefined,
     expectedTotal:
       scheme === 'global'
-        ? expectedTotals(a, weights, { items, m, activationChecksum: options.activationChecksum })
+        ? expectedTotals(storedTensor(engine.build, a), weights, {
+            ...{ items, m },
+            activationChecksum: storesFloat16(engine.build) ? undefined : options.activationChecksum,
+          })
         : undefined,
   })
 

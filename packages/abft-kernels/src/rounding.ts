@@ -1,6 +1,6 @@
 // How an engine rounds: what thresholds are derived from.
-import { FtError, type DType } from '@ft/core'
-import { unitRoundoff } from '@ft/core/formats'
+import { FtError, type DType, type Tensor, type TypedArray } from '@ft/core'
+import { decodeFloat16, encodeFloat16, fromFloat16Array, toFloat16Array, unitRoundoff } from '@ft/core/formats'
 import { columnRanges, type ColumnRanges } from '@ft/tensor-core'
 
 export interface Rounding {
@@ -24,8 +24,10 @@ const WASM_BLOCK = 256
  *
  * Builds that are not known are taken at their worst: one float32 chain of length k.
  *
- * @throws FtError `UNSUPPORTED` for element types without rounding analysis, and for builds that store operands in float16:
- * decisions about alarms read the operands as given, which such a build does not multiply
+ * Builds that store operands in float16 multiply what `storedTensor` makes of them, and round like others from there on: the
+ * output is not stored in float16.
+ *
+ * @throws FtError `UNSUPPORTED` for element types without rounding analysis
  */
 export function roundingOf(build: string, dtype: DType): Rounding {
   const known = dtype === 'float32' ? roundings.get(build) : undefined
@@ -40,10 +42,6 @@ const roundings = new Map<string, Rounding>()
 
 function analysed(build: string, dtype: DType): Rounding {
   if (dtype !== 'float32') throw new FtError('UNSUPPORTED', `roundingOf: no analysis for ${dtype}`, { dtype })
-  if (storesFloat16(build))
-    throw new FtError('UNSUPPORTED', `roundingOf: no analysis for ${build}; make the engine with storage 'float32'`, {
-      build,
-    })
   const u = unitRoundoff('float32')
   const storing = { centred: u / Math.sqrt(3), aligned: u / Math.sqrt(3) }
   if (build.startsWith('reference')) {
@@ -59,12 +57,38 @@ function analysed(build: string, dtype: DType): Rounding {
       wide: false,
     }
   }
+  const block = matrixSteps(build)
+  if (block !== undefined) {
+    // Tensor cores add the products of a block and the sum so far cut off below the largest of them, at 24 bits or later
+    // (Fasi et al., "Numerical behavior of NVIDIA tensor cores", 2021, section 4): each of block + 1 terms errs by 2 u of it.
+    return { stored: u, storing, accumulated: 2 * u, chain: (k) => k + Math.ceil(k / block), wide: false }
+  }
   return { stored: u, storing, accumulated: u, chain: (k) => k + 1, wide: false }
+}
+
+/** Steps of k that a build with subgroup matrices adds up at once; undefined for other builds. */
+function matrixSteps(build: string): number | undefined {
+  const [, steps] = /^webgpu\/float16 \d+x\d+x(\d+)\//.exec(build) ?? []
+  return steps === undefined ? undefined : Number(steps)
 }
 
 /** Whether a build rounds its operands to float16 before it multiplies. */
 export function storesFloat16(build: string): boolean {
   return build.startsWith('webgpu/float16')
+}
+
+/** What a build multiplies of a float32 operand: the operand, or a copy of it rounded to float16. */
+export function storedTensor(build: string, tensor: Tensor): Tensor {
+  return storesFloat16(build) ? { ...tensor, data: storedValues(build, tensor.data) } : tensor
+}
+
+export function storedValues<T extends TypedArray>(build: string, data: T): T | Float32Array {
+  return storesFloat16(build) ? fromFloat16Array(toFloat16Array(data as Float32Array)) : data
+}
+
+/** One number of an operand as a build multiplies it. */
+export function storedNumber(build: string, value: number): number {
+  return storesFloat16(build) ? decodeFloat16(encodeFloat16(value)) : value
 }
 
 /** gamma_n = n u / (1 - n u) (Higham, "Accuracy and Stability", section 3.1). Infinity once n u reaches 1. */
@@ -79,9 +103,10 @@ export function rangesOf(build: string, n: number): ColumnRanges {
 
 /**
  * Rows and columns of the register tile that an engine build's tile sums speak of; the largest one where the build chooses
- * by the product's size (webgpu: 1 x 4, 4 x 4 or 8 x 8), so that no tile's threshold is larger than what it says.
+ * by the product's size (webgpu: 1 x 4, 4 x 4 or 8 x 8; subgroups with matrices up to 64 x 64), so that no tile's threshold is larger than what it says.
  */
 export function tileOf(build: string): readonly [number, number] {
+  if (matrixSteps(build) !== undefined) return [64, 64]
   if (build.startsWith('webgpu')) return [8, 8]
   if (build.startsWith('gpujs')) return [1, 3]
   const [, rows, columns] = /\/(\d+)x(\d+)x\d+$/.exec(build) ?? []

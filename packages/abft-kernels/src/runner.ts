@@ -17,7 +17,6 @@ import type { Calibration } from './calibrate.ts'
 import { convGeometry } from './convGeometry.ts'
 import { createKernels, type Kernels } from './kernels.ts'
 import { layerOperands } from './runner/operands.ts'
-import { storesFloat16 } from './rounding.ts'
 import { smallestDetectable } from './runner/smallestDetectable.ts'
 
 export interface RunnerOptions {
@@ -45,9 +44,9 @@ export const allSchemes: readonly ProtectionScheme[] = [
 /**
  * Makes a runner on an engine.
  *
- * Layers run in float32 whatever float type they are served in, 8-bit integers exactly; batches of integers and integer
- * convolutions are not run (`schemes` is empty), nor floats on an engine that stores float16. `schemes` lists what the engine
- * has sums for. `prepare(..., { chained: true })` measures a layer in the middle of a network: its input's
+ * Layers run in float32 whatever float type they are served in, on an engine that stores float16 with operands rounded to it;
+ * 8-bit integers exactly; batches of integers and integer convolutions are not run (`schemes` is empty). `schemes` lists what
+ * the engine has sums for. `prepare(..., { chained: true })` measures a layer in the middle of a network: its input's
  * checksum is there already, and it makes the next layer's.
  *
  * @throws FtError `FINGERPRINT_MISMATCH` for a calibration of another build
@@ -67,10 +66,10 @@ export function createRunner(options: RunnerOptions): LayerRunner {
   const { engine, calibration, falseAlarmProbability = 1e-6, device = engine.build } = options
   const kernels = createKernels({ engine, ...(calibration && { calibration }) })
   const context = { build: engine.build, calibration, falseAlarmProbability }
-  const schemes = (layer: LinearLayer): ProtectionScheme[] => (runs(layer, engine) ? schemesOf(engine, layer) : [])
+  const schemes = (layer: LinearLayer): ProtectionScheme[] => (runs(layer) ? schemesOf(engine, layer) : [])
   const assertRuns = (layer: LinearLayer, scheme: ProtectionScheme): void => {
     assertOneOf(scheme, { where: 'runner', argument: 'scheme', values: allSchemes })
-    if (!runs(layer, engine))
+    if (!runs(layer))
       throw new FtError(
         'UNSUPPORTED',
         `runner: layer ${layer.id} (${layer.dtype}, batch ${layer.op.kind === 'matmul' ? layer.op.batch : 1}) is not run here`,
@@ -102,9 +101,8 @@ function schemesOf({ name }: MatmulEngine, { dtype }: LinearLayer): ProtectionSc
   return isInteger(dtype) ? ['none'] : [...gpujsSchemes]
 }
 
-function runs({ dtype, op }: LinearLayer, { build }: MatmulEngine): boolean {
-  const floating =
-    !storesFloat16(build) && (dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16' || dtype === 'float64')
+function runs({ dtype, op }: LinearLayer): boolean {
+  const floating = dtype === 'float32' || dtype === 'float16' || dtype === 'bfloat16' || dtype === 'float64'
   return floating || (isInteger(dtype) && op.kind === 'matmul' && op.batch === 1)
 }
 

@@ -2,6 +2,7 @@
 // that changes later no longer agrees with them.
 import { FtError, type MatmulEngine, type PreparedWeights, type Tensor } from '@ft/core'
 import type { ColumnRanges } from '@ft/tensor-core'
+import { storedValues } from './rounding.ts'
 
 /** Norms of one weight matrix `[k, n]` (of one group of a filter). */
 export interface WeightNorms {
@@ -76,7 +77,7 @@ export interface ProtectOptions {
  * one column.
  *
  * @throws FtError `SHAPE_MISMATCH` for a tensor that is neither `[k, n]` nor `[h, w, i, o]`; `INVALID_ARGUMENT` for
- * weights that are not finite, and for groups of anything but a filter
+ * weights that are not finite (on an engine that stores float16: beyond 65,504), and for groups of anything but a filter
  */
 export async function protectWeights(
   engine: MatmulEngine,
@@ -105,10 +106,11 @@ export async function protectWeights(
   const k = shape.slice(batch > 0 ? 1 : 0, -1).reduce((all, size) => all * size, 1)
   const n = columns / groups
   const place = { k, columns, n }
+  const data = kind === 'matmul-int8' ? tensor.data : storedValues(engine.build, tensor.data)
   const norms =
     batch > 0
-      ? Array.from({ length: batch }, (_, item) => normsOf(tensor.data, { ...place, first: item * k * n }))
-      : Array.from({ length: groups }, (_, group) => normsOf(tensor.data, { ...place, first: group * n }))
+      ? Array.from({ length: batch }, (_, item) => normsOf(data, { ...place, first: item * k * n }))
+      : Array.from({ length: groups }, (_, group) => normsOf(data, { ...place, first: group * n }))
   const prepared = await engine.prepare(tensor, { kind, groups })
   return { tensor, prepared, kind, groups, batch, k, n, norms, falseAlarms: 0, release: () => prepared.release() }
 }

@@ -1,22 +1,16 @@
 // What thresholds take from an engine's build: how it rounds, and the tile that its sums speak of.
 import { describe, expect, it } from 'vitest'
-import { createReferenceEngine } from '@ft/tensor-core/reference'
-import { createKernels, roundingOf } from '../src/index.ts'
+import { roundingOf } from '../src/index.ts'
 import { tileOf } from '../src/rounding.ts'
-import { normalTensor } from './support/data.ts'
 
 describe('builds', () => {
-  it('that store float16 have no thresholds: products and convolutions are refused before they run', async () => {
-    expect(() => roundingOf('webgpu/float16/any', 'float32')).toThrow(/storage 'float32'/)
+  it('with subgroup matrices cut sums off at each block, others round them at each step', () => {
     expect(roundingOf('webgpu/float32/any', 'float32').wide).toBe(false)
-    const lost = () => Promise.reject(new Error('ran'))
-    const engine = { ...createReferenceEngine(), build: 'webgpu/float16/any', matmul: lost, conv2d: lost }
-    const kernels = createKernels({ engine })
-    const refused = { code: 'UNSUPPORTED' }
-    const square = normalTensor([4, 4], 1)
-    await expect(kernels.matmul(square, await kernels.prepare(square))).rejects.toMatchObject(refused)
-    const filter = await kernels.prepare(normalTensor([1, 1, 4, 2], 1), { kind: 'conv2d' })
-    await expect(kernels.conv2d(normalTensor([1, 2, 2, 4], 1), filter)).rejects.toMatchObject(refused)
+    const plain = roundingOf('webgpu/float16/any', 'float32')
+    const matrices = roundingOf('webgpu/float16 16x8x16/any', 'float32')
+    expect([plain.chain(100), matrices.chain(100)]).toEqual([101, 107])
+    expect(matrices.accumulated).toBe(2 * plain.accumulated)
+    expect(() => roundingOf('webgpu/float16/any', 'bool')).toThrow(/no analysis for bool/)
   })
 
   it.each([
@@ -25,6 +19,8 @@ describe('builds', () => {
     // Of 1 x 4, 4 x 4 and 8 x 8, by the product's size, the largest.
     ['webgpu/float32/any', [8, 8]],
     ['webgpu/float32/card/1x2x3', [8, 8]],
+    ['webgpu/float16/any', [8, 8]],
+    ['webgpu/float16 16x16x16/any', [64, 64]],
     ['gpujs/cpu', [1, 3]],
     ['own/kernel', [4, 8]],
   ] as const)('%s has tiles of %j', (build, tile) => {

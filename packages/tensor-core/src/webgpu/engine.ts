@@ -94,9 +94,9 @@ interface Placed {
  *
  * Guarantees: an element of a product is one float32 chain of fused multiply-adds in the order of k (with subgroup
  * matrices: of their blocks in that order, each summed as the device does), so its bits depend on its row of A, its column
- * of B and `build` only. Sums over C are exact but for about 2^-44 on drivers that keep
- * IEEE additions; predicted row and column sums round like float32 chains of 8 to 16 steps, predicted tile sums like
- * chains of as many steps times the tile's elements that meet in one accumulator.
+ * of B and `build` only. Sums over C, and predicted
+ * row and column sums, are exact but for about 2^-44; predicted tile sums round like float32 chains of 8 to 16 steps times the
+ * tile's elements that meet in one accumulator.
  * Operands are copied before the call returns: they may be changed while the product runs.
  *
  * @throws `ENGINE_UNAVAILABLE` with the reason where there is no device, or not the feature that an option needs
@@ -196,7 +196,8 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
   function tileOf(problem: Task['problem']): KernelTile {
     if (matrices !== undefined && !problem.integer) {
       if (tile !== undefined) return { ...tile, matrices }
-      return chooseTile(problem, { ...(gpu.largeMatrixTile ?? largeMatrixTile(workgroupStorage)), matrices })
+      const large = gpu.largeMatrixTile ?? largeMatrixTile(matrices, { storage: workgroupStorage, software })
+      return chooseTile(problem, { ...large, matrices })
     }
     const own = matrices === undefined ? tile : undefined
     return own ?? chooseTile(problem, gpu.largeTile ?? (software ? tiles.medium : tiles.large))

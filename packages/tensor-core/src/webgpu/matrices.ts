@@ -47,13 +47,25 @@ export function findMatrices({ features, info }: GPUAdapter): MatrixShape | unde
 export const matrixName = ({ m, n, k }: MatrixShape): string => `${m}x${n}x${k}`
 
 /** The tile of products of few rows: one block down. */
-export const thinMatrixTile = ({ m }: MatrixShape): Tile => ({ rows: m, columns: 32, across: 4, down: 1, depth: 32 })
+export const thinMatrixTile = ({ m, n }: MatrixShape): Tile => ({
+  ...{ rows: m, columns: 2 * n },
+  ...{ across: 4, down: 1, depth: 32 },
+})
 
-/** The tile of large products until one is measured; the larger where workgroups may have as much memory. */
-export const largeMatrixTile = (workgroupStorage: number): Tile =>
-  workgroupStorage >= 32_768
+/** Most blocks of a subgroup: each is numbers in its invocations' registers, and code to compile. */
+export const MOST_BLOCKS = 16
+
+/**
+ * The tile of large products until one is measured: the larger where workgroups may have as much memory; a small one on
+ * processors, which compile every block of it for seconds.
+ */
+export function largeMatrixTile({ m, n, k }: MatrixShape, o: { storage: number; software: boolean }): Tile {
+  if (o.software) return { rows: 2 * m, columns: 2 * n, across: 2, down: 2, depth: Math.max(16, k) }
+  const fits = o.storage >= 32_768 && (64 / m) * (32 / n) <= MOST_BLOCKS
+  return fits
     ? { rows: 64, columns: 32, across: 2, down: 2, depth: 32 }
-    : { rows: 32, columns: 32, across: 2, down: 2, depth: 16 }
+    : { rows: 32, columns: 32, across: 2, down: 2, depth: Math.max(16, k) }
+}
 
 /** Tiles that `tuneWebgpu` tries. */
 export const matrixTiles: readonly Tile[] = [

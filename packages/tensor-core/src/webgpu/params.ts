@@ -45,6 +45,8 @@ const names = [
   'rowSquares',
   'classes',
   'infinity',
+  // Always 0, which compilers of drivers cannot know.
+  'zero',
   // Faults.
   'eventsAt',
   'eventCount',

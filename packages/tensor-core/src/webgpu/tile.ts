@@ -1,6 +1,6 @@
 // Sizes of tiles: what an invocation keeps in registers, what a workgroup stages, and which product gets which.
 import { assertInteger, invalidArgument, type Argument } from '@ft/core'
-import { matrixName, thinMatrixTile, type MatrixShape } from './matrices.ts'
+import { MOST_BLOCKS, matrixName, thinMatrixTile, type MatrixShape } from './matrices.ts'
 
 export interface Tile {
   /** Rows and columns of C in one invocation's registers, or a subgroup's: the tiles of `tileSums` and `replica`. */
@@ -112,13 +112,13 @@ export function assertMatrixTile(
     tile.rows % m === 0 &&
     tile.columns % n === 0 &&
     tile.depth % k === 0 &&
-    (tile.rows / m) * (tile.columns / n) <= 16 &&
+    (tile.rows / m) * (tile.columns / n) <= MOST_BLOCKS &&
     invocations(kernel) <= 256 &&
     workgroupBytes(kernel) <= storage
   if (!fits)
     throw invalidArgument(
       at,
-      `rows, columns and depth in multiples of ${matrixName(matrices)}, at most 16 blocks a subgroup, 256 invocations ` +
+      `rows, columns and depth in multiples of ${matrixName(matrices)}, at most ${MOST_BLOCKS} blocks a subgroup, 256 invocations ` +
         `and ${storage} bytes of workgroup memory`,
       tile,
     )

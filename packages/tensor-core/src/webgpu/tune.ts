@@ -3,7 +3,7 @@ import { assertInteger, assertOneOf, throwIfAborted, type Tensor } from '@ft/cor
 import { createRandom } from '@ft/core/random'
 import { keepTile, openDevice } from './device.ts'
 import { createWebgpuEngine } from './engine.ts'
-import { matrixTiles } from './matrices.ts'
+import { MOST_BLOCKS, matrixTiles } from './matrices.ts'
 import { assertMatrixTile, assertTile, invocations, tiles, workgroupBytes, type Tile } from './tile.ts'
 
 export interface TuneOptions {
@@ -54,7 +54,8 @@ export async function tuneWebgpu(options: TuneOptions = {}): Promise<Tuning> {
   const workgroupStorage = gpu.device.limits.maxComputeWorkgroupStorageSize
   const fitting = matrixTiles.filter((tile) => {
     const kernel = { ...tile, matrices }
-    return invocations(kernel) <= 256 && workgroupBytes(kernel) <= workgroupStorage
+    const blocks = matrices === undefined ? 0 : (tile.rows / matrices.m) * (tile.columns / matrices.n)
+    return blocks <= MOST_BLOCKS && invocations(kernel) <= 256 && workgroupBytes(kernel) <= workgroupStorage
   })
   const { candidates = matrices === undefined ? variants : fitting } = options
   assertInteger(size, { where, argument: 'options.size', min: 1, max: 16_384 })

@@ -195,7 +195,7 @@ function predictions(v: V): string {
   ].join('\n')
 }
 
-/** Row sums A (B e) and the statistics of A, from the staged rows as they were read; float32 chains of MK steps. */
+/** Row sums A (B e) and the statistics of A, from the staged rows as they were read. */
 function predictRows(v: V): string {
   if (!v.rowExpected && !v.rowStatistics) return ''
   return `

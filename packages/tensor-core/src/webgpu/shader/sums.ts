@@ -1,7 +1,9 @@
 // WGSL: sums of check values, and reductions over a workgroup.
 //
-// A float32 sum is a pair, the rounded sum and what rounding lost (Knuth's TwoSum): on drivers that keep IEEE additions
-// a sum of thousands of elements is exact to about 2^-44 of their magnitudes. Integer sums wrap around and are exact.
+// A float32 sum is a pair, the rounded sum and what rounding lost (Knuth's TwoSum): a sum of thousands of elements is exact
+// to about 2^-44 of their magnitudes. Compilers of drivers take x - (x - y) for y, which loses the second number (Mesa's does);
+// so intermediate values pass through a bit operation with a parameter that is zero, which they cannot know. Integer sums wrap
+// around and are exact.
 import { invocations, type Tile } from '../tile.ts'
 
 export function declareSums(integer: boolean): string {
@@ -26,23 +28,31 @@ fn sumsLane(x: Sums, lane: u32) -> Sum { return x[lane]; }
 const pairSums = `
 alias Sum = vec2<f32>;
 fn sumOf(x: f32) -> Sum { return Sum(x, 0.0); }
+fn kept(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) ^ p.zero); }
 fn sumAdd(x: Sum, y: Sum) -> Sum {
-  let s = x.x + y.x;
-  let t = s - x.x;
-  return Sum(s, x.y + y.y + ((x.x - (s - t)) + (y.x - t)));
+  let s = kept(x.x + y.x);
+  let t = kept(s - x.x);
+  let u = kept(s - t);
+  return Sum(s, x.y + y.y + ((x.x - u) + (y.x - t)));
 }
-// sum + x y, in plain float32: for the few steps of one stage.
-fn sumScaled(x: f32, y: Sum, sum: Sum) -> Sum { return Sum(fma(x, y.x, sum.x), fma(x, y.y, sum.y)); }
+// sum + x y; what rounding the product lost is one fused multiply-add.
+fn sumScaled(x: f32, y: Sum, sum: Sum) -> Sum {
+  let product = kept(x * y.x);
+  let total = sumAdd(sum, Sum(product, fma(x, y.x, -product)));
+  return Sum(total.x, fma(x, y.y, total.y));
+}
 fn storeSum(first: u32, index: u32, x: Sum) {
   out[first + 2u * index] = x.x;
   out[first + 2u * index + 1u] = x.y;
 }
 // Four sums side by side.
 struct Sums { high: vec4<f32>, low: vec4<f32> }
+fn keptFour(x: vec4<f32>) -> vec4<f32> { return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) ^ vec4<u32>(p.zero)); }
 fn sumsAdd(x: Sums, y: vec4<f32>) -> Sums {
-  let s = x.high + y;
-  let t = s - x.high;
-  return Sums(s, x.low + ((x.high - (s - t)) + (y - t)));
+  let s = keptFour(x.high + y);
+  let t = keptFour(s - x.high);
+  let u = keptFour(s - t);
+  return Sums(s, x.low + ((x.high - u) + (y - t)));
 }
 fn sumsLane(x: Sums, lane: u32) -> Sum { return Sum(x.high[lane], x.low[lane]); }
 `
