@@ -17,5 +17,6 @@ export {
 export { routeRows } from './route'
 export { searchNodes } from './split'
 export { logistic, squared } from './gradients'
-export { binRows, sortColumn, transpose } from './binning'
+export { binRows } from './binning'
+export { findEdges } from './edges'
 export { predictComplete, predictCompleteMissing, hasMissing, leafOf } from './predict'
