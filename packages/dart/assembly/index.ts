@@ -3,7 +3,6 @@ export {
   countRows,
   countUp,
   partition,
-  partitionSet,
   moveRows,
   assignLeaves,
   gather8,

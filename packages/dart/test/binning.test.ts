@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { createArena } from '../src/arena.ts'
 import { binRows, findEdges } from '../src/binning.ts'
 import type { FloatMatrix } from '../src/data/schema.ts'
+import { train } from '../src/index.ts'
 import { plainLayout } from '../src/layout.ts'
 
 const largest = 3.4028234663852886e38
@@ -110,4 +111,18 @@ describe.each([1, 2, 3])('%i threads', (threads) => {
     }
     await runtime.dispose()
   })
+})
+
+it('levels of more nodes than are divided together give the same trees', async () => {
+  const [rows, few, many] = [1500, 4, 4000]
+  const values = random.fillNormal(new Float32Array(rows * few))
+  const wide = new Float32Array(rows * many)
+  for (let row = 0; row < rows; row++) wide.set(values.subarray(row * few, (row + 1) * few), row * many)
+  const label = Float64Array.from({ length: rows }, () => random.normal())
+  const options = { objective: 'squared', rounds: 2, maxDepth: 7, minHessian: 1, bundle: false } as const
+  const run = (data: Float32Array, columns: number) => train({ features: { data, rows, columns }, label }, options)
+  const { model } = await run(values, few)
+  expect(model.trees.every((tree) => tree.value.length > 50)).toBe(true)
+  // Columns of zeros are never split: only the memory of a search grows with them.
+  expect((await run(wide, many)).model.trees).toEqual(model.trees)
 })
