@@ -89,6 +89,17 @@ function fromNumbers(features: Matrix | Tensor, { where, schema }: { where: stri
   const [rows, columns] = isTensor
     ? [features.shape[0] ?? 0, features.shape[1] ?? 0]
     : [features.rows, features.columns]
+  const isSize = (size: number) => Number.isSafeInteger(size) && size >= 0
+  if (!isSize(rows) || !isSize(columns)) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `${where}: rows and columns must be whole numbers, got ${rows} and ${columns}`,
+      {
+        rows,
+        columns,
+      },
+    )
+  }
   if (data.length !== rows * columns) {
     throw new FtError(
       'SHAPE_MISMATCH',
