@@ -3,7 +3,6 @@ export {
   countRows,
   countUp,
   partition,
-  partitionSet,
   moveRows,
   assignLeaves,
   gather8,
@@ -17,5 +16,6 @@ export {
 export { routeRows } from './route'
 export { searchNodes } from './split'
 export { logistic, squared } from './gradients'
-export { binRows, sortColumn, transpose } from './binning'
+export { binRows } from './binning'
+export { findEdges } from './edges'
 export { predictComplete, predictCompleteMissing, hasMissing, leafOf } from './predict'

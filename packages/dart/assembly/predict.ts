@@ -1,8 +1,19 @@
 // Prediction on float32 rows. Trees are complete binary trees in heap order, padded to their depth with nodes whose
 // threshold is infinite, so that every row takes the same number of steps without a branch.
 
-/** Bytes of a node: threshold f32, feature u16, missing left u16. */
+/**
+ * Bytes of a node: threshold f32, place of its feature in a row in bytes u32. From the node at address a to its left child is 2 a - nodes
+ * + 8, the right one follows. A byte a node behind the last says whether the missing go left.
+ */
 const NODE: usize = 8
+
+/** The child of the node at `at`, `base` being 8 - nodes. */
+// @ts-ignore: decorator
+@inline
+function child(x: usize, at: usize, base: usize): usize {
+  const right = <usize>(load<f32>(x + <usize>load<u32>(at, 4)) > load<f32>(at))
+  return 2 * at + base + (right << 3)
+}
 
 /**
  * sums[row] += value of the row's leaf, for rows first..last, 4 rows a step. A value goes left when x <= threshold.
@@ -20,43 +31,37 @@ export function predictComplete(
   outputs: u32,
 ): void {
   const bytes = (<usize>columns) << 2
-  const interior: u32 = (1 << depth) - 1
+  const base = NODE - nodes
+  const step = (<usize>outputs) << 3
+  // Leaves are numbered on behind the nodes: their values lie beside where another level of nodes would.
+  const values0 = leaves - (nodes + (<usize>((1 << depth) - 1) << 3))
   let row = first
-  for (; row + 4 <= last; row += 4) {
+  let s = sums + <usize>row * step
+  for (; row + 4 <= last; row += 4, s += 4 * step) {
     const x0 = values + <usize>row * bytes
     const x1 = x0 + bytes
     const x2 = x1 + bytes
     const x3 = x2 + bytes
-    let n0: u32 = 0
-    let n1: u32 = 0
-    let n2: u32 = 0
-    let n3: u32 = 0
+    let a0 = nodes
+    let a1 = nodes
+    let a2 = nodes
+    let a3 = nodes
     for (let level: u32 = 0; level < depth; level++) {
-      const a0 = nodes + ((<usize>n0) << 3)
-      const a1 = nodes + ((<usize>n1) << 3)
-      const a2 = nodes + ((<usize>n2) << 3)
-      const a3 = nodes + ((<usize>n3) << 3)
-      n0 = 2 * n0 + 1 + <u32>(load<f32>(x0 + ((<usize>load<u16>(a0, 4)) << 2)) > load<f32>(a0))
-      n1 = 2 * n1 + 1 + <u32>(load<f32>(x1 + ((<usize>load<u16>(a1, 4)) << 2)) > load<f32>(a1))
-      n2 = 2 * n2 + 1 + <u32>(load<f32>(x2 + ((<usize>load<u16>(a2, 4)) << 2)) > load<f32>(a2))
-      n3 = 2 * n3 + 1 + <u32>(load<f32>(x3 + ((<usize>load<u16>(a3, 4)) << 2)) > load<f32>(a3))
+      a0 = child(x0, a0, base)
+      a1 = child(x1, a1, base)
+      a2 = child(x2, a2, base)
+      a3 = child(x3, a3, base)
     }
-    const s = sums + <usize>row * ((<usize>outputs) << 3)
-    const step = (<usize>outputs) << 3
-    store<f64>(s, load<f64>(s) + load<f64>(leaves + ((<usize>(n0 - interior)) << 3)))
-    store<f64>(s + step, load<f64>(s + step) + load<f64>(leaves + ((<usize>(n1 - interior)) << 3)))
-    store<f64>(s + 2 * step, load<f64>(s + 2 * step) + load<f64>(leaves + ((<usize>(n2 - interior)) << 3)))
-    store<f64>(s + 3 * step, load<f64>(s + 3 * step) + load<f64>(leaves + ((<usize>(n3 - interior)) << 3)))
+    store<f64>(s, load<f64>(s) + load<f64>(values0 + a0))
+    store<f64>(s + step, load<f64>(s + step) + load<f64>(values0 + a1))
+    store<f64>(s + 2 * step, load<f64>(s + 2 * step) + load<f64>(values0 + a2))
+    store<f64>(s + 3 * step, load<f64>(s + 3 * step) + load<f64>(values0 + a3))
   }
-  for (; row < last; row++) {
+  for (; row < last; row++, s += step) {
     const x = values + <usize>row * bytes
-    let n: u32 = 0
-    for (let level: u32 = 0; level < depth; level++) {
-      const a = nodes + ((<usize>n) << 3)
-      n = 2 * n + 1 + <u32>(load<f32>(x + ((<usize>load<u16>(a, 4)) << 2)) > load<f32>(a))
-    }
-    const s = sums + <usize>row * ((<usize>outputs) << 3)
-    store<f64>(s, load<f64>(s) + load<f64>(leaves + ((<usize>(n - interior)) << 3)))
+    let at = nodes
+    for (let level: u32 = 0; level < depth; level++) at = child(x, at, base)
+    store<f64>(s, load<f64>(s) + load<f64>(values0 + at))
   }
 }
 
@@ -73,13 +78,14 @@ export function predictCompleteMissing(
   outputs: u32,
 ): void {
   const interior: u32 = (1 << depth) - 1
+  const missing = nodes + <usize>interior * NODE
   for (let row = first; row < last; row++) {
     const x = values + <usize>row * ((<usize>columns) << 2)
     let n: u32 = 0
     for (let level: u32 = 0; level < depth; level++) {
       const a = nodes + ((<usize>n) << 3)
-      const value = load<f32>(x + ((<usize>load<u16>(a, 4)) << 2))
-      n = 2 * n + 1 + (value == value ? <u32>(value > load<f32>(a)) : 1 - <u32>load<u16>(a, 6))
+      const value = load<f32>(x + <usize>load<u32>(a, 4))
+      n = 2 * n + 1 + (value == value ? <u32>(value > load<f32>(a)) : 1 - <u32>load<u8>(missing + <usize>n))
     }
     const s = sums + <usize>row * ((<usize>outputs) << 3)
     store<f64>(s, load<f64>(s) + load<f64>(leaves + ((<usize>(n - interior)) << 3)))

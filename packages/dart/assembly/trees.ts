@@ -87,7 +87,8 @@ const GATHERED: u32 = 512
 
 /**
  * Stable partition of rows[start..end): rows that go left stay in place from `start`, the others move to the spare list from
- * `start` on. Stores how many go left at `out`. A row goes left when its bin is in [1, split], or 0 and `missingLeft`.
+ * `start` on, and, when the range is a `whole` node's, back from there behind the others. Stores how many go left at `out`. A row goes
+ * left when the bit of its bin is set in the 256-bit set at `set`; with set 0, when its bin is in [1, split], or 0 and `missingLeft`.
  * `column` is where the first row's bin stands, the next row's `step` bytes further.
  */
 export function partition(
@@ -98,7 +99,9 @@ export function partition(
   step: u32,
   split: u32,
   missingLeft: u32,
+  set: usize,
   spareRows: usize,
+  whole: u32,
   out: usize,
 ): void {
   let left = start
@@ -108,14 +111,22 @@ export function partition(
   const limit: u32 = split - shift
   for (let first = start; first < end; first += GATHERED) {
     const last = min(end, first + GATHERED)
-    for (let i = first; i < last; i++) {
-      const row = load<u32>(rows + ((<usize>i) << 2))
-      store<u32>(spareRows + ((<usize>i) << 2), <u32>((<u32>load<u8>(column + <usize>row * <usize>step) - shift) <= limit))
+    if (set == 0) {
+      for (let i = first; i < last; i++) {
+        const bin = <u32>load<u8>(column + <usize>load<u32>(rows + ((<usize>i) << 2)) * <usize>step)
+        store<u32>(spareRows + ((<usize>i) << 2), <u32>(bin - shift <= limit))
+      }
+    } else {
+      for (let i = first; i < last; i++) {
+        const bin = <u32>load<u8>(column + <usize>load<u32>(rows + ((<usize>i) << 2)) * <usize>step)
+        store<u32>(spareRows + ((<usize>i) << 2), (load<u32>(set + ((bin >> 5) << 2)) >> (bin & 31)) & 1)
+      }
     }
     const toLeft = sendRows(rows, spareRows, first, last, left, right)
     left += toLeft
     right += last - first - toLeft
   }
+  if (whole) moveRows(rows + ((<usize>left) << 2), spareRows + ((<usize>start) << 2), right - start)
   store<u32>(out, left - start)
 }
 
@@ -136,33 +147,6 @@ function sendRows(rows: usize, spareRows: usize, first: u32, last: u32, left: u3
     right += goes ^ 1
   }
   return left - before
-}
-
-/** Like `partition`, for a categorical split: a row goes left when the bit of its bin is set in the 256-bit set at `set`. */
-export function partitionSet(
-  rows: usize,
-  start: u32,
-  end: u32,
-  column: usize,
-  step: u32,
-  set: usize,
-  spareRows: usize,
-  out: usize,
-): void {
-  let left = start
-  let right = start
-  for (let first = start; first < end; first += GATHERED) {
-    const last = min(end, first + GATHERED)
-    for (let i = first; i < last; i++) {
-      const row = load<u32>(rows + ((<usize>i) << 2))
-      const bin = <u32>load<u8>(column + <usize>row * <usize>step)
-      store<u32>(spareRows + ((<usize>i) << 2), (load<u32>(set + ((bin >> 5) << 2)) >> (bin & 31)) & 1)
-    }
-    const toLeft = sendRows(rows, spareRows, first, last, left, right)
-    left += toLeft
-    right += last - first - toLeft
-  }
-  store<u32>(out, left - start)
 }
 
 /** Copies `count` row numbers, from another list or within one. */

@@ -62,11 +62,33 @@ export function createArena(runtime: WasmRuntime): Arena {
 
 /** Cuts [0, count) into even ranges, one a thread; a single range when the work is too small to share. */
 export function ranges(runtime: WasmRuntime, count: number, least: number): [number, number][] {
-  const parts = Math.max(1, Math.min(runtime.threads, Math.floor(count / least)))
+  return evenRanges(count, Math.max(1, Math.min(runtime.threads, Math.floor(count / least))))
+}
+
+function evenRanges(count: number, parts: number): [number, number][] {
   return Array.from({ length: parts }, (_, part) => [
     Math.floor((part * count) / parts),
     Math.floor(((part + 1) * count) / parts),
   ])
+}
+
+/**
+ * Cuts several pieces of work, of so many rows each, into ranges of about equal length, `each` for every thread, so that no thread waits
+ * long for the last. A piece is cut into ranges of at least `least` rows, and there are at most threads x each more ranges than pieces.
+ */
+export function shares(
+  { threads }: WasmRuntime,
+  sizes: readonly number[],
+  { least, each }: { least: number; each: number },
+): [number, number][][] {
+  const total = Math.max(
+    1,
+    sizes.reduce((sum, size) => sum + size, 0),
+  )
+  return sizes.map((size) => {
+    const wanted = threads === 1 ? 1 : Math.floor((size * threads * each) / total)
+    return evenRanges(size, Math.max(1, Math.min(wanted, Math.floor(size / least))))
+  })
 }
 
 /** Runs a kernel over [0, count) on all threads: `args` gives the arguments of one range. */

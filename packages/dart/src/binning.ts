@@ -1,6 +1,6 @@
 // Histogram bins: at most 254 ranges of values a feature and one for missing values, so that a cell is one byte.
 import type { Arena, Block } from './arena.ts'
-import { forRange } from './arena.ts'
+import { forRange, ranges } from './arena.ts'
 import type { FloatMatrix } from './data/schema.ts'
 import type { Layout } from './layout.ts'
 
@@ -43,103 +43,55 @@ const SAMPLE = 200_000
 /**
  * Places edges so that bins hold about equally many rows; features with few distinct values get one bin a value.
  *
- * Cost: a radix sort of min(rows, 200,000) values a column, about 1 ms each.
+ * Cost: a radix sort of min(rows, 200,000) values a column, about 1 ms each; threads share the columns.
  *
  * @param options.maxBins - bins of values a feature, 2 to 254
  */
 export function findEdges(arena: Arena, matrix: FloatMatrix, options: { maxBins: number }): BinEdges {
-  const { values, rows, columns } = matrix
-  const { threads } = arena.runtime
-  // Evenly spread rows: the same on every machine, without a random draw.
+  const { rows, columns, levels } = matrix
   const taken = Math.min(rows, SAMPLE)
-  const staged = arena.floats(taken * columns)
-  spread(values, staged.view(), { rows, columns, taken })
-  // Each thread sorts a column of its own at a time.
-  const own = Array.from({ length: threads }, () => ({
-    a: arena.integers(taken),
-    b: arena.floats(taken),
-    counts: arena.integers(3 * 2048),
-  }))
-  const present = arena.integers(threads)
-  const edges = Array<Float32Array>(columns).fill(new Float32Array(0))
-  const numeric = edges.flatMap((_, column) => (matrix.levels[column] ? [] : [column]))
-  for (let first = 0; first < numeric.length; first += threads) {
-    const batch = numeric.slice(first, first + threads)
-    arena.runtime.fork(
-      arena.module,
-      'sortColumn',
-      batch.map((column, t) => {
-        const { a, b, counts } = own[t] as (typeof own)[number]
-        const places = [a.address, b.address, counts.address, present.address + 4 * t]
-        return [staged.address + 4 * column, columns, taken, ...places]
-      }),
-    )
-    batch.forEach((column, t) => {
-      edges[column] = edgesOf(own[t]?.b.view().subarray(0, present.view()[t]) as Float32Array, options.maxBins)
-    })
-  }
-  for (const block of [staged, present, ...own.flatMap(({ a, b, counts }) => [a, b, counts])]) arena.free(block)
-  return { edges, levels: matrix.levels.map((levels) => levels?.length) }
+  const sample = arena.floats(taken * columns)
+  gatherSample(matrix, sample.view(), taken)
+  const numeric = Array.from({ length: columns }, (_, column) => column).filter((column) => !levels[column])
+  const numbers = arena.integers(numeric.length)
+  numbers.view().set(numeric)
+  const edges = arena.floats(columns * EDGES)
+  const found = arena.integers(columns)
+  found.view().fill(0)
+  const parts = ranges(arena.runtime, numeric.length, 1)
+  // Each thread sorts one column after the other in memory of its own.
+  const own = parts.map(() => [arena.integers(taken), arena.floats(taken), arena.integers(3 * 2048)])
+  arena.runtime.fork(
+    arena.module,
+    'findEdges',
+    parts.map(([first, last], part) => [
+      ...[sample.address, taken, numbers.address, first, last, options.maxBins],
+      ...(own[part] as Block<unknown>[]).map(({ address }) => address),
+      ...[edges.address, found.address],
+    ]),
+  )
+  const [all, counts] = [edges.view(), found.view()]
+  const each = Array.from(counts, (count, column) => all.slice(column * EDGES, column * EDGES + count))
+  for (const block of [sample, numbers, edges, found, ...own.flat()]) arena.free(block)
+  return { edges: each, levels: levels.map((names) => names?.length) }
 }
 
-function spread(
-  values: Float32Array,
-  to: Float32Array,
-  { rows, columns, taken }: { rows: number; columns: number; taken: number },
-): void {
-  if (taken === rows) {
-    to.set(values)
-    return
-  }
-  for (let i = 0; i < taken; i++) {
-    const from = Math.floor((i * rows) / taken) * columns
-    for (let column = 0; column < columns; column++) to[i * columns + column] = values[from + column] as number
-  }
-}
+/** Floats of a column's edges in the kernel's table. */
+const EDGES = 256
+/** Rows whose values are turned into columns together: what they fill of a column is one line of the cache. */
+const TURNED = 16
 
-/** First position after `start` with another value. */
-function runEnd(sorted: Float32Array, start: number): number {
-  const value = sorted[start]
-  let end = start + 1
-  while (end < sorted.length && sorted[end] === value) end++
-  return end
-}
-
-function edgesOf(sorted: Float32Array, maxBins: number): Float32Array {
-  const cuts: number[] = []
-  for (let at = 0; at < sorted.length && cuts.length <= maxBins; at = runEnd(sorted, at)) cuts.push(at)
-  const starts = cuts.length <= maxBins ? cuts.slice(1) : equalCounts(sorted, maxBins)
-  const edges: number[] = []
-  for (const at of starts) edges.push(between(sorted[at - 1] as number, sorted[at] as number))
-  return Float32Array.from(edges)
-}
-
-/** Where bins begin, by greedy equal counts: a value that alone fills a bin keeps it, the rest share what is left. */
-function equalCounts(sorted: Float32Array, maxBins: number): number[] {
-  const starts: number[] = []
-  let bins = maxBins
-  let rest = sorted.length
-  let since = 0
-  for (let start = runEnd(sorted, 0); start < sorted.length && bins > 1;) {
-    const next = runEnd(sorted, start)
-    const filled = start - since
-    const target = rest / bins
-    // Cut before this value when the bin is full, or when the value would overfill it by more than it lacks.
-    if (filled >= target || filled + (next - start) - target > target - filled) {
-      starts.push(start)
-      bins--
-      rest -= filled
-      since = start
+/** `taken` evenly spread rows, column after column: the same on every machine, without a random draw. */
+function gatherSample({ values, rows, columns }: FloatMatrix, to: Float32Array, taken: number): void {
+  const from = new Float64Array(TURNED)
+  for (let first = 0; first < taken; first += TURNED) {
+    const count = Math.min(TURNED, taken - first)
+    for (let i = 0; i < count; i++) from[i] = Math.floor(((first + i) * rows) / taken) * columns
+    for (let column = 0; column < columns; column++) {
+      const at = column * taken + first
+      for (let i = 0; i < count; i++) to[at + i] = values[(from[i] as number) + column] as number
     }
-    start = next
   }
-  return starts
-}
-
-/** A float32 e with low <= e < high, near the middle: values on the edge of a cut stay on their side. */
-function between(low: number, high: number): number {
-  const middle = Math.fround(low / 2 + high / 2)
-  return middle >= high || middle < low ? low : middle
 }
 
 /** Bins a matrix by given edges, into the columns of a layout. */
@@ -162,13 +114,18 @@ export function binRows(
     view: () => all.view().subarray(head),
   }
   const staged = arena.floats(Math.min(rows, STAGE) * features)
-  const table = arena.floats(edges.reduce((sum, edge) => sum + edge.length, 0))
+  const groups = edges.map((edge) => Math.max(1, Math.ceil(edge.length / GROUP)))
+  const table = arena.floats(groups.reduce((sum, count) => sum + (count + 1) * GROUP, 0))
+  table.view().fill(Infinity)
   const kinds = arena.integers(KIND * features)
   const shared = bundled.filter((one) => one !== undefined).length
   const bytes = arena.bytes(256 * shared)
   let [at, used] = [0, 0]
   edges.forEach((edge, feature) => {
-    table.view().set(edge, at)
+    const count = groups[feature] as number
+    const words = table.view()
+    words.set(edge, at + GROUP)
+    for (let group = 0; group < count - 1; group++) words[at + group] = edge[(group + 1) * GROUP - 1] as number
     const one = bundled[feature]
     if (one) {
       const own = bytes
@@ -181,13 +138,14 @@ export function binRows(
       .view()
       .set(
         [
-          ...[table.address + 4 * at, edge.length, levels[feature] ?? NUMERIC],
+          ...[table.address + 4 * at, count, levels[feature] ?? NUMERIC],
           ...[columnOf[feature] as number, one ? bytes.address + 256 * used++ : 0],
         ],
         KIND * feature,
       )
-    at += edge.length
+    at += (count + 1) * GROUP
   })
+  const byColumn = options.byColumn ? arena.bytes(rows * columns) : undefined
   for (let first = 0; first < rows; first += STAGE) {
     const count = Math.min(STAGE, rows - first)
     staged.view().set(values.subarray(first * features, (first + count) * features))
@@ -200,29 +158,19 @@ export function binRows(
       bins.address + first * stride,
       stride,
       Number(shared > 0),
+      columns,
+      byColumn ? byColumn.address + first : 0,
+      rows,
     ])
   }
   for (const block of [staged, table, kinds, bytes]) arena.free(block)
-  const binned = { rows, columns, layout, stride, bins, records: all.address, byColumn: undefined }
-  return options.byColumn ? { ...binned, byColumn: columnsOf(arena, binned) } : binned
-}
-
-function columnsOf(arena: Arena, { bins, rows, columns, stride }: BinnedRows): Block<Uint8Array> {
-  const copy = arena.bytes(rows * columns)
-  forRange(arena, 'transpose', { count: rows, least: 16_384 }, (start, end) => [
-    bins.address,
-    stride,
-    start,
-    end,
-    columns,
-    copy.address,
-    rows,
-  ])
-  return copy
+  return { rows, columns, layout, stride, bins, records: all.address, byColumn }
 }
 
 /** Words of a feature's kind. */
 const KIND = 5
+/** Edges that the kernel compares side by side. */
+const GROUP = 16
 /** Rows copied into the kernels' memory at a time: small enough to be still in the second-level cache when binned. */
 const STAGE = 8192
 /** In place of a number of levels. */

@@ -81,7 +81,7 @@ export interface TrainOptions extends LongRunning {
   readonly bundle?: boolean
   /**
    * Keep the bins a second time, column by column, while trees grow: a split then reads one byte of a row from its column and not
-   * from all rows, which lie too far apart for the caches. A second byte a cell, the same model bits. Default: from 32 to 512 MiB of bins.
+   * from all rows, which lie too far apart for the caches. A second byte a cell, the same model bits. Default: from 2 to 512 MiB of bins.
    */
   readonly columnCopy?: boolean
   /** Share of rows each tree sees. Default 1. */

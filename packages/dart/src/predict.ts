@@ -181,6 +181,9 @@ function treeRunner(arena: Arena, tree: Tree, weight: number): (rows: Rows) => v
   }
 }
 
+/** Bytes of a node of a complete tree: its threshold, and where its feature stands in a row. Behind the nodes, where the missing go. */
+const NODE_BYTES = 8
+
 function completeTree(
   arena: Arena,
   tree: Tree,
@@ -188,7 +191,7 @@ function completeTree(
   weight: number,
 ): { nodes: Block<Uint8Array>; leaves: Block<Float64Array> } {
   const interior = 2 ** depth - 1
-  const nodes = arena.bytes(Math.max(1, interior) * 8)
+  const nodes = arena.bytes(interior * (NODE_BYTES + 1))
   const leafBlock = arena.doubles(interior + 1)
   const view = new DataView(arena.runtime.memory.buffer, nodes.address, nodes.length)
   const values = leafBlock.view()
@@ -198,9 +201,9 @@ function completeTree(
       return
     }
     const inner = node >= 0
-    view.setFloat32(slot * 8, inner ? (tree.threshold[node] as number) : Infinity, true)
-    view.setUint16(slot * 8 + 4, inner ? (tree.feature[node] as number) : 0, true)
-    view.setUint16(slot * 8 + 6, inner ? (tree.missingLeft[node] as number) : 1, true)
+    view.setFloat32(slot * NODE_BYTES, inner ? (tree.threshold[node] as number) : Infinity, true)
+    view.setUint32(slot * NODE_BYTES + 4, inner ? 4 * (tree.feature[node] as number) : 0, true)
+    view.setUint8(interior * NODE_BYTES + slot, inner ? (tree.missingLeft[node] as number) : 1)
     place(2 * slot + 1, inner ? (tree.left[node] as number) : node)
     place(2 * slot + 2, inner ? (tree.right[node] as number) : node)
   }

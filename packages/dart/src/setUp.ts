@@ -35,10 +35,10 @@ export interface SetUp {
 }
 
 /**
- * Bytes of bins between which they are kept by column too: below, all rows are in the caches or nearly so; beyond, a copy could
+ * Bytes of bins between which they are kept by column too: below, all rows are in a second-level cache or nearly so; beyond, a copy could
  * take of the memory, 4 GiB in all, what the run itself needs.
  */
-const COPIED = { least: 2 ** 25, most: 2 ** 29 }
+const COPIED = { least: 2 ** 21, most: 2 ** 29 }
 
 export interface SetUpInput {
   readonly options: TrainOptions

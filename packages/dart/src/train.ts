@@ -61,6 +61,24 @@ export interface Trained {
  */
 export async function train(input: TrainInput, options: TrainOptions): Promise<Trained> {
   const resolved = resolveOptions(options)
+  // Threads start while the data are read.
+  const runtime = createWasmRuntime({ threads: resolved.threads, relaxed: false })
+  try {
+    const given = checkInput(input, options, resolved)
+    const { data, validation } = given
+    const { names, levels } = data.matrix
+    const metric = metricOf(options.metric ?? given.objective.metric, options)
+    if (resolved.threads > 1) await runtime.ready()
+    const setUp = createSetUp(createArena(runtime), given)
+    const fingerprint =
+      options.resume || options.onCheckpoint ? runFingerprint({ options, resolved, data, validation, metric }) : 0
+    return await boost(setUp, { options, resolved, metric, schema: { names, levels }, fingerprint })
+  } finally {
+    await runtime.dispose()
+  }
+}
+
+function checkInput(input: TrainInput, options: TrainOptions, resolved: ResolvedOptions): SetUpInput {
   const ranking = options.objective === 'lambdarank'
   // A model to go on from knows its columns and its categories' codes: the data are read in its terms.
   const { continueFrom: from } = options
@@ -76,17 +94,7 @@ export async function train(input: TrainInput, options: TrainOptions): Promise<T
     )
   }
   const objective = resolveObjective(options, data.label, data.group)
-  const metric = metricOf(options.metric ?? objective.metric, options)
-  const runtime = createWasmRuntime({ threads: resolved.threads, relaxed: false })
-  try {
-    if (resolved.threads > 1) await runtime.ready()
-    const setUp = createSetUp(createArena(runtime), { options, resolved, objective, data, validation })
-    const fingerprint =
-      options.resume || options.onCheckpoint ? runFingerprint({ options, resolved, data, validation, metric }) : 0
-    return await boost(setUp, { options, resolved, metric, schema, fingerprint })
-  } finally {
-    await runtime.dispose()
-  }
+  return { options, resolved, objective, data, validation }
 }
 
 /**

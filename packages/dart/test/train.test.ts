@@ -213,6 +213,17 @@ describe('training', () => {
     expect(predict(long.model, test.features, { rounds: 30 })).not.toEqual(predict(short.model, test.features))
   })
 
+  it.each(['squared', 'absolute', 'logistic', 'poisson', 'softmax'] as const)(
+    '%s: weights of 0 alone teach nothing, and break nothing',
+    async (objective) => {
+      const none = new Float64Array(data.label.length)
+      const input = { features: data.features, label: none, weight: none }
+      const { model } = await train(input, { objective, rounds: 3, minHessian: 0 })
+      const answers = predict(model, test.features)
+      expect(answers.every((answer) => Number.isFinite(answer) && answer === answers[0])).toBe(true)
+    },
+  )
+
   it('a weight of three is a row three times', async () => {
     // Hundredths, so that both see one bin a value: bins follow rows, not weights.
     const coarse = { ...data.features, data: data.features.data.map((value) => Math.round(value * 100) / 100) }
@@ -406,6 +417,20 @@ describe('bad input', () => {
       quick,
       'SHAPE_MISMATCH',
       /need 8 values, got 7/,
+    ],
+    [
+      'sizes below 0',
+      { ...ok, features: { ...data.features, rows: -600, columns: -6 } },
+      quick,
+      'INVALID_ARGUMENT',
+      /must be whole numbers, got -600 and -6/,
+    ],
+    [
+      'data that are refused while threads start',
+      { ...ok, features: { ...data.features, rows: 1200, columns: 3.5 } },
+      { ...quick, threads: 3 },
+      'INVALID_ARGUMENT',
+      /got 1200 and 3.5/,
     ],
     ['a negative weight', { ...ok, weight: data.label.map(() => -1) }, quick, 'INVALID_ARGUMENT', /weight of row 0/],
     ['a bad class', { ...ok }, { ...quick, objective: 'logistic' }, 'INVALID_ARGUMENT', /takes 0 and 1/],

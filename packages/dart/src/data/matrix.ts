@@ -47,17 +47,24 @@ export function toFloatMatrix(features: Features, options: { where: string; sche
 
 /**
  * Start of the first 256 values among which one is not finite; the length when there is none. The difference of a value and
- * itself is 0, of an infinite value NaN as of NaN: one sum tells.
+ * itself is 0, of an infinite value NaN as of NaN: sums tell. There are four, so that none waits for the addition before.
  */
 function firstOdd(values: Float32Array): number {
   for (let start = 0; start < values.length; start += 256) {
     const end = Math.min(start + 256, values.length)
-    let sum = 0
-    for (let i = start; i < end; i++) {
-      const value = values[i] as number
-      sum += value - value
+    let a = 0
+    let b = 0
+    let c = 0
+    let d = 0
+    let i = start
+    for (; i + 4 <= end; i += 4) {
+      a += (values[i] as number) - (values[i] as number)
+      b += (values[i + 1] as number) - (values[i + 1] as number)
+      c += (values[i + 2] as number) - (values[i + 2] as number)
+      d += (values[i + 3] as number) - (values[i + 3] as number)
     }
-    if (sum !== 0) return start
+    for (; i < end; i++) a += (values[i] as number) - (values[i] as number)
+    if (a + b + c + d !== 0) return start
   }
   return values.length
 }
@@ -82,6 +89,17 @@ function fromNumbers(features: Matrix | Tensor, { where, schema }: { where: stri
   const [rows, columns] = isTensor
     ? [features.shape[0] ?? 0, features.shape[1] ?? 0]
     : [features.rows, features.columns]
+  const isSize = (size: number) => Number.isSafeInteger(size) && size >= 0
+  if (!isSize(rows) || !isSize(columns)) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `${where}: rows and columns must be whole numbers, got ${rows} and ${columns}`,
+      {
+        rows,
+        columns,
+      },
+    )
+  }
   if (data.length !== rows * columns) {
     throw new FtError(
       'SHAPE_MISMATCH',

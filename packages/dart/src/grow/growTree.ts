@@ -1,7 +1,7 @@
 // Grows one tree on binned rows: Newton's second-order gains over histograms, leaf by leaf.
 import type { Block } from '../arena.ts'
 import { createTree, type Tree } from '../tree.ts'
-import { buildHistogram, giveBack, type Histogram } from './histograms.ts'
+import { buildHistograms, giveBack, type BuiltHistogram, type Histogram } from './histograms.ts'
 import { leafSums, type RowRange } from './leaves.ts'
 import { partitionRows } from './partition.ts'
 import { newton, searchNodes, type SearchInput, type Split } from './splits.ts'
@@ -50,6 +50,13 @@ interface Open {
   readonly side: 'left' | 'right'
 }
 
+/** A node that is split, its number, and whether its children may be, as far as the number of leaves goes. */
+interface Divided extends Open {
+  readonly split: Split
+  readonly index: number
+  readonly mayGrow: boolean
+}
+
 interface Inner {
   readonly split: Split
   readonly cover: number
@@ -70,33 +77,38 @@ export function growTree(input: GrowInput): GrownTree {
   const open: Open[] = [openRoot(input)]
   let leaves = 1
 
-  for (;;) {
-    const [node] = open.splice(next(open, options.growth), 1)
-    if (node === undefined) break
-    const { split, histogram } = node
-    if (split === undefined || leaves >= options.maxLeaves) {
-      if (histogram) giveBack(space, histogram)
-      attach(inner, node, ~finished.length)
-      finished.push(node)
-      continue
+  while (open.length > 0) {
+    const divided: Divided[] = []
+    for (const node of next(open, options.growth, space.together)) {
+      const { split, histogram } = node
+      if (split === undefined || leaves >= options.maxLeaves) {
+        if (histogram) giveBack(space, histogram)
+        attach(inner, node, ~finished.length)
+        finished.push(node)
+        continue
+      }
+      const index = inner.length
+      inner.push({ split, cover: node.hessian, left: 0, right: 0 })
+      attach(inner, node, index)
+      leaves++
+      divided.push({ ...node, split, index, mayGrow: leaves < options.maxLeaves })
     }
-    const index = inner.length
-    inner.push({ split, cover: node.hessian, left: 0, right: 0 })
-    attach(inner, node, index)
-    open.push(...divide(input, node, split, index, leaves + 1 < options.maxLeaves))
-    leaves++
+    if (divided.length > 0) open.push(...divide(input, divided))
   }
   return assemble(input, inner, finished)
 }
 
-/** The leaf to look at next: the first for level-wise growth, the largest gain for leaf-wise. */
-function next(open: readonly Open[], growth: 'depth' | 'leaf'): number {
-  if (growth === 'depth') return 0
+/**
+ * Takes the leaves to look at next: the largest gain for leaf-wise growth. For level-wise growth the first so many: none of them waits for
+ * the children of another, and threads have more to share.
+ */
+function next(open: Open[], growth: 'depth' | 'leaf', together: number): Open[] {
+  if (growth === 'depth') return open.splice(0, together)
   let best = 0
   open.forEach((node, index) => {
     if ((node.split?.gain ?? -1) > (open[best]?.split?.gain ?? -1)) best = index
   })
-  return best
+  return open.splice(best, 1)
 }
 
 function attach(inner: Inner[], node: Open, child: number): void {
@@ -106,9 +118,9 @@ function attach(inner: Inner[], node: Open, child: number): void {
 
 function openRoot(input: GrowInput): Open {
   const { space, count, units } = input
-  const built = buildHistogram(space, 0, count)
+  const [built] = buildHistograms(space, [{ start: 0, end: count }]) as [BuiltHistogram]
   // Two passes: the root's sums are known only when the threads' shares are added.
-  searchNodes(input, [], { built, parent: undefined })
+  searchNodes(input, [{ nodes: [], built, parent: undefined }])
   const histogram: Histogram = built
   const root = {
     start: 0,
@@ -122,8 +134,8 @@ function openRoot(input: GrowInput): Open {
     side: 'left' as const,
     histogram,
   }
-  const [split] = searchNodes(input, [root], { built: { ...built, parts: 0 }, parent: undefined })
-  return { ...root, split }
+  const found = searchNodes(input, [{ nodes: [root], built: { ...built, parts: 0 }, parent: undefined }])
+  return { ...root, split: found[0]?.[0] }
 }
 
 /** Sums over the first feature's bins are sums over the node. */
@@ -134,43 +146,70 @@ function totalsOf({ sums }: Histogram, units: Units): { gradient: number; hessia
   return { gradient: Number(total >> 32n) * units.gradient, hessian: Number(total & 0xffffffffn) * units.hessian }
 }
 
-function divide(input: GrowInput, node: Open, split: Split, index: number, mayGrow: boolean): [Open, Open] {
-  const { space, options } = input
-  const middle = node.start + partitionRows(space, node.start, node.end, split)
+/** Parts the nodes' rows and searches the children: of each node the left one, then the right one. */
+function divide(input: GrowInput, nodes: readonly Divided[]): Open[] {
+  const { space } = input
+  const lefts = partitionRows(space, nodes)
+  const pairs = nodes.map((node, i) => childrenOf(input, node, node.start + (lefts[i] as number)))
+  const growing = nodes.flatMap((node, i) => {
+    if (!node.histogram) return []
+    if (!mayGrow(input, node)) {
+      giveBack(space, node.histogram)
+      return []
+    }
+    const [left, right] = pairs[i] as Pair
+    return [{ pair: i, parent: node.histogram, smaller: left.end - left.start <= right.end - right.start ? 0 : 1 }]
+  })
+  if (growing.length > 0) {
+    const built = buildHistograms(
+      space,
+      growing.map(({ pair, smaller }) => (pairs[pair] as Pair)[smaller] as Open),
+    )
+    const families = growing.map(({ pair, parent, smaller }, i) => {
+      const own = built[i] as BuiltHistogram
+      // The parent's histogram becomes that of the child that was not built.
+      const nodes = (pairs[pair] as Pair).map((child, side) => ({
+        ...child,
+        histogram: side === smaller ? own : parent,
+      }))
+      return { nodes, built: own, parent }
+    })
+    const splits = searchNodes(input, families)
+    growing.forEach(({ pair }, i) => {
+      const [left, right] = (families[i] as (typeof families)[number]).nodes as [Open, Open]
+      pairs[pair] = [
+        { ...left, split: splits[i]?.[0] },
+        { ...right, split: splits[i]?.[1] },
+      ]
+    })
+  }
+  return pairs.flat()
+}
+
+type Pair = readonly [left: Open, right: Open]
+
+function mayGrow({ options }: GrowInput, node: Divided): boolean {
+  return node.mayGrow && (options.maxDepth === 0 || node.depth + 1 < options.maxDepth)
+}
+
+/** The two children, not yet searched. */
+function childrenOf(input: GrowInput, node: Divided, middle: number): Pair {
+  const { split, index } = node
   const rightSums = { gradient: node.gradient - split.gradient, hessian: node.hessian - split.hessian }
   const bounds = childBounds(input, node, split, rightSums)
-  const depth = node.depth + 1
-  const path = space.interactions ? [...node.path, split.feature] : node.path
-  const left = {
-    ...{ start: node.start, end: middle, depth, gradient: split.gradient, hessian: split.hessian },
-    ...{ ...bounds.left, path, parent: index, side: 'left' as const },
+  const both = {
+    depth: node.depth + 1,
+    path: input.space.interactions ? [...node.path, split.feature] : node.path,
+    parent: index,
+    ...{ histogram: undefined, split: undefined },
   }
-  const right = {
-    ...{ start: middle, end: node.end, depth, ...rightSums },
-    ...{ ...bounds.right, path, parent: index, side: 'right' as const },
-  }
-  const deeper = mayGrow && (options.maxDepth === 0 || depth < options.maxDepth)
-  const parent = node.histogram
-  if (!deeper || !parent) {
-    if (parent) giveBack(space, parent)
-    const leaf = { histogram: undefined, split: undefined }
-    return [
-      { ...left, ...leaf },
-      { ...right, ...leaf },
-    ]
-  }
-  const smallerIsLeft = middle - node.start <= node.end - middle
-  const smaller = smallerIsLeft ? left : right
-  const built = buildHistogram(space, smaller.start, smaller.end)
-  // The parent's histogram becomes that of the child that was not built.
-  const children = [
-    { ...left, histogram: smallerIsLeft ? built : parent },
-    { ...right, histogram: smallerIsLeft ? parent : built },
-  ] as const
-  const [leftSplit, rightSplit] = searchNodes(input, children, { built, parent })
   return [
-    { ...children[0], split: leftSplit },
-    { ...children[1], split: rightSplit },
+    {
+      ...both,
+      ...{ start: node.start, end: middle, gradient: split.gradient, hessian: split.hessian },
+      ...{ ...bounds.left, side: 'left' },
+    },
+    { ...both, start: middle, end: node.end, ...rightSums, ...bounds.right, side: 'right' },
   ]
 }
 

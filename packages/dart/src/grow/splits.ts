@@ -4,7 +4,7 @@ import { ranges } from '../arena.ts'
 import type { ResolvedOptions } from '../options.ts'
 import type { BuiltHistogram, Histogram } from './histograms.ts'
 import type { Units } from './growTree.ts'
-import { RECORD_FIELDS, SCRATCH_BYTES, SPLIT_FIELDS, type Workspace } from './workspace.ts'
+import { RECORD_FIELDS, SCRATCH_BYTES, SPLIT_FIELDS, type SearchSpace, type Workspace } from './workspace.ts'
 
 export interface Split {
   readonly gain: number
@@ -44,50 +44,50 @@ export interface Searched {
 
 /** Fewest columns a thread takes. */
 const LEAST_COLUMNS = 8
+/** Searches a thread from which on none is cut into columns. */
+const ENOUGH = 4
+
+/** Siblings, or the root alone, or no node: then shares are added only. */
+export interface Family {
+  readonly nodes: readonly Searched[]
+  /** Receives the shares that threads hold, and is then taken off `parent`, which becomes the other sibling's. */
+  readonly built: BuiltHistogram
+  readonly parent: Histogram | undefined
+}
 
 /**
- * Searches up to two nodes. First `built` receives the shares that threads hold, and is taken off `parent`.
+ * Searches the nodes of each family.
  *
- * @returns the best split of each node, undefined where none gains
+ * @returns by family, the best split of each node, undefined where none gains
  */
-export function searchNodes(
-  input: SearchInput,
-  nodes: readonly Searched[],
-  { built, parent }: { built: BuiltHistogram; parent: Histogram | undefined },
-): (Split | undefined)[] {
+export function searchNodes(input: SearchInput, families: readonly Family[]): (Split | undefined)[][] {
   const { space, options, units } = input
   const { arena, data } = space
-  const searched = nodes.map((node) => mayBeSplit(options, node))
-  const active: Searched[] = nodes.filter((_, i) => searched[i])
-  const records = space.records.view()
-  active.forEach((node, i) => {
-    const slot = space.search[i as 0 | 1]
-    slot.allowed.view().set(nodeColumns(input, node))
-    const { histogram } = node
-    records.set(
-      [
-        histogram.sums.address,
-        histogram.counts?.address ?? 0,
-        slot.allowed.address,
-        node.gradient,
-        node.hessian,
-        node.end - node.start,
-        node.low,
-        node.high,
-        slot.splits.address,
-      ],
-      i * RECORD_FIELDS,
-    )
+  const searched = families.map(({ nodes }) => nodes.map((node) => mayBeSplit(options, node)))
+  const memory = space.search(2 * families.length)
+  families.forEach(({ nodes }, i) => {
+    let slot = 2 * i
+    nodes.forEach((node, child) => {
+      if (searched[i]?.[child]) writeRecord(input, memory, slot++, node)
+    })
   })
-  if (active.length > 0 || built.parts > 0 || parent) {
-    arena.runtime.fork(
-      arena.module,
-      'searchNodes',
-      ranges(arena.runtime, data.columns, LEAST_COLUMNS).map(([first, last], part) => [
+  const columns =
+    families.length < ENOUGH * arena.runtime.threads
+      ? ranges(arena.runtime, data.columns, LEAST_COLUMNS)
+      : ([[0, data.columns]] as const)
+  const scratch = space.scratch(columns.length * families.length)
+  let task = 0
+  arena.runtime.fork(
+    arena.module,
+    'searchNodes',
+    families.flatMap(({ built, parent }, i) => {
+      const active = (searched[i] as boolean[]).filter(Boolean).length
+      if (active === 0 && built.parts === 0 && !parent) return []
+      return columns.map(([first, last]) => [
         built.sums.address,
         built.counts?.address ?? 0,
-        space.partials.sums,
-        space.partials.counts,
+        built.partials.sums,
+        built.partials.counts,
         built.parts,
         parent?.sums.address ?? 0,
         parent?.counts?.address ?? 0,
@@ -96,8 +96,8 @@ export function searchNodes(
         last,
         space.members.starts.address,
         space.members.list.address,
-        space.records.address,
-        active.length,
+        memory.records.address + 8 * RECORD_FIELDS * 2 * i,
+        active,
         space.binsOf.address,
         space.categorical?.address ?? 0,
         space.monotone?.address ?? 0,
@@ -111,12 +111,31 @@ export function searchNodes(
         options.categorySmooth,
         options.categoryL2,
         options.mostCategories,
-        space.scratch.address + part * SCRATCH_BYTES,
-      ]),
+        scratch.address + task++ * SCRATCH_BYTES,
+      ])
+    }),
+  )
+  const splits = memory.splits.view()
+  return families.map(({ nodes }, i) => {
+    let slot = 2 * i
+    return nodes.map((node, child) => (searched[i]?.[child] ? bestOf(input, node, splits, slot++) : undefined))
+  })
+}
+
+function writeRecord(input: SearchInput, memory: SearchSpace, slot: number, node: Searched): void {
+  const { features } = input.space
+  const { records, allowed, splits } = memory
+  allowed.view().set(nodeColumns(input, node), slot * features)
+  const { histogram, gradient, hessian, start, end, low, high } = node
+  records
+    .view()
+    .set(
+      [
+        ...[histogram.sums.address, histogram.counts?.address ?? 0, allowed.address + slot * features],
+        ...[gradient, hessian, end - start, low, high, splits.address + 8 * slot * features * SPLIT_FIELDS],
+      ],
+      slot * RECORD_FIELDS,
     )
-  }
-  let slot = 0
-  return nodes.map((node, i) => (searched[i] ? bestOf(input, node, slot++ as 0 | 1) : undefined))
 }
 
 function mayBeSplit({ minRows, minHessian }: ResolvedOptions, { start, end, hessian }: Searched): boolean {
@@ -124,8 +143,9 @@ function mayBeSplit({ minRows, minHessian }: ResolvedOptions, { start, end, hess
 }
 
 /** The best feature's split; the first of equal ones. */
-function bestOf({ space, options }: SearchInput, node: Searched, slot: 0 | 1): Split | undefined {
-  const found = space.search[slot].splits.view()
+function bestOf({ space, options }: SearchInput, node: Searched, all: Float64Array, slot: number): Split | undefined {
+  const size = space.features * SPLIT_FIELDS
+  const found = all.subarray(slot * size, (slot + 1) * size)
   let best = -1
   let bestGain = -Infinity
   for (let feature = 0; feature < space.features; feature++) {

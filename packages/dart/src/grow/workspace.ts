@@ -1,6 +1,7 @@
 // Memory that growing a tree needs, kept from tree to tree.
 import type { Arena, Block } from '../arena.ts'
 import type { BinEdges, BinnedRows } from '../binning.ts'
+import { SET_WORDS } from '../tree.ts'
 
 export interface Workspace {
   readonly arena: Arena
@@ -20,24 +21,26 @@ export interface Workspace {
   readonly monotone: Block<Uint8Array> | undefined
   /** Features that may be used together, as sets of columns; absent when all may. */
   readonly interactions: readonly ReadonlySet<number>[] | undefined
-  /** What a search reads and writes for each of two siblings. */
-  readonly search: readonly [SearchSlot, SearchSlot]
-  readonly records: Block<Float64Array>
+  /** Nodes that are divided together. */
+  readonly together: number
+  /** What a search reads and writes of so many nodes: a record, allowed features and the best split of each feature for every one. */
+  search(nodes: number): SearchSpace
   readonly histograms: HistogramPool
   /** Row counts a bin are kept only where `minRows` asks for them. */
   readonly counts: HistogramPool | undefined
-  /** One histogram for each thread but the first, behind each other. */
-  readonly partials: { readonly sums: number; readonly counts: number }
-  /** Some memory of each thread's own: 4 KiB for the search, 4 bytes for results. */
-  readonly scratch: Block<Uint8Array>
-  readonly results: Block<Uint32Array>
-  /** A 256-bit set, for partitions by category. */
-  readonly set: Block<Uint32Array>
+  /** Memory for so many histograms behind each other; contents are lost, as they are below. */
+  partials(count: number): { readonly sums: number; readonly counts: number }
+  /** 4 KiB for each task of a search. */
+  scratch(tasks: number): Block<Uint8Array>
+  /** What each task of a partition found, and 256-bit sets for partitions by category. */
+  results(tasks: number): Block<Uint32Array>
+  sets(nodes: number): Block<Uint32Array>
   /** Memory for at least so many pairs of positions and of sums; contents are lost. */
   runs(count: number): { readonly pairs: Block<Uint32Array>; readonly sums: Block<Float64Array> }
 }
 
-export interface SearchSlot {
+export interface SearchSpace {
+  readonly records: Block<Float64Array>
   readonly allowed: Block<Uint8Array>
   readonly splits: Block<Float64Array>
 }
@@ -63,6 +66,22 @@ function histogramPool(arena: Arena, bytes: number): HistogramPool {
     give: (block) => void free.push(block),
   }
 }
+
+/** Memory that grows with what is asked of it, by half at least. */
+function growing<T>(arena: Arena, make: (length: number) => Block<T>): (length: number) => Block<T> {
+  let block: Block<T> | undefined
+  return (length) => {
+    if (block && block.length >= length) return block
+    const longer = Math.max(length, Math.ceil(1.5 * (block?.length ?? 0)))
+    if (block) arena.free(block)
+    block = make(longer)
+    return block
+  }
+}
+
+/** Most nodes divided together, and bytes of the splits that are found for their children. */
+const TOGETHER = 128
+const SPLITS_BYTES = 2 ** 23
 
 export interface WorkspaceOptions {
   readonly countRows: boolean
@@ -94,7 +113,6 @@ function membersOf(arena: Arena, { columns, layout }: BinnedRows): Workspace['me
 }
 
 export function createWorkspace(arena: Arena, data: BinnedRows, edges: BinEdges, options: WorkspaceOptions): Workspace {
-  const { threads } = arena.runtime
   const { columns, rows } = data
   const features = edges.edges.length
   const binsOf = arena.integers(features)
@@ -106,9 +124,17 @@ export function createWorkspace(arena: Arena, data: BinnedRows, edges: BinEdges,
     return block
   }
   const isCategorical = Int8Array.from(edges.levels, (levels) => Number(levels !== undefined))
-  const slot = (): SearchSlot => ({ allowed: arena.bytes(features), splits: arena.doubles(features * SPLIT_FIELDS) })
-  let pairs = arena.integers(512)
-  let sums = arena.doubles(512)
+  const histogramBytes = { sums: columns * 2048, counts: options.countRows ? columns * 1024 : 0 }
+  const pairs = growing(arena, arena.integers)
+  const sums = growing(arena, arena.doubles)
+  const records = growing(arena, arena.doubles)
+  const allowed = growing(arena, arena.bytes)
+  const splits = growing(arena, arena.doubles)
+  const partialSums = growing(arena, arena.bytes)
+  const partialCounts = growing(arena, arena.bytes)
+  const scratch = growing(arena, arena.bytes)
+  const results = growing(arena, arena.integers)
+  const sets = growing(arena, arena.integers)
   return {
     arena,
     data,
@@ -121,25 +147,21 @@ export function createWorkspace(arena: Arena, data: BinnedRows, edges: BinEdges,
     categorical: isCategorical.includes(1) ? signed(isCategorical) : undefined,
     monotone: signed(options.monotone),
     interactions: options.interactions,
-    search: [slot(), slot()],
-    records: arena.doubles(2 * RECORD_FIELDS),
-    histograms: histogramPool(arena, columns * 2048),
-    counts: options.countRows ? histogramPool(arena, columns * 1024) : undefined,
-    partials: {
-      sums: threads > 1 ? arena.bytes((threads - 1) * columns * 2048).address : 0,
-      counts: threads > 1 && options.countRows ? arena.bytes((threads - 1) * columns * 1024).address : 0,
-    },
-    scratch: arena.bytes(threads * SCRATCH_BYTES),
-    results: arena.integers(threads),
-    set: arena.integers(8),
-    runs(count) {
-      if (pairs.length < 2 * count) {
-        arena.free(pairs)
-        arena.free(sums)
-        pairs = arena.integers(4 * count)
-        sums = arena.doubles(4 * count)
-      }
-      return { pairs, sums }
-    },
+    together: Math.max(1, Math.min(TOGETHER, Math.floor(SPLITS_BYTES / (2 * 8 * SPLIT_FIELDS * features)))),
+    search: (nodes) => ({
+      records: records(nodes * RECORD_FIELDS),
+      allowed: allowed(nodes * features),
+      splits: splits(nodes * features * SPLIT_FIELDS),
+    }),
+    histograms: histogramPool(arena, histogramBytes.sums),
+    counts: options.countRows ? histogramPool(arena, histogramBytes.counts) : undefined,
+    partials: (count) => ({
+      sums: count > 0 ? partialSums(count * histogramBytes.sums).address : 0,
+      counts: count > 0 && options.countRows ? partialCounts(count * histogramBytes.counts).address : 0,
+    }),
+    scratch: (tasks) => scratch(tasks * SCRATCH_BYTES),
+    results,
+    sets: (nodes) => sets(nodes * SET_WORDS),
+    runs: (count) => ({ pairs: pairs(2 * count), sums: sums(2 * count) }),
   }
 }

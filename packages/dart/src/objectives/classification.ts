@@ -54,7 +54,7 @@ export function softmax(classes: number): Objective {
         share[label] = (share[label] as number) + (weights ? (weights[row] as number) : 1)
       })
       const total = share.reduce((sum, value) => sum + value, 0)
-      return share.map((value) => log(Math.max(value / total, CLIP)))
+      return share.map((value) => log(Math.max(total > 0 ? value / total : 1 / classes, CLIP)))
     },
     derive: ({ rows, scores, labels, weights, gradients, hessians }) => {
       const views = scores.map((block) => block.view())
