@@ -11,7 +11,7 @@ import {
 } from '@ft/core'
 import type { Region } from './report.ts'
 import type { ThresholdPolicy } from './thresholds/policy.ts'
-import { thresholdsOf, type Judged } from './thresholds/thresholdsOf.ts'
+import { isExact, thresholdsOf, type Judged } from './thresholds/thresholdsOf.ts'
 
 type Wish = 'rowSums' | 'columnSums' | 'total' | 'replica'
 
@@ -53,6 +53,9 @@ export function emitFor(scheme: ProtectionScheme, own?: Emit): Emit {
   return all
 }
 
+/** Where replicas are exact: no threshold, and so no statistics. */
+export const replicaAlone: Emit = Object.freeze({ ...wished('replica'), rowStatistics: false })
+
 const flags = ['rowSums', 'columnSums', 'total', 'replica', 'rowStatistics'] as const
 
 export interface Alarm {
@@ -83,7 +86,8 @@ const unchecked: Judgement = {
 export function judge(input: Judged): Judgement {
   const { scheme, product } = input
   if (scheme === 'none') return unchecked
-  const thresholds = thresholdsOf(input)
+  lent = 0
+  const thresholds = thresholdsOf(input, lend)
   const strike = striking(input.thresholdFault)
   const found: Found = { alarms: [], checks: 0, largest: 0 }
   if (product.rowSums) compare(found, product.rowSums, strike(thresholds.rows()), rowPlaces(product.rowSums, input))
@@ -108,12 +112,27 @@ export function judge(input: Judged): Judgement {
   }
 }
 
+/** Numbers that limits are lent, until the next product is judged: an array for each would be the collector's work. */
+let limitsRoom = new Float64Array(1 << 10)
+let lent = 0
+/** Limits for which an array of their own weighs nothing beside the product. */
+const OWN = 1 << 16
+
+function lend(length: number): Float64Array {
+  if (length > OWN) return new Float64Array(length)
+  if (lent + length > limitsRoom.length) {
+    limitsRoom = new Float64Array(2 * (lent + length))
+    lent = 0
+  }
+  return limitsRoom.subarray(lent, (lent += length))
+}
+
 /** Integers differ by 1 at least; of sums that are equal when clean, whatever float64 holds of a change is seen. */
-function smallestOf({ product: { replica }, rounding }: Judged, largest: number): number {
+function smallestOf({ product, rounding }: Judged, largest: number): number {
   if (rounding === 'exact') return 1
-  if (replica?.exact !== true) return 2 * largest
+  if (!isExact(product)) return 2 * largest
   let size = 0
-  for (const sum of replica.actual) size = Math.max(size, Math.abs(sum))
+  for (const sum of product.replica?.actual ?? []) size = Math.max(size, Math.abs(sum))
   return size * 2 ** -52
 }
 

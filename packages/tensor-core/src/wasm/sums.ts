@@ -30,7 +30,7 @@ import type { Sizes } from '../problem/matmul.ts'
 import type { NextChecksumPlan } from '../problem/next-checksum.ts'
 import { forkRanges, stripsOf, type Kernels } from './kernels.ts'
 import type { Staging } from './staging.ts'
-import type { PackedWeights } from './weights.ts'
+import { hasExactReplica, type PackedWeights } from './weights.ts'
 
 type Numbers = Float64Array | Int32Array
 type Check = CheckSums & { readonly actual: Numbers; readonly expected: Numbers }
@@ -169,7 +169,10 @@ export class Sums {
     const { grid } = layout
     const tiles = count * grid[0] * grid[1]
     if (emit.tileSums !== undefined) result.tileSums = { tileRows, tileColumns, grid, ...this.#check(tiles) }
-    if (emit.replica === true) result.replica = { tileRows, tileColumns, grid, ...this.#check(tiles) }
+    if (emit.replica === true) {
+      const exact = hasExactReplica(weights)
+      result.replica = { tileRows, tileColumns, grid, ...(exact && { exact }), ...this.#check(tiles) }
+    }
     if (emit.columnSums === true) result.columnSums = this.#check(count * n)
     if (next !== undefined) result.nextChecksum = this.#tensor(next.shape)
   }
@@ -185,7 +188,10 @@ export class Sums {
   }
 
   #check(size: number): Check {
-    return { actual: this.#numbers(size), expected: this.#numbers(size) }
+    if (this.#request.weights.arithmetic.integer)
+      return { actual: new Int32Array(size), expected: new Int32Array(size) }
+    const arrays = new Arrays(16 * size)
+    return { actual: arrays.doubles(size), expected: arrays.doubles(size) }
   }
 
   #tensor(shape: readonly number[]): Tensor {
