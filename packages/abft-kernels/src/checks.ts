@@ -88,20 +88,15 @@ export function judge(input: Judged): Judgement {
   if (scheme === 'none') return unchecked
   lent = 0
   const thresholds = thresholdsOf(input, lend)
-  const strike = striking(input.thresholdFault)
-  const found: Found = { alarms: [], checks: 0, largest: 0 }
-  if (product.rowSums) compare(found, product.rowSums, strike(thresholds.rows()), rowPlaces(product.rowSums, input))
-  if (product.columnSums)
-    compare(found, product.columnSums, strike(thresholds.columns()), (at) => ({
-      item: Math.floor(at / input.n),
-      region: { kind: 'column', column: at % input.n },
-    }))
+  const found: Found = { input, alarms: [], checks: 0, largest: 0, struck: false }
+  if (product.rowSums) compare(found, product.rowSums, thresholds.rows(), rowPlace)
+  if (product.columnSums) compare(found, product.columnSums, thresholds.columns(), columnPlace)
   if (product.total && input.expectedTotal) {
     const sums = { actual: product.total, expected: input.expectedTotal }
-    compare(found, sums, strike(thresholds.totals()), (item) => ({ item, region: { kind: 'product' } }))
+    compare(found, sums, thresholds.totals(), productPlace)
   }
-  for (const tiles of [product.tileSums, product.replica])
-    if (tiles) compare(found, tiles, strike(thresholds.tiles(tiles)), tilePlaces(tiles, input))
+  if (product.tileSums) compare(found, product.tileSums, thresholds.tiles(product.tileSums), tilePlace)
+  if (product.replica) compare(found, product.replica, thresholds.tiles(product.replica), tilePlace)
   const { alarms, checks, largest } = found
   return {
     alarms: scheme === 'row-column' ? intersect(alarms) : alarms,
@@ -138,58 +133,64 @@ function smallestOf({ product, rounding }: Judged, largest: number): number {
 
 /** What the comparisons of one product have found. */
 interface Found {
+  readonly input: Judged
   readonly alarms: Alarm[]
   checks: number
   /** Largest threshold. */
   largest: number
+  /** Whether the threshold that a campaign strikes has been. */
+  struck: boolean
 }
 
-/** Where the check at an index is. */
-type Place = (index: number) => Pick<Alarm, 'item' | 'region'>
+/** Where the check at an index of these sums is. A function, not a closure: asked for alarms alone, and most products have none. */
+type Place<Sums> = (sums: Sums, index: number, input: Judged) => Pick<Alarm, 'item' | 'region'>
 
 /** Makes the first of the limits that are compared wrong, as float32 holds it. */
-function striking(effect: FaultEffect | undefined): (limits: Float64Array) => Float64Array {
-  let pending = effect
-  return (limits) => {
-    if (pending === undefined || limits.length === 0) return limits
-    const wrong = Float64Array.from(limits)
-    wrong[0] = applyEffect(pending, { value: limits[0] as number, dtype: 'float32' })
-    pending = undefined
-    return wrong
-  }
+function strike(found: Found, effect: FaultEffect, limits: Float64Array): Float64Array {
+  if (found.struck || limits.length === 0) return limits
+  const wrong = Float64Array.from(limits)
+  wrong[0] = applyEffect(effect, { value: limits[0] as number, dtype: 'float32' })
+  found.struck = true
+  return wrong
 }
 
 /** The loop that every check passes through: plain, since a closure or a tuple a row costs as much as the row of a small network. */
-function compare(found: Found, { actual, expected }: CheckSums, limits: Float64Array, place: Place): void {
+function compare<Sums extends CheckSums>(found: Found, sums: Sums, clean: Float64Array, place: Place<Sums>): void {
+  const { input, alarms } = found
+  const limits = input.thresholdFault === undefined ? clean : strike(found, input.thresholdFault, clean)
+  const { actual, expected } = sums
   const checks = actual.length
   let largest = found.largest
   for (let at = 0; at < checks; at++) {
     const residual = Math.abs((actual[at] as number) - (expected[at] as number))
     const threshold = limits[at] as number
     if (threshold > largest) largest = threshold
-    if (!(residual <= threshold)) found.alarms.push({ ...place(at), residual, threshold })
+    if (!(residual <= threshold)) alarms.push({ ...place(sums, at, input), residual, threshold })
   }
   found.checks += checks
   found.largest = largest
 }
 
-function rowPlaces({ ranges, rangeColumns }: RowSums, { items, m, n }: Judged): Place {
-  return (at) => {
-    const [range, row] = [Math.floor(at / (items * m)), at % m]
-    const columns = [range * rangeColumns, Math.min(n, (range + 1) * rangeColumns)] as const
-    return { item: Math.floor(at / m) % items, region: { kind: 'row', row, ...(ranges > 1 && { columns }) } }
-  }
+const rowPlace: Place<RowSums> = ({ ranges, rangeColumns }, at, { items, m, n }) => {
+  const [range, row] = [Math.floor(at / (items * m)), at % m]
+  const columns = [range * rangeColumns, Math.min(n, (range + 1) * rangeColumns)] as const
+  return { item: Math.floor(at / m) % items, region: { kind: 'row', row, ...(ranges > 1 && { columns }) } }
 }
 
-function tilePlaces(tiles: TileSums, { m, n }: Judged): Place {
-  const [down, across] = tiles.grid
-  return (at) => {
-    const tile = at % (down * across)
-    const [r, c] = [Math.floor(tile / across), tile % across]
-    const rows = [r * tiles.tileRows, Math.min(m, (r + 1) * tiles.tileRows)] as const
-    const columns = [c * tiles.tileColumns, Math.min(n, (c + 1) * tiles.tileColumns)] as const
-    return { item: Math.floor(at / (down * across)), region: { kind: 'tile', rows, columns } }
-  }
+const columnPlace: Place<CheckSums> = (_, at, { n }) => ({
+  item: Math.floor(at / n),
+  region: { kind: 'column', column: at % n },
+})
+
+const productPlace: Place<CheckSums> = (_, item) => ({ item, region: { kind: 'product' } })
+
+const tilePlace: Place<TileSums> = ({ grid, tileRows, tileColumns }, at, { m, n }) => {
+  const [down, across] = grid
+  const tile = at % (down * across)
+  const [r, c] = [Math.floor(tile / across), tile % across]
+  const rows = [r * tileRows, Math.min(m, (r + 1) * tileRows)] as const
+  const columns = [c * tileColumns, Math.min(n, (c + 1) * tileColumns)] as const
+  return { item: Math.floor(at / (down * across)), region: { kind: 'tile', rows, columns } }
 }
 
 /** A row and a column that alarm together name an element; what crosses nothing stays as it is. */

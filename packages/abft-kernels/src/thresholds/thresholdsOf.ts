@@ -72,39 +72,69 @@ export interface Thresholds {
  * Cost: O(m) an item, and O(n) for columns, O(tiles) for tiles.
  */
 export function thresholdsOf(input: Judged, room: Room = (length) => new Float64Array(length)): Thresholds {
-  const { product, items, k, n, m, rounding, calibration } = input
+  const { product, rounding } = input
   if (rounding === 'exact' || isExact(product)) return zeros(input, room)
-  const noise = rounding.wide ? undefined : noisePerUnit(calibration, k)
-  const kind: ThresholdKind = rounding.wide ? 'storage' : noise === undefined ? 'hard' : 'v-abft'
-  const kappa = kind === 'hard' ? 0 : kappaFor(checksOf(input), input.falseAlarmProbability)
-  const rule: Rule = {
-    input,
-    room,
-    rounding,
+  return new RoundingThresholds(input, rounding, room)
+}
+
+/** Methods, and the rule that they work by: behind a product that streamed its weights, whatever has to be fetched again is dear. */
+class RoundingThresholds implements Rule, Thresholds {
+  readonly policy: ThresholdPolicy
+  readonly input: Judged
+  readonly room: Room
+  readonly rounding: Rounding
+  readonly statistics: RowStatistics
+  readonly kind: ThresholdKind
+  readonly kappa: number
+  readonly unit: Noise
+  /** Limits of whole rows, once they are made. */
+  #whole: Float64Array | undefined
+
+  constructor(input: Judged, rounding: Rounding, room: Room) {
+    const { product, items, k, m, calibration, falseAlarmProbability } = input
+    const noise = rounding.wide ? undefined : noisePerUnit(calibration, k)
+    const kind: ThresholdKind = rounding.wide ? 'storage' : noise === undefined ? 'hard' : 'v-abft'
+    const kappa = kind === 'hard' ? 0 : kappaFor(checksOf(input), falseAlarmProbability)
+    this.policy = { kind, kappa, falseAlarmProbability: kind === 'hard' ? 0 : falseAlarmProbability }
+    this.input = input
+    this.room = room
+    this.rounding = rounding
     // Rows of no elements have no extrema: figures of none stand for them.
-    statistics: k === 0 ? nothing(items * m) : (product.rowStatistics ?? nothing(0)),
-    kind,
-    kappa,
+    this.statistics = k === 0 ? nothing(items * m) : (product.rowStatistics ?? nothing(0))
+    this.kind = kind
+    this.kappa = kappa
     // Where nothing was measured: storing alone, since |c_i| is bounded by its rowScale.
-    unit: noise ?? rounding.storing,
+    this.unit = noise ?? rounding.storing
   }
-  let made: Float64Array | undefined
-  const split = product.rowSums
-  const rows = () => (made ??= rowLimits(rule, { ranges: 1, rangeColumns: n }))
-  return {
-    policy: { kind, kappa, falseAlarmProbability: kind === 'hard' ? 0 : input.falseAlarmProbability },
-    rows: () => (split === undefined || split.ranges === 1 ? rows() : rowLimits(rule, split)),
-    columns: () => perItem(rule, n, (item, out) => columnLimits(rule, item, out)),
-    totals: () =>
-      perItem(rule, 1, (item, out) => {
-        out[0] = input.itemFigures ? totalOfItem(rule, input.itemFigures, item) : totalOfRows(rule, rows(), item)
-      }),
-    tiles: (tiles) =>
-      tiles.exact === true
-        ? room(items * tiles.grid[0] * tiles.grid[1]).fill(0)
-        : perItem(rule, tiles.grid[0] * tiles.grid[1], (item, out) =>
-            tileLimits(rule, { tiles, item, rows: rows().subarray(item * m, (item + 1) * m) }, out),
-          ),
+
+  rows(): Float64Array {
+    const split = this.input.product.rowSums
+    return split === undefined || split.ranges === 1 ? this.#wholeRows() : rowLimits(this, split)
+  }
+
+  #wholeRows(): Float64Array {
+    return (this.#whole ??= rowLimits(this, { ranges: 1, rangeColumns: this.input.n }))
+  }
+
+  columns(): Float64Array {
+    return perItem(this, this.input.n, (item, out) => columnLimits(this, item, out))
+  }
+
+  totals(): Float64Array {
+    const { itemFigures } = this.input
+    return perItem(this, 1, (item, out) => {
+      out[0] = itemFigures ? totalOfItem(this, itemFigures, item) : totalOfRows(this, this.#wholeRows(), item)
+    })
+  }
+
+  tiles(tiles: TileGrid): Float64Array {
+    const { items, m } = this.input
+    const count = tiles.grid[0] * tiles.grid[1]
+    if (tiles.exact === true) return this.room(items * count).fill(0)
+    const rows = this.#wholeRows()
+    return perItem(this, count, (item, out) =>
+      tileLimits(this, { tiles, item, rows: rows.subarray(item * m, (item + 1) * m) }, out),
+    )
   }
 }
 
