@@ -39,15 +39,17 @@ const all: readonly Variant[] = [
 ]
 /** Fewest steps at which the product is not computed twice for less than any checksum costs. */
 const REPLICATED = 32
+/** Most columns of a product whose replica the engine computes beside it, for less than anything else. */
+const TURNED = 4
 /**
  * Those that may be the cheapest: the noise of row sums grows with a range's columns, that of column sums with m, and what is
  * added up costs the more beside the product the shorter k is.
  */
-const contenders = ({ k }: LinearLayer) =>
+const contenders = ({ k, n }: LinearLayer) =>
   all.filter(
     ({ name }) =>
       ['global, chained', 'row', 'column', 'thread-one-sided'].includes(name) ||
-      (name === 'replication' && k < REPLICATED),
+      (name === 'replication' && (k < REPLICATED || n <= TURNED)),
   )
 /** Smallest error that an adequate scheme sees, as a share of the output's root mean square. */
 const ADEQUATE = 1e-4
@@ -113,7 +115,7 @@ export const abft: Bench = {
       if (!groups.some(wanted)) return
       const { calibration } = await createKernels({ engine }).calibrated({ trials: 4, seed: context.seed + 1 })
       context.note(`engine build ${engine.build}`)
-      const runner = createRunner({ engine, ...(calibration && { calibration }) })
+      const runner = createRunner({ engine, ...(calibration && { calibration }), shareOperands: true })
       const sums = new Map<string, { base: number; best: number }>()
       for (const item of cases(context.quick).filter(({ part }) => wanted(part))) {
         const { base, best } = await measure(context, { runner, item })

@@ -130,8 +130,9 @@ async function residuals(engine: MatmulEngine, o: { name: string; k: number; ran
     const i = at % ROWS
     const [low, high] = [min[i] as number, max[i] as number]
     const mean = clamped((sum[i] as number) / (o.k || 1), low, high)
+    const square = squares === undefined ? NaN : (squares[i] as number) / (o.k || 1)
     const part = parts[Math.floor(at / ROWS)] as SumNorms
-    const scale = rowScale(mean, meanSquareOf(squares && (squares[i] as number) / (o.k || 1), mean, low, high), part)
+    const scale = rowScale(mean, meanSquareOf(square, mean, low, high), part)
     return { difference: actual - (rowSums.expected[at] as number), scale }
   })
 }

@@ -11,7 +11,7 @@ import {
 } from '@ft/core'
 import type { Region } from './report.ts'
 import type { ThresholdPolicy } from './thresholds/policy.ts'
-import { thresholdsOf, type Judged } from './thresholds/thresholdsOf.ts'
+import { isExact, thresholdsOf, type Judged } from './thresholds/thresholdsOf.ts'
 
 type Wish = 'rowSums' | 'columnSums' | 'total' | 'replica'
 
@@ -53,6 +53,9 @@ export function emitFor(scheme: ProtectionScheme, own?: Emit): Emit {
   return all
 }
 
+/** Where replicas are exact: no threshold, and so no statistics. */
+export const replicaAlone: Emit = Object.freeze({ ...wished('replica'), rowStatistics: false })
+
 const flags = ['rowSums', 'columnSums', 'total', 'replica', 'rowStatistics'] as const
 
 export interface Alarm {
@@ -83,21 +86,17 @@ const unchecked: Judgement = {
 export function judge(input: Judged): Judgement {
   const { scheme, product } = input
   if (scheme === 'none') return unchecked
-  const thresholds = thresholdsOf(input)
-  const strike = striking(input.thresholdFault)
-  const found: Found = { alarms: [], checks: 0, largest: 0 }
-  if (product.rowSums) compare(found, product.rowSums, strike(thresholds.rows()), rowPlaces(product.rowSums, input))
-  if (product.columnSums)
-    compare(found, product.columnSums, strike(thresholds.columns()), (at) => ({
-      item: Math.floor(at / input.n),
-      region: { kind: 'column', column: at % input.n },
-    }))
+  lent = 0
+  const thresholds = thresholdsOf(input, lend)
+  const found: Found = { input, alarms: [], checks: 0, largest: 0, struck: false }
+  if (product.rowSums) compare(found, product.rowSums, thresholds.rows(), rowPlace)
+  if (product.columnSums) compare(found, product.columnSums, thresholds.columns(), columnPlace)
   if (product.total && input.expectedTotal) {
     const sums = { actual: product.total, expected: input.expectedTotal }
-    compare(found, sums, strike(thresholds.totals()), (item) => ({ item, region: { kind: 'product' } }))
+    compare(found, sums, thresholds.totals(), productPlace)
   }
-  for (const tiles of [product.tileSums, product.replica])
-    if (tiles) compare(found, tiles, strike(thresholds.tiles(tiles)), tilePlaces(tiles, input))
+  if (product.tileSums) compare(found, product.tileSums, thresholds.tiles(product.tileSums), tilePlace)
+  if (product.replica) compare(found, product.replica, thresholds.tiles(product.replica), tilePlace)
   const { alarms, checks, largest } = found
   return {
     alarms: scheme === 'row-column' ? intersect(alarms) : alarms,
@@ -108,69 +107,90 @@ export function judge(input: Judged): Judgement {
   }
 }
 
+/** Numbers that limits are lent, until the next product is judged: an array for each would be the collector's work. */
+let limitsRoom = new Float64Array(1 << 10)
+let lent = 0
+/** Limits for which an array of their own weighs nothing beside the product. */
+const OWN = 1 << 16
+
+function lend(length: number): Float64Array {
+  if (length > OWN) return new Float64Array(length)
+  if (lent + length > limitsRoom.length) {
+    limitsRoom = new Float64Array(2 * (lent + length))
+    lent = 0
+  }
+  return limitsRoom.subarray(lent, (lent += length))
+}
+
 /** Integers differ by 1 at least; of sums that are equal when clean, whatever float64 holds of a change is seen. */
-function smallestOf({ product: { replica }, rounding }: Judged, largest: number): number {
+function smallestOf({ product, rounding }: Judged, largest: number): number {
   if (rounding === 'exact') return 1
-  if (replica?.exact !== true) return 2 * largest
+  if (!isExact(product)) return 2 * largest
   let size = 0
-  for (const sum of replica.actual) size = Math.max(size, Math.abs(sum))
+  for (const sum of product.replica?.actual ?? []) size = Math.max(size, Math.abs(sum))
   return size * 2 ** -52
 }
 
 /** What the comparisons of one product have found. */
 interface Found {
+  readonly input: Judged
   readonly alarms: Alarm[]
   checks: number
   /** Largest threshold. */
   largest: number
+  /** Whether the threshold that a campaign strikes has been. */
+  struck: boolean
 }
 
-/** Where the check at an index is. */
-type Place = (index: number) => Pick<Alarm, 'item' | 'region'>
+/** Where the check at an index of these sums is. A function, not a closure: asked for alarms alone, and most products have none. */
+type Place<Sums> = (sums: Sums, index: number, input: Judged) => Pick<Alarm, 'item' | 'region'>
 
 /** Makes the first of the limits that are compared wrong, as float32 holds it. */
-function striking(effect: FaultEffect | undefined): (limits: Float64Array) => Float64Array {
-  let pending = effect
-  return (limits) => {
-    if (pending === undefined || limits.length === 0) return limits
-    const wrong = Float64Array.from(limits)
-    wrong[0] = applyEffect(pending, { value: limits[0] as number, dtype: 'float32' })
-    pending = undefined
-    return wrong
-  }
+function strike(found: Found, effect: FaultEffect, limits: Float64Array): Float64Array {
+  if (found.struck || limits.length === 0) return limits
+  const wrong = Float64Array.from(limits)
+  wrong[0] = applyEffect(effect, { value: limits[0] as number, dtype: 'float32' })
+  found.struck = true
+  return wrong
 }
 
 /** The loop that every check passes through: plain, since a closure or a tuple a row costs as much as the row of a small network. */
-function compare(found: Found, { actual, expected }: CheckSums, limits: Float64Array, place: Place): void {
+function compare<Sums extends CheckSums>(found: Found, sums: Sums, clean: Float64Array, place: Place<Sums>): void {
+  const { input, alarms } = found
+  const limits = input.thresholdFault === undefined ? clean : strike(found, input.thresholdFault, clean)
+  const { actual, expected } = sums
   const checks = actual.length
   let largest = found.largest
   for (let at = 0; at < checks; at++) {
     const residual = Math.abs((actual[at] as number) - (expected[at] as number))
     const threshold = limits[at] as number
     if (threshold > largest) largest = threshold
-    if (!(residual <= threshold)) found.alarms.push({ ...place(at), residual, threshold })
+    if (!(residual <= threshold)) alarms.push({ ...place(sums, at, input), residual, threshold })
   }
   found.checks += checks
   found.largest = largest
 }
 
-function rowPlaces({ ranges, rangeColumns }: RowSums, { items, m, n }: Judged): Place {
-  return (at) => {
-    const [range, row] = [Math.floor(at / (items * m)), at % m]
-    const columns = [range * rangeColumns, Math.min(n, (range + 1) * rangeColumns)] as const
-    return { item: Math.floor(at / m) % items, region: { kind: 'row', row, ...(ranges > 1 && { columns }) } }
-  }
+const rowPlace: Place<RowSums> = ({ ranges, rangeColumns }, at, { items, m, n }) => {
+  const [range, row] = [Math.floor(at / (items * m)), at % m]
+  const columns = [range * rangeColumns, Math.min(n, (range + 1) * rangeColumns)] as const
+  return { item: Math.floor(at / m) % items, region: { kind: 'row', row, ...(ranges > 1 && { columns }) } }
 }
 
-function tilePlaces(tiles: TileSums, { m, n }: Judged): Place {
-  const [down, across] = tiles.grid
-  return (at) => {
-    const tile = at % (down * across)
-    const [r, c] = [Math.floor(tile / across), tile % across]
-    const rows = [r * tiles.tileRows, Math.min(m, (r + 1) * tiles.tileRows)] as const
-    const columns = [c * tiles.tileColumns, Math.min(n, (c + 1) * tiles.tileColumns)] as const
-    return { item: Math.floor(at / (down * across)), region: { kind: 'tile', rows, columns } }
-  }
+const columnPlace: Place<CheckSums> = (_, at, { n }) => ({
+  item: Math.floor(at / n),
+  region: { kind: 'column', column: at % n },
+})
+
+const productPlace: Place<CheckSums> = (_, item) => ({ item, region: { kind: 'product' } })
+
+const tilePlace: Place<TileSums> = ({ grid, tileRows, tileColumns }, at, { m, n }) => {
+  const [down, across] = grid
+  const tile = at % (down * across)
+  const [r, c] = [Math.floor(tile / across), tile % across]
+  const rows = [r * tileRows, Math.min(m, (r + 1) * tileRows)] as const
+  const columns = [c * tileColumns, Math.min(n, (c + 1) * tileColumns)] as const
+  return { item: Math.floor(at / (down * across)), region: { kind: 'tile', rows, columns } }
 }
 
 /** A row and a column that alarm together name an element; what crosses nothing stays as it is. */

@@ -10,7 +10,7 @@ import {
 import type { ColumnRanges } from '@ft/tensor-core'
 import { columnChecksum } from './activationChecksum.ts'
 import type { Calibration } from './calibrate.ts'
-import { emitFor, judge } from './checks.ts'
+import { emitFor, judge, replicaAlone } from './checks.ts'
 import { matmulRows } from './matmulRows.ts'
 import { lasting } from './recompute.ts'
 import type { Report } from './report.ts'
@@ -69,7 +69,8 @@ export async function protectedMatmul(
   const rounding = roundingOf(engine.build, 'float32')
 
   // 1. The product, with both sides of the scheme's sums from the same registers.
-  const wish: Writable<MatmulOptions> = { emit: emitFor(scheme, emit) }
+  const exact = scheme === 'replication' && !emit && weights.prepared.exactReplica === true
+  const wish: Writable<MatmulOptions> = { emit: exact ? replicaAlone : emitFor(scheme, emit) }
   if (bias) wish.bias = bias
   if (activation) wish.activation = activation
   if (out) wish.out = items === 1 && out.shape.length === 3 ? { ...out, shape: [m, n] } : out

@@ -10,6 +10,7 @@ import {
   type LinearLayer,
   type MatmulEngine,
   type ProtectionScheme,
+  type Tensor,
 } from '@ft/core'
 import { createEngine } from '@ft/tensor-core'
 import { columnChecksum, tapChecksum } from './activationChecksum.ts'
@@ -18,6 +19,7 @@ import { convGeometry } from './convGeometry.ts'
 import { createKernels, type Kernels } from './kernels.ts'
 import { layerOperands } from './runner/operands.ts'
 import { smallestDetectable } from './runner/smallestDetectable.ts'
+import type { ProtectedWeights } from './weights.ts'
 
 export interface RunnerOptions {
   readonly engine: MatmulEngine
@@ -25,6 +27,11 @@ export interface RunnerOptions {
   readonly calibration?: Calibration
   /** Chance of a first-stage alarm of a clean product. Default 1e-6. */
   readonly falseAlarmProbability?: number
+  /**
+   * All schemes of a layer work on the same operands while any of them is prepared: what they differ by is then theirs alone, and
+   * not that of where their operands lie, which is some per cent of a product of few rows. Default false.
+   */
+  readonly shareOperands?: boolean
   /** What the machine is called in plans. Default the engine's build. */
   readonly device?: string
 }
@@ -63,9 +70,10 @@ export const allSchemes: readonly ProtectionScheme[] = [
  * ```
  */
 export function createRunner(options: RunnerOptions): LayerRunner {
-  const { engine, calibration, falseAlarmProbability = 1e-6, device = engine.build } = options
+  const { engine, calibration, falseAlarmProbability = 1e-6, device = engine.build, shareOperands = false } = options
   const kernels = createKernels({ engine, ...(calibration && { calibration }) })
   const context = { build: engine.build, calibration, falseAlarmProbability }
+  const open = shareOperands ? sharing(kernels) : (layer: LinearLayer, seed: number) => openLayer(kernels, layer, seed)
   const schemes = (layer: LinearLayer): ProtectionScheme[] => (runs(layer) ? schemesOf(engine, layer) : [])
   const assertRuns = (layer: LinearLayer, scheme: ProtectionScheme): void => {
     assertOneOf(scheme, { where: 'runner', argument: 'scheme', values: allSchemes })
@@ -84,7 +92,7 @@ export function createRunner(options: RunnerOptions): LayerRunner {
     schemes,
     async prepare(layer, scheme, { seed, chained }) {
       assertRuns(layer, scheme)
-      return prepareLayer(kernels, layer, { scheme, seed, chained, falseAlarmProbability })
+      return prepareLayer(kernels, await open(layer, seed), { layer, scheme, chained, falseAlarmProbability })
     },
     smallestDetectable(layer, scheme) {
       assertRuns(layer, scheme)
@@ -110,26 +118,63 @@ function isInteger(dtype: DType): boolean {
   return dtype === 'int8' || dtype === 'uint8'
 }
 
+/** A layer's operands, its weights as kernels take them. */
+interface OpenLayer {
+  readonly input: Tensor
+  readonly tensor: Tensor
+  readonly weights: ProtectedWeights
+  release(): void
+}
+
+async function openLayer(kernels: Kernels, layer: LinearLayer, seed: number): Promise<OpenLayer> {
+  const { input, weights: tensor } = layerOperands(layer, seed)
+  const { op } = layer
+  const weights = await kernels.prepare(tensor, {
+    kind: isInteger(layer.dtype) ? 'matmul-int8' : op.kind,
+    groups: op.kind === 'conv2d' ? op.groups : 1,
+  })
+  return { input, tensor, weights, release: () => weights.release() }
+}
+
+/** Opens layers once for all who hold them. */
+function sharing(kernels: Kernels): (layer: LinearLayer, seed: number) => Promise<OpenLayer> {
+  const held = new Map<string, { readonly opened: Promise<OpenLayer>; holders: number }>()
+  return async (layer, seed) => {
+    const key = JSON.stringify([layer, seed])
+    const entry = held.get(key) ?? { opened: openLayer(kernels, layer, seed), holders: 0 }
+    held.set(key, entry)
+    entry.holders++
+    const drop = (): boolean => --entry.holders === 0 && held.delete(key)
+    const { weights, ...rest } = await entry.opened.catch((error: unknown) => {
+      drop()
+      throw error
+    })
+    let released = false
+    const release = (): void => {
+      if (released) return
+      released = true
+      if (drop()) rest.release()
+    }
+    // False alarms are each scheme's own.
+    return { ...rest, weights: { ...weights }, release }
+  }
+}
+
 interface Wish {
+  readonly layer: LinearLayer
   readonly scheme: ProtectionScheme
-  readonly seed: number
   readonly chained: boolean
   readonly falseAlarmProbability: number
 }
 
-async function prepareLayer(
+function prepareLayer(
   kernels: Kernels,
-  layer: LinearLayer,
-  { scheme, seed, chained, falseAlarmProbability }: Wish,
-): Promise<{ run(): Promise<void>; release(): void }> {
-  const { input, weights: tensor } = layerOperands(layer, seed)
+  { input, tensor, weights, release }: OpenLayer,
+  { layer, scheme, chained, falseAlarmProbability }: Wish,
+): { run(): Promise<void>; release(): void } {
   const { op } = layer
   const geometry: Conv2dOptions = op.kind === 'conv2d' ? { stride: op.stride, pad: op.pad, dilation: op.dilation } : {}
   const integer = isInteger(layer.dtype)
-  const weights = await kernels.prepare(tensor, {
-    kind: integer ? 'matmul-int8' : op.kind,
-    groups: op.kind === 'conv2d' ? op.groups : 1,
-  })
   // Checksums of batches and of integers have no place in a chain.
   const chain = chained && scheme === 'global' && !integer && weights.batch === 0
   const options = {
@@ -147,7 +192,7 @@ async function prepareLayer(
       : op.kind === 'matmul'
         ? async () => void (await kernels.matmul(input, weights, options))
         : async () => void (await kernels.conv2d(input, weights, { ...options, ...geometry })),
-    release: () => weights.release(),
+    release,
   }
 }
 

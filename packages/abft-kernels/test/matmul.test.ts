@@ -281,3 +281,37 @@ describe.each(engines)('faults with several wrong rows on %s', (_, engine) => {
     expect(bits(output)).toEqual(bits(clean.output))
   })
 })
+
+describe('a product of a few columns on wasm', () => {
+  const [m, n, k] = [50, 2, 300]
+  const a = normalTensor([m, k], 1)
+  const w = normalTensor([k, n], 2)
+
+  it('has an exact replica: no threshold, no statistics, and every flipped bit is found and corrected', async () => {
+    const kernels = await createKernels({ engine: wasm }).calibrated({ lengths: [64, 256], trials: 3 })
+    const weights = await kernels.prepare(w)
+    const clean = await kernels.matmul(a, weights, { scheme: 'replication' })
+    expect(clean.report).toMatchObject({ status: 'clean', checks: Math.ceil(m / 6), threshold: { kind: 'exact' } })
+    for (const bit of [0, 3, 11, 22, 27, 31]) {
+      const fault: Fault = { site: { kind: 'output', row: 33, column: 1 }, effect: { kind: 'flip', bits: [bit] } }
+      const { output, report } = await kernels.matmul(a, weights, { scheme: 'replication', faults: [fault] })
+      expect(report.status).toBe('corrected')
+      expect(report.detections[0]?.region).toEqual({ kind: 'tile', rows: [30, 36], columns: [0, 2] })
+      expect(bits(output)).toEqual(bits(clean.output))
+    }
+  })
+
+  it('judges other sums by their thresholds all the same', async () => {
+    const kernels = await createKernels({ engine: wasm }).calibrated({ lengths: [64, 256], trials: 3 })
+    const weights = await kernels.prepare(w)
+    for (const [scheme, emit] of [
+      ['row', { replica: true }],
+      ['replication', { rowSums: true, columnSums: true, tileSums: 'two-sided' }],
+    ] as const) {
+      const { report } = await kernels.matmul(a, weights, { scheme, emit })
+      expect(report.detections).toEqual([])
+      expect(report.threshold.kind).toBe('v-abft')
+      expect(report.threshold.smallestDetectable).toBe(2 * report.threshold.largest)
+    }
+  })
+})

@@ -173,6 +173,17 @@ describe('smallestDetectable', () => {
       }
   })
 
+  it('replication of a few columns on wasm is exact: a change of that size is seen', async () => {
+    const layer: LinearLayer = { ...dense, id: 'narrow', n: 1 }
+    const runner = createRunner({ engine: wasm, calibration })
+    const { input, weights: tensor } = layerOperands(layer, 5)
+    const kernels = createKernels({ engine: wasm, calibration })
+    const { report } = await kernels.matmul(input, await kernels.prepare(tensor), { scheme: 'replication' })
+    const said = report.threshold.smallestDetectable / Math.sqrt(layer.k)
+    expect(runner.smallestDetectable(layer, 'replication') / said).toBeGreaterThan(0.2)
+    expect(runner.smallestDetectable(layer, 'replication') / said).toBeLessThan(5)
+  })
+
   it('is infinite without a check, the same for a layer of any float type', () => {
     const runner = createRunner({ engine: wasm })
     const served: ProtectionScheme = 'row'
@@ -181,6 +192,34 @@ describe('smallestDetectable', () => {
       runner.smallestDetectable(conv, served),
     )
   })
+})
+
+it('shares operands among the schemes of a layer until the last of them is released', async () => {
+  const tensors = new Set<unknown>()
+  let prepared = 0
+  const engine: MatmulEngine = {
+    ...wasm,
+    prepare: (...args) => (prepared++, wasm.prepare(...args)),
+    matmul: (a, ...rest) => (tensors.add(a.data), wasm.matmul(a, ...rest)),
+  }
+  const runner = createRunner({ engine, shareOperands: true })
+  const open = (scheme: ProtectionScheme, seed = 1) => runner.prepare(dense, scheme, { seed, chained: false })
+  const [none, row] = await Promise.all([open('none'), open('row')])
+  await none.run()
+  await row.run()
+  expect([prepared, tensors.size]).toEqual([1, 1])
+  const other = await open('row', 2)
+  expect(prepared).toBe(2)
+  other.release()
+  none.release()
+  none.release()
+  await row.run()
+  row.release()
+  await expect(row.run()).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  const again = await open('row')
+  await again.run()
+  again.release()
+  expect([prepared, tensors.size]).toEqual([3, 2])
 })
 
 it('loads by name with an engine of its own', async () => {

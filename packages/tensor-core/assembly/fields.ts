@@ -18,12 +18,19 @@ export const panelColumns = 16
  */
 export const tileRows = 6
 
-/** Scratch of a thread: packed rows of A, folds of its tiles, a strip of C for the last columns, tiles of C. */
+/** Scratch of a thread: packed rows of A, folds of its tiles, a strip of C for the last columns, tiles of C, row sums, a replica. */
 export const scratchFolds = blockRows * rowStride
 export const scratchStrip = scratchFolds + (blockRows / tileRows) * rowStride
 export const scratchTiles = scratchStrip + blockRows * panelColumns * 4
 export const scratchSaved = scratchTiles + 3 * 256
-export const scratchBytes = scratchSaved + blockRows * 64
+/** A strip's row sums while they are added up: 16 bytes a row. */
+export const scratchRowSums = scratchSaved + blockRows * 64
+/** The replica of a product of few columns: 16 bytes a row. */
+export const scratchTurned = scratchRowSums + blockRows * 16
+export const scratchBytes = scratchTurned + blockRows * 16
+
+/** Most columns of a panel for which rows in lanes are faster than a wide tile, and of a product whose replica is exact. */
+export const narrowColumns = 4
 
 /** What to do beside the product. */
 export const emitRowExpected = 1

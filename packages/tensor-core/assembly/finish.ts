@@ -17,15 +17,22 @@ import {
   fieldColumnActual,
   fieldFlags,
   fieldM,
+  fieldN,
   fieldNext,
   fieldPanels,
+  fieldReplicaExpected,
   fieldRowActual,
   fieldTileActual,
+  narrowColumns,
   panelColumns,
+  scratchRowSums,
+  scratchTurned,
   stripColumns,
   tileRows,
 } from './fields'
 import { gelu } from './gelu'
+import { turnedStride } from './narrow'
+import { storeRowSums } from './row-sums'
 
 /** Whether anything is left to do once C is computed. */
 // @ts-ignore: decorator
@@ -35,15 +42,29 @@ export function needsFinish(flags: i32): bool {
   return (flags & (sums | addBias | applyRelu | applyGelu)) != 0
 }
 
-/** Finishes columns [j0, j1) (of one strip) of rows [row0, row0 + rows); `c` is the address of the first of them. */
-export function finishStrip<T>(d: usize, c: usize, stride: usize, block: i32, row0: i32, rows: i32, j0: i32, j1: i32): void {
+/**
+ * Finishes columns [j0, j1) (of one strip) of rows [row0, row0 + rows); `c` is the address of the first of them. Scratch has
+ * their rows' sums and their replica.
+ */
+export function finishStrip<T>(
+  d: usize,
+  scratch: usize,
+  c: usize,
+  stride: usize,
+  block: i32,
+  row0: i32,
+  rows: i32,
+  j0: i32,
+  j1: i32,
+): void {
   const flags = load<i32>(d, fieldFlags)
   const columns = j1 - j0
   if (flags & emitRowActual) {
     const first = <usize>(j0 / stripColumns) * load<u32>(d, fieldM) + <usize>row0
-    storeRowSums<T>(<usize>load<u32>(d, fieldRowActual) + (first << sumShift<T>()), c, stride, rows, columns)
+    storeRowSums<T>(<usize>load<u32>(d, fieldRowActual) + (first << sumShift<T>()), scratch + scratchRowSums, rows)
   }
   if (flags & (emitOneSided | emitTwoSided | emitReplica)) storeTileSums<T>(d, c, stride, row0, rows, j0, columns)
+  if (isFloat<T>() && hasExactReplica(d)) storeReplica(d, scratch + scratchTurned, row0, rows, columns)
   if (flags & emitColumnActual) {
     const to = <usize>load<u32>(d, fieldColumnActual) + columnOffset<T>(d, block, j0)
     for (let row = 0; row < rows; row++) addColumns<T>(to, c + <usize>row * stride, columns)
@@ -68,19 +89,27 @@ export function finishStrip<T>(d: usize, c: usize, stride: usize, block: i32, ro
   }
 }
 
+/** Whether a float product's replica is computed beside it, bit for bit. */
+// @ts-ignore: decorator
+@inline
+export function hasExactReplica(d: usize): bool {
+  return (load<i32>(d, fieldFlags) & emitReplica) != 0 && load<i32>(d, fieldN) <= narrowColumns
+}
+
+/** Sums of the replica's tiles: those of C's turned, in the same order. */
+function storeReplica(d: usize, turned: usize, row0: i32, rows: i32, columns: i32): void {
+  let to = <usize>load<u32>(d, fieldReplicaExpected) + (<usize>(row0 / tileRows) << 3)
+  for (let row = 0; row < rows; row += tileRows, to += 8) {
+    storeTileSum<f32>(to, turned + <usize>row * turnedStride, turnedStride, min(tileRows, rows - row), columns)
+    store<f64>(to, -load<f64>(to))
+  }
+}
+
 /** Where column j0 lies in the `index`-th vector of column sums. */
 // @ts-ignore: decorator
 @inline
 function columnOffset<T>(d: usize, index: i32, j0: i32): usize {
   return (<usize>index * load<u32>(d, fieldPanels) * panelColumns + <usize>j0) << sumShift<T>()
-}
-
-function storeRowSums<T>(to: usize, c: usize, stride: usize, rows: i32, columns: i32): void {
-  for (let row = 0; row < rows; row++) {
-    storeSum<T>(to, c, columns)
-    c += stride
-    to += 1 << sumShift<T>()
-  }
 }
 
 /** Stores the sum of neighbouring elements. */

@@ -5,6 +5,7 @@ import {
   emitColumnOfA,
   emitOneSided,
   emitReplica,
+  emitRowActual,
   emitRowExpected,
   emitStatistics,
   emitTwoSided,
@@ -18,22 +19,26 @@ import {
   fieldScratch,
   fieldSteps,
   fieldThreads,
+  narrowColumns,
   panelColumns,
   rowStride,
   scratchBytes,
   scratchFolds,
+  scratchRowSums,
   scratchSaved,
   scratchStrip,
+  scratchTurned,
   stripColumns,
 } from './fields'
 import { copyFloats } from './copy'
 import { strikeAccumulators, strikeOperands, strikeOutputs } from './faults'
-import { finishStrip, needsFinish } from './finish'
+import { finishStrip, hasExactReplica, needsFinish } from './finish'
 import { packRows } from './pack-rows'
 import { panelAddress } from './pack-weights'
 import { rowPass } from './row-pass'
+import { addPanel } from './row-sums'
 import { checkTiles, foldRows } from './tile-check'
-import { narrowColumns, narrowPanel } from './narrow'
+import { narrowPanel, narrowPanelTwice } from './narrow'
 import { panel } from './tile'
 
 /** Rows that are packed and summed in one go. */
@@ -80,12 +85,14 @@ export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: 
     const panelsPerStrip = stripColumns / panelColumns
     for (let p = panel0; p < panel1; p += panelsPerStrip) {
       const end = min(p + panelsPerStrip, panel1)
-      for (let q = p; q < end; q++) multiplyPanel<T>(d, scratch, row0, rows, q, step, own, steps)
+      const sums: usize = last && flags & emitRowActual ? scratch + scratchRowSums : 0
+      if (sums) memory.fill(sums, 0, <usize>rows << 4)
+      for (let q = p; q < end; q++) multiplyPanel<T>(d, scratch, row0, rows, q, step, own, steps, sums)
       if (last && needsFinish(flags)) {
         const j0 = p * panelColumns
         const stride: usize = load<u32>(d, fieldCStride)
         const c = <usize>load<u32>(d, fieldC) + <usize>row0 * stride + (<usize>j0 << 2)
-        finishStrip<T>(d, c, stride, block, row0, rows, j0, min(end * panelColumns, load<i32>(d, fieldN)))
+        finishStrip<T>(d, scratch, c, stride, block, row0, rows, j0, min(end * panelColumns, load<i32>(d, fieldN)))
       }
     }
   }
@@ -93,7 +100,17 @@ export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: 
 
 // @ts-ignore: decorator
 @inline
-function multiplyPanel<T>(d: usize, scratch: usize, row0: i32, rows: i32, p: i32, step: i32, own: i32, steps: i32): void {
+function multiplyPanel<T>(
+  d: usize,
+  scratch: usize,
+  row0: i32,
+  rows: i32,
+  p: i32,
+  step: i32,
+  own: i32,
+  steps: i32,
+  sums: usize,
+): void {
   const flags = load<i32>(d, fieldFlags)
   const b = panelAddress<T>(load<u32>(d, fieldB), load<i32>(d, fieldPanels), steps, p, step)
   const valid = load<i32>(d, fieldN) - p * panelColumns
@@ -104,22 +121,39 @@ function multiplyPanel<T>(d: usize, scratch: usize, row0: i32, rows: i32, p: i32
   const c = edge ? scratch + scratchStrip : to
   const stride: usize = edge ? <usize>panelColumns << 2 : toStride
 
+  const turned = isFloat<T>() && hasExactReplica(d) ? scratch + scratchTurned : 0
   if (instrumented() && load<i32>(d, fieldEventCount) > 0) {
     const before = step > 0 ? savePanel<T>(scratch, c, stride, rows) : 0
-    anyPanel<T>(scratch, b, own, c, stride, rows, step > 0, valid)
+    anyPanel<T>(scratch, b, own, c, stride, rows, step > 0, valid, 0, turned)
     strikeAccumulators<T>(d, scratch, scratch, b, step, own, c, stride, row0, rows, p, before)
     if (step + own == steps) strikeOutputs<T>(d, c, stride, row0, rows, p)
-  } else anyPanel<T>(scratch, b, own, c, stride, rows, step > 0, valid)
-  if (flags & (emitOneSided | emitTwoSided | emitReplica))
-    checkTiles<T>(d, scratch, scratch + scratchFolds, b, row0, rows, p, step, own)
+    if (sums) addPanel<T>(sums, c, stride, rows, valid > narrowColumns ? panelColumns : valid)
+  } else anyPanel<T>(scratch, b, own, c, stride, rows, step > 0, valid, sums, turned)
+  const checks = flags & (emitOneSided | emitTwoSided | (turned ? 0 : emitReplica))
+  if (checks) checkTiles<T>(d, checks, scratch, scratch + scratchFolds, b, row0, rows, p, step, own)
   if (edge && step + own == steps) copyColumns(to, toStride, c, stride, rows, valid)
 }
 
 // @ts-ignore: decorator
 @inline
-function anyPanel<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32, accumulate: bool, valid: i32): void {
-  if (valid > narrowColumns) panel<T>(a, b, steps, c, stride, rows, accumulate)
-  else narrowPanel<T>(a, b, steps, c, stride, rows, accumulate, valid)
+function anyPanel<T>(
+  a: usize,
+  b: usize,
+  steps: i32,
+  c: usize,
+  stride: usize,
+  rows: i32,
+  accumulate: bool,
+  valid: i32,
+  sums: usize,
+  turned: usize,
+): void {
+  if (valid > narrowColumns) panel<T>(a, b, steps, c, stride, rows, accumulate, sums)
+  else {
+    if (turned) narrowPanelTwice(a, b, steps, c, stride, rows, accumulate, valid, turned)
+    else narrowPanel<T>(a, b, steps, c, stride, rows, accumulate, valid)
+    if (sums) addPanel<T>(sums, c, stride, rows, valid)
+  }
 }
 
 /** Copies a panel of C, 64 bytes from row to row, and returns where. */

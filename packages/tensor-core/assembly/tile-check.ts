@@ -7,7 +7,6 @@ import {
   emitOneSided,
   emitReplica,
   emitTwoSided,
-  fieldFlags,
   fieldFolds,
   fieldFoldStride,
   fieldPanels,
@@ -35,9 +34,10 @@ export function foldRows<T>(a: usize, rows: i32, steps: i32, to: usize): void {
   }
 }
 
-/** Predicts the tiles of one panel, rows [row0, row0 + rows), over one block of k. */
+/** Predicts the tiles of one panel, rows [row0, row0 + rows), over one block of k, as the flags `checks` say. */
 export function checkTiles<T>(
   d: usize,
+  checks: i32,
   a: usize,
   folds: usize,
   b: usize,
@@ -47,22 +47,21 @@ export function checkTiles<T>(
   step: i32,
   steps: i32,
 ): void {
-  const flags = load<i32>(d, fieldFlags)
   const foldB = <usize>load<u32>(d, fieldFolds) + <usize>panel * load<u32>(d, fieldFoldStride) + (<usize>step << 2)
   const across: usize = load<u32>(d, fieldPanels)
   const tile = (<usize>(row0 / tileRows) * across + panel) << sumShift<T>()
   const next = across << sumShift<T>()
   const expected = <usize>load<u32>(d, fieldTileExpected) + tile
   const first = step == 0
-  if (flags & emitOneSided)
+  if (checks & emitOneSided)
     for (let row = 0, to = expected; row < rows; row += tileRows, to += next)
       addLanes<T>(to, oneSided<T>(a + <usize>row * rowStride, foldB, min(tileRows, rows - row), steps), first)
-  if (flags & emitTwoSided)
+  if (checks & emitTwoSided)
     for (let row = 0, to = expected; row < rows; row += tileRows, to += next) {
       addLanes<T>(to, twoSided<T>(folds, foldB, steps), first)
       folds += rowStride
     }
-  if (flags & emitReplica) {
+  if (checks & emitReplica) {
     let to = <usize>load<u32>(d, fieldReplicaExpected) + tile
     for (let row = 0; row < rows; row += tileRows, to += next) {
       const from = a + <usize>row * rowStride

@@ -9,6 +9,7 @@
 // 2x16 54, 4x12 and 3x16, which do not fit in registers, 35 and 27.
 import { add, madd } from './arithmetic'
 import { rowStride } from './fields'
+import { addRow, addToRow } from './row-sums'
 
 /** Accumulators begin at zero, or (`resume`: how the instrumented build stops between two steps) at what C holds. */
 // @ts-ignore: decorator
@@ -19,13 +20,15 @@ function start(c: usize, offset: usize, resume: bool): v128 {
 
 // @ts-ignore: decorator
 @inline
-function finish<T>(sum: v128, c: usize, offset: usize, accumulate: bool): void {
-  v128.store(c + offset, accumulate ? add<T>(v128.load(c + offset), sum) : sum)
+function finish<T>(sum: v128, c: usize, offset: usize, accumulate: bool): v128 {
+  const total = accumulate ? add<T>(v128.load(c + offset), sum) : sum
+  v128.store(c + offset, total)
+  return total
 }
 
 // @ts-ignore: decorator
 @inline
-function strictTile<T>(rows: i32, a: usize, b: usize, steps: i32, c: usize, stride: usize, resume: bool, accumulate: bool): void {
+function strictTile<T>(rows: i32, a: usize, b: usize, steps: i32, c: usize, stride: usize, resume: bool, accumulate: bool, sums: usize): void {
   const d = c + stride
   let c0 = start(c, 0, resume)
   let c1 = start(c, 16, resume)
@@ -114,16 +117,19 @@ function strictTile<T>(rows: i32, a: usize, b: usize, steps: i32, c: usize, stri
     b += 256
     if (b >= end) break
   }
-  finish<T>(c0, c, 0, accumulate)
-  finish<T>(c1, c, 16, accumulate)
-  finish<T>(c2, c, 32, accumulate)
-  finish<T>(c3, c, 48, accumulate)
+  c0 = finish<T>(c0, c, 0, accumulate)
+  c1 = finish<T>(c1, c, 16, accumulate)
+  c2 = finish<T>(c2, c, 32, accumulate)
+  c3 = finish<T>(c3, c, 48, accumulate)
   if (rows > 1) {
-    finish<T>(d0, d, 0, accumulate)
-    finish<T>(d1, d, 16, accumulate)
-    finish<T>(d2, d, 32, accumulate)
-    finish<T>(d3, d, 48, accumulate)
+    d0 = finish<T>(d0, d, 0, accumulate)
+    d1 = finish<T>(d1, d, 16, accumulate)
+    d2 = finish<T>(d2, d, 32, accumulate)
+    d3 = finish<T>(d3, d, 48, accumulate)
   }
+  if (!sums) return
+  addToRow<T>(sums, add<T>(add<T>(c0, c1), add<T>(c2, c3)))
+  if (rows > 1) addToRow<T>(sums + 16, add<T>(add<T>(d0, d1), add<T>(d2, d3)))
 }
 
 // @ts-ignore: decorator
@@ -214,32 +220,48 @@ function relaxedHalves<T>(rows: i32, a: usize, b: usize, steps: i32, c: usize, s
     relaxedTile<T>(rows, a, b + half, steps, c + half, stride, resume, accumulate)
 }
 
+/** Adds up the rows of a finished tile, which the first cache still holds. */
+// @ts-ignore: decorator
+@inline
+function sumTile<T>(sums: usize, rows: i32, c: usize, stride: usize): void {
+  if (!sums) return
+  for (let row: usize = 0; row < <usize>rows; row++) addRow<T>(sums + (row << 4), c + row * stride)
+}
+
 /** The tiles of `rows` rows of C, one below the other, against one panel of B. */
 // @ts-ignore: decorator
 @inline
-function tiles<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32, resume: bool, accumulate: bool): void {
+function tiles<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32, resume: bool, accumulate: bool, sums: usize): void {
+  const next: usize = sums ? 16 : 0
   if (isFloat<T>() && ASC_FEATURE_RELAXED_SIMD) {
-    for (; rows >= 6; rows -= 6, a += 6 * rowStride, c += 6 * stride)
+    for (; rows >= 6; rows -= 6, a += 6 * rowStride, c += 6 * stride, sums += 6 * next) {
       relaxedHalves<T>(6, a, b, steps, c, stride, resume, accumulate)
+      sumTile<T>(sums, 6, c, stride)
+    }
     if (rows == 5) relaxedHalves<T>(5, a, b, steps, c, stride, resume, accumulate)
     if (rows == 4) relaxedHalves<T>(4, a, b, steps, c, stride, resume, accumulate)
     if (rows == 3) relaxedHalves<T>(3, a, b, steps, c, stride, resume, accumulate)
     // One or two rows alone would wait for each addition before the next: a whole panel gives them more to do.
-    if (rows == 2) strictTile<T>(2, a, b, steps, c, stride, resume, accumulate)
-    if (rows == 1) strictTile<T>(1, a, b, steps, c, stride, resume, accumulate)
+    if (rows == 2) strictTile<T>(2, a, b, steps, c, stride, resume, accumulate, sums)
+    if (rows == 1) strictTile<T>(1, a, b, steps, c, stride, resume, accumulate, sums)
+    if (rows > 2) sumTile<T>(sums, rows, c, stride)
     return
   }
-  for (; rows >= 2; rows -= 2, a += 2 * rowStride, c += 2 * stride)
-    strictTile<T>(2, a, b, steps, c, stride, resume, accumulate)
-  if (rows > 0) strictTile<T>(1, a, b, steps, c, stride, resume, accumulate)
+  for (; rows >= 2; rows -= 2, a += 2 * rowStride, c += 2 * stride, sums += 2 * next) {
+    strictTile<T>(2, a, b, steps, c, stride, resume, accumulate, sums)
+  }
+  if (rows > 0) strictTile<T>(1, a, b, steps, c, stride, resume, accumulate, sums)
 }
 
-/** Computes a panel of C (`rows` x `panelColumns`), added to what C holds when `accumulate` is set. */
-export function panel<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32, accumulate: bool): void {
-  tiles<T>(a, b, steps, c, stride, rows, false, accumulate)
+/**
+ * Computes a panel of C (`rows` x `panelColumns`), added to what C holds when `accumulate` is set; its rows' sums are added
+ * to those at `sums`, unless that is 0.
+ */
+export function panel<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32, accumulate: bool, sums: usize): void {
+  tiles<T>(a, b, steps, c, stride, rows, false, accumulate, sums)
 }
 
 /** Goes on with a panel of C from where it stands: the same additions, in pieces. */
 export function resumePanel<T>(a: usize, b: usize, steps: i32, c: usize, stride: usize, rows: i32): void {
-  tiles<T>(a, b, steps, c, stride, rows, true, false)
+  tiles<T>(a, b, steps, c, stride, rows, true, false, 0)
 }

@@ -34,6 +34,8 @@ export function smallestDetectable(
   const { m, k } = layer
   const n = layer.n / groups
   const [tileRows, tileColumns] = tileOf(build)
+  if (scheme === 'replication' && layer.op.kind === 'matmul' && n <= NARROW && build.startsWith('wasm/'))
+    return Math.min(m, tileRows) * n * 2 ** -52
   const grid = [Math.ceil(m / tileRows), Math.ceil(n / tileColumns)] as const
   const tiles = {
     tileRows,
@@ -108,6 +110,9 @@ function normalNorms(k: number, n: number): WeightNorms {
     columnAbsolute: column(mean * k),
   }
 }
+
+/** Columns up to which the engine's replica of a matrix product is exact. */
+const NARROW = 4
 
 /** Taps up to which the engine computes such a convolution in a pass of its own. */
 const OWN_PASS_TAPS = 256

@@ -15,12 +15,11 @@ export function varianceOf(mean: number, low: number, high: number): number {
 }
 
 /**
- * Mean of a row's squares: as the engine summed them, or from the bound of the variance where it did not, and where float32
- * squares overflow or vanish.
+ * Mean of a row's squares: as the engine summed them, or from the bound of the variance where it did not (NaN: a number in any
+ * case, since what may be undefined is an object a row to the compiler), and where float32 squares overflow or vanish.
  */
-export function meanSquareOf(summed: number | undefined, mean: number, low: number, high: number): number {
+export function meanSquareOf(summed: number, mean: number, low: number, high: number): number {
   const bound = mean * mean + varianceOf(mean, low, high)
-  if (summed === undefined) return bound
   return summed < bound && largestOf(low, high) > VANISHING ? summed : bound
 }
 
@@ -53,7 +52,7 @@ export function momentsOf(
     const high = max[i] as number
     const mean = clamped((sum[i] as number) * share, low, high)
     means += mean * mean
-    squares += meanSquareOf(summed && (summed[i] as number) * share, mean, low, high)
+    squares += meanSquareOf(summed === undefined ? NaN : (summed[i] as number) * share, mean, low, high)
   }
   return { means, squares }
 }

@@ -48,7 +48,10 @@ export interface ItemFigures {
 }
 
 /** How tiles lie: `grid` of them, down and across. */
-export type TileGrid = Pick<TileSums, 'grid' | 'tileRows' | 'tileColumns'>
+export type TileGrid = Pick<TileSums, 'grid' | 'tileRows' | 'tileColumns' | 'exact'>
+
+/** An array for so many limits, whatever it holds: all of them are written. */
+export type Room = (length: number) => Float64Array
 
 /** Limits of residuals, item by item, in the order of the sums that they judge. */
 export interface Thresholds {
@@ -64,48 +67,87 @@ export interface Thresholds {
 }
 
 /**
- * The thresholds of a product. Vectors are made where they are asked for.
+ * The thresholds of a product. Vectors are made where they are asked for, in arrays that `room` gives.
  *
  * Cost: O(m) an item, and O(n) for columns, O(tiles) for tiles.
  */
-export function thresholdsOf(input: Judged): Thresholds {
-  const { product, items, k, n, m, rounding, calibration } = input
-  if (rounding === 'exact' || product.replica?.exact === true) return zeros(input)
-  const noise = rounding.wide ? undefined : noisePerUnit(calibration, k)
-  const kind: ThresholdKind = rounding.wide ? 'storage' : noise === undefined ? 'hard' : 'v-abft'
-  const kappa = kind === 'hard' ? 0 : kappaFor(checksOf(input), input.falseAlarmProbability)
-  const rule: Rule = {
-    input,
-    rounding,
+export function thresholdsOf(input: Judged, room: Room = (length) => new Float64Array(length)): Thresholds {
+  const { product, rounding } = input
+  if (rounding === 'exact' || isExact(product)) return zeros(input, room)
+  return new RoundingThresholds(input, rounding, room)
+}
+
+/** Methods, and the rule that they work by: behind a product that streamed its weights, whatever has to be fetched again is dear. */
+class RoundingThresholds implements Rule, Thresholds {
+  readonly policy: ThresholdPolicy
+  readonly input: Judged
+  readonly room: Room
+  readonly rounding: Rounding
+  readonly statistics: RowStatistics
+  readonly kind: ThresholdKind
+  readonly kappa: number
+  readonly unit: Noise
+  /** Limits of whole rows, once they are made. */
+  #whole: Float64Array | undefined
+
+  constructor(input: Judged, rounding: Rounding, room: Room) {
+    const { product, items, k, m, calibration, falseAlarmProbability } = input
+    const noise = rounding.wide ? undefined : noisePerUnit(calibration, k)
+    const kind: ThresholdKind = rounding.wide ? 'storage' : noise === undefined ? 'hard' : 'v-abft'
+    const kappa = kind === 'hard' ? 0 : kappaFor(checksOf(input), falseAlarmProbability)
+    this.policy = { kind, kappa, falseAlarmProbability: kind === 'hard' ? 0 : falseAlarmProbability }
+    this.input = input
+    this.room = room
+    this.rounding = rounding
     // Rows of no elements have no extrema: figures of none stand for them.
-    statistics: k === 0 ? nothing(items * m) : (product.rowStatistics ?? nothing(0)),
-    kind,
-    kappa,
+    this.statistics = k === 0 ? nothing(items * m) : (product.rowStatistics ?? nothing(0))
+    this.kind = kind
+    this.kappa = kappa
     // Where nothing was measured: storing alone, since |c_i| is bounded by its rowScale.
-    unit: noise ?? rounding.storing,
+    this.unit = noise ?? rounding.storing
   }
-  let made: Float64Array | undefined
-  const split = product.rowSums
-  const rows = () => (made ??= rowLimits(rule, { ranges: 1, rangeColumns: n }))
-  return {
-    policy: { kind, kappa, falseAlarmProbability: kind === 'hard' ? 0 : input.falseAlarmProbability },
-    rows: () => (split === undefined || split.ranges === 1 ? rows() : rowLimits(rule, split)),
-    columns: () => perItem(items, n, (item, out) => columnLimits(rule, item, out)),
-    totals: () =>
-      perItem(items, 1, (item, out) => {
-        out[0] = input.itemFigures ? totalOfItem(rule, input.itemFigures, item) : totalOfRows(rule, rows(), item)
-      }),
-    tiles: (tiles) =>
-      perItem(items, tiles.grid[0] * tiles.grid[1], (item, out) =>
-        tileLimits(rule, { tiles, item, rows: rows().subarray(item * m, (item + 1) * m) }, out),
-      ),
+
+  rows(): Float64Array {
+    const split = this.input.product.rowSums
+    return split === undefined || split.ranges === 1 ? this.#wholeRows() : rowLimits(this, split)
   }
+
+  #wholeRows(): Float64Array {
+    return (this.#whole ??= rowLimits(this, { ranges: 1, rangeColumns: this.input.n }))
+  }
+
+  columns(): Float64Array {
+    return perItem(this, this.input.n, (item, out) => columnLimits(this, item, out))
+  }
+
+  totals(): Float64Array {
+    const { itemFigures } = this.input
+    return perItem(this, 1, (item, out) => {
+      out[0] = itemFigures ? totalOfItem(this, itemFigures, item) : totalOfRows(this, this.#wholeRows(), item)
+    })
+  }
+
+  tiles(tiles: TileGrid): Float64Array {
+    const { items, m } = this.input
+    const count = tiles.grid[0] * tiles.grid[1]
+    if (tiles.exact === true) return this.room(items * count).fill(0)
+    const rows = this.#wholeRows()
+    return perItem(this, count, (item, out) =>
+      tileLimits(this, { tiles, item, rows: rows.subarray(item * m, (item + 1) * m) }, out),
+    )
+  }
+}
+
+/** Whether nothing rounds in a product's checks: an exact replica, and no other sums. */
+export function isExact({ replica, rowSums, columnSums, total, tileSums }: Product): boolean {
+  return replica?.exact === true && (rowSums ?? columnSums ?? total ?? tileSums) === undefined
 }
 
 /** Everything that limits are made of. */
 interface Rule {
   /** Held, not spread: a copy of so many fields a product would be dear where the product is small. */
   readonly input: Judged
+  readonly room: Room
   readonly rounding: Rounding
   readonly statistics: RowStatistics
   readonly kind: ThresholdKind
@@ -117,13 +159,14 @@ function nothing(rows: number): RowStatistics {
   return { sum: new Float64Array(rows), min: new Float64Array(rows), max: new Float64Array(rows) }
 }
 
-function zeros({ items, m, n, product }: Judged): Thresholds {
+function zeros({ items, m, n, product }: Judged, room: Room): Thresholds {
+  const none = (length: number) => room(length).fill(0)
   return {
     policy: { kind: 'exact', kappa: 0, falseAlarmProbability: 0 },
-    rows: () => new Float64Array(items * m * (product.rowSums?.ranges ?? 1)),
-    columns: () => new Float64Array(items * n),
-    totals: () => new Float64Array(items),
-    tiles: ({ grid }) => new Float64Array(items * grid[0] * grid[1]),
+    rows: () => none(items * m * (product.rowSums?.ranges ?? 1)),
+    columns: () => none(items * n),
+    totals: () => none(items),
+    tiles: ({ grid }) => none(items * grid[0] * grid[1]),
   }
 }
 
@@ -134,8 +177,12 @@ function checksOf({ scheme, items, m, n, product }: Judged): number {
   return scheme === 'global' ? items : scheme === 'row' ? rows : scheme === 'column' ? items * n : rows + items * n
 }
 
-function perItem(items: number, length: number, fill: (item: number, out: Float64Array) => void): Float64Array {
-  const all = new Float64Array(items * length)
+function perItem(
+  { input: { items }, room }: Rule,
+  length: number,
+  fill: (item: number, out: Float64Array) => void,
+): Float64Array {
+  const all = room(items * length)
   for (let item = 0; item < items; item++) fill(item, all.subarray(item * length, (item + 1) * length))
   return all
 }
@@ -148,7 +195,7 @@ function normsOf({ norms }: Judged, item: number): WeightNorms {
 function rowLimits(rule: Rule, split: ColumnRanges): Float64Array {
   const { input, kind } = rule
   const { items, m, rowSquares } = input
-  const limits = new Float64Array(split.ranges * items * m)
+  const limits = rule.room(split.ranges * items * m)
   const outputs = kind === 'storage' ? rowSquares?.(split) : undefined
   for (let item = 0; item < items; item++) {
     const scales = scalesOf(rule, normsOf(input, item), split)
@@ -229,21 +276,21 @@ function storedLimits(
   })
 }
 
-/** The loop is plain, and divides outside: a network's layer may have ten thousand rows. */
+/** The loop is plain, with one counter, and divides outside: a network's layer may have ten thousand rows. */
 function noisyLimits({ input, kappa, statistics }: Rule, limits: Float64Array, { scales, item }: ItemScales): void {
   const { items, m, k } = input
   const { sum, min, max, squares } = statistics
   const [first, end, share] = [item * m, (item + 1) * m, 1 / (k || 1)]
   for (let range = 0; range < scales.length; range++) {
     const { centred, aligned, slack } = scales[range] as RangeScale
-    let to = range * items * m + first
+    const shift = range * items * m
     for (let i = first; i < end; i++) {
       const low = min[i] as number
       const high = max[i] as number
       const mean = clamped((sum[i] as number) * share, low, high)
-      const square = squares === undefined ? undefined : (squares[i] as number) * share
+      const square = squares === undefined ? NaN : (squares[i] as number) * share
       const noise = centred * meanSquareOf(square, mean, low, high) + aligned * mean * mean
-      limits[to++] = kappa * Math.sqrt(noise) + slack * largestOf(low, high)
+      limits[i + shift] = kappa * Math.sqrt(noise) + slack * largestOf(low, high)
     }
   }
 }

@@ -23,7 +23,15 @@ import { loadEngine, type Arithmetic } from './kernels.ts'
 import { multiplyMatrices } from './matmul.ts'
 import type { Engine } from './multiply.ts'
 import { Staging } from './staging.ts'
-import { packWeights, rowSumsOf, stageMatrices, type PackedWeights, type Reserve, type RowMajor } from './weights.ts'
+import {
+  hasExactReplica,
+  packWeights,
+  rowSumsOf,
+  stageMatrices,
+  type PackedWeights,
+  type Reserve,
+  type RowMajor,
+} from './weights.ts'
 
 export interface WasmEngineOptions extends WasmRuntimeOptions {
   /** A runtime to share; the engine then leaves its threads and memory alone when disposed. */
@@ -61,7 +69,8 @@ interface Kept {
  * Check sums of float products: predicted sums are float64 sums of exact products (`tileSums` and `replica` predict in
  * float32 within a block of k, from folds rounded to float32); sums over C add four neighbouring elements in float32, as
  * if each element had rounded twice more, then go on in float64. Column sums are float64 throughout.
- * Depthwise convolutions that emit `replica` alone have tiles of one output line and channel, and an exact replica.
+ * Float products of up to 4 columns have an exact replica. Depthwise convolutions that emit `replica` alone have tiles of one
+ * output line and channel, and an exact replica.
  * Tensors whose data lie in `engine.runtime.memory` are read and written in place.
  *
  * @throws `ENGINE_UNAVAILABLE` where the options ask for what this machine has not
@@ -177,7 +186,12 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     const facts =
       packed === undefined
         ? depthwiseFacts(staging, { filter: kept.filter as HWIO, address: kept.depthwise as number })
-        : { k: packed.k, n: packed.n, rowSums: () => rowSumsOf(staging, packed) }
+        : {
+            k: packed.k,
+            n: packed.n,
+            rowSums: () => rowSumsOf(staging, packed),
+            ...(kind === 'matmul' && hasExactReplica(packed) && { exactReplica: true }),
+          }
     const bytes =
       packed === undefined
         ? weights.data.byteLength

@@ -1,6 +1,7 @@
 // Room in wasm memory for the sums that a product emits, and the way from there into its result.
 import type { CheckSums, Emit, Product, Tensor } from '@ft/core'
 import {
+  descriptorBytes,
   emitColumnActual,
   emitColumnOfA,
   emitNext,
@@ -30,7 +31,7 @@ import type { Sizes } from '../problem/matmul.ts'
 import type { NextChecksumPlan } from '../problem/next-checksum.ts'
 import { forkRanges, stripsOf, type Kernels } from './kernels.ts'
 import type { Staging } from './staging.ts'
-import type { PackedWeights } from './weights.ts'
+import { hasExactReplica, type PackedWeights } from './weights.ts'
 
 type Numbers = Float64Array | Int32Array
 type Check = CheckSums & { readonly actual: Numbers; readonly expected: Numbers }
@@ -77,6 +78,8 @@ export class SumsLayout {
   /** The descriptor's fields of the sums, and where each lies behind the address of the first. */
   readonly fields: readonly number[]
   readonly offsets: readonly number[]
+  /** The same by the descriptor's word: a product has a few microseconds at most for all its sums. */
+  readonly offsetOf: readonly number[]
   readonly bytes: number
   /** Sums from here on are added to, and cleared first; those before are stored. */
   readonly clearFrom: number
@@ -123,6 +126,7 @@ export class SumsLayout {
     if (flags & emitNext) room(fieldNext, blocks * classes * this.columns * sumBytes)
     this.fields = fields
     this.offsets = offsets
+    this.offsetOf = Array.from({ length: descriptorBytes / 4 }, (_, word) => offsets[fields.indexOf(word * 4)] ?? 0)
     this.bytes = bytes
   }
 }
@@ -169,15 +173,17 @@ export class Sums {
     const { grid } = layout
     const tiles = count * grid[0] * grid[1]
     if (emit.tileSums !== undefined) result.tileSums = { tileRows, tileColumns, grid, ...this.#check(tiles) }
-    if (emit.replica === true) result.replica = { tileRows, tileColumns, grid, ...this.#check(tiles) }
+    if (emit.replica === true) {
+      const exact = hasExactReplica(weights)
+      result.replica = { tileRows, tileColumns, grid, ...(exact && { exact }), ...this.#check(tiles) }
+    }
     if (emit.columnSums === true) result.columnSums = this.#check(count * n)
     if (next !== undefined) result.nextChecksum = this.#tensor(next.shape)
   }
 
   /** Where the sums of a field lie. */
   #at(field: number): number {
-    const { fields, offsets } = this.#layout
-    return this.#base + (offsets[fields.indexOf(field)] as number)
+    return this.#base + (this.#layout.offsetOf[field >> 2] as number)
   }
 
   #numbers(size: number): Numbers {
@@ -185,7 +191,10 @@ export class Sums {
   }
 
   #check(size: number): Check {
-    return { actual: this.#numbers(size), expected: this.#numbers(size) }
+    if (this.#request.weights.arithmetic.integer)
+      return { actual: new Int32Array(size), expected: new Int32Array(size) }
+    const arrays = new Arrays(16 * size)
+    return { actual: arrays.doubles(size), expected: arrays.doubles(size) }
   }
 
   #tensor(shape: readonly number[]): Tensor {

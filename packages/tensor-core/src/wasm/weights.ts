@@ -1,4 +1,5 @@
 // Weights in wasm memory: packed panels for the product, row sums for row checks, folds for tile checks when asked for.
+import { narrowColumns } from '../../assembly/fields.ts'
 import { columnRanges, type ColumnRanges } from '../problem/ranges.ts'
 import { panelsOf, stepsOf, forkRanges, type Arithmetic, type Kernels } from './kernels.ts'
 import type { Staging } from './staging.ts'
@@ -30,6 +31,11 @@ export interface PackedWeights {
   folds?: { address: number; itemBytes: number; stride: number }
   /** Of the last product that emitted sums. */
   layout?: SumsLayout
+}
+
+/** Whether replicas of float products with these weights are exact: of so few columns that rows of A take the lanes. */
+export function hasExactReplica({ arithmetic, n }: Pick<PackedWeights, 'arithmetic' | 'n'>): boolean {
+  return !arithmetic.integer && n <= narrowColumns
 }
 
 /** How the memory for weights is got: kept until released, or the engine's for one product. */
