@@ -42,11 +42,15 @@ export function checkNode(address: string): void {
     )
 }
 
+/** Milliseconds that greetings may take at least: a busy machine needs some for keys and certificates. */
+const SHORTEST = 1000
+
 /** Connects once; nothing is tried again behind the caller's back. */
 export async function connectNode({ Client, address, tls, timeout }: NodeOptions): Promise<RedisNode> {
+  const limit = Math.max(timeout, SHORTEST)
   const how = {
     lazyConnect: true,
-    connectTimeout: timeout,
+    connectTimeout: limit,
     enableReadyCheck: false,
     maxRetriesPerRequest: null,
     retryStrategy: () => null,
@@ -58,7 +62,10 @@ export async function connectNode({ Client, address, tls, timeout }: NodeOptions
   let reason: unknown
   client.on('error', (cause) => (reason ??= cause))
   // A node that accepts and says nothing.
-  const late = setTimeout(() => client.disconnect(), timeout)
+  const late = setTimeout(() => {
+    reason ??= new FtError('IO', `no answer within ${limit} ms`, {})
+    client.disconnect()
+  }, limit)
   try {
     await client.connect()
     const facts = await client.info('server')
