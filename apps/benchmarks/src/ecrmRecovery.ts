@@ -38,6 +38,16 @@ async function untilRedundant(store: ShardStore, replacements: number): Promise<
   return performance.now() - start
 }
 
+/** Steps of a block while rows come back and while none do: what the first step of a block takes longer is on both sides alike. */
+const blockSteps = 20
+
+/** Trains blocks of that length, `steps` altogether; milliseconds from each step to the next. */
+async function usualSteps(run: Run, steps: number): Promise<number[]> {
+  const all: number[] = []
+  while (all.length < steps) all.push(...(await trainBlock(run, blockSteps)))
+  return all
+}
+
 /** A large table, so that recovery lasts: steps from the kill to full redundancy beside the steps before and after. */
 async function whileRecovering(context: BenchContext): Promise<Recovery> {
   const { seed, quick } = context
@@ -48,14 +58,14 @@ async function whileRecovering(context: BenchContext): Promise<Recovery> {
     const pairs: { value: number; baseline: number }[] = []
     const whole: number[] = []
     const first: number[] = []
-    await trainBlock(run, 60)
-    for (let round = 0; round < 8; round++) {
-      const before = await trainBlock(run, 60)
+    await usualSteps(run, 60)
+    for (let round = 0; round < 12; round++) {
+      const before = await usualSteps(run, 60)
       const gapsOf: number[] = []
       let redundant: Promise<number> | undefined
       let done = false
       while (!done) {
-        const block = await trainBlock(run, 20, (step) => {
+        const block = await trainBlock(run, blockSteps, (step) => {
           if (redundant !== undefined || step > 0) return
           run.store.kill(round % servers)
           redundant = untilRedundant(run.store, round + 1)
@@ -74,8 +84,8 @@ async function whileRecovering(context: BenchContext): Promise<Recovery> {
         elapsed += gap
       }
       // A process is started that stands by: neither recovery nor usual.
-      await trainBlock(run, 60)
-      const after = await trainBlock(run, 60)
+      await usualSteps(run, 60)
+      const after = await usualSteps(run, 60)
       // Steps before and after: what the machine does meanwhile falls on both sides alike.
       const normal = 120 / sum([...before, ...after])
       usual.push(1 / normal)

@@ -51,7 +51,11 @@ export async function openGeneration(
   const report = async (): Promise<ServerReport[]> =>
     (await askAll<MessageOf<'counts'>>({ type: 'status', id: 0 })).map(reportOf)
   const whole = async (): Promise<void> => {
-    while ((await report()).some(({ missingRows }) => missingRows > 0)) await delay(5)
+    const start = performance.now()
+    while ((await report()).some(({ missingRows }) => missingRows > 0)) {
+      const waited = performance.now() - start
+      await delay(Math.min(longestLook, Math.max(shortestLook, waited / 20)))
+    }
   }
   return {
     spec,
@@ -103,5 +107,12 @@ function reportOf({ values }: MessageOf<'counts'>): ServerReport {
     unacknowledgedBatches: at(11),
   }
 }
+
+/**
+ * In ms: how often servers are asked whether they miss rows. Each time they all answer beside what they are busy with, so that it
+ * is a part of the time that has gone by.
+ */
+const shortestLook = 5
+const longestLook = 100
 
 const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

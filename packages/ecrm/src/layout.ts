@@ -43,6 +43,8 @@ export interface Layout extends Required<LayoutOptions> {
   dataPlace(server: number, local: number): Place
   /** The stripe alone of a server's data row: for loops over many rows. */
   dataStripe(server: number, local: number): number
+  /** The same of a server's parity row. */
+  parityStripe(server: number, local: number): number
   /** The number alone of a server's parity row in a stripe, -1 where it has none: for loops over many rows. */
   parityLocal(server: number, stripe: number): number
   /** The number alone of whichever row a server has of a stripe, -1 where it has none: for loops over many rows. */
@@ -131,6 +133,10 @@ export function createLayout(options: LayoutOptions): Layout {
     dataStripe(server, local) {
       const own = dataStripes[server]!
       return Math.floor(local / k) * servers + own[local % k]!
+    },
+    parityStripe(server, local) {
+      const own = parityStripes[server]!
+      return Math.floor(local / r) * servers + own[local % r]!
     },
     parityLocal(server, stripe) {
       const group = Math.floor(stripe / servers)

@@ -102,3 +102,33 @@ it('does not wait for workers that ask nothing', () => {
   pace.ended(600)
   expect(pace.rows(600)).toBe(512)
 })
+
+it('makes no step of fewer rows than its messages cost, however short the gap', () => {
+  const pace = createPace({ stripes: 512, pause: 5, share: 0.5 })
+  const { perGap } = recover(pace, { computes: 2, answered: 3, row: 0.05, rows: 20_000 })
+  const some = perGap.slice(0, -1).filter((rows) => rows > 0)
+  expect(some.length).toBeGreaterThan(10)
+  for (const rows of some) expect(rows).toBeGreaterThanOrEqual(128)
+})
+
+it('a step that was interrupted does not make the ones after it small', () => {
+  const pace = createPace({ stripes: 512, pause: 5, share: 0.5 })
+  let now = 0
+  const rows = (): number => {
+    pace.asked((now += 10))
+    pace.answered(++now)
+    return pace.rows(now)
+  }
+  const step = (row: number): number => {
+    const some = rows()
+    pace.begun(now, some)
+    pace.ended((now += row * some))
+    return some
+  }
+  for (let i = 0; i < 20; i++) step(0.01)
+  const before = step(0.01)
+  step(0.5)
+  // What it took too long is paid off.
+  for (let i = 0; i < 25; i++) rows()
+  expect(step(0.01)).toBeGreaterThan(before / 2)
+})

@@ -7,6 +7,7 @@ import { packText } from '../shard/text.ts'
 import type { TlsFiles } from './address.ts'
 import type { Cluster, ClusterEvents } from './cluster.ts'
 import { carryMessages, type Connection } from './connection.ts'
+import { heartbeatsFor } from './patience.ts'
 import { protocol, refusalError } from './refusals.ts'
 
 export interface SweepOptions {
@@ -67,8 +68,6 @@ interface Member {
   isolated: boolean
 }
 
-/** A server that is only silent gets this many times longer while its loss would be one too many. */
-const longSuffering = 10
 /** In ms: a recovery is not given longer to end before a process is started that stands by. */
 const longestWithoutSpare = 30_000
 
@@ -183,12 +182,11 @@ export async function startMembers(
     }
     members.forEach((member, server) => {
       if (member === undefined || member.dead) return
-      // A slow server is not a dead one. Taking it for dead costs nothing while the code can bear it, and rows when not.
       // Counted anew for each: of two that fall silent together, the first may just have been given up.
       const others = members.filter(
         (other, index) => index !== server && (other === undefined || other.dead || other.missing > 0),
       ).length
-      if (member.silent++ >= o.missed * (others >= r ? longSuffering : 1)) died(server, member)
+      if (member.silent++ >= heartbeatsFor({ missed: o.missed, others, r })) died(server, member)
       else member.connection.send({ type: 'ping' })
     })
   }, o.heartbeat)

@@ -27,8 +27,10 @@ export interface Pace {
 const quiet = 100
 /** The part of the time between an answer and the next question that steps may take: estimates err. */
 const ofGap = 0.6
-/** A step of fewer rows costs more in messages than in rows. */
-const fewest = 32
+/** A step of fewer rows costs more in messages than in rows: however short the gap, it is not made of fewer. */
+const fewest = 128
+/** A step that was interrupted says little of what rows take: it counts as at most so many times as long as those before. */
+const atMost = 2
 /** Of the share: taken in any case. */
 const least = 0.25
 /** Milliseconds whose share can be saved up while there was no time for it, or be owed. */
@@ -39,8 +41,8 @@ const forget = 0.02
 /**
  * The pace of a recovery beside training.
  *
- * Between an answer and a worker's next question the servers are idle and the worker computes: steps fit in there, by the
- * shortest gap of late and by what a row has taken. Even there they take processors, caches and memory from workers of the same
+ * Between an answer and a worker's next question the servers are idle and the worker computes: steps begin there, of as many rows as
+ * fit by the shortest gap of late and by what a row has taken, but not of so few that messages cost more. Even there they take processors, caches and memory from workers of the same
  * machine, so that they get about `share` of the time. Whatever the gaps, steps of `stripes` take a part of it: it ends. While no
  * worker has asked for anything for 0.1 s, or none trains, they take all of it.
  */
@@ -79,13 +81,14 @@ export function createPace({ stripes, pause, share }: PaceOptions): Pace {
       endedAt = now
       credit = Math.max(credit - (now - step.at), -saved * share)
       // A few rows say little of what many take.
-      if (step.rows >= Math.min(fewest, stripes)) cost += ((now - step.at) / step.rows - cost) / 4
+      if (step.rows >= Math.min(fewest, stripes))
+        cost += (Math.min((now - step.at) / step.rows, cost * atMost) - cost) / 4
     },
     rows(now) {
       if (now - Math.max(askedAt, answeredAt) > quiet || now >= due()) return stripes
       if (answeredAt < askedAt || gap === Infinity || now < mayAt()) return 0
-      const fit = Math.floor((answeredAt + gap * ofGap - now) / cost)
-      return fit < Math.min(fewest, stripes) ? 0 : Math.min(fit, stripes)
+      const left = answeredAt + gap * ofGap - now
+      return left <= 0 ? 0 : Math.min(stripes, Math.max(fewest, Math.floor(left / cost)))
     },
     wait: (now) => Math.max(1, Math.min(due() - now, quiet)),
   }

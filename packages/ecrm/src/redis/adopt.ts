@@ -3,6 +3,7 @@ import type { Fleet } from './fleet.ts'
 import { latestOf, type ParityNote, type PushNote } from './notes.ts'
 import type { Owner } from './owner.ts'
 import { never } from './records.ts'
+import { spoil } from './spoil.ts'
 
 /** Records read at a time. */
 const some = 4_096
@@ -54,13 +55,15 @@ async function readVersions({ spec, shapes, parts, rows }: Fleet, server: number
   }
 }
 
-/** Gives up parity rows that do not contain the rows of their stripe as they are: the dead owner may have known of them. */
-async function checkParity({ spec, shapes, parts, rows }: Fleet, server: number): Promise<void> {
+/** Gives up parity rows that do not contain the rows of their stripe as they are, and those that an owner gave up before. */
+async function checkParity(fleet: Fleet, server: number): Promise<void> {
+  const { spec, shapes, parts, rows } = fleet
   const { layout, k, width } = spec
   const { rows: count, words } = shapes.parity
   for (let first = 0; first < count; first += some) {
     const locals = Array.from({ length: Math.min(some, count - first) }, (_, i) => first + i)
     const records = await parts[server]!.read(shapes.parity, locals)
+    const useless = new Set<number>()
     for (const local of locals) {
       const { stripe } = layout.parityPlace(server, local)
       for (let position = 0; position < k; position++) {
@@ -69,8 +72,9 @@ async function checkParity({ spec, shapes, parts, rows }: Fleet, server: number)
         const at = layout.localOf(place)
         const contained = records[(local - first) * words + width + position]!
         const fits = data.lost.data[at] === 1 || data.versions[at] === contained
-        if (!fits || contained === never) rows[server]!.lose('parity', local)
+        if (!fits || contained === never) useless.add(local)
       }
     }
+    await spoil(fleet, server, [...useless])
   }
 }

@@ -1,5 +1,6 @@
 // What an owner shows of its rows, and what scrubbing changes in them.
 import { addInitialParity, completeData, type Shape, never } from './records.ts'
+import { spoil } from './spoil.ts'
 import type { Message, MessageOf } from '../shard/messages.ts'
 import type { Fleet } from './fleet.ts'
 import { positionIn } from '../layout.ts'
@@ -114,10 +115,7 @@ export function createInspector(o: {
       if (stripe >= layout.stripes || positionOf(stripe) !== position) continue
       const local = layout.localOf({ stripe, position })
       if (position >= k) {
-        // Of versions that no row has, lest the next owner take it for right.
-        const useless = new Uint32Array(shapes.parity.words).fill(never, width)
-        await part.write(shapes.parity, [local], useless)
-        rows.lose('parity', local)
+        await spoil(fleet, server, [local])
         o.degraded()
       } else if (rows.lost.data[local] === 0 && rows.versions[local] === version) {
         const record = new Uint32Array(width + 1)

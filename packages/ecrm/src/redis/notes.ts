@@ -1,6 +1,7 @@
 // What an owner leaves on nodes so that its death loses nothing: with every update the differences that it makes and the push
 // it is of, beside the rows; with every batch of differences which rows' they are, beside the parity. An owner that takes over
-// sends differences again, which count once, and knows which rows contain the latest push.
+// sends differences again, which count once, and knows which rows contain the latest push. With the push after that it takes the
+// notes of those before it away: they were of one that was answered.
 
 /** A part of an update that is in the rows. */
 export interface PushNote {

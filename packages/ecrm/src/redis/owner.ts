@@ -55,6 +55,8 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
   let latest = 0
   /** The push that an earlier owner began, and the rows that contain it. */
   let begun: { readonly push: number; readonly locals: ReadonlySet<number> } = { push: 0, locals: new Set() }
+  /** Notes of earlier owners may be on the nodes. */
+  let inherited = false
   /** The latest update: the next one, and pulls, follow it. */
   let tail: Promise<void> = Promise.resolve()
 
@@ -102,6 +104,10 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
   /** From here on nobody rebuilds: rows and parity are what this and other owners make of them. */
   async function applyAndSend(message: Update): Promise<void> {
     const part = fleet.parts[server]!
+    if (inherited && message.id !== begun.push) {
+      await forget()
+      inherited = false
+    }
     // A write that is repeated changes nothing more; of a push those rows are left out that contain it.
     const done = message.type === 'push' && message.id === begun.push ? begun.locals : new Set<number>()
     const locals = Uint32Array.from(new Set(message.rows)).filter((local) => !done.has(local))
@@ -122,6 +128,14 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
     if (spec.acknowledgement === 'async') send({ type: 'pushed', id: message.id, rejected: 0 })
     if (r > 0) await addToParity(changes)
     if (spec.acknowledgement === 'sync') send({ type: 'pushed', id: message.id, rejected: 0 })
+  }
+
+  /** The trainer begins a later push: the one that earlier owners noted was answered, and nobody asks for it again. */
+  async function forget(): Promise<void> {
+    await fleet.parts[server]?.forgetPushNotes()
+    // Of a node that is lost, its notes are, too.
+    await Promise.allSettled(fleet.parts.map(async (part) => part?.forgetParityNotes(server)))
+    begun = { push: 0, locals: new Set() }
   }
 
   /** Applies the optimizer to records, once a mention; how many mentions. */
@@ -248,6 +262,7 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
   return {
     async resume({ push, notes, locals }) {
       latest = push - 1
+      inherited = true
       begun = { push, locals: new Set(locals) }
       // Under names of their own: the rest of the push, which the trainer repeats, must not take their place.
       if (r > 0) for (const [i, note] of notes.entries()) await addToParity(note, i + 1)

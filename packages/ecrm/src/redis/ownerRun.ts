@@ -5,6 +5,7 @@ import { createCode } from '../codes/code.ts'
 import type { TlsAuthority, TlsFiles } from '../network/address.ts'
 import type { Connection } from '../network/connection.ts'
 import type { SweepOptions } from '../network/members.ts'
+import { heartbeatsFor } from '../network/patience.ts'
 import type { Refusal } from '../network/refusals.ts'
 import type { Node, ShardRun } from '../network/shardRun.ts'
 import type { Message, MessageOf } from '../shard/messages.ts'
@@ -35,9 +36,6 @@ export interface Posting {
 
 /** Kinds of `own`: rows that are not there yet, rows as an earlier owner left them, and a server whose node is lost. */
 export const seatKinds = { fresh: 0, adopted: 1, vacant: 2 } as const
-
-/** A node that is only silent gets this many times longer while its loss would be one too many. */
-const longSuffering = 10
 
 /** @param load - the client of Redis nodes */
 export function createOwnerRun(load: () => Promise<RedisClass>): ShardRun {
@@ -82,11 +80,10 @@ export function createOwnerRun(load: () => Promise<RedisClass>): ShardRun {
       }),
     )
     heart = setInterval(() => {
-      // A slow node is not a dead one: see members.ts.
       made.parts.forEach((part, server) => {
         if (part === undefined) return
         const others = made.rows.filter(({ missing }, other) => other !== server && missing > 0).length
-        if (part.silent++ < missed * (others >= r ? longSuffering : 1)) part.ping().catch(() => undefined)
+        if (part.silent++ < heartbeatsFor({ missed, others, r })) part.ping().catch(() => undefined)
         else
           lose(
             server,

@@ -67,6 +67,9 @@ export interface Part {
   /** What earlier owners noted. */
   pushNotes(): Promise<PushNote[]>
   parityNotes(): Promise<ParityNote[]>
+  /** Takes away what earlier owners noted of their pushes here, and of differences of a server's. */
+  forgetPushNotes(): Promise<void>
+  forgetParityNotes(server: number): Promise<void>
   /** No row is missing any more. */
   markWhole(): Promise<void>
   ping(): Promise<void>
@@ -166,6 +169,12 @@ export async function openPart(o: PartOptions): Promise<Part> {
     },
     pushNotes: async () => (await notes(pushesKey)).map(unpackPushNote),
     parityNotes: async () => (await notes(tagsKey)).map(unpackParityNote),
+    async forgetPushNotes() {
+      await call(scripts.forgetNotes, [fenceKey, pushesKey], () => [0, o.life, ''])
+    },
+    async forgetParityNotes(server) {
+      await call(scripts.forgetNotes, [fenceKey, tagsKey], () => [0, o.life, server])
+    },
     async markWhole() {
       await call(scripts.markWhole, [fenceKey, wholeKey], () => [0])
       whole = true

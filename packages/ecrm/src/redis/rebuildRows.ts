@@ -5,6 +5,7 @@ import { decodeInto, rebuild, type Member, type Rebuilt } from '../shard/rebuild
 import { initialWords } from '../shard/storage.ts'
 import type { Fleet } from './fleet.ts'
 import { addInitialParity, completeData, type Shape } from './records.ts'
+import { spoil } from './spoil.ts'
 import { positionIn } from '../layout.ts'
 
 interface LostRow {
@@ -36,9 +37,10 @@ export async function rebuildRows(fleet: Fleet, server: number, wanted: readonly
   )
   if (fleet.parts[server] !== part) return
 
+  const useless = fleet.rows.map(() => new Set<number>())
   const discard = (stripe: number, position: number): void => {
     const place = { stripe, position }
-    fleet.rows[layout.serverOf(place)]!.lose('parity', layout.localOf(place))
+    useless[layout.serverOf(place)]!.add(layout.localOf(place))
   }
   const done: Record<Shape['kind'], { local: number; record: Uint32Array }[]> = { data: [], parity: [] }
   for (const { kind, local, stripe, position, members } of jobs) {
@@ -71,6 +73,9 @@ export async function rebuildRows(fleet: Fleet, server: number, wanted: readonly
     }
     done[kind].push({ local, record })
   }
+  // Before the rows are there that they do not contain. A node that is lost meanwhile has no parity any more.
+  for (const [peer, locals] of useless.entries()) await spoil(fleet, peer, [...locals]).catch(() => undefined)
+  if (fleet.parts[server] !== part) return
   for (const kind of ['data', 'parity'] as const) {
     const { words } = shapes[kind]
     const records = new Uint32Array(done[kind].length * words)

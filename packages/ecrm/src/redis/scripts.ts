@@ -9,6 +9,8 @@
 // What an owner must remember lies here too, written by the script that changes the rows (see notes.ts): an owner that takes
 // the place of a dead one knows which updates count.
 
+import { never } from './records.ts'
+
 const fenced = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('FTFENCE the fence is not this one') end
 local bytes = tonumber(ARGV[2])
@@ -50,8 +52,8 @@ return redis.status_reply('OK')
  * KEYS: fence, notes of differences, two scratch strings, blocks. ARGV: fence, bytes of a record, heads, differences of whole
  * records, field and text of the note. A head: place, where in the record the version is that the record contains of the changed
  * row (in bytes, from 1), the version that the difference begins at, and the one that it leads to. A record that contains the
- * latter already is left as it is; one that does not contain the former is left too, and its number in the batch (from 0) is part
- * of the answer, 32 bits each.
+ * latter already is left as it is; one that does not contain the former gets a version that no row has, as it is of no use to any
+ * owner, and its number in the batch (from 0) is part of the answer, 32 bits each, whenever it is met again.
  */
 export const addDifferences = `${fenced}
 local heads, deltas = ARGV[3], ARGV[4]
@@ -62,7 +64,10 @@ for i = 1, #heads / 20 do
   if #record ~= bytes then return redis.error_reply('FTBLOCK a block is not whole') end
   local seen = struct.unpack('<I4', record, tail)
   if seen ~= base or version <= seen then
-    if version > seen then stale[#stale + 1] = struct.pack('<I4', i - 1) end
+    if version > seen or seen == ${never} then
+      stale[#stale + 1] = struct.pack('<I4', i - 1)
+      record = string.sub(record, 1, tail - 1) .. struct.pack('<I4', ${never}) .. string.sub(record, tail + 4)
+    end
     if not parts then
       parts = {}
       for j = 1, i - 1 do parts[j] = string.sub(deltas, (j - 1) * bytes + 1, j * bytes) end
@@ -88,6 +93,22 @@ return table.concat(stale)
 /** KEYS: fence, notes. ARGV: fence, 0. Gives fields and texts in turn. */
 export const readNotes = `${fenced}
 return redis.call('HGETALL', KEYS[2])
+`
+
+/**
+ * KEYS: fence, notes. ARGV: fence, 0, the life of the owner, a server; no server: the notes are of pushes. Takes away notes of earlier
+ * owners, about that server, and those of their updates that this one made when it took over (pieces from 1): see notes.ts.
+ */
+export const forgetNotes = `${fenced}
+local life, server = ARGV[3], ARGV[4]
+for _, field in ipairs(redis.call('HKEYS', KEYS[2])) do
+  local of, about, piece = string.match(field, '^(%d+)%.(%d+)%.(%d+)%.')
+  if server == '' then of = string.match(field, '^(%d+)%.') end
+  if (server == '' or about == server) and (of ~= life or (server ~= '' and piece ~= '0')) then
+    redis.call('HDEL', KEYS[2], field)
+  end
+end
+return redis.status_reply('OK')
 `
 
 /** KEYS: fence, what says that no row is missing. ARGV: fence, 0. */

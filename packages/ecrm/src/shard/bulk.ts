@@ -38,26 +38,27 @@ export interface BulkOptions {
 
 /** A peer's answer, read from its beginning to its end. */
 interface Cursor {
-  readonly message: Stripes
+  readonly heads: Uint32Array
+  readonly content: Uint32Array
   /** Where the next member's head begins, and the next words. */
   head: number
   words: number
-  /** Of the member at hand, where its words begin; -1: the peer has lost it. */
-  at: number
-  /** Where its head begins. */
-  of: number
+}
+
+/** The members of one stripe by position, where each lies in its answer: overwritten with every stripe. */
+interface Members {
+  /** The answer's heads, and where the member's begins. */
+  readonly heads: Uint32Array[]
+  readonly of: Int32Array
+  /** The answer's words, and where the member's begin; -1: the peer has lost it. */
+  readonly content: Uint32Array[]
+  readonly at: Int32Array
 }
 
 /** A fact, and which server told it. */
 interface Told {
   readonly from: number
   readonly tag: Tag
-}
-
-/** What was heard of one stripe: its members by position, and facts about them. */
-interface View {
-  readonly members: readonly Cursor[]
-  readonly told: readonly Told[]
 }
 
 /** Rows that were asked for together. */
@@ -69,6 +70,7 @@ interface Round {
 }
 
 const nothing: readonly Told[] = []
+const none = new Uint32Array(0)
 
 export function createBulk(o: BulkOptions): Bulk {
   const { server, storage, parityRows, tags, send } = o
@@ -80,6 +82,12 @@ export function createBulk(o: BulkOptions): Bulk {
   const rounds = new Map<number, Round>()
   const sum = new Uint32Array(width)
   const seen = new Uint32Array(k)
+  const members: Members = {
+    heads: new Array<Uint32Array>(k + r).fill(none),
+    of: new Int32Array(k + r),
+    content: new Array<Uint32Array>(k + r).fill(none),
+    at: new Int32Array(k + r),
+  }
 
   const positionHere = (stripe: number): number => positionIn(stripe, server, servers)
 
@@ -111,7 +119,7 @@ export function createBulk(o: BulkOptions): Bulk {
     const unsettled = new Set<number>()
     const tagged = new Map<number, Told[]>()
     for (const [peer, message] of answers) {
-      cursors[peer] = { message, head: 0, words: 0, at: -1, of: 0 }
+      cursors[peer] = { heads: message.members, content: message.words, head: 0, words: 0 }
       const { deltaHeads } = message
       for (let i = 0; i < deltaHeads.length; i += headWords) unsettled.add(deltaHeads[i]!)
       for (const tag of unpackTags(message.tags)) {
@@ -121,81 +129,78 @@ export function createBulk(o: BulkOptions): Bulk {
       }
     }
     const left: number[] = []
-    const members = new Array<Cursor>(k + r)
-    for (const stripe of stripes) {
+    for (let i = 0; i < stripes.length; i++) {
+      const stripe = stripes[i]!
       const here = positionHere(stripe)
-      const plain = gather(stripe, { here, cursors, members }) && !unsettled.has(stripe)
-      const told = tagged.get(stripe) ?? nothing
-      const back =
-        plain && (here < k ? decode(stripe, here, { members, told }) : encode(stripe, here, { members, told }))
-      if (!back) left.push(stripe)
+      if (!gather(stripe, here, cursors) || unsettled.has(stripe)) left.push(stripe)
+      else {
+        const told = tagged.size === 0 ? nothing : (tagged.get(stripe) ?? nothing)
+        if (!(here < k ? decode(stripe, here, told) : encode(stripe, here, told))) left.push(stripe)
+      }
     }
+    // What was heard is not kept.
+    members.heads.fill(none)
+    members.content.fill(none)
     o.ended(left, urgent)
   }
 
   /** Brings every peer's cursor to its member of the stripe; whether each answer had it. */
-  function gather(
-    stripe: number,
-    of: { readonly here: number; readonly cursors: readonly (Cursor | undefined)[]; readonly members: Cursor[] },
-  ): boolean {
-    const { here, cursors, members } = of
+  function gather(stripe: number, here: number, cursors: readonly (Cursor | undefined)[]): boolean {
     let all = true
     for (let position = 0; position < k + r; position++) {
       if (position === here) continue
       const cursor = cursors[(stripe + position) % servers]
-      if (cursor === undefined || cursor.message.members[cursor.head] !== stripe) {
+      if (cursor === undefined || cursor.heads[cursor.head] !== stripe) {
         all = false
         continue
       }
-      cursor.of = cursor.head
+      members.heads[position] = cursor.heads
+      members.of[position] = cursor.head
+      members.content[position] = cursor.content
+      members.at[position] = -1
+      if (cursor.heads[cursor.head + 2] === 1) {
+        members.at[position] = cursor.words
+        cursor.words += width
+      }
       cursor.head += stride
-      cursor.at = cursor.message.members[cursor.of + 2] === 1 ? cursor.words : -1
-      if (cursor.at >= 0) cursor.words += width
-      members[position] = cursor
     }
     return all
   }
 
   /** A data row, when all others of the stripe live and agree on versions. Otherwise nothing is written. */
-  function decode(stripe: number, here: number, { members, told }: View): boolean {
-    let first: Cursor | undefined
-    let by = 0
-    for (let position = k; position < k + r && first === undefined; position++) {
-      if (members[position]!.at < 0) continue
-      first = members[position]!
-      by = position - k
-    }
-    if (first === undefined) return false
-    const contained = first.message.members
-    for (let position = 0; position < k + r; position++) {
+  function decode(stripe: number, here: number, told: readonly Told[]): boolean {
+    const { heads, of, at } = members
+    let first = k
+    while (first < k + r && at[first]! < 0) first++
+    if (first === k + r) return false
+    const contained = heads[first]!
+    const from = of[first]! + 4
+    for (let position = 0; position < k; position++) {
       if (position === here) continue
-      const member = members[position]!
-      const heads = member.message.members
-      if (position < k) {
-        if (member.at < 0 || heads[member.of + 3] !== contained[first.of + 4 + position]) return false
-      } else if (member.at >= 0)
-        for (let i = 0; i < k; i++) if (heads[member.of + 4 + i] !== contained[first.of + 4 + i]) return false
+      if (at[position]! < 0 || heads[position]![of[position]! + 3] !== contained[from + position]) return false
+    }
+    for (let position = first + 1; position < k + r; position++) {
+      if (at[position]! < 0) continue
+      for (let i = 0; i < k; i++) if (heads[position]![of[position]! + 4 + i] !== contained[from + i]) return false
     }
     const local = layout.localIn(server, stripe)
     const to = local * width
-    copyWords(words, to, first.message.words, first.at, width)
-    for (let position = 0; position < k; position++)
-      if (position !== here) add(words, to, { member: members[position]!, factor: code!.factor(by, position) })
-    if (code!.factor(by, here) !== 1) code!.divide(storage.dataRow(local), { parity: by, position: here })
-    versions[local] = contained[first.of + 4 + here]!
+    copyWords(words, to, members.content[first]!, at[first]!, width)
+    for (let position = 0; position < k; position++) if (position !== here) add(words, to, position, first - k)
+    if (code!.factor(first - k, here) !== 1) code!.divide(storage.dataRow(local), { parity: first - k, position: here })
+    versions[local] = contained[from + here]!
     storage.mark(dataState, local, live)
     for (const { tag } of told) if (tag.position === here) tags.add(server, tag)
     return true
   }
 
   /** A parity row, when all data rows of the stripe live. */
-  function encode(stripe: number, here: number, { members, told }: View): boolean {
-    for (let position = 0; position < k; position++) if (members[position]!.at < 0) return false
+  function encode(stripe: number, here: number, told: readonly Told[]): boolean {
+    for (let position = 0; position < k; position++) if (members.at[position]! < 0) return false
     sum.fill(0)
     for (let position = 0; position < k; position++) {
-      const member = members[position]!
-      add(sum, 0, { member, factor: code!.factor(here - k, position) })
-      seen[position] = member.message.members[member.of + 3]!
+      add(sum, 0, position, here - k)
+      seen[position] = members.heads[position]![members.of[position]! + 3]!
     }
     // Only its own server says what was read of a data row.
     for (const { from, tag } of told) if (layout.serverOf(tag) === from) tags.add(from, tag)
@@ -204,9 +209,12 @@ export function createBulk(o: BulkOptions): Bulk {
     return true
   }
 
-  function add(target: Uint32Array, to: number, { member, factor }: { member: Cursor; factor: number }): void {
-    if (factor === 1) addWords(target, to, member.message.words, member.at, width)
-    else addProduct(target, member.message.words, factor, { to, from: member.at, length: width })
+  /** Adds a data row of the stripe as a parity has it. */
+  function add(target: Uint32Array, to: number, position: number, parity: number): void {
+    const [content, from] = [members.content[position]!, members.at[position]!]
+    const factor = code!.factor(parity, position)
+    if (factor === 1) addWords(target, to, content, from, width)
+    else addProduct(target, content, factor, { to, from, length: width })
   }
 
   return {

@@ -1,5 +1,6 @@
 // Differences sent to a peer and not yet answered: kept to be sent again, and to be read by whoever decodes meanwhile.
 import { deltaAt, headWords, type Delta, type MessageOf } from './messages.ts'
+import type { StripeSet } from './stripeSet.ts'
 
 export interface Batch {
   /** Grows from batch to batch. */
@@ -20,7 +21,7 @@ export interface DeltaLog {
   /** All batches again, in order: for a peer that came back or came anew. */
   resend(complete: number): MessageOf<'deltas'>[]
   /** The unanswered differences of these stripes. */
-  find(stripes: ReadonlySet<number>): Delta[]
+  find(stripes: StripeSet): Delta[]
 }
 
 export function createDeltaLog(): DeltaLog {
@@ -53,7 +54,7 @@ export function createDeltaLog(): DeltaLog {
 }
 
 /** The differences of a batch that belong to these stripes. */
-export function deltasOf(heads: Uint32Array, words: Uint32Array, stripes: ReadonlySet<number>): Delta[] {
+export function deltasOf(heads: Uint32Array, words: Uint32Array, stripes: StripeSet): Delta[] {
   const found: Delta[] = []
   for (let i = 0; i * headWords < heads.length; i++)
     if (stripes.has(heads[i * headWords]!)) found.push(deltaAt(heads, words, i))

@@ -1,6 +1,7 @@
 // Differences on their way to parity: the batches of an update are numbered alike for all its peers and kept until answered.
 import { createDeltaLog, type Batch, type DeltaLog } from './deltaLog.ts'
 import { headWords, type Delta, type Send } from './messages.ts'
+import type { StripeSet } from './stripeSet.ts'
 
 /** Differences for one peer. */
 export interface Part {
@@ -32,7 +33,7 @@ export interface Outbox {
   /** What a peer has not answered, again. */
   resend(peer: number): void
   /** Differences of these stripes that some parity may lack. */
-  find(stripes: ReadonlySet<number>): Delta[]
+  find(stripes: StripeSet): Delta[]
 }
 
 /** @param recovering - whether this server has rows to recover: nothing it sent before counts as settled then */

@@ -4,8 +4,9 @@ import { deltasOf } from './deltaLog.ts'
 import { deltaAt, headWords, packDeltas, type Delta, type MessageOf } from './messages.ts'
 import type { Remedy } from './remedies.ts'
 import { decoding, live, lost, type Storage } from './storage.ts'
+import type { StripeSet } from './stripeSet.ts'
 import type { Tags } from './tags.ts'
-import { addWords } from './words.ts'
+import { addWords, copyWords } from './words.ts'
 import { positionIn } from '../layout.ts'
 
 type Deltas = MessageOf<'deltas'>
@@ -25,7 +26,7 @@ export interface ParityRows {
   /** A server began a later life: what its earlier one said and no row contains yet must not be added any more. */
   renewed(server: number): void
   /** Differences that living rows of these stripes contain and another parity may not contain yet. */
-  retained(stripes: ReadonlySet<number>): Delta[]
+  retained(stripes: StripeSet): Delta[]
 }
 
 /** A life of a server. */
@@ -147,24 +148,34 @@ export function createParityRows(
     })
   }
 
+  /** A batch without some of its differences, which are named in their order. */
+  function allBut(left: readonly number[], { heads, words }: Deltas): Pick<Deltas, 'heads' | 'words'> {
+    const count = heads.length / headWords
+    const kept = count - left.length
+    const rest = { heads: new Uint32Array(kept * headWords), words: new Uint32Array(r < 2 ? 0 : kept * width) }
+    let [to, next] = [0, 0]
+    for (let i = 0; i < count; i++) {
+      if (left[next] === i) {
+        next++
+        continue
+      }
+      copyWords(rest.heads, to * headWords, heads, i * headWords, headWords)
+      // One parity alone has nobody to tell of its differences.
+      if (r >= 2) copyWords(rest.words, to * width, words, i * width, width)
+      to++
+    }
+    return rest
+  }
+
   return {
     apply(from, batch) {
-      const { heads, words, complete } = batch
+      const { heads, complete } = batch
       const source = { server: from.server, incarnation: from.incarnation, batch: batch.batch }
       // What is contained is most often the whole batch: only its exceptions are listed.
       const left: number[] = []
       for (let i = 0; i * headWords < heads.length; i++) if (!take(source, batch, i)) left.push(i)
       release(from, complete)
-      if (left.length === 0) return remember(source, batch)
-      const out = new Set(left)
-      const contained = Array.from({ length: heads.length / headWords }, (_, i) => i).filter((i) => !out.has(i))
-      remember(
-        source,
-        packDeltas(
-          contained.map((i) => deltaAt(heads, words, i)),
-          width,
-        ),
-      )
+      remember(source, left.length === 0 ? batch : allBut(left, batch))
     },
     install(local, { stripe, words, seen: versions, sent }) {
       parityRow(local).set(words)

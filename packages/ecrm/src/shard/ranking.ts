@@ -20,13 +20,20 @@ export interface Ranking {
   take(count: number): number[]
 }
 
+/** A stripe and its row's version in one number, which sorts by the version: exact, as both are below 2^53 together. */
+const keyOf = (version: number, stripe: number): number => Math.min(version, mostCounted) * 2 ** 31 + stripe
+const stripeOf = (key: number): number => key % 2 ** 31
+/** Rows updated more often are all as hot as can be. */
+const mostCounted = 2 ** 22 - 1
+
 export function createRanking({ server, storage, send }: { server: number; storage: Storage; send: Send }): Ranking {
   const { spec, parityState, seen } = storage
   const { layout, k } = spec
   /** The first parity row that each peer has not told of; Infinity when it has told of all. */
   const next = new Map<number, number>()
-  const told: { stripe: number; version: number }[] = []
-  let sorted = true
+  /** Keys of stripes told of, the coldest first, and how many of them are not yet taken. */
+  let told = new Float64Array(0)
+  let left = 0
 
   return {
     ask() {
@@ -39,36 +46,45 @@ export function createRanking({ server, storage, send }: { server: number; stora
     },
     answer(from, { first }) {
       const end = Math.min(layout.parityRows, first + sliceRows)
-      const found: { stripe: number; version: number }[] = []
+      const keys = new Float64Array(Math.max(0, end - first))
+      let found = 0
       for (let local = first; local < end; local++) {
         if (parityState[local] !== live) continue
-        const { stripe } = layout.parityPlace(server, local)
+        const stripe = layout.parityStripe(server, local)
         const position = positionIn(stripe, from.server, layout.servers)
         const version = position < k ? seen[local * k + position]! : 0
-        if (version > 0) found.push({ stripe, version })
+        if (version > 0) keys[found++] = keyOf(version, stripe)
       }
-      found.sort((a, b) => b.version - a.version)
-      found.length = Math.min(found.length, named)
+      const hottest = keys
+        .subarray(0, found)
+        .sort()
+        .subarray(Math.max(0, found - named))
+        .reverse()
       send(from.server, {
         type: 'ranked',
         life: from.incarnation,
         first,
         next: end < layout.parityRows ? end : 0,
-        stripes: Uint32Array.from(found, ({ stripe }) => stripe),
-        versions: Uint32Array.from(found, ({ version }) => version),
+        stripes: Uint32Array.from(hottest, stripeOf),
+        versions: Uint32Array.from(hottest, (key) => Math.floor(key / 2 ** 31)),
       })
     },
     heard(from, message) {
       if (next.get(from) !== message.first) return
-      message.stripes.forEach((stripe, i) => told.push({ stripe, version: message.versions[i]! }))
-      sorted = false
+      const { stripes, versions } = message
+      const all = new Float64Array(left + Math.min(stripes.length, versions.length))
+      all.set(told.subarray(0, left))
+      for (let i = 0; left + i < all.length; i++) all[left + i] = keyOf(versions[i]!, stripes[i]!)
+      told = all.sort()
+      left = all.length
       next.set(from, message.next === 0 ? Infinity : message.next)
       if (message.next > 0) send(from, { type: 'hot', first: message.next })
     },
     take(count) {
-      if (!sorted) told.sort((a, b) => a.version - b.version)
-      sorted = true
-      return told.splice(Math.max(0, told.length - count)).map(({ stripe }) => stripe)
+      const from = Math.max(0, left - count)
+      const taken = Array.from(told.subarray(from, left), stripeOf)
+      left = from
+      return taken
     },
   }
 }

@@ -3,9 +3,10 @@ import { createBulk } from './bulk.ts'
 import { headWords, noWorker, deltaAt, type Delta, type MessageOf, type Send } from './messages.ts'
 import type { Life, ParityRows, Sent } from './parityRows.ts'
 import { createRanking, type Ranking } from './ranking.ts'
-import { readStripes } from './readStripes.ts'
+import { createReader } from './readStripes.ts'
 import { decodeInto, rebuild, type Member, type Rebuilt } from './rebuild.ts'
 import { decoding, initialWords, live, lost, type Storage } from './storage.ts'
+import type { StripeSet } from './stripeSet.ts'
 import { unpackTags, type Tag, type Tags } from './tags.ts'
 import { positionIn } from '../layout.ts'
 
@@ -19,7 +20,7 @@ export interface RecoveryHost {
   /** Logs and sends differences that a parity server lacks. */
   repair(parityServer: number, deltas: readonly Delta[]): void
   /** Differences of own rows not yet answered. */
-  unanswered(stripes: ReadonlySet<number>): Delta[]
+  unanswered(stripes: StripeSet): Delta[]
   /** The number of the next batch of differences. */
   nextBatch(): number
   /** Some row became live. */
@@ -67,6 +68,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
   /** Rows that are wanted at once, and those of the sweep that are no plain case. */
   const jobs = new Map<number, Job>()
   const ranking = createRanking(host)
+  const read = createReader(host)
   let ranked = false
   /** Jobs of the sweep. */
   let sweeping = 0
@@ -228,7 +230,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
         const data = at < dataState.length
         const local = data ? at : at - dataState.length
         if ((data ? dataState : parityState)[local] !== lost) continue
-        const stripe = data ? layout.dataStripe(server, local) : layout.parityPlace(server, local).stripe
+        const stripe = data ? layout.dataStripe(server, local) : layout.parityStripe(server, local)
         if (begin(stripe)) begun.push(stripe)
       }
       if (begun.length === 0) return true
@@ -236,7 +238,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
       else look(begun, true)
       return true
     },
-    answer: (from, message) => send(from.server, readStripes(host, from, message)),
+    answer: (from, message) => send(from.server, read(from, message)),
     heard(from, message) {
       if (bulk.heard(from, message)) return
       const stride = 4 + k

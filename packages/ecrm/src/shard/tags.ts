@@ -1,6 +1,7 @@
 // Which rows contain a worker's latest push: remembered beside the rows and beside their parity, so that a push repeated
 // after a crash is applied to exactly those rows that lack it.
 import { headWords } from './messages.ts'
+import type { StripeSet } from './stripeSet.ts'
 
 /** One fact: the row at a place contains this push of this worker. */
 export interface Tag {
@@ -23,7 +24,7 @@ export interface Tags {
   /** Whether anything is known of this push. */
   knows(server: number, push: { readonly worker: number; readonly push: number }): boolean
   /** Facts about places in these stripes that `wanted` accepts, as words: stripe, position, worker, push. */
-  collect(stripes: ReadonlySet<number>, wanted: (stripe: number, position: number) => boolean): number[]
+  collect(stripes: StripeSet, wanted: (stripe: number, position: number) => boolean): number[]
 }
 
 interface Known {

@@ -162,6 +162,92 @@ describe.runIf(haveRedis)('the owner of Redis nodes', () => {
     },
   )
 
+  /** Where a server's key of this name is, and what a hash of it names. */
+  async function keyOf(server: number, name: string): Promise<{ node: TestNode; key: string }> {
+    for (const node of nodes) {
+      const [key] = await node.client.keys(`*.${server}:${name}`)
+      if (key !== undefined) return { node, key }
+    }
+    throw new Error(`no node has ${name} of server ${server}`)
+  }
+  const fieldsOf = async (name: string): Promise<string[]> => {
+    const lists = nodes.map(async ({ client }) => {
+      const keys = await client.keys(`*:${name}`)
+      return (await Promise.all(keys.map((key) => client.hkeys(key)))).flat()
+    })
+    return (await Promise.all(lists)).flat()
+  }
+
+  it('killed when parts of a push are there, and again, with their node, when these were sent to parity once more', async () => {
+    const store = await open(5, 3, { tables: [{ rows: 18_000 }], heartbeat: patient })
+    const [first, second] = children as [ShardChild, ShardChild]
+    const { node } = await keyOf(0, 'fence')
+    const noted = async (): Promise<string[]> => {
+      const [key] = await node.client.keys('*.0:pushes')
+      return key === undefined ? [] : await node.client.hkeys(key)
+    }
+    let kills = 0
+    const again = (): void => {
+      kills++
+      second.kill('SIGKILL')
+      node.signal('SIGKILL')
+      strike = undefined
+    }
+    strike = {
+      left: 0,
+      arrives: false,
+      due: async () => (await noted()).length >= 2,
+      act() {
+        kills++
+        first.kill('SIGKILL')
+        // The second owner has sent what was there to parity, and writes the rest.
+        strike = { left: 0, arrives: true, due: async () => (await noted()).includes('2.0'), act: again }
+      },
+    }
+    await largePush(store, 1)
+    expect(kills).toBe(2)
+    await largePush(store, 2)
+    await equalAfter(store, [1, 2])
+  })
+
+  it('takes away the notes of earlier ones while the run goes on', async () => {
+    const store = await open(4, 3)
+    await pushes(store, 3)
+    for (const child of children.slice(0, 2)) {
+      child.kill('SIGKILL')
+      await pushes(store, 5)
+    }
+    for (const name of ['pushes', 'tags']) {
+      const fields = await fieldsOf(name)
+      expect(fields.length).toBeGreaterThan(0)
+      expect(fields.filter((field) => !field.startsWith('3.'))).toEqual([])
+    }
+    const other = await twin()
+    for (const count of [3, 5, 5]) await pushes(other, count)
+    await equal(store, other)
+  })
+
+  it('knows parity that an earlier one found to be of no use, whatever died with that one', async () => {
+    const sweep = { stripes: 4_096, pause: 1_500, share: 1 }
+    const store = await open(5, 2, { sweep, heartbeat: patient })
+    const { layout, width } = store
+    const ids = Uint32Array.of(7)
+    const push = (): Promise<void> => store.push(ids, new Float32Array(store.d).fill(0.5))
+    await push()
+    // As if the difference had never reached the parity.
+    const place = layout.placeOf(7)
+    const parity = { stripe: place.stripe, position: layout.k }
+    const { node, key } = await keyOf(layout.serverOf(parity), 'parity:0')
+    const at = layout.localOf(parity) * (width + layout.k) + width + place.position
+    await node.client.setrange(key, at * 4, Buffer.alloc(4))
+    await push()
+    const { node: doomed } = await keyOf(layout.serverOf(place), 'fence')
+    children[0]!.kill('SIGKILL')
+    doomed.signal('SIGKILL')
+    expect(await store.recovered()).toEqual([7])
+    expect((await store.scrub()).corrupt).toEqual([])
+  })
+
   it('dies while a node is rebuilt, and with a node at once', async () => {
     const sweep = { stripes: 64, pause: 10, share: 0.3 }
     const store = await open(5, 3, { tables: [{ rows: 4_000 }], sweep, heartbeat: patient })

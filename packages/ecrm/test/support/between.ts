@@ -6,6 +6,8 @@ export interface Strike {
   left: number
   readonly arrives: boolean
   act(): void
+  /** Asked at every message, which waits meanwhile, instead of counting them. */
+  due?(): Promise<boolean>
 }
 
 export interface Way {
@@ -30,14 +32,23 @@ export async function wayTo(address: string, strike: () => Strike | undefined): 
         sockets.delete(one)
         other.destroy()
       })
-      one.on('data', (bytes) => {
-        const due = strike()
-        if (due !== undefined && --due.left === 0) {
-          due.act()
-          // Both ways are closed to what was said before, but for this.
-          if (due.arrives) other.end(bytes)
-          one.destroy()
-        } else other.write(bytes)
+      const hit = (by: Strike, bytes: Buffer): void => {
+        by.act()
+        // Both ways are closed to what was said before, but for this.
+        if (by.arrives) other.end(bytes)
+        one.destroy()
+      }
+      one.on('data', (bytes: Buffer) => {
+        const by = strike()
+        if (by?.due !== undefined) {
+          one.pause()
+          void by.due().then((due) => {
+            if (due && strike() === by) return hit(by, bytes)
+            other.write(bytes)
+            one.resume()
+          })
+        } else if (by !== undefined && --by.left === 0) hit(by, bytes)
+        else other.write(bytes)
       })
     }
   })
