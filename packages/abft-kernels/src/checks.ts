@@ -79,7 +79,15 @@ const unchecked: Judgement = {
   smallest: Infinity,
 }
 
-/** Compares every check. A residual that is not a number fails: the comparison is `!(d <= T)`. */
+/**
+ * Whether a check passes. NaN fails, and so does infinity: thresholds that rest on stored outputs are infinite where one of
+ * those is, and nothing else makes them so.
+ */
+export function passes(residual: number, threshold: number): boolean {
+  return residual <= threshold && threshold < Infinity
+}
+
+/** Compares every check. */
 export function judge(input: Judged): Judgement {
   const { scheme, product } = input
   if (scheme === 'none') return unchecked
@@ -148,7 +156,7 @@ function compare(found: Found, { actual, expected }: CheckSums, limits: Float64A
     const residual = Math.abs((actual[at] as number) - (expected[at] as number))
     const threshold = limits[at] as number
     if (threshold > largest) largest = threshold
-    if (!(residual <= threshold)) found.alarms.push({ ...place(at), residual, threshold })
+    if (!passes(residual, threshold)) found.alarms.push({ ...place(at), residual, threshold })
   }
   found.checks += checks
   found.largest = largest

@@ -1,6 +1,6 @@
 // From alarms to a report: every flagged row settled once.
 import { FtError, type ProtectionScheme } from '@ft/core'
-import type { Judgement } from './checks.ts'
+import type { Alarm, Judgement } from './checks.ts'
 import { rowsOf, settleRow, type RowAccess } from './recompute.ts'
 import { statusOf, type Detection, type Outcome, type Report, type Threshold } from './report.ts'
 
@@ -58,7 +58,7 @@ async function settleAlarms(input: SettleInput): Promise<Report> {
     // A hard threshold is never exceeded by rounding: where the output is right, the sums themselves were struck.
     if (
       worst === 'false-alarm' &&
-      (judgement.policy.kind === 'hard' || judgement.policy.kind === 'exact' || alarm.residual > FAR * alarm.threshold)
+      (judgement.policy.kind === 'hard' || judgement.policy.kind === 'exact' || isFar(alarm))
     )
       worst = 'check-fault'
     detections.push({ ...alarm, outcome: worst })
@@ -105,6 +105,11 @@ async function settleNeighbours(
 
 /** Rounding reaches a few times a statistical threshold on hostile data, never a hundred times. */
 const FAR = 100
+
+/** Thresholds of a right output are finite: one that is not was itself struck. */
+function isFar({ residual, threshold }: Alarm): boolean {
+  return residual > FAR * threshold || !Number.isFinite(threshold)
+}
 
 /** The error of a product that failed its checks; throw it. */
 export function faultDetected(where: string, report: Report): FtError {

@@ -86,6 +86,16 @@ describe.each(cases)('$scheme on $name', ({ engine, scheme }) => {
     }
   })
 
+  it.each([Infinity, -Infinity, NaN])('an output of %s never passes', async (value) => {
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(w)
+    const clean = await engine.matmul(a, w)
+    const fault: Fault = { site: { kind: 'output', row: 5, column: 9 }, effect: { kind: 'set', value } }
+    const { output, report } = await kernels.matmul(a, weights, { scheme, faults: [fault] })
+    expect(report.status).toBe('corrected')
+    expect(bits(output)).toEqual(bits(clean.output))
+  })
+
   it('reports and throws instead, when asked', async () => {
     const kernels = createKernels({ engine })
     const weights = await kernels.prepare(w)
