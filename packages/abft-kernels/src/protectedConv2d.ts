@@ -4,6 +4,7 @@ import { channelFigures, tapChecksum } from './activationChecksum.ts'
 import { emitFor, judge } from './checks.ts'
 import { convGeometry, type ConvGeometry } from './convGeometry.ts'
 import type { ProtectionContext, ProtectionOptions, Protected } from './protectedMatmul.ts'
+import { assertOutputApart } from './outputs.ts'
 import { lasting, type RowAccess } from './recompute.ts'
 import { roundingOf } from './rounding.ts'
 import { settle } from './settle.ts'
@@ -24,6 +25,7 @@ export async function protectedConv2d(
   const { x, filter } = operands
   const { scheme = 'row', onFault = 'correct', falseAlarmProbability = 1e-6, emit, format = 'NHWC' } = options
   if (filter.kind !== 'conv2d') throw new FtError('INVALID_ARGUMENT', 'conv2d: these weights were prepared for matmul')
+  assertOutputApart(options.out, { x, filter: filter.tensor }, 'conv2d')
 
   const rounding = roundingOf(engine.build, 'float32')
   // A replica that is exact needs no threshold, and so no statistics of the input.

@@ -12,6 +12,7 @@ import { columnChecksum } from './activationChecksum.ts'
 import type { Calibration } from './calibrate.ts'
 import { emitFor, judge } from './checks.ts'
 import { matmulRows } from './matmulRows.ts'
+import { assertOutputApart } from './outputs.ts'
 import { lasting } from './recompute.ts'
 import type { Report } from './report.ts'
 import { roundingOf } from './rounding.ts'
@@ -61,6 +62,7 @@ export async function protectedMatmul(
   const { weights } = operands
   const { scheme = 'row', onFault = 'correct', falseAlarmProbability = 1e-6, out, bias, activation, emit } = options
   refuseTransposes(options, 'matmul')
+  assertOutputApart(out, { a: operands.a, weights: weights.tensor }, 'matmul')
   const { a, items, m, outShape } = sizesOf(operands.a, weights)
   const { k, n } = weights
   const rounding = roundingOf(engine.build, 'float32')

@@ -1,6 +1,7 @@
 // Integer products: both sides of a check are equal modulo 2^32, so that thresholds are zero and any difference is a fault.
 import { FtError, type MatmulOptions, type Tensor } from '@ft/core'
 import { emitFor, judge } from './checks.ts'
+import { assertOutputApart } from './outputs.ts'
 import { refuseTransposes, type Protected, type ProtectionContext, type ProtectionOptions } from './protectedMatmul.ts'
 import { lasting, type RowAccess } from './recompute.ts'
 import { settle } from './settle.ts'
@@ -21,6 +22,7 @@ export async function protectedMatmulInt8(
   const { a, weights } = operands
   const { scheme = 'row', onFault = 'correct', emit, ...rest } = options
   refuseTransposes(rest, 'matmulInt8')
+  assertOutputApart(rest.out, { a, weights: weights.tensor }, 'matmulInt8')
   const [m, k] = a.shape
   if (weights.kind !== 'matmul-int8')
     throw new FtError('INVALID_ARGUMENT', `matmulInt8: these weights were prepared for ${weights.kind}`)

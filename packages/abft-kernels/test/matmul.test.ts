@@ -1,7 +1,7 @@
 // Every scheme on every engine: clean runs stay clean with the plain bits; faults inside the kernel are found, located and
 // corrected to the clean bits.
 import { afterAll, describe, expect, it } from 'vitest'
-import { isFtError, type Fault, type MatmulEngine, type ProtectionScheme } from '@ft/core'
+import { isFtError, type Fault, type MatmulEngine, type ProtectionScheme, type Tensor } from '@ft/core'
 import { createReferenceEngine } from '@ft/tensor-core/reference'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { createKernels } from '../src/index.ts'
@@ -259,6 +259,21 @@ describe.each(engines)('limits and misuse on %s', (_, engine) => {
     const { report } = await kernels.matmul(a, weights, { faults: [fault] })
     expect(report.status).toBe('uncorrectable')
     expect(report.detections).toHaveLength(6)
+  })
+
+  it('refuses an output over an operand or over the weights, which the judge still needs', async () => {
+    const kernels = createKernels({ engine })
+    const [data, w] = [normalTensor([16, 24], 1).data as Float32Array, normalTensor([16, 16], 2)]
+    const tensor = (from: number): Tensor => {
+      return { data: data.subarray(from, from + 16 * 16), shape: [16, 16], dtype: 'float32' }
+    }
+    const refused = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('share memory') as string }
+    const weights = await kernels.prepare(w)
+    await expect(kernels.matmul(tensor(0), weights, { out: tensor(128) })).rejects.toMatchObject(refused)
+    const own = await kernels.prepare(tensor(0))
+    await expect(kernels.matmul(w, own, { out: tensor(128) })).rejects.toMatchObject(refused)
+    const { report } = await kernels.matmul(w, own, { out: normalTensor([16, 16], 3) })
+    expect(report.status).toBe('clean')
   })
 
   it('refuses operands that do not fit', async () => {

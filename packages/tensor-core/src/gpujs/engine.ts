@@ -88,7 +88,7 @@ export async function createGpujsEngine({ mode = 'webasm' }: GpujsEngineOptions 
       known === undefined
         ? matmulWeightSizes(weights as Tensor, { where, transposeB: o.transposeB })
         : { ...known.facts, count: known.facts.batched ? known.value.matrices.count : 0 }
-    const problem = resolveMatmul({ where, a, weights: sizes }, o)
+    const problem = resolveMatmul({ where, a, weights, sizes }, o)
     const matrices = known?.value.matrices ?? matmulWeights(weights as Tensor, o.transposeB ?? false)
     return run(problem, matrices, where, o.faults)
   }
@@ -138,7 +138,7 @@ export async function createGpujsEngine({ mode = 'webasm' }: GpujsEngineOptions 
       const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d' })
       const groups = known?.facts.groups ?? o.groups ?? 1
       const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
-      const problem = resolveConv2d({ x, filter: shape, groups }, o)
+      const problem = resolveConv2d({ x, filter, shape, groups }, o)
       return run(problem, known?.value.matrices ?? filterWeights(filter as Tensor, groups), 'conv2d', o.faults)
     },
     dispose: () => (closing ??= close()),

@@ -123,7 +123,7 @@ export function createReferenceEngine(options: ReferenceOptions = {}): Reference
       known === undefined
         ? matmulWeightSizes(weights as Tensor, { where, transposeB: o.transposeB })
         : { count: known.facts.batched ? known.value.matrices.count : 0, ...known.facts }
-    const problem = resolveMatmul({ where, a, weights: sizes }, o)
+    const problem = resolveMatmul({ where, a, weights, sizes }, o)
     const matrices = known?.value.matrices ?? matmulWeights(weights as Tensor, o.transposeB ?? false)
     return run(problem, matrices, { where, faults: o.faults })
   }
@@ -132,7 +132,7 @@ export function createReferenceEngine(options: ReferenceOptions = {}): Reference
     const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d' })
     const groups = known?.facts.groups ?? o.groups ?? 1
     const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
-    const problem = resolveConv2d({ x, filter: shape, groups }, o)
+    const problem = resolveConv2d({ x, filter, shape, groups }, o)
     const matrices = known?.value.matrices ?? filterWeights(filter as Tensor, groups)
     return run(problem, matrices, { where: 'conv2d', faults: o.faults })
   }

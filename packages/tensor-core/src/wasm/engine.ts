@@ -198,7 +198,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
       kept === undefined
         ? matmulWeightSizes(weights as Tensor, { where, transposeB: o.transposeB })
         : { count: known?.facts.batched === true ? kept.count : 0, k: kept.k, n: kept.n }
-    const problem = resolveMatmul({ where, a, weights: sizes }, o)
+    const problem = resolveMatmul({ where, a, weights, sizes }, o)
     const packed =
       kept ?? packMatrices(weights as Tensor, { where, transposeB: o.transposeB ?? false, reserve: passing })
     const reserve = known === undefined ? passing : keeping(known.value.blocks)
@@ -209,7 +209,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d' })
     const groups = known?.facts.groups ?? o.groups ?? 1
     const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
-    const problem = resolveConv2d({ x, filter: shape, groups }, o)
+    const problem = resolveConv2d({ x, filter, shape, groups }, o)
     const reserve = known === undefined ? passing : keeping(known.value.blocks)
     const depthwise = known === undefined ? isDepthwise(shape, groups) : known.value.depthwise !== undefined
     const address = known === undefined ? stageFilter(filter as Tensor, passing) : (known.value.depthwise ?? 0)

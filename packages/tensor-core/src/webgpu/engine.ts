@@ -214,7 +214,7 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
       layout: known?.value as WeightLayout,
       batched: known?.facts.batched ?? false,
     }
-    const problem = resolveMatmul({ where: at, a, weights: { ...layout, count: batched ? layout.count : 0 } }, o)
+    const problem = resolveMatmul({ where: at, a, weights, sizes: { ...layout, count: batched ? layout.count : 0 } }, o)
     const task = matmulTask(problem)
     if (plain === undefined) return run(task, known?.value as DeviceWeights, o.faults)
     const placed = place(weights as Tensor, { where: at, ...plain, integer, sums: o.emit?.rowSums === true })
@@ -225,7 +225,7 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
     const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d' })
     const groups = known?.facts.groups ?? o.groups ?? 1
     const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
-    const task = conv2dTask(resolveConv2d({ x, filter: shape, groups }, o))
+    const task = conv2dTask(resolveConv2d({ x, filter, shape, groups }, o))
     if (known !== undefined) return run(task, known.value, o.faults)
     const layout = filterLayout(shape, groups)
     const shared = { where: 'conv2d', layout, batched: false, integer: false, sums: o.emit?.rowSums === true }

@@ -26,6 +26,16 @@ const x = floats([1, 5, 5, 3], 3)
 const filter = floats([3, 3, 3, 4], 4)
 const nan = Number.NaN
 
+/** Two tensors in one buffer, the second from element `at` on. */
+function overlapping(first: readonly number[], second: readonly number[], at: number): [Tensor, Tensor] {
+  const size = (shape: readonly number[]) => shape.reduce((x, y) => x * y, 1)
+  const data = floats([at + size(first) + size(second)], 5).data as Float32Array
+  const place = (shape: readonly number[], from: number): Tensor => {
+    return { data: data.subarray(from, from + size(shape)), shape, dtype: 'float32' }
+  }
+  return [place(first, 0), place(second, at)]
+}
+
 /** Options of wrong types, as callers without a type checker pass them. */
 const loose = (value: unknown): never => value as never
 
@@ -90,6 +100,24 @@ describe.each(engines)('$name', (engine) => {
   ])('refuses %s', async (_name, expected, run) => {
     expect(await code(run)).toBe(expected)
     expect(engine.matmulSync(a, b).output.shape).toEqual([4, 5])
+  })
+
+  it('refuses an output that shares memory with what the product reads, to the byte', () => {
+    const refused = (argument: string) => `\`options.out\` must not share memory with \`${argument}\``
+    const [left, out] = overlapping([4, 6], [4, 5], 23)
+    expect(() => engine.matmulSync(left, b, { out })).toThrow(`matmul: ${refused('a')}`)
+    expect(() => engine.matmulSync(left, engine.prepareSync(b), { out })).toThrow(refused('a'))
+    const [right, over] = overlapping([6, 5], [4, 5], 0)
+    expect(() => engine.matmulSync(a, right, { out: over })).toThrow(refused('weights'))
+    const [bias, wide] = overlapping([5], [4, 5], 4)
+    expect(() => engine.matmulSync(a, b, { bias, out: wide })).toThrow(refused('options.bias'))
+    const [image, pixels] = overlapping([1, 5, 5, 3], [1, 3, 3, 4], 74)
+    expect(() => engine.conv2dSync(image, filter, { out: pixels })).toThrow(`conv2d: ${refused('x')}`)
+    const [taps, other] = overlapping([3, 3, 3, 4], [1, 3, 3, 4], 9)
+    expect(() => engine.conv2dSync(x, taps, { out: other })).toThrow(refused('filter'))
+    const [near, next] = overlapping([4, 6], [4, 5], 24)
+    const plain = engine.matmulSync({ ...near, data: near.data.slice() }, b)
+    sameBits(engine.matmulSync(near, b, { out: next }).output, plain.output)
   })
 
   it('says what was expected, what was given and what to do', () => {
@@ -178,6 +206,17 @@ describe('wasm', () => {
     await third.dispose()
     expect(runtime.used).toBe(used)
     await runtime.dispose()
+  })
+
+  it('refuses an output over an operand in its own memory, where both are used in place', () => {
+    const address = wasm.runtime.alloc(4 * 24)
+    const data = new Float32Array(wasm.runtime.memory.buffer, address, 24)
+    data.set(a.data)
+    const own = { ...a, data }
+    const out: Tensor = { data: data.subarray(0, 20), shape: [4, 5], dtype: 'float32' }
+    expect(() => wasm.matmulSync(own, b, { out })).toThrow('share memory')
+    expect([...data]).toEqual([...a.data])
+    wasm.runtime.free(address)
   })
 
   it('refuses reproducible bits on relaxed SIMD', async () => {

@@ -226,6 +226,7 @@ describe('misuse of the gpu.js engine', () => {
     expect(await code(() => engine.prepare(floats([3, 3, 2, 4], 1), { kind: 'conv2d', groups: NaN }))).toBe(
       'INVALID_ARGUMENT',
     )
+    expect(await code(() => engine.matmul(a, floats([3, 3], 1), { out: a }))).toBe('INVALID_ARGUMENT')
     const weights = await engine.prepare(b)
     expect(await code(() => engine.conv2d(floats([1, 4, 4, 3], 1), weights))).toBe('INVALID_ARGUMENT')
     weights.release()

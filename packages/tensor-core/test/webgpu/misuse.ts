@@ -88,6 +88,7 @@ const checks: Check[] = [
         ],
         ['kind of tile sums', 'INVALID_ARGUMENT', () => e.matmul(a, b, { emit: { tileSums: loose('three-sided') } })],
         ['NaN as flag', 'INVALID_ARGUMENT', () => e.matmul(a, b, { emit: { rowSums: loose(Number.NaN) } })],
+        ['output over A', 'INVALID_ARGUMENT', () => e.matmul(a, floats([6, 6], 1), { out: a })],
         ['channels', 'SHAPE_MISMATCH', () => e.conv2d(floats([1, 5, 5, 4], 1), filter)],
         ['stride 0', 'INVALID_ARGUMENT', () => e.conv2d(x, filter, { stride: [0, 1] })],
         ['groups NaN', 'INVALID_ARGUMENT', () => e.conv2d(x, filter, { groups: Number.NaN })],
