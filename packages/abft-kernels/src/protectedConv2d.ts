@@ -37,7 +37,7 @@ export async function protectedConv2d(
     scheme === 'global' && !more && filter.n === 1 && filter.groups === x.shape[format === 'NHWC' ? 3 : 1]
   const product = await engine.conv2d(x, filter.prepared, {
     ...options,
-    groups: filter.groups,
+    groups: options.groups ?? filter.groups,
     emit: bare ? { replica: true } : byChannel ? { ...emit, total: true } : emitFor(scheme, emit),
   })
 

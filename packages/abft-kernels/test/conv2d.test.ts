@@ -164,6 +164,14 @@ describe('a depthwise convolution whose replica is exact', () => {
 })
 
 describe.each(engines)('misuse on %s', (_, engine) => {
+  it('refuses groups that the filter was not prepared for', async () => {
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(normalTensor([3, 3, 2, 4], 1), { kind: 'conv2d', groups: 2 })
+    const x = normalTensor([1, 4, 4, 4], 2)
+    expect((await kernels.conv2d(x, weights, { groups: 2 })).report.status).toBe('clean')
+    await expect(kernels.conv2d(x, weights, { groups: 1 })).rejects.toThrow('prepared with `groups` 2')
+  })
+
   it('refuses an output over the filter', async () => {
     const kernels = createKernels({ engine })
     const filter = normalTensor([3, 3, 2, 4], 1)

@@ -65,5 +65,5 @@ export function engineName(text: string): EngineName {
 }
 
 export function openEngine(name: EngineName, options: { instrumented: boolean }) {
-  return createEngine(name, { threads: 1, ...options })
+  return createEngine(name, name === 'wasm' ? { threads: 1, ...options } : options)
 }

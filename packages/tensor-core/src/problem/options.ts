@@ -34,6 +34,16 @@ export interface Result {
   readonly operands: Readonly<Record<string, Tensor | PreparedWeights>>
 }
 
+/** @throws FtError `INVALID_ARGUMENT` for options that are no object */
+export function optionsOf<T extends object>(options: T | undefined, where: string): T | Record<never, never> {
+  if (options === undefined) return none
+  if (typeof options !== 'object' || options === null)
+    throw invalidArgument({ where, argument: 'options' }, 'an object', options)
+  return options
+}
+
+const none = Object.freeze({})
+
 export function resolveOptions(options: MatmulOptions, result: Result): ProductOptions {
   const { where, n, outShape, outType } = result
   const { bias, activation, out, emit = {} } = options

@@ -16,6 +16,8 @@ import {
 import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { assertFaults, type FaultContext } from '../problem/faults.ts'
 import { resolveMatmul } from '../problem/matmul.ts'
+import { assertOptionNames, assertSwitch } from '../problem/engine-options.ts'
+import { optionsOf } from '../problem/options.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
 import { Buffers, type BufferUse } from './buffers.ts'
 import { openDevice } from './device.ts'
@@ -102,6 +104,8 @@ interface Placed {
  */
 export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Promise<WebgpuEngine> {
   const where = 'createWebgpuEngine'
+  assertOptionNames(options, { storage: true, instrumented: true, tile: true, onTime: true }, where)
+  assertSwitch(options.instrumented, 'instrumented', where)
   const { storage = 'float32', instrumented = false, tile, onTime } = options
   assertOneOf(storage, { where, argument: 'options.storage', values: ['float32', 'float16'] })
   if (tile !== undefined) assertTile(tile, { where, argument: 'options.tile' })
@@ -132,7 +136,8 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
     return { ...value, done }
   }
 
-  async function prepare(weights: Tensor, o: PrepareOptions = {}): Promise<PreparedWeights> {
+  async function prepare(weights: Tensor, given?: PrepareOptions): Promise<PreparedWeights> {
+    const o: PrepareOptions = optionsOf(given, 'prepare')
     registry.assertOpen('prepare')
     assertNotLost(gpu, 'prepare')
     const { kind = 'matmul', groups = 1, transposeB = false } = o
@@ -158,6 +163,7 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
       bytes: placed.b.bytes + (placed.checksum?.bytes ?? 0),
       rowSums: () => sums,
       batched: placed.batched,
+      transposed: transposeB,
     })
   }
 
@@ -207,7 +213,7 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
   ): Promise<Product> {
     const { a, weights } = operands
     const integer = at === 'matmulInt8'
-    const known = registry.find(weights, { where: at, kind: integer ? 'matmul-int8' : 'matmul' })
+    const known = registry.find(weights, { where: at, kind: integer ? 'matmul-int8' : 'matmul', options: o })
     const transposeB = o.transposeB ?? false
     const plain = known === undefined ? matrices(weights as Tensor, { integer, transposeB }) : undefined
     const { layout, batched } = plain ?? {
@@ -221,8 +227,9 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
     return passing(placed, at, (w) => run(task, w, o.faults))
   }
 
-  async function conv2d(x: Tensor, filter: Tensor | PreparedWeights, o: Conv2dOptions = {}): Promise<Product> {
-    const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d' })
+  async function conv2d(x: Tensor, filter: Tensor | PreparedWeights, given?: Conv2dOptions): Promise<Product> {
+    const o: Conv2dOptions = optionsOf(given, 'conv2d')
+    const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d', options: o })
     const groups = known?.facts.groups ?? o.groups ?? 1
     const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
     const task = conv2dTask(resolveConv2d({ x, filter, shape, groups }, o))
@@ -257,8 +264,8 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
       return buffers.use
     },
     prepare,
-    matmul: async (a, weights, o = {}) => matrixProduct('matmul', { a, weights }, o),
-    matmulInt8: async (a, weights, o = {}) => matrixProduct('matmulInt8', { a, weights }, o),
+    matmul: async (a, weights, o) => matrixProduct('matmul', { a, weights }, optionsOf(o, 'matmul')),
+    matmulInt8: async (a, weights, o) => matrixProduct('matmulInt8', { a, weights }, optionsOf(o, 'matmulInt8')),
     conv2d,
     async dispose() {
       registry.close()
