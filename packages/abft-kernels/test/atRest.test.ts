@@ -82,6 +82,7 @@ describe('embeddingBag', () => {
   })
 
   it('refuses ids, offsets and weights that do not fit', () => {
+    expect(() => embeddingBag(table, ids, { onFault: 'fix' as never })).toThrow(/onFault/)
     expect(() => embeddingBag(table, Int32Array.of(64))).toThrow(/below 64/)
     expect(() => embeddingBag(table, ids, { offsets: Int32Array.of(0, 50) })).toThrow(/ascending/)
     expect(() => embeddingBag(table, ids, { weights: new Float32Array(3) })).toThrow(/weights/)
@@ -129,6 +130,11 @@ describe('watchWeights', () => {
       const [finding] = await watchWeights(damaged(kernels, struck), { [id]: own }, { seed: 1 }).sweep()
       expect([id, finding?.packedIntact]).toEqual([id, false])
     }
+  })
+
+  it('refuses to watch nothing', () => {
+    for (const nothing of [{}, null, undefined])
+      expect(() => watchWeights(createKernels({ engine }), nothing as never, { seed: 1 })).toThrow('at least one')
   })
 
   it('finds a changed tensor, and reports on a schedule', async () => {

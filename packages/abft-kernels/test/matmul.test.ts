@@ -276,6 +276,39 @@ describe.each(engines)('limits and misuse on %s', (_, engine) => {
     expect(report.status).toBe('clean')
   })
 
+  it('refuses answers to a fault, chances and kinds of weights that are none', async () => {
+    const kernels = createKernels({ engine })
+    const [a, w] = [normalTensor([4, 16], 1), normalTensor([16, 16], 2)]
+    const weights = await kernels.prepare(w)
+    const filter = await kernels.prepare(normalTensor([3, 3, 2, 4], 1), { kind: 'conv2d' })
+    const calls = (options: object) => [
+      kernels.matmul(a, weights, options),
+      kernels.conv2d(normalTensor([1, 4, 4, 2], 1), filter, options),
+    ]
+    const refused = (argument: string) => ({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(argument) as string,
+    })
+    for (const call of calls({ onFault: 'fix' })) await expect(call).rejects.toMatchObject(refused('`options.onFault`'))
+    for (const falseAlarmProbability of [NaN, 0, 1, '1e-6'])
+      for (const call of calls({ falseAlarmProbability }))
+        await expect(call).rejects.toMatchObject(refused('`options.falseAlarmProbability`'))
+    await expect(kernels.prepare(w, { kind: 'dense' as never })).rejects.toMatchObject(refused('`options.kind`'))
+    await expect(kernels.prepare(null as never)).rejects.toMatchObject(refused('`weights`'))
+  })
+
+  it.each<[string, object]>([
+    ['no trials', { trials: 0 }],
+    ['trials NaN', { trials: NaN }],
+    ['no lengths', { lengths: [] }],
+    ['descending lengths', { lengths: [64, 16] }],
+    ['a length twice', { lengths: [16, 16] }],
+    ['a length below 1', { lengths: [0, 16] }],
+    ['a fraction', { lengths: [1.5] }],
+  ])('calibrate refuses %s', async (_name, options) => {
+    await expect(createKernels({ engine }).calibrated(options)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
   it('refuses operands that do not fit', async () => {
     const kernels = createKernels({ engine })
     const weights = await kernels.prepare(normalTensor([16, 8], 1))
@@ -304,5 +337,39 @@ describe.each(engines)('faults with several wrong rows on %s', (_, engine) => {
     expect(report.status).toBe('corrected')
     expect(report.detections.some(({ region }) => region.kind === 'row' && region.row === 7)).toBe(false)
     expect(bits(output)).toEqual(bits(clean.output))
+  })
+
+  it('a row that cannot be put right is said, also where its own check had passed', async () => {
+    const [a, w] = [normalTensor([12, 64], 11), normalTensor([64, 24], 12)]
+    const row7 = bits({ data: a.data.slice(7 * 64, 8 * 64), shape: [64], dtype: 'float32' }).join()
+    /** Two wrong elements of row 7, whenever it is computed, whose sum is right. */
+    const lying: MatmulEngine = {
+      ...engine,
+      async matmul(x, weights, options) {
+        const product = await engine.matmul(x, weights, options)
+        const own = (row: number) => bits({ ...x, data: x.data.slice(row * 64, (row + 1) * 64) }).join() === row7
+        for (let row = 0; row < (x.shape[0] ?? 0); row++)
+          for (const [column, sign] of own(row)
+            ? ([
+                [3, 1],
+                [4, -1],
+              ] as const)
+            : [])
+            product.output.data[row * 24 + column]! += 16 * sign
+        return product
+      },
+    }
+    const kernels = createKernels({ engine: lying })
+    const faults = [2, 3].map((row): Fault => ({
+      site: { kind: 'output', row, column: 1 },
+      effect: { kind: 'add', value: 90 },
+    }))
+    const { report } = await kernels.matmul(a, await kernels.prepare(w), { faults })
+    expect(report.status).toBe('uncorrectable')
+    expect(report.detections.map(({ region, outcome }) => [region, outcome])).toEqual([
+      [{ kind: 'row', row: 2 }, 'corrected'],
+      [{ kind: 'row', row: 3 }, 'corrected'],
+      [{ kind: 'row', row: 7 }, 'uncorrectable'],
+    ])
   })
 })

@@ -47,6 +47,7 @@ interface Prepared {
 }
 
 const build = 'reference/float64'
+const optionNames: Readonly<Record<keyof ReferenceOptions, true>> = { instrumented: true, tile: true }
 
 /**
  * Creates the reference engine.
@@ -64,7 +65,7 @@ const build = 'reference/float64'
  * ```
  */
 export function createReferenceEngine(options: ReferenceOptions = {}): ReferenceEngine {
-  assertOptionNames(options, { instrumented: true, tile: true }, 'createReferenceEngine')
+  assertOptionNames(options, optionNames, 'createReferenceEngine')
   assertSwitch(options.instrumented, 'instrumented', 'createReferenceEngine')
   const { instrumented = false, tile = [4, 8] } = options
   if (!Array.isArray(tile))

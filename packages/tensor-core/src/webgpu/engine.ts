@@ -66,6 +66,13 @@ export interface WebgpuEngine extends MatmulEngine {
   readonly buffers: BufferUse
 }
 
+const optionNames: Readonly<Record<keyof WebgpuEngineOptions, true>> = {
+  storage: true,
+  instrumented: true,
+  tile: true,
+  onTime: true,
+}
+
 interface Placement {
   readonly where: string
   readonly layout: WeightLayout
@@ -104,7 +111,7 @@ interface Placed {
  */
 export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Promise<WebgpuEngine> {
   const where = 'createWebgpuEngine'
-  assertOptionNames(options, { storage: true, instrumented: true, tile: true, onTime: true }, where)
+  assertOptionNames(options, optionNames, where)
   assertSwitch(options.instrumented, 'instrumented', where)
   const { storage = 'float32', instrumented = false, tile, onTime } = options
   assertOneOf(storage, { where, argument: 'options.storage', values: ['float32', 'float16'] })
