@@ -3,7 +3,7 @@ import { applyEffect } from '@ft/core/faults'
 import { assertTensor, FtError, invalidArgument, type Fault, type Tensor } from '@ft/core'
 import { passes } from './checks.ts'
 import { gamma } from './rounding.ts'
-import { faultDetected, type OnFault } from './settle.ts'
+import { assertOnFault, faultDetected, type OnFault } from './settle.ts'
 import { statusOf, type Detection, type Outcome, type Report } from './report.ts'
 
 /** A table with the offline sums of its rows: a row that changes later no longer agrees with its sum. */
@@ -64,6 +64,7 @@ export function embeddingBag(
   options: EmbeddingBagOptions = {},
 ): { output: Tensor; report: Report } {
   const { offsets = Int32Array.of(0), weights, onFault = 'correct', faults = [] } = options
+  assertOnFault(onFault, 'embeddingBag')
   checkIds(table, ids, { offsets, weights })
   const { width } = table
   const bags = offsets.length

@@ -7,7 +7,7 @@ import type { ProtectionContext, ProtectionOptions, Protected } from './protecte
 import { assertOutputApart } from './outputs.ts'
 import { lasting, type RowAccess } from './recompute.ts'
 import { roundingOf } from './rounding.ts'
-import { settle } from './settle.ts'
+import { assertChance, assertOnFault, settle } from './settle.ts'
 import type { ProtectedWeights } from './weights.ts'
 
 /**
@@ -25,6 +25,8 @@ export async function protectedConv2d(
   const { x, filter } = operands
   const { scheme = 'row', onFault = 'correct', falseAlarmProbability = 1e-6, emit, format = 'NHWC' } = options
   if (filter.kind !== 'conv2d') throw new FtError('INVALID_ARGUMENT', 'conv2d: these weights were prepared for matmul')
+  assertOnFault(onFault, 'conv2d')
+  assertChance(falseAlarmProbability, 'conv2d')
   assertOutputApart(options.out, { x, filter: filter.tensor }, 'conv2d')
 
   const rounding = roundingOf(engine.build, 'float32')

@@ -16,7 +16,7 @@ import { assertOutputApart } from './outputs.ts'
 import { lasting } from './recompute.ts'
 import type { Report } from './report.ts'
 import { roundingOf } from './rounding.ts'
-import { settle, type OnFault } from './settle.ts'
+import { assertChance, assertOnFault, settle, type OnFault } from './settle.ts'
 import type { ProtectedWeights } from './weights.ts'
 
 export interface ProtectionOptions {
@@ -61,6 +61,8 @@ export async function protectedMatmul(
 ): Promise<Protected> {
   const { weights } = operands
   const { scheme = 'row', onFault = 'correct', falseAlarmProbability = 1e-6, out, bias, activation, emit } = options
+  assertOnFault(onFault, 'matmul')
+  assertChance(falseAlarmProbability, 'matmul')
   refuseTransposes(options, 'matmul')
   assertOutputApart(out, { a: operands.a, weights: weights.tensor }, 'matmul')
   const { a, items, m, outShape } = sizesOf(operands.a, weights)

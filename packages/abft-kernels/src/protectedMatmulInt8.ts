@@ -4,7 +4,7 @@ import { emitFor, judge } from './checks.ts'
 import { assertOutputApart } from './outputs.ts'
 import { refuseTransposes, type Protected, type ProtectionContext, type ProtectionOptions } from './protectedMatmul.ts'
 import { lasting, type RowAccess } from './recompute.ts'
-import { settle } from './settle.ts'
+import { assertOnFault, settle } from './settle.ts'
 import type { ProtectedWeights } from './weights.ts'
 
 /**
@@ -21,6 +21,7 @@ export async function protectedMatmulInt8(
 ): Promise<Protected> {
   const { a, weights } = operands
   const { scheme = 'row', onFault = 'correct', emit, ...rest } = options
+  assertOnFault(onFault, 'matmulInt8')
   refuseTransposes(rest, 'matmulInt8')
   assertOutputApart(rest.out, { a, weights: weights.tensor }, 'matmulInt8')
   const [m, k] = a.shape

@@ -217,7 +217,7 @@ describe('misuse', () => {
     expect(() => protectOnnx(undefined as never, { scheme: 'row' })).toThrow(refused('`bytes`'))
     for (const plan of [undefined, null, 'row'])
       expect(() => protectOnnx(convNet(), plan as never)).toThrow(refused('`plan`'))
-    const open = (options: object) => createGuardedSession(ort as Node, bytes, options)
+    const open = (options: object) => createGuardedSession(ort, bytes, options)
     await expect(createGuardedSession(ort as Node, null as never)).rejects.toThrow(refused('`bytes`'))
     await expect(open({ onFault: 'fix' })).rejects.toThrow(refused('`options.onFault`'))
     for (const retries of [NaN, -1, 0.5]) await expect(open({ retries })).rejects.toThrow(refused('`options.retries`'))
@@ -239,7 +239,7 @@ describe('misuse', () => {
       InferenceSession: {
         create: (own, options) => {
           asked.push(options?.logSeverityLevel)
-          return ort.InferenceSession.create(own, { ...options, logSeverityLevel: 3 }) as never
+          return ort.InferenceSession.create(own, { ...options, logSeverityLevel: 3 })
         },
       },
     }
