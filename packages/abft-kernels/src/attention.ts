@@ -3,7 +3,7 @@ import { assertTensor, FtError, type Fault, type Tensor } from '@ft/core'
 import type { Kernels } from './kernels.ts'
 import type { Protected, ProtectionOptions } from './protectedMatmul.ts'
 import { statusOf, type Report } from './report.ts'
-import { faultDetected } from './settle.ts'
+import { assertOnFault, faultDetected } from './settle.ts'
 
 export interface AttentionOptions extends Pick<ProtectionOptions, 'scheme' | 'onFault' | 'falseAlarmProbability'> {
   /** Default 1 / sqrt(d). */
@@ -43,6 +43,7 @@ export async function protectedAttention(
   const { q, k, v } = operands
   const [batch, m, d, n] = sizesOf(operands)
   const { scale = 1 / Math.sqrt(d), faults = {}, onFault = 'correct', scheme, falseAlarmProbability } = options
+  assertOnFault(onFault, 'attention')
   const shared = {
     onFault,
     ...(scheme && { scheme }),

@@ -1,5 +1,5 @@
 // Measures an engine's rounding noise, once for each build: what statistical thresholds stand on.
-import { FtError, throwIfAborted, type LongRunning, type MatmulEngine } from '@ft/core'
+import { assertInteger, FtError, invalidArgument, throwIfAborted, type LongRunning, type MatmulEngine } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
 import { clamped, meanSquareOf } from './thresholds/rows.ts'
 import { noiseOf, rowScale, type RowScale } from './thresholds/policy.ts'
@@ -56,10 +56,12 @@ export const ordinaryDistributions: Readonly<Record<string, (random: Random, siz
  * For each k and distribution it multiplies random matrices and takes the residuals of clean row checks relative to
  * both parts of rowScale. Cost: about two seconds of products.
  *
- * @throws FtError `ABORTED`
+ * @throws FtError `ABORTED`, `INVALID_ARGUMENT` for no trials and for lengths that do not ascend from 1
  */
 export async function calibrate(engine: MatmulEngine, options: CalibrateOptions = {}): Promise<Calibration> {
   const { lengths = [16, 64, 256, 1024, 4096], trials = 12, seed = 1 } = options
+  assertInteger(trials, { where: 'calibrate', argument: 'options.trials', min: 1 })
+  assertLengths(lengths)
   const random = createRandom(seed).stream('calibration')
   const names = Object.keys(ordinaryDistributions)
   const total = lengths.length * names.length * trials
@@ -79,6 +81,20 @@ export async function calibrate(engine: MatmulEngine, options: CalibrateOptions 
     points.push(fit(k, samples))
   }
   return { schema: 'ft.calibration', version: 2, build: engine.build, dtype: 'float32', seed, points }
+}
+
+/** Thresholds are interpolated between lengths, in their order. */
+function assertLengths(lengths: readonly number[]): void {
+  const ascending =
+    Array.isArray(lengths) &&
+    lengths.length > 0 &&
+    lengths.every((k, i) => Number.isSafeInteger(k) && k > (i === 0 ? 0 : (lengths[i - 1] as number)))
+  if (!ascending)
+    throw invalidArgument(
+      { where: 'calibrate', argument: 'options.lengths' },
+      'whole numbers of at least 1, ascending',
+      lengths,
+    )
 }
 
 interface Residual {

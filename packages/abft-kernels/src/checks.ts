@@ -82,7 +82,15 @@ const unchecked: Judgement = {
   smallest: Infinity,
 }
 
-/** Compares every check. A residual that is not a number fails: the comparison is `!(d <= T)`. */
+/**
+ * Whether a check passes. NaN fails, and so does infinity: thresholds that rest on stored outputs are infinite where one of
+ * those is, and nothing else makes them so.
+ */
+export function passes(residual: number, threshold: number): boolean {
+  return residual <= threshold && threshold < Infinity
+}
+
+/** Compares every check. */
 export function judge(input: Judged): Judgement {
   const { scheme, product } = input
   if (scheme === 'none') return unchecked
@@ -165,7 +173,7 @@ function compare<Sums extends CheckSums>(found: Found, sums: Sums, clean: Float6
     const residual = Math.abs((actual[at] as number) - (expected[at] as number))
     const threshold = limits[at] as number
     if (threshold > largest) largest = threshold
-    if (!(residual <= threshold)) alarms.push({ ...place(sums, at, input), residual, threshold })
+    if (!passes(residual, threshold)) alarms.push({ ...place(sums, at, input), residual, threshold })
   }
   found.checks += checks
   found.largest = largest

@@ -1,8 +1,9 @@
 // Sums of rows of an embedding table, checked against stored sums of the rows (Li et al., "Low-precision DLRM", 2021).
 import { applyEffect } from '@ft/core/faults'
 import { assertTensor, FtError, invalidArgument, type Fault, type Tensor } from '@ft/core'
+import { passes } from './checks.ts'
 import { gamma } from './rounding.ts'
-import { faultDetected, type OnFault } from './settle.ts'
+import { assertOnFault, faultDetected, type OnFault } from './settle.ts'
 import { statusOf, type Detection, type Outcome, type Report } from './report.ts'
 
 /** A table with the offline sums of its rows: a row that changes later no longer agrees with its sum. */
@@ -53,7 +54,7 @@ export function protectTable(table: Tensor): ProtectedTable {
  *
  * Shapes: ids int32; output `[bags, width]`. Terms are added in float64 and rounded once, so that only storing rounds: the
  * threshold is a bound, u sum |c|, and no clean bag alarms. A bag whose table rows have changed since they were summed is
- * 'uncorrectable'; everything else is corrected by adding up again.
+ * 'uncorrectable', one whose sums exceed float32 'input'; everything else is corrected by adding up again.
  *
  * @throws FtError `INVALID_ARGUMENT` for ids outside the table, `SHAPE_MISMATCH` for offsets or weights that do not fit
  */
@@ -63,6 +64,7 @@ export function embeddingBag(
   options: EmbeddingBagOptions = {},
 ): { output: Tensor; report: Report } {
   const { offsets = Int32Array.of(0), weights, onFault = 'correct', faults = [] } = options
+  assertOnFault(onFault, 'embeddingBag')
   checkIds(table, ids, { offsets, weights })
   const { width } = table
   const bags = offsets.length
@@ -80,7 +82,7 @@ export function embeddingBag(
     strikeOutputs(out, bag, faults)
     const { residual, threshold } = check(table, ids, { ...range, weights, out })
     largest = Math.max(largest, threshold)
-    if (residual <= threshold) continue
+    if (passes(residual, threshold)) continue
     recomputed += width
     const outcome = settleBag(table, ids, { ...range, weights, out, correct: onFault === 'correct' })
     detections.push({ item: 0, region: { kind: 'row', row: bag }, residual, threshold, outcome })
@@ -145,12 +147,23 @@ function settleBag(table: ProtectedTable, ids: Int32Array, o: Bag & { correct: b
   const again = new Float32Array(o.out.length)
   addUp(table, ids, { ...o, out: again })
   const { residual, threshold } = check(table, ids, { ...o, out: again })
-  // The rows themselves no longer have the sums that they had.
-  if (!(residual <= threshold)) return 'uncorrectable'
+  // The rows themselves no longer have the sums that they had, or what they add up to is too large for the output.
+  if (!passes(residual, threshold)) return rowsIntact(table, ids, o) ? 'input' : 'uncorrectable'
   if (again.every((value, j) => Object.is(value, o.out[j]))) return 'check-fault'
   if (!o.correct) return 'reported'
   o.out.set(again)
   return 'corrected'
+}
+
+/** Whether the rows of a bag add up to what they did, to the last bit. */
+function rowsIntact({ table, sums, width }: ProtectedTable, ids: Int32Array, { from, to }: Range): boolean {
+  for (let position = from; position < to; position++) {
+    const id = ids[position] as number
+    let sum = 0
+    for (let j = id * width; j < (id + 1) * width; j++) sum += table.data[j] as number
+    if (sum !== sums[id]) return false
+  }
+  return true
 }
 
 function struckIds(ids: Int32Array, faults: readonly Fault[]): Int32Array {

@@ -82,7 +82,7 @@ export function engineOf(kernel: OwnKernel): MatmulEngine {
     async matmul(a, weights, options = {}) {
       const { emit = {} } = options
       if (options.transposeA === true) return unsupported('transposed operands')
-      if (options.transposeB === true && !('release' in weights)) return unsupported('transposed operands')
+      if (options.transposeB === true) return unsupported('transposed operands')
       if (options.faults && options.faults.length > 0) return unsupported('sites for faults')
       if (emit.tileSums ?? emit.replica) return unsupported('register tiles to sum')
       const prepared = 'release' in weights ? weights : prepare(weights)

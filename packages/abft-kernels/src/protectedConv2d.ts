@@ -4,9 +4,10 @@ import { channelFigures, tapChecksum } from './activationChecksum.ts'
 import { emitFor, judge } from './checks.ts'
 import { convGeometry, type ConvGeometry } from './convGeometry.ts'
 import type { ProtectionContext, ProtectionOptions, Protected } from './protectedMatmul.ts'
+import { assertOutputApart } from './outputs.ts'
 import { lasting, type RowAccess } from './recompute.ts'
 import { roundingOf, storedNumber, storedTensor, storedValues, storesFloat16 } from './rounding.ts'
-import { settle } from './settle.ts'
+import { assertChance, assertOnFault, settle } from './settle.ts'
 import type { ProtectedWeights } from './weights.ts'
 
 /**
@@ -24,6 +25,9 @@ export async function protectedConv2d(
   const { x, filter } = operands
   const { scheme = 'row', onFault = 'correct', falseAlarmProbability = 1e-6, emit, format = 'NHWC' } = options
   if (filter.kind !== 'conv2d') throw new FtError('INVALID_ARGUMENT', 'conv2d: these weights were prepared for matmul')
+  assertOnFault(onFault, 'conv2d')
+  assertChance(falseAlarmProbability, 'conv2d')
+  assertOutputApart(options.out, { x, filter: filter.tensor }, 'conv2d')
 
   const rounding = roundingOf(engine.build, 'float32')
   // A replica that is exact needs no threshold, and so no statistics of the input.
@@ -35,7 +39,7 @@ export async function protectedConv2d(
     scheme === 'global' && !more && filter.n === 1 && filter.groups === x.shape[format === 'NHWC' ? 3 : 1]
   const product = await engine.conv2d(x, filter.prepared, {
     ...options,
-    groups: filter.groups,
+    groups: options.groups ?? filter.groups,
     emit: bare ? { replica: true } : byChannel ? { ...emit, total: true } : emitFor(scheme, emit),
   })
 

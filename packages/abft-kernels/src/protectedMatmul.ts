@@ -12,10 +12,11 @@ import { columnChecksum } from './activationChecksum.ts'
 import type { Calibration } from './calibrate.ts'
 import { emitFor, judge, replicaAlone } from './checks.ts'
 import { matmulRows } from './matmulRows.ts'
+import { assertOutputApart } from './outputs.ts'
 import { lasting } from './recompute.ts'
 import type { Report } from './report.ts'
 import { roundingOf, storedTensor, storesFloat16 } from './rounding.ts'
-import { settle, type OnFault } from './settle.ts'
+import { assertChance, assertOnFault, settle, type OnFault } from './settle.ts'
 import type { ProtectedWeights } from './weights.ts'
 
 export interface ProtectionOptions {
@@ -63,7 +64,10 @@ export async function protectedMatmul(
 ): Promise<Protected> {
   const { weights } = operands
   const { scheme = 'row', onFault = 'correct', falseAlarmProbability = 1e-6, out, bias, activation, emit } = options
+  assertOnFault(onFault, 'matmul')
+  assertChance(falseAlarmProbability, 'matmul')
   refuseTransposes(options, 'matmul')
+  assertOutputApart(out, { a: operands.a, weights: weights.tensor }, 'matmul')
   const { a, items, m, outShape } = sizesOf(operands.a, weights)
   const { k, n } = weights
   const rounding = roundingOf(engine.build, 'float32')

@@ -1,9 +1,10 @@
 // Integer products: both sides of a check are equal modulo 2^32, so that thresholds are zero and any difference is a fault.
 import { FtError, type MatmulOptions, type Tensor } from '@ft/core'
 import { emitFor, judge } from './checks.ts'
+import { assertOutputApart } from './outputs.ts'
 import { refuseTransposes, type Protected, type ProtectionContext, type ProtectionOptions } from './protectedMatmul.ts'
 import { lasting, type RowAccess } from './recompute.ts'
-import { settle } from './settle.ts'
+import { assertOnFault, settle } from './settle.ts'
 import type { ProtectedWeights } from './weights.ts'
 
 /**
@@ -20,7 +21,9 @@ export async function protectedMatmulInt8(
 ): Promise<Protected> {
   const { a, weights } = operands
   const { scheme = 'row', onFault = 'correct', emit, ...rest } = options
+  assertOnFault(onFault, 'matmulInt8')
   refuseTransposes(rest, 'matmulInt8')
+  assertOutputApart(rest.out, { a, weights: weights.tensor }, 'matmulInt8')
   const [m, k] = a.shape
   if (weights.kind !== 'matmul-int8')
     throw new FtError('INVALID_ARGUMENT', `matmulInt8: these weights were prepared for ${weights.kind}`)

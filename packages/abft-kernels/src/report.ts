@@ -36,6 +36,7 @@ export interface Detection {
   /** Image or group of a batch the product belongs to. */
   readonly item: number
   readonly region: Region
+  /** 0, with a threshold of 0, of a row whose check had passed and which other rows' faults gave away. */
   readonly residual: number
   readonly threshold: number
   readonly outcome: Outcome

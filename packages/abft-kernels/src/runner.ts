@@ -219,7 +219,8 @@ export interface OwnedRunner extends LayerRunner {
  */
 export async function loadRunner(options: LoadRunnerOptions = {}): Promise<OwnedRunner> {
   const { engine: name = 'auto', threads = 1, device, calibrate = true, seed = 1 } = options
-  const engine = await createEngine(name, { threads })
+  // Other engines have no threads to choose.
+  const engine = await createEngine(name, name === 'wasm' || name === 'auto' ? { threads } : {})
   const plain = createKernels({ engine })
   const { calibration } = calibrate ? await plain.calibrated({ seed, trials: 4 }) : plain
   const runner = createRunner({ engine, ...(calibration && { calibration }), ...(device !== undefined && { device }) })

@@ -1,10 +1,23 @@
 // From alarms to a report: every flagged row settled once.
-import { FtError, type ProtectionScheme } from '@ft/core'
-import type { Judgement } from './checks.ts'
+import { assertOneOf, FtError, invalidArgument, type ProtectionScheme } from '@ft/core'
+import type { Alarm, Judgement } from './checks.ts'
 import { rowsOf, settleRow, type RowAccess } from './recompute.ts'
 import { statusOf, type Detection, type Outcome, type Report, type Threshold } from './report.ts'
 
 export type OnFault = 'correct' | 'report' | 'throw'
+
+const answers: readonly OnFault[] = ['correct', 'report', 'throw']
+
+/** @throws FtError `INVALID_ARGUMENT` for another one: a fault would be left in silence */
+export function assertOnFault(onFault: OnFault, where: string): void {
+  if (!answers.includes(onFault)) assertOneOf(onFault, { where, argument: 'options.onFault', values: answers })
+}
+
+/** @throws FtError `INVALID_ARGUMENT` unless it is a chance above 0 and below 1 */
+export function assertChance(probability: number, where: string): void {
+  if (!(typeof probability === 'number' && probability > 0 && probability < 1))
+    throw invalidArgument({ where, argument: 'options.falseAlarmProbability' }, 'above 0 and below 1', probability)
+}
 
 export interface SettleInput {
   readonly judgement: Judgement
@@ -58,12 +71,12 @@ async function settleAlarms(input: SettleInput): Promise<Report> {
     // A hard threshold is never exceeded by rounding: where the output is right, the sums themselves were struck.
     if (
       worst === 'false-alarm' &&
-      (judgement.policy.kind === 'hard' || judgement.policy.kind === 'exact' || alarm.residual > FAR * alarm.threshold)
+      (judgement.policy.kind === 'hard' || judgement.policy.kind === 'exact' || isFar(alarm))
     )
       worst = 'check-fault'
     detections.push({ ...alarm, outcome: worst })
   }
-  if (onFault === 'correct') await settleNeighbours({ access, m }, settled)
+  if (onFault === 'correct') detections.push(...(await settleNeighbours({ access, m }, settled)))
   const report: Report = {
     status: statusOf(detections),
     scheme,
@@ -84,11 +97,14 @@ function thresholdOf({ policy, largest, smallest }: Judgement): Threshold {
 /**
  * Several wrong rows of one product have a common cause, such as a packed weight that was wrong for a while: it changed
  * other rows too, by less than their thresholds. All of them are run again.
+ *
+ * @returns those that could not be put right, which no check had flagged
  */
 async function settleNeighbours(
   { access, m }: { access: RowAccess; m: number },
   settled: Map<string, Outcome>,
-): Promise<void> {
+): Promise<Detection[]> {
+  const found: Detection[] = []
   const corrected = new Map<number, number>()
   for (const [key, outcome] of settled) {
     const item = Number(key.split('/')[0])
@@ -98,13 +114,24 @@ async function settleNeighbours(
     if (rows < 2) continue
     for (let row = 0; row < m; row++) {
       const key = `${item}/${row}`
-      if (!settled.has(key)) settled.set(key, await settleRow(access, item, row, true))
+      if (settled.has(key)) continue
+      const outcome = await settleRow(access, item, row, true)
+      settled.set(key, outcome)
+      // Its check had passed: there is no residual above a threshold to tell.
+      if (outcome === 'uncorrectable')
+        found.push({ item, region: { kind: 'row', row }, residual: 0, threshold: 0, outcome })
     }
   }
+  return found
 }
 
 /** Rounding reaches a few times a statistical threshold on hostile data, never a hundred times. */
 const FAR = 100
+
+/** Thresholds of a right output are finite: one that is not was itself struck. */
+function isFar({ residual, threshold }: Alarm): boolean {
+  return residual > FAR * threshold || !Number.isFinite(threshold)
+}
 
 /** The error of a product that failed its checks; throw it. */
 export function faultDetected(where: string, report: Report): FtError {

@@ -1,6 +1,7 @@
 // Weights at rest: their packed copies are probed with random signs, their tensors compared with what they were.
 import { createRandom } from '@ft/core/random'
-import type { Tensor } from '@ft/core'
+import { invalidArgument, type Tensor } from '@ft/core'
+import { hashOfArray } from './hash.ts'
 import type { Kernels } from './kernels.ts'
 import type { Report } from './report.ts'
 import type { ProtectedWeights } from './weights.ts'
@@ -36,14 +37,18 @@ export interface WeightWatch {
  * threshold, and pairs that cancel under the drawn signs, wait for later probes with other signs.
  *
  * Cost: one row of a product, and a hash of the tensor's bytes.
+ *
+ * @throws FtError `INVALID_ARGUMENT` for no weights
  */
 export function watchWeights(
   kernels: Kernels,
   weights: Readonly<Record<string, ProtectedWeights>>,
   options: { seed: number },
 ): WeightWatch {
+  if (typeof weights !== 'object' || weights === null || Object.keys(weights).length === 0)
+    throw invalidArgument({ where: 'watchWeights', argument: 'weights' }, 'an object that names at least one', weights)
   const random = createRandom(options.seed).stream('weight watch')
-  const entries = Object.entries(weights).map(([id, own]) => ({ id, own, hash: hashOf(own.tensor) }))
+  const entries = Object.entries(weights).map(([id, own]) => ({ id, own, hash: hashOfArray(own.tensor.data) }))
   let turn = 0
   let timer: ReturnType<typeof setInterval> | undefined
 
@@ -55,7 +60,7 @@ export function watchWeights(
       return Float32Array.from({ length: size }, () => (signs.bernoulli(0.5) ? 1 : -1))
     })
     const packedIntact = report.detections.every(({ outcome }) => outcome === 'false-alarm')
-    return { id, tensorIntact: hashOf(own.tensor) === hash, packedIntact, report }
+    return { id, tensorIntact: hashOfArray(own.tensor.data) === hash, packedIntact, report }
   }
   return {
     step,
@@ -101,12 +106,4 @@ async function probeOnce(
   const items = Math.max(1, batch)
   const a: Tensor = { data: signs(items * k), shape: batch > 0 ? [batch, 1, k] : [1, k], dtype: 'float32' }
   return (await kernels.matmul(a, own, { onFault: 'report' })).report
-}
-
-/** FNV-1a over the tensor's bytes, 32 bits a step. */
-function hashOf({ data }: Tensor): number {
-  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-  let hash = 0x811c9dc5
-  for (const byte of bytes) hash = Math.imul(hash ^ byte, 0x01000193)
-  return hash >>> 0
 }

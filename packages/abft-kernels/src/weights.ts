@@ -1,6 +1,6 @@
 // Weights with the offline sums and norms that thresholds need. Taken from the original tensor once, in float64: a weight
 // that changes later no longer agrees with them.
-import { FtError, type MatmulEngine, type PreparedWeights, type Tensor } from '@ft/core'
+import { assertOneOf, assertTensor, FtError, type MatmulEngine, type PreparedWeights, type Tensor } from '@ft/core'
 import type { ColumnRanges } from '@ft/tensor-core'
 import { storedValues } from './rounding.ts'
 
@@ -85,6 +85,12 @@ export async function protectWeights(
   options: ProtectOptions = {},
 ): Promise<ProtectedWeights> {
   const { kind = 'matmul', groups = 1 } = options
+  assertTensor(tensor, { where: 'protectWeights', argument: 'weights' })
+  assertOneOf(kind, {
+    where: 'protectWeights',
+    argument: 'options.kind',
+    values: ['matmul', 'conv2d', 'matmul-int8'],
+  })
   const { shape } = tensor
   const wanted = { matmul: '[k, n] or [batch, k, n]', conv2d: '[h, w, i, o]', 'matmul-int8': '[k, n]' }[kind]
   const ranks = { matmul: [2, 3], conv2d: [4], 'matmul-int8': [2] }[kind]

@@ -63,7 +63,26 @@ describe('embeddingBag', () => {
     expect(embeddingBag(own, ids, { offsets }).report.status).toBe('uncorrectable')
   })
 
+  it.each([Infinity, -Infinity, NaN])('an output of %s never passes', (value) => {
+    const clean = embeddingBag(table, ids, { offsets })
+    const site = { kind: 'output', row: 3, column: 4 } as const
+    const { output, report } = embeddingBag(table, ids, { offsets, faults: [{ site, effect: { kind: 'set', value } }] })
+    expect(report.status).toBe('corrected')
+    expect(bits(output)).toEqual(bits(clean.output))
+  })
+
+  it('a table row that became infinite is uncorrectable, a sum beyond float32 a matter of the input', () => {
+    const data = (normalTensor([64, 12], 1).data as Float32Array).slice()
+    const own = protectTable({ data, shape: [64, 12], dtype: 'float32' })
+    data[(ids[2] as number) * 12 + 5] = Infinity
+    expect(embeddingBag(own, ids, { offsets }).report.status).toBe('uncorrectable')
+    const large = protectTable({ data: Float32Array.of(3e38, 3e38), shape: [2, 1], dtype: 'float32' })
+    const { report } = embeddingBag(large, Int32Array.of(0, 1))
+    expect([report.status, report.detections[0]?.outcome]).toEqual(['detected', 'input'])
+  })
+
   it('refuses ids, offsets and weights that do not fit', () => {
+    expect(() => embeddingBag(table, ids, { onFault: 'fix' as never })).toThrow(/onFault/)
     expect(() => embeddingBag(table, Int32Array.of(64))).toThrow(/below 64/)
     expect(() => embeddingBag(table, ids, { offsets: Int32Array.of(0, 50) })).toThrow(/ascending/)
     expect(() => embeddingBag(table, ids, { weights: new Float32Array(3) })).toThrow(/weights/)
@@ -111,6 +130,11 @@ describe('watchWeights', () => {
       const [finding] = await watchWeights(damaged(kernels, struck), { [id]: own }, { seed: 1 }).sweep()
       expect([id, finding?.packedIntact]).toEqual([id, false])
     }
+  })
+
+  it('refuses to watch nothing', () => {
+    for (const nothing of [{}, null, undefined])
+      expect(() => watchWeights(createKernels({ engine }), nothing as never, { seed: 1 })).toThrow('at least one')
   })
 
   it('finds a changed tensor, and reports on a schedule', async () => {

@@ -75,6 +75,29 @@ describe('commands', () => {
     expect([readFileSync(out, 'utf8'), readFileSync(`${out}.1-of-3`, 'utf8')]).toEqual(['kept', 'a shard'])
   })
 
+  it('says before the first trial that a result cannot be written', async () => {
+    const flags = {
+      engine: 'wasm',
+      scheme: 'row',
+      input: {},
+      trials: 4,
+      seed: 1,
+      confidence: 0.95,
+      by: 'site',
+    } as const
+    const refused = expect.objectContaining({ code: 'IO', message: expect.stringContaining('cannot write') as string })
+    for (const where of [{ out: file('absent/r.json') }, { svg: file('absent/r.svg') }, { out: folder }]) {
+      const { output, text } = capture()
+      await expect(campaign({ ...flags, shape: [], jobs: 1, ...where }, output)).rejects.toEqual(refused)
+      expect(text()).not.toMatch(/accumulator/)
+    }
+    const noise = { engine: 'wasm', trials: 1, seed: 1, out: file('absent/n.json') } as const
+    await expect(runCalibrate(noise, capture().output)).rejects.toEqual(refused)
+    writeFileSync(file('plain.onnx'), convNet())
+    const model = { scheme: 'row', input: {}, out: file('absent/safe.onnx') } as const
+    expect(() => protect(file('plain.onnx'), model, capture().output)).toThrow('cannot write')
+  })
+
   it('soak on no core concludes nothing', async () => {
     const { output, text } = capture()
     await expect(runSoak({ engine: 'wasm', seconds: 0.1, seed: 1, cores: 0 }, output)).rejects.toMatchObject({

@@ -163,6 +163,24 @@ describe('a depthwise convolution whose replica is exact', () => {
   })
 })
 
+describe.each(engines)('misuse on %s', (_, engine) => {
+  it('refuses groups that the filter was not prepared for', async () => {
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(normalTensor([3, 3, 2, 4], 1), { kind: 'conv2d', groups: 2 })
+    const x = normalTensor([1, 4, 4, 4], 2)
+    expect((await kernels.conv2d(x, weights, { groups: 2 })).report.status).toBe('clean')
+    await expect(kernels.conv2d(x, weights, { groups: 1 })).rejects.toThrow('prepared with `groups` 2')
+  })
+
+  it('refuses an output over the filter', async () => {
+    const kernels = createKernels({ engine })
+    const filter = normalTensor([3, 3, 2, 4], 1)
+    const weights = await kernels.prepare(filter, { kind: 'conv2d' })
+    const out = { data: (filter.data as Float32Array).subarray(8, 24), shape: [1, 2, 2, 4], dtype: 'float32' } as const
+    await expect(kernels.conv2d(normalTensor([1, 4, 4, 2], 2), weights, { out })).rejects.toThrow('share memory')
+  })
+})
+
 describe('what is known of a channel bounds what its rows add up to', () => {
   const cases: { x: number[]; filter: number[]; options: Conv2dOptions }[] = [
     { x: [2, 7, 6, 5], filter: [3, 3, 1, 5], options: { pad: [1, 1, 1, 1] } },

@@ -91,6 +91,11 @@ describe.each(engines)('int8 on %s', (_, engine) => {
       code: 'INVALID_ARGUMENT',
     })
     const weights = await kernels.prepare(w, { kind: 'matmul-int8' })
+    const fix = { onFault: 'fix' as 'throw' }
+    await expect(kernels.matmulInt8(integers([2, 5], 1, 'int8'), weights, fix)).rejects.toThrow('`options.onFault`')
+    const out = { data: new Int32Array(w.data.buffer, 0, 1), shape: [1, 1], dtype: 'int32' as const }
+    const over = kernels.matmulInt8(integers([2, 5], 1, 'int8'), weights, { out })
+    await expect(over).rejects.toThrow('share memory')
     await expect(kernels.matmulInt8(integers([2, 4], 1, 'int8'), weights)).rejects.toMatchObject({
       code: 'SHAPE_MISMATCH',
     })

@@ -1,7 +1,7 @@
 // Every scheme on every engine: clean runs stay clean with the plain bits; faults inside the kernel are found, located and
 // corrected to the clean bits.
 import { afterAll, describe, expect, it } from 'vitest'
-import { isFtError, type Fault, type MatmulEngine, type ProtectionScheme } from '@ft/core'
+import { isFtError, type Fault, type MatmulEngine, type ProtectionScheme, type Tensor } from '@ft/core'
 import { createReferenceEngine } from '@ft/tensor-core/reference'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { createKernels } from '../src/index.ts'
@@ -84,6 +84,16 @@ describe.each(cases)('$scheme on $name', ({ engine, scheme }) => {
       expect(report.detections.length).toBeGreaterThan(0)
       expect(bits(output)).toEqual(bits(clean.output))
     }
+  })
+
+  it.each([Infinity, -Infinity, NaN])('an output of %s never passes', async (value) => {
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(w)
+    const clean = await engine.matmul(a, w)
+    const fault: Fault = { site: { kind: 'output', row: 5, column: 9 }, effect: { kind: 'set', value } }
+    const { output, report } = await kernels.matmul(a, weights, { scheme, faults: [fault] })
+    expect(report.status).toBe('corrected')
+    expect(bits(output)).toEqual(bits(clean.output))
   })
 
   it('reports and throws instead, when asked', async () => {
@@ -251,6 +261,54 @@ describe.each(engines)('limits and misuse on %s', (_, engine) => {
     expect(report.detections).toHaveLength(6)
   })
 
+  it('refuses an output over an operand or over the weights, which the judge still needs', async () => {
+    const kernels = createKernels({ engine })
+    const [data, w] = [normalTensor([16, 24], 1).data as Float32Array, normalTensor([16, 16], 2)]
+    const tensor = (from: number): Tensor => {
+      return { data: data.subarray(from, from + 16 * 16), shape: [16, 16], dtype: 'float32' }
+    }
+    const refused = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('share memory') as string }
+    const weights = await kernels.prepare(w)
+    await expect(kernels.matmul(tensor(0), weights, { out: tensor(128) })).rejects.toMatchObject(refused)
+    const own = await kernels.prepare(tensor(0))
+    await expect(kernels.matmul(w, own, { out: tensor(128) })).rejects.toMatchObject(refused)
+    const { report } = await kernels.matmul(w, own, { out: normalTensor([16, 16], 3) })
+    expect(report.status).toBe('clean')
+  })
+
+  it('refuses answers to a fault, chances and kinds of weights that are none', async () => {
+    const kernels = createKernels({ engine })
+    const [a, w] = [normalTensor([4, 16], 1), normalTensor([16, 16], 2)]
+    const weights = await kernels.prepare(w)
+    const filter = await kernels.prepare(normalTensor([3, 3, 2, 4], 1), { kind: 'conv2d' })
+    const calls = (options: object) => [
+      kernels.matmul(a, weights, options),
+      kernels.conv2d(normalTensor([1, 4, 4, 2], 1), filter, options),
+    ]
+    const refused = (argument: string) => ({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(argument) as string,
+    })
+    for (const call of calls({ onFault: 'fix' })) await expect(call).rejects.toMatchObject(refused('`options.onFault`'))
+    for (const falseAlarmProbability of [NaN, 0, 1, '1e-6'])
+      for (const call of calls({ falseAlarmProbability }))
+        await expect(call).rejects.toMatchObject(refused('`options.falseAlarmProbability`'))
+    await expect(kernels.prepare(w, { kind: 'dense' as never })).rejects.toMatchObject(refused('`options.kind`'))
+    await expect(kernels.prepare(null as never)).rejects.toMatchObject(refused('`weights`'))
+  })
+
+  it.each<[string, object]>([
+    ['no trials', { trials: 0 }],
+    ['trials NaN', { trials: NaN }],
+    ['no lengths', { lengths: [] }],
+    ['descending lengths', { lengths: [64, 16] }],
+    ['a length twice', { lengths: [16, 16] }],
+    ['a length below 1', { lengths: [0, 16] }],
+    ['a fraction', { lengths: [1.5] }],
+  ])('calibrate refuses %s', async (_name, options) => {
+    await expect(createKernels({ engine }).calibrated(options)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
   it('refuses operands that do not fit', async () => {
     const kernels = createKernels({ engine })
     const weights = await kernels.prepare(normalTensor([16, 8], 1))
@@ -279,6 +337,40 @@ describe.each(engines)('faults with several wrong rows on %s', (_, engine) => {
     expect(report.status).toBe('corrected')
     expect(report.detections.some(({ region }) => region.kind === 'row' && region.row === 7)).toBe(false)
     expect(bits(output)).toEqual(bits(clean.output))
+  })
+
+  it('a row that cannot be put right is said, also where its own check had passed', async () => {
+    const [a, w] = [normalTensor([12, 64], 11), normalTensor([64, 24], 12)]
+    const row7 = bits({ data: a.data.slice(7 * 64, 8 * 64), shape: [64], dtype: 'float32' }).join()
+    /** Two wrong elements of row 7, whenever it is computed, whose sum is right. */
+    const lying: MatmulEngine = {
+      ...engine,
+      async matmul(x, weights, options) {
+        const product = await engine.matmul(x, weights, options)
+        const own = (row: number) => bits({ ...x, data: x.data.slice(row * 64, (row + 1) * 64) }).join() === row7
+        for (let row = 0; row < (x.shape[0] ?? 0); row++)
+          for (const [column, sign] of own(row)
+            ? ([
+                [3, 1],
+                [4, -1],
+              ] as const)
+            : [])
+            product.output.data[row * 24 + column]! += 16 * sign
+        return product
+      },
+    }
+    const kernels = createKernels({ engine: lying })
+    const faults = [2, 3].map((row): Fault => ({
+      site: { kind: 'output', row, column: 1 },
+      effect: { kind: 'add', value: 90 },
+    }))
+    const { report } = await kernels.matmul(a, await kernels.prepare(w), { faults })
+    expect(report.status).toBe('uncorrectable')
+    expect(report.detections.map(({ region, outcome }) => [region, outcome])).toEqual([
+      [{ kind: 'row', row: 2 }, 'corrected'],
+      [{ kind: 'row', row: 3 }, 'corrected'],
+      [{ kind: 'row', row: 7 }, 'uncorrectable'],
+    ])
   })
 })
 

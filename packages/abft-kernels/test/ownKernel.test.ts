@@ -77,6 +77,7 @@ it('says what it cannot do', async () => {
   const square = normalTensor([8, 8], 1)
   await expect(engine.matmul(square, square, { transposeA: true })).rejects.toMatchObject(refused)
   await expect(engine.matmul(square, square, { transposeB: true })).rejects.toMatchObject(refused)
+  await expect(engine.matmul(square, await engine.prepare(square), { transposeB: true })).rejects.toMatchObject(refused)
   await expect(engine.prepare(square, { transposeB: true })).rejects.toMatchObject(refused)
   await expect(kernels.conv2d(a, weights as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
 })

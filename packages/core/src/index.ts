@@ -1,4 +1,13 @@
 export type * from './types/index.ts'
 export { FtError, isFtError, throwIfAborted, type FtErrorCode } from './errors.ts'
-export { allocate, assertTensor, shapeMismatch, sizeOf, tensor, zeros, type TensorExpectation } from './tensor.ts'
+export {
+  allocate,
+  assertTensor,
+  shapeMismatch,
+  sharesMemory,
+  sizeOf,
+  tensor,
+  zeros,
+  type TensorExpectation,
+} from './tensor.ts'
 export { assertInteger, assertNumber, assertOneOf, invalidArgument, type Argument } from './guards.ts'

@@ -116,6 +116,12 @@ export function assertTensor(value: unknown, expected: TensorExpectation): asser
   }
 }
 
+/** Whether two arrays have bytes in common: views of one buffer that overlap. Empty arrays share nothing. */
+export function sharesMemory(a: ArrayBufferView, b: ArrayBufferView): boolean {
+  if (a.byteLength === 0 || b.byteLength === 0 || a.buffer !== b.buffer) return false
+  return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength
+}
+
 /** The error of a tensor whose shape does not fit; throw it. `expected` completes "must have". */
 export function shapeMismatch(at: Argument, expected: string, shape: readonly number[]): FtError {
   const message = `${at.where}: \`${at.argument}\` must have ${expected}, got shape [${shape.join(', ')}]`

@@ -5,6 +5,7 @@ import {
   assertNumber,
   assertOneOf,
   assertTensor,
+  sharesMemory,
   sizeOf,
   tensor,
   zeros,
@@ -59,6 +60,18 @@ describe('sizeOf', () => {
 
   it.each([[[1.5]], [[-1]], [[NaN]], [[2 ** 30, 2 ** 30]]])('refuses %j', (shape) => {
     expect(() => sizeOf(shape)).toThrow(code('INVALID_ARGUMENT'))
+  })
+})
+
+describe('sharesMemory', () => {
+  it('is about common bytes of one buffer', () => {
+    const buffer = new ArrayBuffer(64)
+    const first = new Float32Array(buffer, 0, 4)
+    expect(sharesMemory(first, new Int8Array(buffer, 15, 1))).toBe(true)
+    expect(sharesMemory(new Float64Array(buffer, 8, 1), first)).toBe(true)
+    expect(sharesMemory(first, new Float32Array(buffer, 16, 4))).toBe(false)
+    expect(sharesMemory(first, new Float32Array(buffer, 4, 0))).toBe(false)
+    expect(sharesMemory(first, new Float32Array(4))).toBe(false)
   })
 })
 

@@ -40,7 +40,7 @@ export async function createEngine(
   assertOneOf(name, { where: 'createEngine', argument: 'name', values: names })
   switch (name) {
     case 'auto':
-      return createEngine(simdSupported() ? 'wasm' : 'reference', options as WasmEngineOptions)
+      return createAuto(options as WasmEngineOptions)
     case 'reference': {
       const { createReferenceEngine } = await import('./reference/engine.ts')
       return createReferenceEngine(options as ReferenceOptions)
@@ -60,6 +60,13 @@ export async function createEngine(
       return createGpujsEngine(options as GpujsEngineOptions)
     }
   }
+}
+
+/** The options are the wasm engine's; the reference engine has neither threads nor memory of its own. */
+function createAuto(options: WasmEngineOptions): Promise<MatmulEngine> {
+  if (simdSupported()) return createEngine('wasm', options)
+  const { instrumented } = options
+  return createEngine('reference', instrumented === undefined ? {} : { instrumented })
 }
 
 /** Lists every engine: what it would be on this machine, or why it is not there. Opens the process's WebGPU device. */

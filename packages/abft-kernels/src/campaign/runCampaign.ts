@@ -1,6 +1,7 @@
 // A fault-injection campaign: many single faults inside the measured kernels, each classified and counted.
 import { assertInteger, FtError, throwIfAborted, type LinearLayer } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
+import { hashOfBytes } from '../hash.ts'
 import { createKernels } from '../kernels.ts'
 import { allSources, type FaultSource } from './sources.ts'
 import { subjectOfModel, subjectsOfShapes, type Subject } from './subject.ts'
@@ -38,7 +39,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
       seed,
       trials,
       threshold: subjects[0]?.threshold ?? 'hard',
-      fingerprint: fingerprintOf(subjects, sources),
+      fingerprint: fingerprintOf(subjects, sources, calibration),
     })
     let start = shard.index
     if (options.resume) {
@@ -134,10 +135,16 @@ function stopIfAborted(signal: AbortSignal | undefined, result: () => CampaignRe
   }
 }
 
-/** FNV-1a over shapes and fault models. */
-function fingerprintOf(subjects: readonly Subject[], sources: readonly FaultSource[]): string {
-  const text = JSON.stringify([subjects.map(({ layers }) => layers), sources.map(({ name }) => name)])
-  let hash = 0x811c9dc5
-  for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193)
-  return (hash >>> 0).toString(16).padStart(8, '0')
+/** Of shapes, fault models, all data, and what the thresholds were fitted to. */
+function fingerprintOf(
+  subjects: readonly Subject[],
+  sources: readonly FaultSource[],
+  calibration: CampaignOptions['calibration'],
+): string {
+  const text = JSON.stringify([
+    subjects.map(({ layers, contents }) => [layers, contents]),
+    sources.map(({ name }) => name),
+    calibration ?? null,
+  ])
+  return hashOfBytes(new TextEncoder().encode(text)).toString(16).padStart(8, '0')
 }

@@ -3,6 +3,7 @@ import { strike } from '@ft/core/faults'
 import { FtError, type LinearLayer, type ProtectionScheme, type Tensor } from '@ft/core'
 import type { Chain, ChainOptions, ChainResult } from '../chain.ts'
 import type { Kernels } from '../kernels.ts'
+import { hashOfArray } from '../hash.ts'
 import type { ProtectedWeights } from '../weights.ts'
 import { layerOperands } from '../runner/operands.ts'
 import type { CampaignLayer, CampaignModel, FaultClass } from './types.ts'
@@ -13,6 +14,8 @@ export interface Subject {
   readonly layers: readonly LinearLayer[]
   /** Kind of threshold of the clean run. */
   readonly threshold: string
+  /** Hash of all numbers that it computes with, and the activations between. */
+  readonly contents: string
   run(drawn: DrawnFault, options: { onFault: 'report' | 'correct' }): Promise<ChainResult>
   classify(output: Tensor): FaultClass
   same(output: Tensor): boolean
@@ -65,6 +68,7 @@ async function subjectOf(
   return {
     layers: network.products,
     threshold: clean.reports[0]?.threshold.kind ?? 'hard',
+    contents: contentsOf(network),
     run(drawn, options) {
       // Each trial on its own: a false alarm would turn its layer to hard bounds for all trials that follow.
       for (const weights of prepared) weights.falseAlarms = 0
@@ -73,6 +77,15 @@ async function subjectOf(
     classify: (output) => classify(clean.output, output),
     same: (output) => sameBits(clean.output, output),
   }
+}
+
+function contentsOf({ layers, input }: Pick<CampaignModel, 'layers' | 'input'>): string {
+  let hash = hashOfArray(input.data)
+  for (const { weights, bias } of layers) {
+    hash = hashOfArray(weights.data, hash)
+    if (bias) hash = hashOfArray(bias.data, hash)
+  }
+  return `${hash.toString(16)} ${layers.map(({ bias, activation = '' }) => (bias ? `+${activation}` : activation)).join()}`
 }
 
 function struckRun(

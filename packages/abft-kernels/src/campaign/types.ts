@@ -76,7 +76,7 @@ export interface CampaignResult {
   readonly trials: number
   /** Kind of threshold of the clean runs. */
   readonly threshold: string
-  /** Hash of the layers and faults: results of other campaigns do not mix. */
+  /** Hash of the layers, their data, the faults and the calibration: results of other campaigns do not mix. */
   readonly fingerprint: string
   readonly shards: readonly { readonly index: number; readonly count: number; readonly done: number }[]
   readonly cells: readonly CampaignCell[]

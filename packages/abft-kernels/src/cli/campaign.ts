@@ -1,5 +1,5 @@
 // abft-kernels campaign: faults injected into the kernels, counted and shown.
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import process from 'node:process'
 import { isFtError, type EngineName, type LinearLayer, type ProtectionScheme } from '@ft/core'
 import type { Output } from '@ft/report'
@@ -9,7 +9,7 @@ import { runCampaign } from '../campaign/runCampaign.ts'
 import { detectionByBit, summarise, type SummaryRow } from '../campaign/summary.ts'
 import { parseCampaign } from '../campaign/tally.ts'
 import type { CampaignResult } from '../campaign/types.ts'
-import { layersOf, openEngine, readText } from './options.ts'
+import { assertWritable, layersOf, openEngine, readText, writeOut } from './options.ts'
 import { assertFresh, inProcesses } from './shards.ts'
 
 export interface CampaignFlags {
@@ -43,11 +43,14 @@ export async function campaign(flags: CampaignFlags, output: Output): Promise<vo
   const { scheme, trials, seed, confidence, out } = flags
   output.settings('campaign', { engine: flags.engine, scheme, trials, seed, confidence, jobs: flags.jobs })
   const shards = { jobs: flags.jobs, out }
+  assertWritable(out)
+  assertWritable(flags.svg)
   if (!flags.shard) assertFresh(shards)
   const result = flags.jobs > 1 && !flags.shard ? await inProcesses(shards) : await here(flags, output)
-  if (out !== undefined) writeFileSync(out, JSON.stringify(result))
-  if (flags.svg !== undefined) writeFileSync(flags.svg, chart(detectionByBit(result, { confidence })))
+  // First what is not lost with a full disk.
   show(result, flags, output)
+  writeOut(out, JSON.stringify(result))
+  if (flags.svg !== undefined) writeOut(flags.svg, chart(detectionByBit(result, { confidence })))
 }
 
 /** Runs the trials, or one shard of them; stopped by Ctrl-C it saves what it has, and the same command goes on. */
@@ -82,7 +85,7 @@ async function here(flags: CampaignFlags, output: Output): Promise<CampaignResul
     })
   } catch (error) {
     if (isFtError(error, 'ABORTED') && out !== undefined) {
-      writeFileSync(out, JSON.stringify(error.details['result']))
+      writeOut(out, JSON.stringify(error.details['result']))
       output.note(`stopped; the same command goes on from ${out}`)
     }
     throw error

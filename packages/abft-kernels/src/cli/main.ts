@@ -18,14 +18,14 @@ const program = new Command('abft-kernels').description(
 program
   .command('campaign')
   .description('inject faults into the kernels and count what the checks find')
-  .option('--engine <name>', 'wasm or reference', engineName, 'wasm')
+  .option('--engine <name>', 'wasm, reference or webgpu', engineName, 'wasm')
   .addOption(
     new Option('--scheme <name>', 'the check').choices(allSchemes.filter((name) => name !== 'none')).default('row'),
   )
   .option('--shape <MxKxN>', 'a product; repeat it', shapeOption, [])
   .option('--model <file>', 'an ONNX model: its products, each on its own')
   .option('--input <name=1x3x224x224>', 'shape of an input of the model; repeat it', inputOption, {})
-  .option('--trials <n>', 'faults', whole, 2000)
+  .option('--trials <n>', 'faults', positiveWhole, 2000)
   .option('--seed <n>', 'seed of data and faults', whole, 1)
   .option('--confidence <share>', 'of the intervals', positive, 0.95)
   .option('--calibration <file>', 'thresholds made by calibrate; default hard bounds')
@@ -42,8 +42,8 @@ program
 program
   .command('calibrate')
   .description("measure an engine's rounding noise, for tight thresholds")
-  .option('--engine <name>', 'wasm or reference', engineName, 'wasm')
-  .option('--trials <n>', 'matrices of each distribution and length', whole, 12)
+  .option('--engine <name>', 'wasm, reference or webgpu', engineName, 'wasm')
+  .option('--trials <n>', 'matrices of each distribution and length', positiveWhole, 12)
   .option('--seed <n>', 'seed of the data', whole, 1)
   .option('--out <file>', 'thresholds as JSON')
   .option('--json', 'one JSON object', false)
@@ -63,11 +63,11 @@ program
 
 program
   .command('soak')
-  .description('multiply and check on every core until the time is over, and name the one that lies')
-  .option('--engine <name>', 'wasm or reference', engineName, 'wasm')
+  .description('multiply and check on every core, or on the GPU, until the time is over, and name the one that lies')
+  .option('--engine <name>', 'wasm, reference or webgpu', engineName, 'wasm')
   .option('--seconds <n>', 'how long', positive, 10)
   .option('--seed <n>', 'seed of the products', whole, 1)
-  .option('--cores <n>', 'how many cores; default all', positiveWhole)
+  .option('--cores <n>', 'how many cores; default all, one process for webgpu', positiveWhole)
   .addOption(new Option('--core <n>').argParser(whole).hideHelp())
   .option('--json', 'one JSON object a core', false)
   .action((flags: SoakFlags & { json: boolean }) => run(flags, (output) => runSoak(flags, output)))

@@ -1,5 +1,6 @@
 // Flags that commands share: parsers of their values, engines and layers made of them.
-import { readFileSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { InvalidArgumentError } from 'commander'
 import { FtError, type EngineName, type LinearLayer } from '@ft/core'
 import { linearLayers, parseModel } from '@ft/onnx'
@@ -45,6 +46,36 @@ export function readBytes(path: string): Uint8Array {
   }
 }
 
+/**
+ * Before work begins whose result goes there.
+ *
+ * @throws FtError `IO` where a file cannot be written
+ */
+export function assertWritable(path: string | undefined): void {
+  if (path === undefined) return
+  try {
+    const there = existsSync(path)
+    if (there && !statSync(path).isFile()) throw new Error('it is no file')
+    accessSync(there ? path : dirname(path), constants.W_OK)
+  } catch (cause) {
+    throw unwritable(path, cause)
+  }
+}
+
+/** @throws FtError `IO` */
+export function writeOut(path: string | undefined, content: string | Uint8Array): void {
+  if (path === undefined) return
+  try {
+    writeFileSync(path, content)
+  } catch (cause) {
+    throw unwritable(path, cause)
+  }
+}
+
+function unwritable(path: string, cause: unknown): FtError {
+  return new FtError('IO', `cannot write ${path}: ${(cause as Error).message}`, { path }, { cause })
+}
+
 export const readText = (path: string): string => new TextDecoder().decode(readBytes(path))
 
 /** Products of an ONNX model that run on an engine: float layers one by one. */
@@ -56,14 +87,14 @@ export function layersOf(path: string, inputs: Record<string, number[]>): Linear
   return runnable
 }
 
-const engineNames = ['wasm', 'reference'] as const
+const engineNames = ['wasm', 'reference', 'webgpu'] as const
 
 export function engineName(text: string): EngineName {
   if (!(engineNames as readonly string[]).includes(text))
-    throw new InvalidArgumentError(`must be ${engineNames.join(' or ')}`)
+    throw new InvalidArgumentError(`must be one of ${engineNames.join(', ')}`)
   return text as EngineName
 }
 
 export function openEngine(name: EngineName, options: { instrumented: boolean }) {
-  return createEngine(name, { threads: 1, ...options })
+  return createEngine(name, name === 'wasm' ? { threads: 1, ...options } : options)
 }

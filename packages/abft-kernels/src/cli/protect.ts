@@ -1,11 +1,10 @@
 // abft-kernels protect: checks written into an ONNX file. abft-kernels calibrate: an engine's rounding noise, measured.
-import { writeFileSync } from 'node:fs'
 import { FtError, type EngineName, type ProtectionPlan } from '@ft/core'
 import type { Output } from '@ft/report'
 import { calibrate, saveCalibration } from '../calibrate.ts'
 import { protectOnnx } from '../onnx/protectOnnx.ts'
 import type { OnnxScheme } from '../onnx/site.ts'
-import { openEngine, readBytes, readText } from './options.ts'
+import { assertWritable, openEngine, readBytes, readText, writeOut } from './options.ts'
 
 export interface ProtectFlags {
   readonly scheme: OnnxScheme
@@ -20,9 +19,10 @@ export function protect(path: string, flags: ProtectFlags, output: Output): void
     model: path,
     ...(flags.plan === undefined ? { scheme: flags.scheme } : { plan: flags.plan }),
   })
+  assertWritable(flags.out)
   const before = readBytes(path)
   const made = protectOnnx(before, plan, { inputs: flags.input })
-  writeFileSync(flags.out, made.bytes)
+  writeOut(flags.out, made.bytes)
   output.table(made.protected, [
     { header: 'layer', value: (row) => row.id },
     { header: 'operator', value: (row) => row.opType },
@@ -63,9 +63,9 @@ export async function runCalibrate(flags: CalibrateFlags, output: Output): Promi
   const engine = await openEngine(flags.engine, { instrumented: false })
   try {
     const { trials, seed, out } = flags
+    assertWritable(out)
     output.settings('calibrate', { build: engine.build, trials, seed })
     const calibration = await calibrate(engine, { trials, seed, onProgress: output.onProgress })
-    if (out !== undefined) writeFileSync(out, saveCalibration(calibration))
     output.table(calibration.points, [
       { header: 'k', value: (row) => row.k, format: 'plain' },
       { header: 'noise', value: (row) => row.noise, digits: 3 },
@@ -73,6 +73,7 @@ export async function runCalibrate(flags: CalibrateFlags, output: Output): Promi
       { header: 'rows', value: (row) => row.rows, format: 'count' },
     ])
     output.result({ ...calibration })
+    writeOut(out, saveCalibration(calibration))
     output.conclusion(
       `Thresholds for ${engine.build}${out === undefined ? '; --out keeps them' : ` are in ${out}`}: they belong to this build.`,
     )

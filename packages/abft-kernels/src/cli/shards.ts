@@ -55,7 +55,7 @@ function shardCounts(out: string): number[] {
  *
  * Stopped by Ctrl-C, every process saves its shard; with `out` the same command goes on from there.
  *
- * @throws FtError `ABORTED` when it was stopped
+ * @throws FtError `ABORTED` when it was stopped, `UNRECOVERABLE` when a shard failed
  */
 export async function inProcesses({ jobs, out }: ShardsRequest): Promise<CampaignResult> {
   const folder = out === undefined ? mkdtempSync(join(tmpdir(), 'ft-campaign-')) : undefined
@@ -75,7 +75,10 @@ export async function inProcesses({ jobs, out }: ShardsRequest): Promise<Campaig
     )
     const failed = codes.find((code) => code !== 0 && code !== STOPPED)
     // A process that was stopped before it listened has nothing to save and begins anew.
-    if (failed !== undefined && !stopped) throw new Error(`a shard ended with code ${failed}`)
+    if (failed !== undefined && !stopped)
+      throw new FtError('UNRECOVERABLE', `campaign: a shard ended with code ${failed}; what it said stands above`, {
+        code: failed,
+      })
     if (failed !== undefined || codes.includes(STOPPED))
       throw new FtError('ABORTED', `campaign: stopped${out === undefined ? '' : '; the same command goes on'}`, { out })
     const whole = mergeCampaigns(files.map((file) => parseCampaign(readText(file))))

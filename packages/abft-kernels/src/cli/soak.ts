@@ -19,7 +19,9 @@ export async function runSoak(flags: SoakFlags, output: Output): Promise<void> {
   if (flags.core !== undefined) return soakHere(flags, output)
   if (flags.cores !== undefined) assertInteger(flags.cores, { where: 'soak', argument: '--cores', min: 1 })
   // Systems that hide their processors have one all the same.
-  const cores = Math.min(flags.cores ?? Infinity, Math.max(1, cpus().length))
+  const most = Math.max(1, cpus().length)
+  // A GPU is one device: a second process on it would only share its time.
+  const cores = Math.min(flags.cores ?? (flags.engine === 'webgpu' ? 1 : Infinity), most)
   output.settings('soak', { engine: flags.engine, seconds: flags.seconds, seed: flags.seed, cores })
   const results = await Promise.all(Array.from({ length: cores }, (_, core) => onCore(core, flags)))
   output.table(results, [
@@ -37,8 +39,8 @@ export async function runSoak(flags: SoakFlags, output: Output): Promise<void> {
   if (liars.length > 0) process.exitCode = 1
   output.conclusion(
     liars.length === 0
-      ? `No core computed wrongly in ${flags.seconds} s.`
-      : `Computed wrongly: core ${liars.map(({ core }) => core).join(', core ')}.`,
+      ? `No ${flags.engine === 'webgpu' ? 'product on the GPU was computed' : 'core computed'} wrongly in ${flags.seconds} s.`
+      : `Computed wrongly: ${flags.engine === 'webgpu' ? `${liars[0]?.build} with ` : ''}core ${liars.map(({ core }) => core).join(', core ')}.`,
   )
 }
 
@@ -46,15 +48,15 @@ async function soakHere(flags: SoakFlags, output: Output): Promise<void> {
   const engine = await openEngine(flags.engine, { instrumented: false })
   try {
     const { seconds, seed, core = 0 } = flags
-    output.result({ ...(await soak({ engine, seconds, seed: seed + core })) })
+    output.result({ build: engine.build, ...(await soak({ engine, seconds, seed: seed + core })) })
   } finally {
     await engine.dispose()
   }
 }
 
-type CoreResult = SoakResult & { readonly core: number; readonly pinned: boolean }
+type CoreResult = SoakResult & { readonly build: string; readonly core: number; readonly pinned: boolean }
 
-/** The command again for one core, pinned where the system has `taskset`. */
+/** The command again for one core, pinned where the system has `taskset`; a GPU's process belongs to no core. */
 async function onCore(core: number, { engine, seconds, seed }: SoakFlags): Promise<CoreResult> {
   const own = [
     process.argv[1] ?? '',
@@ -70,9 +72,12 @@ async function onCore(core: number, { engine, seconds, seed }: SoakFlags): Promi
     '--json',
   ]
   const node = [...process.execArgv, ...own]
-  const pinned = await capture('taskset', ['-c', String(core), process.execPath, ...node]).catch(() => undefined)
+  const pinned =
+    engine === 'webgpu'
+      ? undefined
+      : await capture('taskset', ['-c', String(core), process.execPath, ...node]).catch(() => undefined)
   const text = pinned ?? (await capture(process.execPath, node))
-  return { ...(JSON.parse(text) as SoakResult), core, pinned: pinned !== undefined }
+  return { ...(JSON.parse(text) as Omit<CoreResult, 'core' | 'pinned'>), core, pinned: pinned !== undefined }
 }
 
 function capture(command: string, args: readonly string[]): Promise<string> {

@@ -1,9 +1,10 @@
 // Runs a protected model in onnxruntime and reads its checks: a run that failed one is run again.
-import { FtError } from '@ft/core'
+import { assertInteger, FtError } from '@ft/core'
 import { normalQuantile } from '@ft/core/statistics'
 import { parseModel } from '@ft/onnx'
+import { assertChance, assertOnFault } from '../settle.ts'
 import { kappaFor } from '../thresholds/policy.ts'
-import { readProtection, type ProtectedLayer } from './metadata.ts'
+import { assertBytes, readProtection, type ProtectedLayer } from './metadata.ts'
 
 /** A tensor of onnxruntime-node or -web, as far as this needs it. */
 export interface OrtTensor {
@@ -30,7 +31,10 @@ export interface GuardOptions<Options> {
   readonly retries?: number
   /** Fitted thresholds, as `calibrate` returned them for this model; never above the bound of rounding. */
   readonly thresholds?: readonly GuardCalibration[]
-  /** Passed to `InferenceSession.create`. */
+  /**
+   * Passed to `InferenceSession.create`. Default `logSeverityLevel` 3, errors: by warnings onnxruntime would say of each
+   * layer's threshold that it is an input with a default.
+   */
   readonly session?: Options
 }
 
@@ -103,9 +107,12 @@ export async function createGuardedSession<T extends OrtTensor, Options>(
   options: GuardOptions<Options> = {},
 ): Promise<GuardedSession<T>> {
   const { onFault = 'correct', retries = 1 } = options
-  const model = parseModel(bytes)
+  assertOnFault(onFault, 'createGuardedSession')
+  assertInteger(retries, { where: 'createGuardedSession', argument: 'options.retries', min: 0 })
+  const model = parseModel(assertBytes(bytes, 'createGuardedSession'))
   const { layers } = readProtection(model)
-  const session = await create(ort, bytes, options.session)
+  const session = await create(ort, bytes, { logSeverityLevel: 3, ...options.session } as Options)
+  let released = false
   const thresholds = fittedThresholds(layers, options.thresholds ?? [])
   const checks = new Set(layers.flatMap(({ output, table }) => [output, table]))
   const own = model.graph.output.map(({ name }) => name).filter((name) => !checks.has(name))
@@ -115,6 +122,7 @@ export async function createGuardedSession<T extends OrtTensor, Options>(
     feeds: Readonly<Record<string, T>>,
     fitted: ReadonlyMap<string, number> = thresholds,
   ): Promise<Run<T>> => {
+    if (released) throw new FtError('INVALID_ARGUMENT', 'guarded session: it was released; create another', {})
     const all = await session.run(feeds, fetches)
     const outputs = Object.fromEntries(own.flatMap((name) => (name in all ? [[name, all[name] as T]] : [])))
     const found = layers.map((layer) => checkOf(layer, all[layer.table], fitted.get(layer.id)))
@@ -142,6 +150,7 @@ export async function createGuardedSession<T extends OrtTensor, Options>(
       return { outputs: last.outputs, report }
     },
     async calibrate(samples, { falseAlarmProbability = 1e-6 } = {}) {
+      assertChance(falseAlarmProbability, 'calibrate')
       if (samples.length === 0)
         throw new FtError('INVALID_ARGUMENT', 'calibrate: `samples` must not be empty: give inputs of clean runs', {})
       const worst = new Map<string, number>()
@@ -166,7 +175,11 @@ export async function createGuardedSession<T extends OrtTensor, Options>(
         return { layer: layer.id, threshold, bound: layer.bound, samples: samples.length }
       })
     },
-    release: () => session.release(),
+    async release() {
+      if (released) return
+      released = true
+      await session.release()
+    },
   }
 }
 
@@ -179,7 +192,7 @@ interface Run<T> {
 async function create<T extends OrtTensor, Options>(
   ort: Ort<T, Options>,
   bytes: Uint8Array,
-  options: Options | undefined,
+  options: Options,
 ): Promise<OrtSession<T>> {
   try {
     return await ort.InferenceSession.create(bytes, options)

@@ -1,5 +1,5 @@
 // What a protected model says about itself, in its own metadata: which output and input belong to which layer.
-import { FtError } from '@ft/core'
+import { FtError, invalidArgument } from '@ft/core'
 import type { OnnxModel } from '@ft/onnx'
 import type { OnnxScheme } from './site.ts'
 
@@ -22,6 +22,12 @@ export interface ProtectedLayer {
 
 interface Protection {
   readonly layers: readonly ProtectedLayer[]
+}
+
+/** @throws FtError `INVALID_ARGUMENT` for what is no file's bytes */
+export function assertBytes(bytes: unknown, where: string): Uint8Array {
+  if (bytes instanceof Uint8Array) return bytes
+  throw invalidArgument({ where, argument: 'bytes' }, "a Uint8Array: a model file's bytes", bytes)
 }
 
 export function protectionText({ layers }: Protection): string {

@@ -1,5 +1,5 @@
 // Writes checks into an ONNX model, so that any runtime executes them. Reads as its steps: read, fold, choose, add checks.
-import { FtError, isFtError, type ProtectionPlan, type ProtectionScheme } from '@ft/core'
+import { FtError, invalidArgument, isFtError, type ProtectionPlan, type ProtectionScheme } from '@ft/core'
 import {
   cloneModel,
   foldBatchNorm,
@@ -21,7 +21,7 @@ import { integerCheck } from './integerCheck.ts'
 import { bagCheck, bagOf, softmaxCheck } from './lookupCheck.ts'
 import { matmulCheck } from './matmulCheck.ts'
 import { betweenQuantisersCheck, isBetweenQuantisers, quantisedCheck } from './mirrorCheck.ts'
-import { METADATA_KEY, protectionText, type ProtectedLayer } from './metadata.ts'
+import { assertBytes, METADATA_KEY, protectionText, type ProtectedLayer } from './metadata.ts'
 import { nonNegativeValues } from './nonNegative.ts'
 import type { Built, OnnxScheme, Site, SiteContext } from './site.ts'
 import { addVerdicts, type Checked, type Place } from './verdict.ts'
@@ -89,7 +89,9 @@ export function protectOnnx(
   plan: ProtectionPlan | UniformPlan,
   options: InferOptions = {},
 ): ProtectedModel {
-  const original = parseModel(bytes)
+  const original = parseModel(assertBytes(bytes, 'protectOnnx'))
+  if (typeof plan !== 'object' || plan === null)
+    throw invalidArgument({ where: 'protectOnnx', argument: 'plan' }, 'a plan, or { scheme }', plan)
   assertPlan(original, plan)
   const model = cloneModel(original)
   const edited = damaged(() => {

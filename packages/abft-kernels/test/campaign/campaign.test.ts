@@ -244,6 +244,27 @@ describe('misuse', () => {
     expect(await refusal({ resume: await runCampaign({ ...common, trials: 5, faults }) })).toBe('FINGERPRINT_MISMATCH')
   })
 
+  it('refuses to go on from a campaign of other weights, biases, inputs, activations or thresholds', async () => {
+    const [weights, bias, input] = [normalTensor([16, 8], 1), normalTensor([8], 2), normalTensor([4, 16], 3)]
+    const model: CampaignModel = { name: 'net', layers: [{ id: 'fc', weights, bias }], input }
+    const run = (own: CampaignModel, more: object = {}) =>
+      runCampaign({ engine, model: own, seed: 1, trials: 4, ...more })
+    const part = await run(model)
+    expect((await run(model, { resume: part })).cells).toEqual(part.cells)
+    const other = (layer: object): CampaignModel => ({ ...model, layers: [{ id: 'fc', weights, bias, ...layer }] })
+    const refused = expect.objectContaining({ code: 'FINGERPRINT_MISMATCH' }) as Error
+    for (const changed of [
+      other({ weights: normalTensor([16, 8], 4) }),
+      other({ bias: normalTensor([8], 5) }),
+      other({ activation: 'relu' }),
+      { ...model, input: normalTensor([4, 16], 6) },
+    ])
+      await expect(run(changed, { resume: part })).rejects.toThrow(refused)
+    const [first, second] = [1, 2].map((seed) => calibrate(engine, { trials: 1, lengths: [16], seed }))
+    const calibrated = await run(model, { calibration: await first })
+    await expect(run(model, { calibration: await second, resume: calibrated })).rejects.toThrow(refused)
+  })
+
   it('parseCampaign names what is wrong', async () => {
     const good = await runCampaign({ ...common, trials: 13 })
     const broken: [unknown, RegExp][] = [

@@ -205,3 +205,46 @@ describe('integers and look-ups', () => {
     await struck.release()
   })
 })
+
+describe('misuse', () => {
+  it('refuses what is no model, no plan, and options that say nothing', async () => {
+    const { bytes } = protectOnnx(convNet(), { scheme: 'row' })
+    const refused = (argument: string) =>
+      expect.objectContaining({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining(argument) as string,
+      }) as Error
+    expect(() => protectOnnx(undefined as never, { scheme: 'row' })).toThrow(refused('`bytes`'))
+    for (const plan of [undefined, null, 'row'])
+      expect(() => protectOnnx(convNet(), plan as never)).toThrow(refused('`plan`'))
+    const open = (options: object) => createGuardedSession(ort, bytes, options)
+    await expect(createGuardedSession(ort as Node, null as never)).rejects.toThrow(refused('`bytes`'))
+    await expect(open({ onFault: 'fix' })).rejects.toThrow(refused('`options.onFault`'))
+    for (const retries of [NaN, -1, 0.5]) await expect(open({ retries })).rejects.toThrow(refused('`options.retries`'))
+    const session = await open({})
+    for (const falseAlarmProbability of [NaN, 0, 1])
+      await expect(session.calibrate([{ x }], { falseAlarmProbability })).rejects.toThrow(
+        refused('falseAlarmProbability'),
+      )
+    await session.release()
+    await session.release()
+    await expect(session.run({ x })).rejects.toThrow(refused('released'))
+    await expect(session.calibrate([{ x }])).rejects.toThrow(refused('released'))
+  })
+
+  it('asks the runtime for errors alone, unless told otherwise', async () => {
+    const { bytes } = protectOnnx(convNet(), { scheme: 'row' })
+    const asked: unknown[] = []
+    const listening: Node = {
+      InferenceSession: {
+        create: (own, options) => {
+          asked.push(options?.logSeverityLevel)
+          return ort.InferenceSession.create(own, { ...options, logSeverityLevel: 3 })
+        },
+      },
+    }
+    for (const session of [undefined, { logSeverityLevel: 1 as const }])
+      await (await createGuardedSession(listening, bytes, session ? { session } : {})).release()
+    expect(asked).toEqual([3, 1])
+  })
+})

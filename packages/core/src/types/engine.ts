@@ -74,7 +74,7 @@ export interface MatmulOptions {
   /** Written instead of a new tensor; must have the product's shape and dtype. */
   readonly out?: Tensor
   readonly transposeA?: boolean
-  /** Ignored for prepared weights, which were transposed when prepared. */
+  /** Prepared weights were transposed when prepared: to be left out for them, or the same again. */
   readonly transposeB?: boolean
   readonly emit?: Emit
   /** Faults to inject; only an engine created with `instrumented: true` accepts them. */

@@ -14,6 +14,8 @@ import {
 } from '@ft/core'
 import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { matmulWeightSizes, resolveMatmul } from '../problem/matmul.ts'
+import { assertOptionNames } from '../problem/engine-options.ts'
+import { optionsOf } from '../problem/options.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
 import { filterWeights, matmulWeights, type Problem, type WeightMatrices } from '../reference/matrices.ts'
 import { rowSumsOf } from '../reference/sums.ts'
@@ -57,7 +59,9 @@ interface Prepared {
  * ```
  * @throws FtError `ENGINE_UNAVAILABLE` when gpu.js is not installed, or has no adapter for 'webgpu'
  */
-export async function createGpujsEngine({ mode = 'webasm' }: GpujsEngineOptions = {}): Promise<GpujsEngine> {
+export async function createGpujsEngine(options: GpujsEngineOptions = {}): Promise<GpujsEngine> {
+  assertOptionNames(options, { mode: true }, 'createGpujsEngine')
+  const { mode = 'webasm' } = options
   assertOneOf(mode, { where: 'createGpujsEngine', argument: 'options.mode', values: modes })
   const Gpu = await loadGpujs()
   if (mode === 'webgpu') await exposeWebgpu()
@@ -83,12 +87,12 @@ export async function createGpujsEngine({ mode = 'webasm' }: GpujsEngineOptions 
     { a, weights }: { a: Tensor; weights: Tensor | PreparedWeights },
     o: MatmulOptions,
   ): Promise<Product> {
-    const known = registry.find(weights, { where, kind: where === 'matmul' ? 'matmul' : 'matmul-int8' })
+    const known = registry.find(weights, { where, kind: where === 'matmul' ? 'matmul' : 'matmul-int8', options: o })
     const sizes =
       known === undefined
         ? matmulWeightSizes(weights as Tensor, { where, transposeB: o.transposeB })
         : { ...known.facts, count: known.facts.batched ? known.value.matrices.count : 0 }
-    const problem = resolveMatmul({ where, a, weights: sizes }, o)
+    const problem = resolveMatmul({ where, a, weights, sizes }, o)
     const matrices = known?.value.matrices ?? matmulWeights(weights as Tensor, o.transposeB ?? false)
     return run(problem, matrices, where, o.faults)
   }
@@ -104,7 +108,8 @@ export async function createGpujsEngine({ mode = 'webasm' }: GpujsEngineOptions 
     name: 'gpujs',
     mode,
     build,
-    async prepare(weights: Tensor, o: PrepareOptions = {}) {
+    async prepare(weights: Tensor, options?: PrepareOptions) {
+      const o: PrepareOptions = optionsOf(options, 'prepare')
       const { kind = 'matmul', groups = 1 } = o
       registry.assertOpen('prepare')
       assertOneOf(kind, { where: 'prepare', argument: 'options.kind', values: ['matmul', 'conv2d', 'matmul-int8'] })
@@ -129,16 +134,18 @@ export async function createGpujsEngine({ mode = 'webasm' }: GpujsEngineOptions 
           bytes: values.byteLength,
           rowSums: () => rowSums,
           batched: filter === undefined && weights.shape.length === 3,
+          transposed: o.transposeB === true,
         },
       )
     },
-    matmul: (a, weights, o = {}) => product('matmul', { a, weights }, o),
-    matmulInt8: (a, weights, o = {}) => product('matmulInt8', { a, weights }, o),
-    async conv2d(x, filter, o: Conv2dOptions = {}) {
-      const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d' })
+    matmul: async (a, weights, o) => product('matmul', { a, weights }, optionsOf(o, 'matmul')),
+    matmulInt8: async (a, weights, o) => product('matmulInt8', { a, weights }, optionsOf(o, 'matmulInt8')),
+    async conv2d(x, filter, options) {
+      const o: Conv2dOptions = optionsOf(options, 'conv2d')
+      const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d', options: o })
       const groups = known?.facts.groups ?? o.groups ?? 1
       const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
-      const problem = resolveConv2d({ x, filter: shape, groups }, o)
+      const problem = resolveConv2d({ x, filter, shape, groups }, o)
       return run(problem, known?.value.matrices ?? filterWeights(filter as Tensor, groups), 'conv2d', o.faults)
     },
     dispose: () => (closing ??= close()),

@@ -1,6 +1,7 @@
 // A product on gpu.js: operands as rows, tiles and row sums as further columns, what is left on the host.
 import type { CheckSums, Product, RowStatistics, Tensor, TileSums } from '@ft/core'
 import { gelu } from '../problem/gelu.ts'
+import { newOutput } from '../problem/output.ts'
 import { matrixA, outputIndex, type Problem, type WeightMatrices } from '../reference/matrices.ts'
 import { rowStatisticsOf } from '../reference/sums.ts'
 import { tileColumns, type KernelName, type Kernels } from './kernels.ts'
@@ -19,7 +20,7 @@ interface Sums {
 export async function multiply(kernels: Kernels, given: Problem, weights: WeightMatrices): Promise<Product> {
   const problem = copied(given)
   const { count, emit } = problem
-  const output = problem.out ?? newTensor(problem)
+  const output = problem.out ?? newOutput(problem)
   const sums: Sums = {
     ...(emit.rowSums === true && { rows: { actual: [], expected: [] } }),
     ...(emit.tileSums !== undefined && { tiles: { actual: [], expected: [] } }),
@@ -204,10 +205,4 @@ function joined({ m, n }: Problem, { rows: rowSums, tiles, replica, statistics }
       },
     }),
   }
-}
-
-function newTensor(problem: Problem): Tensor {
-  const size = problem.outShape.reduce((a, b) => a * b, 1)
-  const data = problem.integer ? new Int32Array(size) : new Float32Array(size)
-  return { data, shape: problem.outShape, dtype: problem.outType }
 }

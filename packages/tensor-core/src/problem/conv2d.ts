@@ -8,6 +8,7 @@ import {
   type Conv2dOptions,
   type HWIO,
   type Pair,
+  type PreparedWeights,
   type TBLR,
   type Tensor,
 } from '@ft/core'
@@ -57,11 +58,11 @@ export function assertFilter(filter: Tensor, groups: number, where: string): HWI
 
 /** @throws FtError `SHAPE_MISMATCH` or `INVALID_ARGUMENT` when operands and options do not fit each other */
 export function resolveConv2d(
-  operands: { x: Tensor; filter: HWIO; groups: number },
+  operands: { x: Tensor; filter: Tensor | PreparedWeights; shape: HWIO; groups: number },
   options: Conv2dOptions,
 ): Conv2dProblem {
   const where = 'conv2d'
-  const { x, filter, groups } = operands
+  const { x, shape: filter, groups } = operands
   const { stride = [1, 1], pad = [0, 0, 0, 0], dilation = [1, 1], format = 'NHWC' } = options
   assertTensor(x, { where, argument: 'x', dtype: 'float32', rank: 4 })
   assertPair(stride, { where, argument: 'options.stride', min: 1 })
@@ -122,6 +123,12 @@ export function resolveConv2d(
     k: kh * kw * i,
     outShape,
     outType: 'float32',
-    ...resolveOptions(options, { where, n: outChannels, outShape, outType: 'float32' }),
+    ...resolveOptions(options, {
+      where,
+      n: outChannels,
+      outShape,
+      outType: 'float32',
+      operands: { x, filter: operands.filter },
+    }),
   }
 }

@@ -1,5 +1,12 @@
 // The sizes of a matrix product, from its operands.
-import { assertTensor, shapeMismatch, type DType, type MatmulOptions, type Tensor } from '@ft/core'
+import {
+  assertTensor,
+  shapeMismatch,
+  type DType,
+  type MatmulOptions,
+  type PreparedWeights,
+  type Tensor,
+} from '@ft/core'
 import { resolveOptions, type ProductOptions } from './options.ts'
 
 /** `count` products C[m,n] = A[m,k] B[k,n] of the same size. */
@@ -46,10 +53,10 @@ export function matmulWeightSizes(
 
 /** @throws FtError `SHAPE_MISMATCH` or `INVALID_ARGUMENT` when operands and options do not fit each other */
 export function resolveMatmul(
-  operands: { where: 'matmul' | 'matmulInt8'; a: Tensor; weights: WeightSizes },
+  operands: { where: 'matmul' | 'matmulInt8'; a: Tensor; weights: Tensor | PreparedWeights; sizes: WeightSizes },
   options: MatmulOptions,
 ): MatmulProblem {
-  const { where, a, weights } = operands
+  const { where, a, sizes: weights } = operands
   const integer = where === 'matmulInt8'
   assertTensor(a, { where, argument: 'a', dtype: integer ? int8Operands : 'float32', rank: [2, 3] })
   const transposeA = options.transposeA ?? false
@@ -81,6 +88,6 @@ export function resolveMatmul(
     strideB: weights.count === 0 ? 0 : k * n,
     outShape,
     outType,
-    ...resolveOptions(options, { where, n, outShape, outType }),
+    ...resolveOptions(options, { where, n, outShape, outType, operands: { a, weights: operands.weights } }),
   }
 }

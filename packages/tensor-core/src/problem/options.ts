@@ -3,12 +3,15 @@ import {
   assertOneOf,
   assertTensor,
   invalidArgument,
+  sharesMemory,
   FtError,
   type Activation,
+  type Argument,
   type DType,
   type Emit,
   type MatmulOptions,
   type NextChecksum,
+  type PreparedWeights,
   type Tensor,
 } from '@ft/core'
 import { assertPads, assertPair } from './axes.ts'
@@ -27,7 +30,19 @@ export interface Result {
   readonly n: number
   readonly outShape: readonly number[]
   readonly outType: DType
+  /** What the product reads, by the names of its arguments. Prepared weights are the engine's own copy. */
+  readonly operands: Readonly<Record<string, Tensor | PreparedWeights>>
 }
+
+/** @throws FtError `INVALID_ARGUMENT` for options that are no object */
+export function optionsOf<T extends object>(options: T | undefined, where: string): T | Record<never, never> {
+  if (options === undefined) return none
+  if (typeof options !== 'object' || options === null)
+    throw invalidArgument({ where, argument: 'options' }, 'an object', options)
+  return options
+}
+
+const none = Object.freeze({})
 
 export function resolveOptions(options: MatmulOptions, result: Result): ProductOptions {
   const { where, n, outShape, outType } = result
@@ -39,9 +54,24 @@ export function resolveOptions(options: MatmulOptions, result: Result): ProductO
     throw new FtError('UNSUPPORTED', `${where}: no GELU of integers; convert the product to float32 first`, {
       activation,
     })
-  if (out !== undefined) assertTensor(out, { where, argument: 'options.out', dtype: outType, shape: outShape })
+  if (out !== undefined) {
+    assertTensor(out, { where, argument: 'options.out', dtype: outType, shape: outShape })
+    for (const argument in result.operands) assertApart(out, result.operands[argument], { where, argument })
+    assertApart(out, bias, { where, argument: 'options.bias' })
+  }
   resolveEmit(emit, where)
   return { bias, activation, out, emit }
+}
+
+/** An output is written while operands are still read, and a checked product reads them again after it. */
+function assertApart({ data }: Tensor, operand: Tensor | PreparedWeights | undefined, at: Argument): void {
+  if (operand === undefined || !('data' in operand) || !sharesMemory(data, operand.data)) return
+  const { where, argument } = at
+  throw new FtError(
+    'INVALID_ARGUMENT',
+    `${where}: \`options.out\` must not share memory with \`${argument}\`; give it memory of its own, or leave it out`,
+    { argument },
+  )
 }
 
 function resolveEmit(emit: Emit, where: string): void {

@@ -1,5 +1,5 @@
 // Prepared weights as an engine hands them out: whose they are, whether they still live, what they are for.
-import { FtError, type PreparedWeights, type Tensor } from '@ft/core'
+import { FtError, type Conv2dOptions, type PreparedWeights, type Tensor } from '@ft/core'
 
 export interface WeightFacts {
   readonly kind: PreparedWeights['kind']
@@ -11,6 +11,8 @@ export interface WeightFacts {
   readonly rowSums: () => Float64Array
   /** Whether the weights were a batch of matrices. */
   readonly batched: boolean
+  /** Whether they were prepared with `transposeB`. */
+  readonly transposed: boolean
   readonly exactReplica?: boolean
 }
 
@@ -23,10 +25,14 @@ export interface WeightsRegistry<T> {
   /** @throws `INVALID_ARGUMENT` after `close` */
   assertOpen(where: string): void
   add(value: T, facts: WeightFacts): PreparedWeights
-  /** The engine's own form of prepared weights; undefined for a plain tensor. */
+  /**
+   * The engine's own form of prepared weights; undefined for a plain tensor.
+   *
+   * @throws `INVALID_ARGUMENT` for weights of another engine or kind, released ones, and options that ask for others
+   */
   find(
     weights: Tensor | PreparedWeights,
-    use: { where: string; kind: PreparedWeights['kind'] },
+    use: { where: string; kind: PreparedWeights['kind']; options: Pick<Conv2dOptions, 'transposeB' | 'groups'> },
   ): KnownWeights<T> | undefined
   /** Releases everything and refuses further use. */
   close(): void
@@ -56,7 +62,7 @@ export function createWeightsRegistry<T extends object>(
   return {
     assertOpen,
     add(value, facts) {
-      const { batched: _batched, rowSums, ...open } = facts
+      const { batched: _batched, transposed: _transposed, rowSums, ...open } = facts
       const weights: PreparedWeights = {
         build,
         ...open,
@@ -71,7 +77,7 @@ export function createWeightsRegistry<T extends object>(
       net.register(weights, value)
       return weights
     },
-    find(weights, { where, kind }) {
+    find(weights, { where, kind, options }) {
       assertOpen(where)
       if (typeof weights !== 'object' || weights === null || !('release' in weights)) return undefined
       const entry = entries.get(weights)
@@ -94,6 +100,7 @@ export function createWeightsRegistry<T extends object>(
             prepared: entry.facts.kind,
           },
         )
+      assertAsPrepared(entry.facts, options, where)
       return entry
     },
     close() {
@@ -101,4 +108,23 @@ export function createWeightsRegistry<T extends object>(
       for (const value of [...living]) release(value)
     },
   }
+}
+
+/** What was settled when weights were prepared may be said again, not otherwise. */
+function assertAsPrepared(
+  { kind, transposed, groups }: WeightFacts,
+  { transposeB, groups: wanted }: Pick<Conv2dOptions, 'transposeB' | 'groups'>,
+  where: string,
+): void {
+  const refuse = (option: string, prepared: unknown, got: unknown): never => {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `${where}: the weights were prepared with \`${option}\` ${prepared}, got ${got}; prepare them so, or leave it out`,
+      { option, prepared, got },
+    )
+  }
+  // Of a convolution, which has no transposes, the product says more.
+  if (kind !== 'conv2d' && transposeB !== undefined && transposeB !== transposed)
+    refuse('transposeB', transposed, transposeB)
+  if (kind === 'conv2d' && wanted !== undefined && wanted !== groups) refuse('groups', groups, wanted)
 }

@@ -3,6 +3,7 @@ import {
   FtError,
   assertInteger,
   assertOneOf,
+  invalidArgument,
   type Conv2dOptions,
   type Fault,
   type HWIO,
@@ -17,6 +18,8 @@ import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { assertFaults, type FaultContext } from '../problem/faults.ts'
 import { matmulWeightSizes, resolveMatmul } from '../problem/matmul.ts'
 import { asyncFace, type SyncFace } from '../problem/async.ts'
+import { assertOptionNames, assertSwitch } from '../problem/engine-options.ts'
+import { optionsOf } from '../problem/options.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
 import { zeroCounts, type Counts } from './counts.ts'
 import { filterWeights, matmulWeights, type Problem, type WeightMatrices } from './matrices.ts'
@@ -44,6 +47,7 @@ interface Prepared {
 }
 
 const build = 'reference/float64'
+const optionNames: Readonly<Record<keyof ReferenceOptions, true>> = { instrumented: true, tile: true }
 
 /**
  * Creates the reference engine.
@@ -61,13 +65,19 @@ const build = 'reference/float64'
  * ```
  */
 export function createReferenceEngine(options: ReferenceOptions = {}): ReferenceEngine {
-  const { instrumented = false, tile: [rows, columns] = [4, 8] } = options
+  assertOptionNames(options, optionNames, 'createReferenceEngine')
+  assertSwitch(options.instrumented, 'instrumented', 'createReferenceEngine')
+  const { instrumented = false, tile = [4, 8] } = options
+  if (!Array.isArray(tile))
+    throw invalidArgument({ where: 'createReferenceEngine', argument: 'options.tile' }, 'a pair', tile)
+  const [rows, columns] = tile as readonly [number, number]
   for (const size of [rows, columns])
     assertInteger(size, { where: 'createReferenceEngine', argument: 'options.tile', min: 1 })
   const registry = createWeightsRegistry<Prepared>(build)
   let counts = zeroCounts()
 
-  function prepareSync(weights: Tensor, o: PrepareOptions = {}): PreparedWeights {
+  function prepareSync(weights: Tensor, options?: PrepareOptions): PreparedWeights {
+    const o: PrepareOptions = optionsOf(options, 'prepare')
     const { kind = 'matmul', groups = 1 } = o
     registry.assertOpen('prepare')
     assertOneOf(kind, { where: 'prepare', argument: 'options.kind', values: ['matmul', 'conv2d', 'matmul-int8'] })
@@ -90,6 +100,7 @@ export function createReferenceEngine(options: ReferenceOptions = {}): Reference
       bytes: values.byteLength,
       rowSums: () => rowSums,
       batched: kind !== 'conv2d' && weights.shape.length === 3,
+      transposed: o.transposeB === true,
     })
   }
 
@@ -118,29 +129,30 @@ export function createReferenceEngine(options: ReferenceOptions = {}): Reference
     o: MatmulOptions,
   ): Product {
     const { a, weights } = operands
-    const known = registry.find(weights, { where, kind: where === 'matmul' ? 'matmul' : 'matmul-int8' })
+    const known = registry.find(weights, { where, kind: where === 'matmul' ? 'matmul' : 'matmul-int8', options: o })
     const sizes =
       known === undefined
         ? matmulWeightSizes(weights as Tensor, { where, transposeB: o.transposeB })
         : { count: known.facts.batched ? known.value.matrices.count : 0, ...known.facts }
-    const problem = resolveMatmul({ where, a, weights: sizes }, o)
+    const problem = resolveMatmul({ where, a, weights, sizes }, o)
     const matrices = known?.value.matrices ?? matmulWeights(weights as Tensor, o.transposeB ?? false)
     return run(problem, matrices, { where, faults: o.faults })
   }
 
-  function conv2dSync(x: Tensor, filter: Tensor | PreparedWeights, o: Conv2dOptions = {}): Product {
-    const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d' })
+  function conv2dSync(x: Tensor, filter: Tensor | PreparedWeights, options?: Conv2dOptions): Product {
+    const o: Conv2dOptions = optionsOf(options, 'conv2d')
+    const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d', options: o })
     const groups = known?.facts.groups ?? o.groups ?? 1
     const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
-    const problem = resolveConv2d({ x, filter: shape, groups }, o)
+    const problem = resolveConv2d({ x, filter, shape, groups }, o)
     const matrices = known?.value.matrices ?? filterWeights(filter as Tensor, groups)
     return run(problem, matrices, { where: 'conv2d', faults: o.faults })
   }
 
   const sync: SyncFace = {
     prepareSync,
-    matmulSync: (a, weights, o = {}) => product('matmul', { a, weights }, o),
-    matmulInt8Sync: (a, weights, o = {}) => product('matmulInt8', { a, weights }, o),
+    matmulSync: (a, weights, o) => product('matmul', { a, weights }, optionsOf(o, 'matmul')),
+    matmulInt8Sync: (a, weights, o) => product('matmulInt8', { a, weights }, optionsOf(o, 'matmulInt8')),
     conv2dSync,
   }
   return {

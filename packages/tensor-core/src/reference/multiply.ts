@@ -5,6 +5,7 @@ import { strikeChecksum } from '../problem/checksum-faults.ts'
 import { gelu } from '../problem/gelu.ts'
 import { strike, type FaultContext } from '../problem/faults.ts'
 import { planNextChecksum, type NextChecksumPlan } from '../problem/next-checksum.ts'
+import { newOutput } from '../problem/output.ts'
 import { columnRanges } from '../problem/ranges.ts'
 import type { Counts } from './counts.ts'
 import { matrixA, outputIndex, type Problem, type WeightMatrices } from './matrices.ts'
@@ -22,7 +23,7 @@ export interface ReferenceRun {
 export function multiply(problem: Problem, run: ReferenceRun): Product {
   const { count, m, n, emit } = problem
   const plan = emit.nextChecksum === undefined ? undefined : planNextChecksum(problem, emit.nextChecksum)
-  const output = problem.out ?? newTensor(problem)
+  const output = problem.out ?? newOutput(problem)
   const parts: Parts[] = []
   const next = plan === undefined ? undefined : newChecksum(problem, plan)
   for (let item = 0; item < count; item++) {
@@ -218,10 +219,4 @@ function addToChecksum(
     const width = plan.shape[plan.shape.length - 1] as number
     sum[row * width + column] = (sum[row * width + column] as number) + value
   })
-}
-
-function newTensor(problem: Problem): Tensor {
-  const size = problem.outShape.reduce((a, b) => a * b, 1)
-  const data = problem.integer ? new Int32Array(size) : new Float32Array(size)
-  return { data, shape: problem.outShape, dtype: problem.outType }
 }

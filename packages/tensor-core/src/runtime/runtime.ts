@@ -1,5 +1,6 @@
 // One WebAssembly memory, a few threads, and the kernels of whoever loads them.
-import { FtError, type WasmModule, type WasmRuntime, type WasmVariant } from '@ft/core'
+import { assertOneOf, FtError, type WasmModule, type WasmRuntime, type WasmVariant } from '@ft/core'
+import { assertOptionNames } from '../problem/engine-options.ts'
 import { createAllocator, pageBytes, type Allocator } from './allocator.ts'
 import { relaxedSimdSupported, sharedMemorySupported, simdSupported } from './features.ts'
 import {
@@ -94,8 +95,9 @@ export function createWasmRuntime(options: WasmRuntimeOptions = {}): OwnedWasmRu
       return pointer
     },
     free(pointer) {
-      alive('free')
-      allocator.free(pointer)
+      // A disposed runtime has nothing to give back to: its memory goes as a whole. Engines that share it, and weights that
+      // the garbage collector finds later, free their blocks all the same.
+      if (!disposed) allocator.free(pointer)
     },
     load(name, bytes) {
       alive('load')
@@ -149,7 +151,9 @@ export function createWasmRuntime(options: WasmRuntimeOptions = {}): OwnedWasmRu
 }
 
 function resolveOptions(options: WasmRuntimeOptions): { threads: number; relaxed: boolean; maximumBytes: number } {
+  assertOptionNames(options, { threads: true, relaxed: true, maximumBytes: true }, 'createWasmRuntime')
   const { relaxed = 'auto', maximumBytes = fourGiB } = options
+  assertOneOf(relaxed, { where: 'createWasmRuntime', argument: 'options.relaxed', values: ['auto', true, false] })
   const threads = options.threads ?? (sharedMemorySupported() ? Math.min(processors(), maximumThreads) : 1)
   if (!Number.isInteger(threads) || threads < 1 || threads > maximumThreads)
     throw new FtError(

@@ -2,6 +2,7 @@
 import {
   FtError,
   assertOneOf,
+  invalidArgument,
   type Conv2dOptions,
   type HWIO,
   type MatmulOptions,
@@ -16,6 +17,8 @@ import { blockSteps, scratchBytes } from '../../assembly/fields.ts'
 import { asyncFace, type SyncFace } from '../problem/async.ts'
 import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { matmulWeightSizes, resolveMatmul } from '../problem/matmul.ts'
+import { assertOptionNames, assertSwitch } from '../problem/engine-options.ts'
+import { optionsOf } from '../problem/options.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
 import { createWasmRuntime, type OwnedWasmRuntime, type WasmRuntimeOptions } from '../runtime/runtime.ts'
 import { convolve } from './conv2d.ts'
@@ -85,6 +88,7 @@ interface Kept {
  * ```
  */
 export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
+  assertOptions(options)
   const { reproducible = false, instrumented = false } = options
   if (reproducible && (options.relaxed === true || options.runtime?.relaxed === true))
     throw new FtError('INVALID_ARGUMENT', 'createWasmEngine: `reproducible` needs strict SIMD; leave `relaxed` out', {})
@@ -143,7 +147,8 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     return address
   }
 
-  function prepareSync(weights: Tensor, o: PrepareOptions = {}): PreparedWeights {
+  function prepareSync(weights: Tensor, options?: PrepareOptions): PreparedWeights {
+    const o: PrepareOptions = optionsOf(options, 'prepare')
     registry.assertOpen('prepare')
     const { kind = 'matmul', groups = 1, transposeB = false } = o
     assertOneOf(kind, { where: 'prepare', argument: 'options.kind', values: ['matmul', 'conv2d', 'matmul-int8'] })
@@ -151,7 +156,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     try {
       const kept =
         kind === 'conv2d' ? keepFilter(weights, groups, blocks) : keepMatrices(weights, { kind, transposeB, blocks })
-      return remember(kept, { kind, weights })
+      return remember(kept, { kind, weights, transposed: transposeB })
     } catch (error) {
       for (const block of blocks) runtime.free(block)
       throw error
@@ -180,8 +185,11 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     return { blocks, packed: undefined, filter, groups, depthwise: address }
   }
 
-  function remember(kept: Kept, o: { kind: PreparedWeights['kind']; weights: Tensor }): PreparedWeights {
-    const { kind, weights } = o
+  function remember(
+    kept: Kept,
+    o: { kind: PreparedWeights['kind']; weights: Tensor; transposed: boolean },
+  ): PreparedWeights {
+    const { kind, weights, transposed } = o
     const packed = kept.packed
     const facts =
       packed === undefined
@@ -197,7 +205,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
         ? weights.data.byteLength
         : packed.count * (packed.itemBytes + packed.split.ranges * packed.checksumBytes)
     const batched = kind !== 'conv2d' && weights.shape.length === 3
-    return registry.add(kept, { kind, groups: kept.groups, bytes, batched, ...facts })
+    return registry.add(kept, { kind, groups: kept.groups, bytes, batched, transposed, ...facts })
   }
 
   function product(
@@ -206,24 +214,25 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     o: MatmulOptions,
   ): Product {
     const { a, weights } = operands
-    const known = registry.find(weights, { where, kind: where === 'matmul' ? 'matmul' : 'matmul-int8' })
+    const known = registry.find(weights, { where, kind: where === 'matmul' ? 'matmul' : 'matmul-int8', options: o })
     const kept = known?.value.packed
     const sizes =
       kept === undefined
         ? matmulWeightSizes(weights as Tensor, { where, transposeB: o.transposeB })
         : { count: known?.facts.batched === true ? kept.count : 0, k: kept.k, n: kept.n }
-    const problem = resolveMatmul({ where, a, weights: sizes }, o)
+    const problem = resolveMatmul({ where, a, weights, sizes }, o)
     const packed =
       kept ?? packMatrices(weights as Tensor, { where, transposeB: o.transposeB ?? false, reserve: passing })
     const reserve = known === undefined ? passing : keeping(known.value.blocks)
     return multiplyMatrices(engine, { problem, weights: packed, reserve, faults: o.faults })
   }
 
-  function conv2dSync(x: Tensor, filter: Tensor | PreparedWeights, o: Conv2dOptions = {}): Product {
-    const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d' })
+  function conv2dSync(x: Tensor, filter: Tensor | PreparedWeights, options?: Conv2dOptions): Product {
+    const o: Conv2dOptions = optionsOf(options, 'conv2d')
+    const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d', options: o })
     const groups = known?.facts.groups ?? o.groups ?? 1
     const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
-    const problem = resolveConv2d({ x, filter: shape, groups }, o)
+    const problem = resolveConv2d({ x, filter, shape, groups }, o)
     const reserve = known === undefined ? passing : keeping(known.value.blocks)
     const depthwise = known === undefined ? isDepthwise(shape, groups) : known.value.depthwise !== undefined
     const address = known === undefined ? stageFilter(filter as Tensor, passing) : (known.value.depthwise ?? 0)
@@ -244,8 +253,8 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
 
   const sync: SyncFace = {
     prepareSync,
-    matmulSync: (a, weights, o = {}) => product('matmul', { a, weights }, o),
-    matmulInt8Sync: (a, weights, o = {}) => product('matmulInt8', { a, weights }, o),
+    matmulSync: (a, weights, o) => product('matmul', { a, weights }, optionsOf(o, 'matmul')),
+    matmulInt8Sync: (a, weights, o) => product('matmulInt8', { a, weights }, optionsOf(o, 'matmulInt8')),
     conv2dSync,
   }
   return {
@@ -268,10 +277,34 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
   }
 }
 
+const optionNames: Readonly<Record<keyof WasmEngineOptions, true>> = {
+  threads: true,
+  relaxed: true,
+  maximumBytes: true,
+  runtime: true,
+  reproducible: true,
+  instrumented: true,
+}
+
+function assertOptions(options: WasmEngineOptions): void {
+  const where = 'createWasmEngine'
+  assertOptionNames(options, optionNames, where)
+  assertSwitch(options.reproducible, 'reproducible', where)
+  assertSwitch(options.instrumented, 'instrumented', where)
+  const { runtime } = options
+  if (runtime !== undefined && typeof (runtime as Partial<WasmRuntime> | null)?.fork !== 'function')
+    throw invalidArgument({ where, argument: 'options.runtime' }, 'what createWasmRuntime made', runtime)
+}
+
 /** The runtime to work on, and whether it is the engine's own. */
 function runtimeOf(options: WasmEngineOptions): { runtime: WasmRuntime; owned: OwnedWasmRuntime | undefined } {
   if (options.runtime !== undefined) return { runtime: options.runtime, owned: undefined }
-  const owned = createWasmRuntime(options.reproducible === true ? { ...options, relaxed: false } : options)
+  const { threads, maximumBytes, relaxed = 'auto' } = options
+  const owned = createWasmRuntime({
+    relaxed: options.reproducible === true ? false : relaxed,
+    ...(threads !== undefined && { threads }),
+    ...(maximumBytes !== undefined && { maximumBytes }),
+  })
   return { runtime: owned, owned }
 }
 

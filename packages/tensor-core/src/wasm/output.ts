@@ -1,11 +1,10 @@
 // Outputs of products: given by the caller, or made once their numbers are there.
-import type { DType, Tensor } from '@ft/core'
+import type { Tensor } from '@ft/core'
+import { newOutput, type OutputPlace } from '../problem/output.ts'
 import type { Staging } from './staging.ts'
 
-export interface OutputRequest {
+export interface OutputRequest extends OutputPlace {
   readonly out: Tensor | undefined
-  readonly outShape: readonly number[]
-  readonly outType: DType
 }
 
 /** One product's output on its way out of wasm memory. */
@@ -41,8 +40,7 @@ export class Output {
   }
 
   #array(): Float32Array | Int32Array {
-    const integer = this.#request.outType === 'int32'
-    return (this.#data ??= integer ? new Int32Array(this.length) : new Float32Array(this.length))
+    return (this.#data ??= newOutput(this.#request).data as Float32Array | Int32Array)
   }
 
   /** The finished output. */

@@ -16,6 +16,8 @@ import {
 import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { assertFaults, type FaultContext } from '../problem/faults.ts'
 import { resolveMatmul } from '../problem/matmul.ts'
+import { assertOptionNames, assertSwitch } from '../problem/engine-options.ts'
+import { optionsOf } from '../problem/options.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
 import { Buffers, type BufferUse } from './buffers.ts'
 import { openDevice } from './device.ts'
@@ -73,6 +75,14 @@ export interface WebgpuEngine extends MatmulEngine {
   readonly buffers: BufferUse
 }
 
+const optionNames: Readonly<Record<keyof WebgpuEngineOptions, true>> = {
+  storage: true,
+  matrices: true,
+  instrumented: true,
+  tile: true,
+  onTime: true,
+}
+
 interface Placement {
   readonly where: string
   readonly layout: WeightLayout
@@ -112,6 +122,9 @@ interface Placed {
  */
 export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Promise<WebgpuEngine> {
   const where = 'createWebgpuEngine'
+  assertOptionNames(options, optionNames, where)
+  assertSwitch(options.instrumented, 'instrumented', where)
+  assertSwitch(options.matrices, 'matrices', where)
   const { storage = 'float32', instrumented = false, tile, onTime } = options
   assertOneOf(storage, { where, argument: 'options.storage', values: ['float32', 'float16'] })
   const gpu = await openDevice()
@@ -155,7 +168,8 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
     return { ...value, done }
   }
 
-  async function prepare(weights: Tensor, o: PrepareOptions = {}): Promise<PreparedWeights> {
+  async function prepare(weights: Tensor, given?: PrepareOptions): Promise<PreparedWeights> {
+    const o: PrepareOptions = optionsOf(given, 'prepare')
     registry.assertOpen('prepare')
     assertNotLost(gpu, 'prepare')
     const { kind = 'matmul', groups = 1, transposeB = false } = o
@@ -181,6 +195,7 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
       bytes: placed.b.bytes + (placed.checksum?.bytes ?? 0),
       rowSums: () => sums,
       batched: placed.batched,
+      transposed: transposeB,
     })
   }
 
@@ -241,25 +256,26 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
   ): Promise<Product> {
     const { a, weights } = operands
     const integer = at === 'matmulInt8'
-    const known = registry.find(weights, { where: at, kind: integer ? 'matmul-int8' : 'matmul' })
+    const known = registry.find(weights, { where: at, kind: integer ? 'matmul-int8' : 'matmul', options: o })
     const transposeB = o.transposeB ?? false
     const plain = known === undefined ? matrixWeights(weights as Tensor, { integer, transposeB }) : undefined
     const { layout, batched } = plain ?? {
       layout: known?.value as WeightLayout,
       batched: known?.facts.batched ?? false,
     }
-    const problem = resolveMatmul({ where: at, a, weights: { ...layout, count: batched ? layout.count : 0 } }, o)
+    const problem = resolveMatmul({ where: at, a, weights, sizes: { ...layout, count: batched ? layout.count : 0 } }, o)
     const task = matmulTask(problem)
     if (plain === undefined) return run(task, known?.value as DeviceWeights, o.faults)
     const placed = place(weights as Tensor, { where: at, ...plain, integer, sums: o.emit?.rowSums === true })
     return passing(placed, at, (w) => run(task, w, o.faults))
   }
 
-  async function conv2d(x: Tensor, filter: Tensor | PreparedWeights, o: Conv2dOptions = {}): Promise<Product> {
-    const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d' })
+  async function conv2d(x: Tensor, filter: Tensor | PreparedWeights, given?: Conv2dOptions): Promise<Product> {
+    const o: Conv2dOptions = optionsOf(given, 'conv2d')
+    const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d', options: o })
     const groups = known?.facts.groups ?? o.groups ?? 1
     const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
-    const task = conv2dTask(resolveConv2d({ x, filter: shape, groups }, o))
+    const task = conv2dTask(resolveConv2d({ x, filter, shape, groups }, o))
     if (known !== undefined) return run(task, known.value, o.faults)
     const layout = filterLayout(shape, groups)
     const shared = { where: 'conv2d', layout, batched: false, integer: false, sums: o.emit?.rowSums === true }
@@ -291,8 +307,8 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
       return buffers.use
     },
     prepare,
-    matmul: async (a, weights, o = {}) => matrixProduct('matmul', { a, weights }, o),
-    matmulInt8: async (a, weights, o = {}) => matrixProduct('matmulInt8', { a, weights }, o),
+    matmul: async (a, weights, o) => matrixProduct('matmul', { a, weights }, optionsOf(o, 'matmul')),
+    matmulInt8: async (a, weights, o) => matrixProduct('matmulInt8', { a, weights }, optionsOf(o, 'matmulInt8')),
     conv2d,
     async dispose() {
       registry.close()

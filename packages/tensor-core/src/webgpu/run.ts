@@ -2,6 +2,7 @@
 /// <reference types="@webgpu/types" />
 import { FtError, type Fault, type Product } from '@ft/core'
 import { strikeChecksum } from '../problem/checksum-faults.ts'
+import { newOutput } from '../problem/output.ts'
 import type { FaultContext } from '../problem/faults.ts'
 import { planNextChecksum, type NextChecksumPlan } from '../problem/next-checksum.ts'
 import type { Buffers, Lease } from './buffers.ts'
@@ -16,7 +17,7 @@ import { assertColumns, submit, type Kernels, type Take } from './record.ts'
 import { eventWords } from './shader/faults.ts'
 import type { Storage, Variant } from './shader/variant.ts'
 import { SumsLayout } from './sums.ts'
-import { newOutput, type Task } from './task.ts'
+import type { Task } from './task.ts'
 import type { KernelTile } from './tile.ts'
 import type { DeviceWeights } from './weights.ts'
 

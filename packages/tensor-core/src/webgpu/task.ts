@@ -1,5 +1,5 @@
 // A product as the kernels see it: sizes, strides, geometry. Matrix products and convolutions differ in nothing else.
-import type { Tensor, TypedArray } from '@ft/core'
+import type { TypedArray } from '@ft/core'
 import type { Conv2dProblem } from '../problem/conv2d.ts'
 import type { MatmulProblem } from '../problem/matmul.ts'
 import type { Params } from './params.ts'
@@ -81,11 +81,4 @@ function gathered(problem: Conv2dProblem): Params {
     xPixel: last ? channels : 1,
     xChannel,
   }
-}
-
-export function newOutput({ outShape, integer }: Task['problem']): Tensor {
-  const size = outShape.reduce((a, b) => a * b, 1)
-  return integer
-    ? { data: new Int32Array(size), shape: outShape, dtype: 'int32' }
-    : { data: new Float32Array(size), shape: outShape, dtype: 'float32' }
 }

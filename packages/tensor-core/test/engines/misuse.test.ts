@@ -1,4 +1,7 @@
 // Misuse throws clear errors, and the engine goes on working afterwards.
+import { setTimeout as wait } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterAll, describe, expect, it } from 'vitest'
 import { isFtError, type Fault, type MatmulEngine, type Tensor } from '@ft/core'
 import { createEngine, describeEngines } from '../../src/index.ts'
@@ -25,6 +28,16 @@ const b = floats([6, 5], 2)
 const x = floats([1, 5, 5, 3], 3)
 const filter = floats([3, 3, 3, 4], 4)
 const nan = Number.NaN
+
+/** Two tensors in one buffer, the second from element `at` on. */
+function overlapping(first: readonly number[], second: readonly number[], at: number): [Tensor, Tensor] {
+  const size = (shape: readonly number[]) => shape.reduce((x, y) => x * y, 1)
+  const data = floats([at + size(first) + size(second)], 5).data as Float32Array
+  const place = (shape: readonly number[], from: number): Tensor => {
+    return { data: data.subarray(from, from + size(shape)), shape, dtype: 'float32' }
+  }
+  return [place(first, 0), place(second, at)]
+}
 
 /** Options of wrong types, as callers without a type checker pass them. */
 const loose = (value: unknown): never => value as never
@@ -85,11 +98,38 @@ describe.each(engines)('$name', (engine) => {
     ['groups that do not share the channels', 'SHAPE_MISMATCH', () => engine.conv2dSync(x, filter, { groups: 3 })],
     ['an unknown format', 'INVALID_ARGUMENT', () => engine.conv2dSync(x, filter, { format: loose('HWNC') })],
     ['a transposed convolution', 'UNSUPPORTED', () => engine.conv2dSync(x, filter, { transposeB: true })],
+    [
+      'an output beyond all memory',
+      'UNSUPPORTED',
+      () => engine.matmulSync(floats([100_000, 1], 1), floats([1, 100_000], 2)),
+    ],
+    ['null as options', 'INVALID_ARGUMENT', () => engine.matmulSync(a, b, loose(null))],
+    ['null as options of integers', 'INVALID_ARGUMENT', () => engine.matmulInt8Sync(a, b, loose(null))],
+    ['null as options of a convolution', 'INVALID_ARGUMENT', () => engine.conv2dSync(x, filter, loose(null))],
+    ['text as options of weights', 'INVALID_ARGUMENT', () => engine.prepareSync(b, loose('matmul'))],
     ['an unknown kind of weights', 'INVALID_ARGUMENT', () => engine.prepareSync(b, { kind: loose('dense') })],
     ['a matrix as filter', 'SHAPE_MISMATCH', () => engine.prepareSync(b, { kind: 'conv2d' })],
   ])('refuses %s', async (_name, expected, run) => {
     expect(await code(run)).toBe(expected)
     expect(engine.matmulSync(a, b).output.shape).toEqual([4, 5])
+  })
+
+  it('refuses an output that shares memory with what the product reads, to the byte', () => {
+    const refused = (argument: string) => `\`options.out\` must not share memory with \`${argument}\``
+    const [left, out] = overlapping([4, 6], [4, 5], 23)
+    expect(() => engine.matmulSync(left, b, { out })).toThrow(`matmul: ${refused('a')}`)
+    expect(() => engine.matmulSync(left, engine.prepareSync(b), { out })).toThrow(refused('a'))
+    const [right, over] = overlapping([6, 5], [4, 5], 0)
+    expect(() => engine.matmulSync(a, right, { out: over })).toThrow(refused('weights'))
+    const [bias, wide] = overlapping([5], [4, 5], 4)
+    expect(() => engine.matmulSync(a, b, { bias, out: wide })).toThrow(refused('options.bias'))
+    const [image, pixels] = overlapping([1, 5, 5, 3], [1, 3, 3, 4], 74)
+    expect(() => engine.conv2dSync(image, filter, { out: pixels })).toThrow(`conv2d: ${refused('x')}`)
+    const [taps, other] = overlapping([3, 3, 3, 4], [1, 3, 3, 4], 9)
+    expect(() => engine.conv2dSync(x, taps, { out: other })).toThrow(refused('filter'))
+    const [near, next] = overlapping([4, 6], [4, 5], 24)
+    const plain = engine.matmulSync({ ...near, data: near.data.slice() }, b)
+    sameBits(engine.matmulSync(near, b, { out: next }).output, plain.output)
   })
 
   it('says what was expected, what was given and what to do', () => {
@@ -108,6 +148,21 @@ describe.each(engines)('$name', (engine) => {
     prepared.release()
     expect(() => engine.matmulSync(a, prepared)).toThrow('released')
     expect(() => prepared.rowSums).toThrow('released')
+  })
+
+  it('refuses prepared weights where the options ask for others than were prepared', () => {
+    const [square, plain, turned] = [floats([6, 6], 2), { transposeB: false }, { transposeB: true }]
+    const said = (prepared: boolean) => `prepared with \`transposeB\` ${prepared}`
+    expect(() => engine.matmulSync(a, engine.prepareSync(square), turned)).toThrow(said(false))
+    expect(() => engine.matmulSync(a, engine.prepareSync(square, turned), plain)).toThrow(said(true))
+    const again = engine.matmulSync(a, engine.prepareSync(square, turned), turned).output
+    sameBits(again, engine.matmulSync(a, square, turned).output)
+    const int8 = engine.prepareSync(integers([6, 6], 'int8', 1), { kind: 'matmul-int8' })
+    expect(() => engine.matmulInt8Sync(integers([4, 6], 'int8', 1), int8, turned)).toThrow(said(false))
+    const grouped = engine.prepareSync(floats([3, 3, 2, 4], 1), { kind: 'conv2d', groups: 2 })
+    const image = floats([1, 5, 5, 4], 3)
+    expect(() => engine.conv2dSync(image, grouped, { groups: 1 })).toThrow('prepared with `groups` 2')
+    sameBits(engine.conv2dSync(image, grouped, { groups: 2 }).output, engine.conv2dSync(image, grouped).output)
   })
 
   it.each<[string, Fault]>([
@@ -180,11 +235,69 @@ describe('wasm', () => {
     await runtime.dispose()
   })
 
+  it('refuses an output over an operand in its own memory, where both are used in place', () => {
+    const address = wasm.runtime.alloc(4 * 24)
+    const data = new Float32Array(wasm.runtime.memory.buffer, address, 24)
+    data.set(a.data)
+    const own = { ...a, data }
+    const out: Tensor = { data: data.subarray(0, 20), shape: [4, 5], dtype: 'float32' }
+    expect(() => wasm.matmulSync(own, b, { out })).toThrow('share memory')
+    expect([...data]).toEqual([...a.data])
+    wasm.runtime.free(address)
+  })
+
+  it('lives on where a shared runtime was disposed first, also when forgotten weights are collected later', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const runtime = createWasmRuntime({ threads: 1 })
+    const engine = createWasmEngine({ runtime })
+    const kept = engine.prepareSync(b)
+    const forget = (): WeakRef<object> => new WeakRef(engine.prepareSync(b))
+    const gone = forget()
+    await runtime.dispose()
+    kept.release()
+    // What is thrown in a finaliser no test can catch: it would end this process.
+    for (let i = 0; i < 50 && gone.deref() !== undefined; i++) {
+      await wait(5)
+      collect()
+    }
+    expect(gone.deref()).toBeUndefined()
+    await wait(20)
+    await engine.dispose()
+    expect(await code(() => engine.matmulSync(a, b))).toBe('INVALID_ARGUMENT')
+  })
+
   it('refuses reproducible bits on relaxed SIMD', async () => {
     expect(await code(() => createWasmEngine({ reproducible: true, relaxed: true }))).toBe('INVALID_ARGUMENT')
     const engine = createWasmEngine({ reproducible: true, threads: 1 })
     expect(engine.build).toContain('simd')
     await engine.dispose()
+  })
+})
+
+describe('options of engines', () => {
+  it.each<[string, () => unknown, string]>([
+    [
+      'a misspelt name',
+      () => createWasmEngine(loose({ thread: 1 })),
+      'no option `thread`; options are threads, relaxed',
+    ],
+    ['relaxed as text', () => createWasmEngine(loose({ relaxed: 'no' })), '`options.relaxed` must be one of'],
+    ['instrumented as text', () => createWasmEngine(loose({ instrumented: 'yes' })), 'must be true or false'],
+    ['reproducible as a number', () => createWasmEngine(loose({ reproducible: 1 })), 'must be true or false'],
+    ['a runtime that is none', () => createWasmEngine(loose({ runtime: {} })), 'what createWasmRuntime made'],
+    ['threads as text', () => createWasmEngine(loose({ threads: '2' })), '`threads` must be 1 to'],
+    ['null', () => createWasmEngine(loose(null)), 'must be an object'],
+    ['a name the runtime has not', () => createWasmRuntime(loose({ instrumented: true })), 'no option `instrumented`'],
+    ['a name of another engine', () => createReferenceEngine(loose({ threads: 1 })), 'no option `threads`'],
+    ['a tile that is a number', () => createReferenceEngine(loose({ tile: 4 })), '`options.tile` must be'],
+    ['a misspelt name, by name', () => createEngine('wasm', loose({ Threads: 1 })), 'no option `Threads`'],
+    ['a misspelt name, chosen for', () => createEngine('auto', loose({ Threads: 1 })), 'no option `Threads`'],
+  ])('refuses %s', async (_name, run, message) => {
+    await expect((async () => run())()).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining(message) as string,
+    })
   })
 })
 

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { isFtError, type Activation, type Emit, type MatmulEngine, type Product } from '@ft/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createGpujsEngine, type GpujsEngine, type GpujsMode } from '../../src/gpujs.ts'
+import { createGpujsEngine, type GpujsEngine, type GpujsEngineOptions, type GpujsMode } from '../../src/gpujs.ts'
 import { createReferenceEngine } from '../../src/reference.ts'
 import { describeWebgpu } from '../../src/webgpu/device.ts'
 import { convCases, floats, integers } from '../support/cases.ts'
@@ -226,8 +226,15 @@ describe('misuse of the gpu.js engine', () => {
     expect(await code(() => engine.prepare(floats([3, 3, 2, 4], 1), { kind: 'conv2d', groups: NaN }))).toBe(
       'INVALID_ARGUMENT',
     )
+    expect(await code(() => engine.matmul(a, floats([3, 3], 1), { out: a }))).toBe('INVALID_ARGUMENT')
     const weights = await engine.prepare(b)
     expect(await code(() => engine.conv2d(floats([1, 4, 4, 3], 1), weights))).toBe('INVALID_ARGUMENT')
+    expect(await code(() => engine.matmul(a, weights, { transposeB: true }))).toBe('INVALID_ARGUMENT')
+    const grouped = await engine.prepare(floats([3, 3, 1, 4], 1), { kind: 'conv2d', groups: 4 })
+    expect(await code(() => engine.conv2d(floats([1, 4, 4, 4], 1), grouped, { groups: 2 }))).toBe('INVALID_ARGUMENT')
+    expect(await code(() => engine.matmul(a, b, null as never))).toBe('INVALID_ARGUMENT')
+    expect(await code(() => createGpujsEngine({ node: 'cpu' } as GpujsEngineOptions))).toBe('INVALID_ARGUMENT')
+    expect(await code(() => engine.matmul(floats([100_000, 1], 1), floats([1, 100_000], 1)))).toBe('UNSUPPORTED')
     weights.release()
     expect(await code(() => engine.matmul(a, weights))).toBe('INVALID_ARGUMENT')
     expect(await code(() => engine.matmul(a, reference.prepareSync(b)))).toBe('INVALID_ARGUMENT')

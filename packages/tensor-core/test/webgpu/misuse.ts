@@ -91,10 +91,14 @@ const checks: Check[] = [
         ],
         ['kind of tile sums', 'INVALID_ARGUMENT', () => e.matmul(a, b, { emit: { tileSums: loose('three-sided') } })],
         ['NaN as flag', 'INVALID_ARGUMENT', () => e.matmul(a, b, { emit: { rowSums: loose(Number.NaN) } })],
+        ['output over A', 'INVALID_ARGUMENT', () => e.matmul(a, floats([6, 6], 1), { out: a })],
         ['channels', 'SHAPE_MISMATCH', () => e.conv2d(floats([1, 5, 5, 4], 1), filter)],
         ['stride 0', 'INVALID_ARGUMENT', () => e.conv2d(x, filter, { stride: [0, 1] })],
         ['groups NaN', 'INVALID_ARGUMENT', () => e.conv2d(x, filter, { groups: Number.NaN })],
         ['kind of weights', 'INVALID_ARGUMENT', () => e.prepare(b, { kind: loose('dense') })],
+        ['null as options', 'INVALID_ARGUMENT', () => e.matmul(a, b, loose(null))],
+        ['null as options of a convolution', 'INVALID_ARGUMENT', () => e.conv2d(x, filter, loose(null))],
+        ['a misspelt option', 'INVALID_ARGUMENT', () => createWebgpuEngine(loose({ instrument: true }))],
         ['storage', 'INVALID_ARGUMENT', () => createWebgpuEngine({ storage: loose('bfloat16') })],
         ['a tile of 3 columns', 'INVALID_ARGUMENT', () => createWebgpuEngine({ tile: { ...smallTile, columns: 3 } })],
         ['a tile too large', 'INVALID_ARGUMENT', () => createWebgpuEngine({ tile: { ...smallTile, across: 128 } })],
@@ -106,12 +110,15 @@ const checks: Check[] = [
     async run() {
       const e = await engineOf({ tile: smallTile, instrumented: true })
       const prepared = await e.prepare(b)
+      const grouped = await e.prepare(floats([3, 3, 1, 3], 1), { kind: 'conv2d', groups: 3 })
       const strangers = [createReferenceEngine().prepareSync(b), await (await engineOf()).prepare(b)]
       const fault = (site: Fault['site'], effect: Fault['effect']) => () =>
         e.matmul(a, b, { faults: [{ site, effect }] })
       const set = { kind: 'set', value: 0 } as const
       await refuses([
         ['for a convolution', 'INVALID_ARGUMENT', () => e.conv2d(x, prepared)],
+        ['transposed only now', 'INVALID_ARGUMENT', () => e.matmul(a, prepared, { transposeB: true })],
+        ['other groups', 'INVALID_ARGUMENT', () => e.conv2d(x, grouped, { groups: 1 })],
         ...strangers.map((w) => [`of ${w.build}`, 'INVALID_ARGUMENT', () => e.matmul(a, w)] as const),
         ['row', 'INVALID_ARGUMENT', fault({ kind: 'operand', row: 4, step: 0 }, set)],
         ['column', 'INVALID_ARGUMENT', fault({ kind: 'output', row: 0, column: Number.NaN }, set)],
