@@ -19,12 +19,10 @@ export interface StoreOptions {
   readonly sweep: SweepOptions
 }
 
-const rowsAWrite = 8_192
-
 /** Opens servers of a kind and makes a store of them. */
 export async function createStore({ spec: wanted, kind: first, sweep }: StoreOptions): Promise<ShardStore> {
   const resolved = resolveSpec(wanted)
-  const { d, width, k, r } = resolved
+  const { d, width, k, r, rowsAMessage } = resolved
   const { rows } = resolved.layout
   let kind = first
   let failure: FtError | undefined
@@ -125,7 +123,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       try {
         next = target
         moved = new Uint8Array(rows)
-        const how = { rows: sweep.stripes, pause: sweep.pause, share: sweep.share }
+        const how = { rows: Math.min(sweep.stripes, rowsAMessage), pause: sweep.pause, share: sweep.share }
         await moveRows(now, target, moved, { ...how, exclusive, stopped: () => closed })
         if (closed) throw new FtError('ABORTED', 'openShards: the store was closed while rows moved; open another', {})
       } catch (error) {
@@ -206,8 +204,8 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       }
       await moving
       const all = Uint32Array.from(ids)
-      for (let start = 0; start < all.length; start += rowsAWrite) {
-        const some = all.subarray(start, start + rowsAWrite)
+      for (let start = 0; start < all.length; start += rowsAMessage) {
+        const some = all.subarray(start, start + rowsAMessage)
         const words = new Uint32Array(some.length * width)
         some.forEach((id, i) => words.set(from.words.subarray(id * width, (id + 1) * width), i * width))
         const versions = Uint32Array.from(some, (id) => from.versions[id]!)
@@ -224,9 +222,10 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       const total = spec.layout.stripes
       const corrupt: CorruptStripe[] = []
       const skipped: number[] = []
-      for (let start = 0; start < total; start += stripes) {
+      const piece = Math.min(stripes, rowsAMessage)
+      for (let start = 0; start < total; start += piece) {
         throwIfAborted(signal, 'scrub')
-        const end = Math.min(total, start + stripes)
+        const end = Math.min(total, start + piece)
         const some = Array.from({ length: end - start }, (_, i) => start + i)
         const found = await scrubStripes(spec, client, { stripes: some, repair })
         corrupt.push(...found.corrupt)

@@ -23,7 +23,7 @@ it('carries every message, whatever pieces the stream comes in', () => {
       fc.array(anyMessage, { maxLength: 6 }),
       fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1 }),
       (messages, cuts) => {
-        const stream = Buffer.concat(messages.map(encodeFrame))
+        const stream = Buffer.concat(messages.map((message) => encodeFrame(message)))
         const reader = createFrameReader()
         const got: Message[] = []
         for (let at = 0, i = 0; at < stream.length; i++) {

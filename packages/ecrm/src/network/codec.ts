@@ -17,17 +17,27 @@ type Fields = Readonly<Record<string, number | Uint32Array>>
  * Packs a message: a frame of whole 32-bit words. Body: the numbers, the lengths of the arrays, the arrays.
  *
  * Cost: a copy of the arrays, unless they are in memory laid out for it (`roomFor`) and this is the first time they are sent.
+ *
+ * @throws FtError `UNSUPPORTED` for what no reader takes: said here, as its reader could only drop the connection
  */
-export function encodeFrame(message: Message): Uint8Array {
+export function encodeFrame(message: Message, { largest = largestBody }: { largest?: number } = {}): Uint8Array {
   const { numbers, arrays } = schema[message.type]
   const fields = message as unknown as Fields
   const contents = arrays.map((name) => fields[name] as Uint32Array)
   const first = headerWords + numbers.length + arrays.length
   let words = first
   for (const array of contents) words += array.length
+  const body = (words - headerWords) * 4
+  if (body > largest) {
+    throw new FtError(
+      'UNSUPPORTED',
+      `frame: a ${message.type} of ${body} bytes is more than ${largest}; ask for fewer rows at once`,
+      { type: message.type, bytes: body, largest },
+    )
+  }
   const ready = laidOut(contents, first, words)
   const frame = ready ?? new Uint32Array(words)
-  frame[0] = (words - headerWords) * 4
+  frame[0] = body
   frame[1] = types.indexOf(message.type)
   let at = headerWords
   for (const name of numbers) frame[at++] = fields[name] as number
