@@ -184,6 +184,25 @@ describe('createCheckpointer', () => {
     await saver.settle()
   })
 
+  it('differential: changes since another whole one say nothing, whatever their step', async () => {
+    const store = await start({ tables: [{ rows: 100 }] })
+    const before = createCheckpointer({ folder, kind: 'differential' })
+    await before.save({ store, step: 1 })
+    await store.push(Uint32Array.of(4), new Float32Array(4).fill(1))
+    await before.save({ store, step: 9 })
+    expect((await before.latest())!.step).toBe(9)
+    const stale = await readFile(join(folder, 'changed.ftec'))
+    // A run of the same tables begins anew in the folder; its machine stops before the earlier changes are removed.
+    const other = await start({ tables: [{ rows: 100 }], seed: 8 })
+    const again = createCheckpointer({ folder, kind: 'differential' })
+    await again.save({ store: other, step: 2 })
+    await writeFile(join(folder, 'changed.ftec'), stale)
+    expect(await again.latest()).toMatchObject({ step: 2, rows: await other.snapshot() })
+    await other.push(Uint32Array.of(5), new Float32Array(4).fill(1))
+    await again.save({ store: other, step: 3 })
+    expect(await again.latest()).toMatchObject({ step: 3, rows: await other.snapshot() })
+  })
+
   it('a place that takes no file leaves the checkpoint before as it was', async () => {
     const store = await start()
     const saver = createCheckpointer({ folder })

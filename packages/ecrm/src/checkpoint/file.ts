@@ -16,6 +16,15 @@ export interface CheckpointContent {
   readonly versions: Uint32Array
   /** Parameters of the dense network, then their optimizer state. */
   readonly dense: readonly Float32Array[]
+  /** Of changed rows: the checksums of the whole checkpoint that they changed since. */
+  readonly base?: readonly number[] | undefined
+}
+
+/** A file as it was written or read. */
+export interface CheckpointFile {
+  readonly bytes: number
+  /** Of every section; together they say which content it is. */
+  readonly checksums: readonly number[]
 }
 
 interface Header {
@@ -26,6 +35,7 @@ interface Header {
   /** Words of each section: ids, versions, words, then the dense arrays. */
   readonly lengths: readonly number[]
   readonly checksums: readonly number[]
+  readonly base?: readonly number[]
 }
 
 /** "FTEC", little-endian, and the version of the format. */
@@ -45,13 +55,13 @@ function checksum(crc32: (data: Uint8Array, before?: number) => number, bytes: U
 }
 
 /**
- * Writes a checkpoint; its bytes.
+ * Writes a checkpoint.
  *
  * @throws FtError `IO` when the disk is full or refuses; an earlier file at `path` is then unharmed
  */
-export async function writeCheckpointFile(path: string, content: CheckpointContent): Promise<number> {
+export async function writeCheckpointFile(path: string, content: CheckpointContent): Promise<CheckpointFile> {
   const [{ open, rename, rm }, { crc32 }] = await Promise.all([import('node:fs/promises'), import('node:zlib')])
-  const { step, width, rows, ids, words, versions, dense } = content
+  const { step, width, rows, ids, words, versions, dense, base } = content
   const sections = [ids ?? new Uint32Array(0), versions, words, ...dense].map(bytesOf)
   const header: Header = {
     step,
@@ -60,6 +70,7 @@ export async function writeCheckpointFile(path: string, content: CheckpointConte
     whole: ids === undefined,
     lengths: sections.map(({ length }) => length / 4),
     checksums: sections.map((section) => checksum(crc32, section)),
+    ...(base === undefined ? {} : { base }),
   }
   const text = new TextEncoder().encode(JSON.stringify(header))
   const fixed = Uint32Array.of(magic, format, text.length, crc32(text))
@@ -77,7 +88,8 @@ export async function writeCheckpointFile(path: string, content: CheckpointConte
     await rm(unfinished, { force: true }).catch(() => undefined)
     throw new FtError('IO', `saveCheckpoint: ${path} could not be written; look at the cause`, { path }, { cause })
   }
-  return fixedBytes + text.length + sections.reduce((sum, { length }) => sum + length, 0)
+  const bytes = fixedBytes + text.length + sections.reduce((sum, { length }) => sum + length, 0)
+  return { bytes, checksums: header.checksums }
 }
 
 /**
@@ -86,7 +98,7 @@ export async function writeCheckpointFile(path: string, content: CheckpointConte
  * @throws FtError `IO` when the file cannot be read, `VERSION_UNSUPPORTED`, `CHECKSUM_MISMATCH` or `CORRUPT_DATA` when it is
  * not a whole checkpoint
  */
-export async function readCheckpointFile(path: string): Promise<CheckpointContent> {
+export async function readCheckpointFile(path: string): Promise<CheckpointContent & CheckpointFile> {
   const { open } = await import('node:fs/promises')
   let file: FileHandle | undefined
   try {
@@ -120,7 +132,7 @@ interface Source {
   read(length: number): Promise<Uint8Array>
 }
 
-async function readContent(path: string, { size, read }: Source): Promise<CheckpointContent> {
+async function readContent(path: string, { size, read }: Source): Promise<CheckpointContent & CheckpointFile> {
   const { crc32 } = await import('node:zlib')
   const bad = (what: string, code: 'CORRUPT_DATA' | 'CHECKSUM_MISMATCH' | 'VERSION_UNSUPPORTED' = 'CORRUPT_DATA') =>
     new FtError(code, `readCheckpoint: ${path} ${what}; take an earlier one`, { path })
@@ -159,15 +171,19 @@ async function readContent(path: string, { size, read }: Source): Promise<Checkp
     words,
     versions,
     dense: dense.map((section) => new Float32Array(section.buffer)),
+    base: header.base,
+    bytes: size,
+    checksums: header.checksums,
   }
 }
 
 function parseHeader(text: Uint8Array, bad: (what: string) => FtError): Header {
   try {
     const header = JSON.parse(new TextDecoder().decode(text)) as Header
-    for (const value of [header.step, header.width, header.rows, ...header.lengths, ...header.checksums])
+    const { step, width, rows, lengths, checksums, base = [] } = header
+    for (const value of [step, width, rows, ...lengths, ...checksums, ...base])
       assertInteger(value, { where: 'readCheckpoint', argument: 'header', min: 0, max: 2 ** 40 })
-    if (header.lengths.length < 3 || header.checksums.length !== header.lengths.length) throw new Error('lengths')
+    if (lengths.length < 3 || checksums.length !== lengths.length) throw new Error('lengths')
     return header
   } catch {
     throw bad('has a header that says nothing of use')
