@@ -98,7 +98,8 @@ export function planTraining(data: Samples, options: TrainOptions): Plan {
  * Trains a DLRM: bottom network, one embedding a categorical feature, dot interaction, top network, log loss.
  *
  * Guarantees: with one trainer and synchronous acknowledgement the model has the same bits whether or not servers died
- * meanwhile (at most r at once).
+ * meanwhile (at most r at once). It ends with `INVALID_ARGUMENT` at the first batch whose gradients are not finite, of which
+ * nothing is applied.
  *
  * @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT`, `ABORTED`, `UNRECOVERABLE`
  */

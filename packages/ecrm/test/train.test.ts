@@ -94,6 +94,10 @@ it.each([
     { ...data, categorical: data.categorical.map(({ ids }) => ({ size: 3, ids })) },
     'INVALID_ARGUMENT',
   ],
+  ['a feature that is no number', { ...data, dense: data.dense.with(7, NaN) }, 'INVALID_ARGUMENT'],
+  ['an infinite feature', { ...data, dense: data.dense.with(7, -Infinity) }, 'INVALID_ARGUMENT'],
+  ['a label of 5', { ...data, label: Array.from(data.label).with(3, 5) }, 'INVALID_ARGUMENT'],
+  ['a label that is no number', { ...data, label: Array.from(data.label).with(3, NaN) }, 'INVALID_ARGUMENT'],
   ['other tables than the store has', { ...data, categorical: data.categorical.slice(1) }, 'SHAPE_MISMATCH'],
 ] as const)('refuses %s', async (_, samples, code) => {
   const store = await start({ where: 'memory' })
