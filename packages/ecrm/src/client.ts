@@ -6,6 +6,7 @@ import type { Message, MessageOf, Send } from './shard/messages.ts'
 import { roomFor } from './shard/room.ts'
 import type { ResolvedSpec } from './shard/spec.ts'
 import { allBelow, copyWords } from './shard/words.ts'
+import { assertArray } from './typedArrays.ts'
 
 export interface ClientOptions {
   readonly spec: ResolvedSpec
@@ -79,6 +80,17 @@ interface Located {
   readonly ids: Uint32Array
   readonly servers: Uint16Array
   readonly locals: Uint32Array
+}
+
+/** @throws FtError `INVALID_ARGUMENT` */
+export function checkPull(ids: unknown): void {
+  assertArray(ids, 'Uint32Array', { where: 'pull', argument: 'ids' })
+}
+
+/** @throws FtError `INVALID_ARGUMENT` */
+export function checkPush(ids: unknown, gradients: unknown): void {
+  assertArray(ids, 'Uint32Array', { where: 'push', argument: 'ids' })
+  assertArray(gradients, 'Float32Array', { where: 'push', argument: 'gradients' })
 }
 
 export function createClient({ spec, send }: ClientOptions): Client {
@@ -176,6 +188,7 @@ export function createClient({ spec, send }: ClientOptions): Client {
 
   return {
     async pull(ids) {
+      checkPull(ids)
       const out = new Float32Array(ids.length * d)
       const bits = new Uint32Array(out.buffer)
       await Promise.all(
@@ -188,6 +201,7 @@ export function createClient({ spec, send }: ClientOptions): Client {
       return out
     },
     async push(ids, gradients, { readsNext = false } = {}) {
+      checkPush(ids, gradients)
       if (gradients.length !== ids.length * d) {
         const expected = ids.length * d
         throw new FtError(

@@ -1,6 +1,6 @@
 // The store over any kind of servers: what a trainer sees, whichever way rows are held.
 import { FtError, assertInteger, throwIfAborted } from '@ft/core'
-import type { PushOptions } from './client.ts'
+import { checkPull, checkPush, type PushOptions } from './client.ts'
 import { openGeneration, type Generation } from './generation.ts'
 import { moveRows } from './moveRows.ts'
 import type { ClusterKind } from './network/cluster.ts'
@@ -11,6 +11,7 @@ import { createSeating, giveSeats } from './seating.ts'
 import { scrubStripes, type CorruptStripe } from './scrub.ts'
 import { layRows, readRows } from './snapshot.ts'
 import type { ShardStore } from './store.ts'
+import { assertArray, listIds } from './typedArrays.ts'
 
 export interface StoreOptions {
   readonly spec: ShardSpec
@@ -63,6 +64,9 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     if (push) pushes.add(one)
     return one
   }
+  /** An array as it is now: what waits in line is read when the caller may have written over it. */
+  const held = <T extends Uint32Array | Float32Array>(array: T): T =>
+    line === undefined ? array : (array.slice() as T)
   async function exclusive<T>(work: () => Promise<T>): Promise<T> {
     const before = [...under]
     const waiting: (() => void)[] = (line = [])
@@ -171,8 +175,16 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     get replacements() {
       return past.replacements + now.replacements + (next?.replacements ?? 0)
     },
-    pull: (ids) => enter(() => pull(ids), false),
-    push: (ids, gradients, options) => enter(() => push(ids, gradients, options), true),
+    async pull(ids) {
+      checkPull(ids)
+      const kept = held(ids)
+      return enter(() => pull(kept), false)
+    },
+    async push(ids, gradients, options) {
+      checkPush(ids, gradients)
+      const [kept, values] = [held(ids), held(gradients)]
+      return enter(() => push(kept, values, options), true)
+    },
     report: () => now.report(),
     async recovered() {
       await settled()
@@ -194,7 +206,10 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
         versions: join(sets.map(({ versions }) => versions)),
       }
     },
-    async restore(from, ids = from.versions.keys()) {
+    async restore(from, ids) {
+      const at = { where: 'restore' }
+      assertArray(from.words, 'Uint32Array', { ...at, argument: 'snapshot.words' })
+      assertArray(from.versions, 'Uint32Array', { ...at, argument: 'snapshot.versions' })
       if (from.width !== width || from.versions.length !== rows || from.words.length !== rows * width) {
         throw new FtError(
           'SHAPE_MISMATCH',
@@ -202,8 +217,11 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
           { rows, width },
         )
       }
+      const all =
+        ids === undefined
+          ? Uint32Array.from({ length: rows }, (_, id) => id)
+          : listIds(ids, rows, { ...at, argument: 'ids' })
       await moving
-      const all = Uint32Array.from(ids)
       for (let start = 0; start < all.length; start += rowsAMessage) {
         const some = all.subarray(start, start + rowsAMessage)
         const words = new Uint32Array(some.length * width)
