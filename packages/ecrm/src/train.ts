@@ -68,6 +68,7 @@ export function planTraining(data: Samples, options: TrainOptions): Plan {
   assertInteger(epochs, { where: 'train', argument: 'epochs', min: 1 })
   assertInteger(batch, { where: 'train', argument: 'batch', min: 1 })
   assertInteger(from, { where: 'train', argument: 'from', min: 0 })
+  if (until !== Infinity) assertInteger(until, { where: 'train', argument: 'until', min: 0 })
   const engine = options.engine ?? createWasmEngine({ threads: 1 })
   const model = options.model ?? newModel(options, { engine, features, tables: data.categorical.length })
   const history: StepRecord[] = []
@@ -147,6 +148,7 @@ export interface Evaluation {
  */
 export async function evaluate(model: DenseModel, data: Samples, options: EvaluateOptions): Promise<Evaluation> {
   const { store, batch = 2048, signal, onProgress } = options
+  assertInteger(batch, { where: 'evaluate', argument: 'batch', min: 1 })
   const { rows } = checkSamples(data, 'evaluate')
   checkTables(data, store, 'evaluate')
   const probabilities = new Float32Array(rows)

@@ -1,4 +1,5 @@
 // The command line's two commands, as functions: what they print, with and without --json, and what they refuse.
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -130,6 +131,39 @@ describe('train', () => {
     await expect(failing).rejects.toThrow(fails('IO'))
   })
 
+  it('finds before the training that its files could not be written', async () => {
+    const { output, text } = printer(true)
+    for (const path of [join(folder, 'none', 'x'), folder])
+      for (const flag of ['save', 'onnx', 'metrics'])
+        await expect(runTrain({ ...flags, [flag]: path }, { output, signal })).rejects.toThrow(`--${flag} ${path}`)
+    expect(text()).toBe('')
+  })
+
+  it('finds before the training that there is nothing to tell apart', async () => {
+    const { output, text } = printer(true)
+    const rows = (await readFile(flags.data, 'utf8')).split('\n')
+    const sorted = join(folder, 'sorted.csv')
+    await writeFile(sorted, [rows[0], ...rows.slice(1).sort()].join('\n'))
+    await expect(runTrain({ ...flags, data: sorted }, { output, signal })).rejects.toThrow(/300 of the 300 test rows/)
+    const misspelt = join(folder, 'misspelt.json')
+    await writeFile(misspelt, (await readFile(flags.schema, 'utf8')).replace('"yes"', '"Yes"'))
+    await expect(runTrain({ ...flags, schema: misspelt }, { output, signal })).rejects.toThrow(/0 of the 1200 training/)
+    await expect(runTrain({ ...flags, test: 0 }, { output, signal })).rejects.toThrow(/of the 1 test rows/)
+    expect(text()).toBe('')
+  })
+
+  it('has saved what it trained when it is interrupted at its end', async () => {
+    const { output } = printer(true)
+    const save = join(folder, 'early.ftec')
+    // The signal of an interrupt comes after the last step, while the model is scored.
+    let fired = false
+    const late = Object.defineProperty(new EventTarget(), 'aborted', {
+      get: () => (fired ||= existsSync(save)),
+    }) as AbortSignal
+    await expect(runTrain({ ...flags, epochs: 1, save }, { output, signal: late })).rejects.toThrow(fails('ABORTED'))
+    expect((await readCheckpoint(save)).step).toBe(24)
+  })
+
   it('refuses what it cannot use', async () => {
     const { output } = printer(true)
     const run = (more: Partial<TrainFlags>) => runTrain({ ...flags, ...more }, { output, signal })
@@ -138,6 +172,11 @@ describe('train', () => {
     await writeFile(join(folder, 'bad.json'), '{"label":"nothing","dense":["x"],"categorical":["a"]}')
     await expect(run({ schema: join(folder, 'bad.json') })).rejects.toThrow(fails('CORRUPT_DATA'))
     await expect(run({ optimizer: 'best' })).rejects.toThrow(fails('INVALID_ARGUMENT'))
+    for (const wrong of [{ every: 0 }, { batch: 0 }, { epochs: 0 }, { workers: 0 }])
+      await expect(run(wrong)).rejects.toThrow(fails('INVALID_ARGUMENT'))
+    // 1,200 rows in batches of 50, twice.
+    for (const kill of ['shard:9@step:4', 'shard:3@step:4', 'shard:1@step:48'])
+      await expect(run({ kill: [kill] })).rejects.toThrow(/--kill/)
     expect(() => parseKill('2@500')).toThrow(fails('INVALID_ARGUMENT'))
     expect(parseKill('shard:2@step:500')).toEqual({ shard: 2, step: 500 })
   })
