@@ -70,39 +70,43 @@ const checksum = (frame: Uint8Array): number => crc32(frame.subarray(headerBytes
 
 /** Reads frames from pieces of a stream. */
 export interface FrameReader {
+  /** Largest body that is taken, in bytes. */
+  largest: number
   /**
-   * Takes the next bytes, and keeps them: the messages that they complete are views of them.
+   * Takes the next bytes, and keeps them: the messages that they complete are views of them. Each is read when it is asked for, so
+   * that one may change what is taken after it; ask for all.
    *
    * @throws FtError `CORRUPT_DATA` for a length, type, checksum or field that cannot be. The stream is then of no use.
    */
-  read(bytes: Uint8Array): Message[]
+  read(bytes: Uint8Array): Iterable<Message>
 }
 
 export function createFrameReader(options: { largest?: number } = {}): FrameReader {
-  const { largest = largestBody } = options
   let pieces: Uint8Array[] = []
   let have = 0
   let want = headerBytes
-  return {
-    read(bytes) {
+  const reader: FrameReader = {
+    largest: options.largest ?? largestBody,
+    *read(bytes) {
       pieces.push(bytes)
       have += bytes.length
-      const messages: Message[] = []
       while (have >= want) {
         const joined = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
         pieces = [joined]
         const body = new DataView(joined.buffer, joined.byteOffset).getUint32(0, true)
+        const { largest } = reader
         if (body % 4 !== 0 || body > largest) throw corrupt(`a body of ${body} bytes`, `whole words up to ${largest}`)
         want = headerBytes + body
         if (have < want) break
-        messages.push(decodeFrame(joined.subarray(0, want)))
+        const message = decodeFrame(joined.subarray(0, want))
         pieces = have > want ? [joined.subarray(want)] : []
         have -= want
         want = headerBytes
+        yield message
       }
-      return messages
     },
   }
+  return reader
 }
 
 /** Reads one whole frame, whose bytes become the message's. */
