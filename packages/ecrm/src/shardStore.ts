@@ -2,6 +2,7 @@
 import { FtError, assertInteger, throwIfAborted } from '@ft/core'
 import { checkPull, checkPush, type PushOptions } from './client.ts'
 import { openGeneration, type Generation } from './generation.ts'
+import { checkScrubNames } from './knownOptions.ts'
 import { moveRows } from './moveRows.ts'
 import type { ClusterKind } from './network/cluster.ts'
 import type { SweepOptions } from './network/members.ts'
@@ -230,7 +231,9 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
         await now.client.write(some, words, versions)
       }
     },
-    async scrub({ stripes = 1024, repair = false, signal, onProgress } = {}) {
+    async scrub(options = {}) {
+      checkScrubNames(options)
+      const { stripes = 1024, repair = false, signal, onProgress } = options
       if (r === 0) {
         throw new FtError('UNSUPPORTED', 'scrub: r = 0 has no parity to compare with; open with r = 1 or 2', {})
       }

@@ -6,6 +6,7 @@ import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { createDenseModel, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 import { distinct, gather } from './dlrm/lookUp.ts'
 import { batchesOf, checkSamples, takeBatch, type Samples } from './dlrm/samples.ts'
+import { checkEvaluateNames, checkTrainNames } from './knownOptions.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import type { ShardStore } from './store.ts'
 import { trainStep, type StepState } from './trainStep.ts'
@@ -62,6 +63,7 @@ export interface Plan extends Trained {
 
 /** @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT` */
 export function planTraining(data: Samples, options: TrainOptions): Plan {
+  checkTrainNames(options)
   const { store, epochs = 1, batch = 128, seed = 0, from = 0, until = Infinity, onProgress, onStep } = options
   const { rows, features } = checkSamples(data, 'train')
   checkTables(data, store, 'train')
@@ -148,6 +150,7 @@ export interface Evaluation {
  */
 export async function evaluate(model: DenseModel, data: Samples, options: EvaluateOptions): Promise<Evaluation> {
   const { store, batch = 2048, signal, onProgress } = options
+  checkEvaluateNames(options)
   assertInteger(batch, { where: 'evaluate', argument: 'batch', min: 1 })
   const { rows } = checkSamples(data, 'evaluate')
   checkTables(data, store, 'evaluate')

@@ -1,6 +1,7 @@
 // Checkpoints taken again and again during a run: whole, or whole now and then with what changed between; written while
 // training stands still, or behind its back.
 import { FtError, assertInteger, assertOneOf } from '@ft/core'
+import { checkCheckpointerNames } from '../knownOptions.ts'
 import { checkpointOf, denseArrays, fullContent, type Checkpoint, type Saveable } from './checkpoint.ts'
 import { readCheckpointFile, writeCheckpointFile, type CheckpointContent, type CheckpointFile } from './file.ts'
 
@@ -51,6 +52,7 @@ const changedName = 'changed.ftec'
  * @throws FtError `INVALID_ARGUMENT`
  */
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
+  checkCheckpointerNames(options)
   const { folder, kind = 'full', fullEvery = 10, background = false } = options
   const where = 'createCheckpointer'
   assertOneOf(kind, { where, argument: 'kind', values: ['full', 'differential'] })
