@@ -83,7 +83,9 @@ it('a stranger is not taken at its word for a large frame, who has greeted is', 
   after.push(() => socket.destroy())
   const end = new Promise<void>((resolve) => socket.once('close', resolve))
   // Only that 8,000 bytes and more are to come: nothing is kept for them.
-  socket.write(encodeFrame({ type: 'read', id: 1, urgent: 0, stripes: new Uint32Array(2_000) }).subarray(0, headerBytes))
+  socket.write(
+    encodeFrame({ type: 'read', id: 1, urgent: 0, stripes: new Uint32Array(2_000) }).subarray(0, headerBytes),
+  )
   await end
 
   const { send, heard, hello } = await line(port)

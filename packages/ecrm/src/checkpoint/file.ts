@@ -50,7 +50,8 @@ const bytesOf = (words: Uint32Array | Float32Array): Uint8Array =>
 
 function checksum(crc32: (data: Uint8Array, before?: number) => number, bytes: Uint8Array): number {
   let sum = 0
-  for (let from = 0; from < bytes.length; from += bytesAtOnce) sum = crc32(bytes.subarray(from, from + bytesAtOnce), sum)
+  for (let from = 0; from < bytes.length; from += bytesAtOnce)
+    sum = crc32(bytes.subarray(from, from + bytesAtOnce), sum)
   return sum
 }
 
