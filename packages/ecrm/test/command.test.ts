@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isFtError, type FtErrorCode } from '@ft/core'
 import { createOutput } from '@ft/report'
 import { runAdvise } from '../src/cli/advise.ts'
+import { createLiveShards, type LiveShard } from '../src/cli/liveShards.ts'
 import { parseKill, runTrain, type TrainFlags } from '../src/cli/train.ts'
-import { readCheckpoint, serveShards } from '../src/index.ts'
+import { createLayout, readCheckpoint, serveShards, type ServerReport } from '../src/index.ts'
 import { plantedSamples } from './support/made.ts'
 import { haveRedis, redisNode } from './support/redis.ts'
 
@@ -57,7 +58,16 @@ describe('train', () => {
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line) as Record<string, unknown>)
-      expect(lines.filter(({ type }) => type === 'step')).toHaveLength(2)
+      const steps = lines.filter(({ type }) => type === 'step')
+      expect(steps).toHaveLength(2)
+      for (const { shards } of steps as unknown as readonly { shards: LiveShard[] }[]) {
+        expect(shards.map(({ shard }) => shard)).toEqual([0, 1, 2])
+        for (const { rows, parityRows, rate } of shards) {
+          // k = 2: half as many parity rows as data rows.
+          expect(2 * parityRows).toBe(rows)
+          expect(rate).toBeGreaterThan(0)
+        }
+      }
       ends.push(lines.at(-1)!)
       expect((await readCheckpoint(save)).step).toBe(48)
       expect((await readFile(join(folder, 'model.onnx'))).length).toBeGreaterThan(1_000)
@@ -114,6 +124,7 @@ describe('train', () => {
     const { output, text } = printer(false)
     await runTrain({ ...flags, epochs: 1 }, { output, signal })
     expect(text()).toMatch(/step 20 {2}loss 0\.\d{4}/)
+    expect(text()).toMatch(/shard +rows +parity rows +degraded stripes +rows\/s +recovered\/s/)
     expect(text()).toMatch(/rows and state/)
     expect(text()).toMatch(/AUC 0\.\d{4}.*300 test rows; 0 shards replaced, 0 rows lost/)
   })
@@ -180,6 +191,18 @@ describe('train', () => {
     expect(() => parseKill('2@500')).toThrow(fails('INVALID_ARGUMENT'))
     expect(parseKill('shard:2@step:500')).toEqual({ shard: 2, step: 500 })
   })
+})
+
+it('rates of shards are of the time since the line before, and of a replaced one from 0', () => {
+  const layout = createLayout({ rows: 12, k: 2, r: 1, servers: 3 })
+  const live = createLiveShards(1_000)
+  const report = (pulledRows: number, recoveredRows: number, missingRows: number) =>
+    ({ pulledRows, pushedRows: 2 * pulledRows, recoveredRows, missingRows }) as ServerReport
+  const [first] = live([report(100, 0, 0)], 3_000, layout)
+  expect(first).toEqual({ shard: 0, rows: 4, parityRows: 2, degraded: 0, rate: 150, recoveredRate: 0 })
+  expect(live([report(150, 0, 0)], 4_000, layout)[0]!.rate).toBe(150)
+  const [replaced] = live([report(10, 3, 2)], 4_500, layout)
+  expect(replaced).toMatchObject({ degraded: 2, rate: 60, recoveredRate: 6 })
 })
 
 describe('advise', () => {

@@ -12,6 +12,7 @@ import { openShards, type ServerReport, type ShardOptions, type ShardStore } fro
 import { evaluate } from '../train.ts'
 import { train } from '../workers/train.ts'
 import { checkClasses, checkFiles, checkKills, checkNumbers } from './checkTraining.ts'
+import { createLiveShards, liveColumns } from './liveShards.ts'
 import { readTable } from './readTable.ts'
 import { readNodeTls, readTls, readToken, type TlsFlags } from './shard.ts'
 
@@ -122,6 +123,7 @@ export async function runTrain(
   const store = await openShards({ tables, d, k, r, optimizer, seed, ...where })
   try {
     let sum = 0
+    const live = createLiveShards(performance.now())
     const { model, history } = await train(table.train, {
       store,
       epochs,
@@ -145,10 +147,12 @@ export async function runTrain(
         const missing = reports.reduce((all, { missingRows }) => all + missingRows, 0)
         const line = { step: step + 1, loss: sum / flags.every, replaced: store.replacements, missing }
         sum = 0
-        output.result({ type: 'step', ...line })
+        const shards = live(reports, performance.now(), store.layout)
+        output.result({ type: 'step', ...line, shards })
         output.text(
           `step ${line.step}  loss ${line.loss.toFixed(4)}  shards replaced ${line.replaced}  rows to recover ${missing}`,
         )
+        output.table(shards, liveColumns)
       },
     })
     const lost = await store.recovered()
