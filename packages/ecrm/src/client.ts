@@ -6,6 +6,7 @@ import type { Message, MessageOf, Send } from './shard/messages.ts'
 import { roomFor } from './shard/room.ts'
 import type { ResolvedSpec } from './shard/spec.ts'
 import { allBelow, copyWords } from './shard/words.ts'
+import { assertArray } from './typedArrays.ts'
 
 export interface ClientOptions {
   readonly spec: ResolvedSpec
@@ -50,6 +51,8 @@ interface Waiting {
   reject(error: Error): void
 }
 
+const isUpdate = ({ type }: Request): boolean => type === 'push' || type === 'write'
+
 const answers = new Set(['rows', 'rowBits', 'counts', 'stripes'])
 
 const refused = (server: number, { type, id }: Request): FtError =>
@@ -62,13 +65,15 @@ const refused = (server: number, { type, id }: Request): FtError =>
     },
   )
 
-/** One server's share of ids. */
+/** One server's share of ids, or a part of it where it is too large for a message. */
 interface Share {
   readonly server: number
   /** Where each stands in the caller's list. */
   readonly at: Uint32Array
   /** Arrays of the message to that server; the first has the rows' numbers there. */
   readonly room: readonly Uint32Array[]
+  /** Whether no other message of the call goes to that server after this one. */
+  readonly last: boolean
 }
 
 interface Located {
@@ -77,11 +82,22 @@ interface Located {
   readonly locals: Uint32Array
 }
 
+/** @throws FtError `INVALID_ARGUMENT` */
+export function checkPull(ids: unknown): void {
+  assertArray(ids, 'Uint32Array', { where: 'pull', argument: 'ids' })
+}
+
+/** @throws FtError `INVALID_ARGUMENT` */
+export function checkPush(ids: unknown, gradients: unknown): void {
+  assertArray(ids, 'Uint32Array', { where: 'push', argument: 'ids' })
+  assertArray(gradients, 'Float32Array', { where: 'push', argument: 'gradients' })
+}
+
 export function createClient({ spec, send }: ClientOptions): Client {
-  const { layout, d, width } = spec
+  const { layout, d, width, rowsAMessage: most } = spec
   /** Unanswered questions of each server, oldest first. */
   const waiting = Array.from({ length: layout.servers }, () => new Map<number, Waiting>())
-  /** Pushes of each server that wait for the one before. */
+  /** Updates of each server that wait for the one before, and pulls that come after them. */
   const lines = Array.from({ length: layout.servers }, () => [] as Waiting[])
   const pushing = new Array<Waiting | undefined>(layout.servers).fill(undefined)
   const counters = { question: 0, push: new Array<number>(layout.servers).fill(0) }
@@ -108,45 +124,71 @@ export function createClient({ spec, send }: ClientOptions): Client {
     const { servers, locals } = locate(ids)
     const counts = new Uint32Array(layout.servers)
     for (let i = 0; i < ids.length; i++) counts[servers[i]!]!++
-    const shares = Array.from(counts, (count, server): Share => {
-      const room = count === 0 ? [] : roomFor(type, [count, ...lengths.map((words) => words * count)])
-      return { server, at: new Uint32Array(count), room }
+    const shares: Share[] = []
+    /** Where each server's first is among them, and then the one that is being filled. */
+    const filling = new Uint32Array(layout.servers)
+    counts.forEach((count, server) => {
+      filling[server] = shares.length
+      for (let left = count; left > 0; left -= most) {
+        const size = Math.min(left, most)
+        const room = roomFor(type, [size, ...lengths.map((words) => words * size)])
+        shares.push({ server, at: new Uint32Array(size), room, last: left <= most })
+      }
     })
     counts.fill(0)
     for (let i = 0; i < ids.length; i++) {
       const server = servers[i]!
-      const { at, room } = shares[server]!
+      if (counts[server] === most) {
+        filling[server]!++
+        counts[server] = 0
+      }
+      const { at, room } = shares[filling[server]!]!
       const place = counts[server]!++
       at[place] = i
       room[0]![place] = locals[i]!
     }
-    return shares.filter(({ at }) => at.length > 0)
+    return shares
   }
 
   function request<T extends Message>(server: number, message: Request): Promise<T> {
     if (failure !== undefined) return Promise.reject(failure)
     return new Promise<Message>((resolve, reject) => {
       const one = { request: message, resolve, reject }
-      if (message.type === 'push' || message.type === 'write') {
+      // Whoever reads sees what it wrote before: a pull does not pass an update that has not left.
+      if (isUpdate(message) || (message.type === 'pull' && lines[server]!.length > 0)) {
         lines[server]!.push(one)
-        nextPush(server)
+        advance(server)
         return
       }
-      waiting[server]!.set(message.id, one)
-      send(server, message)
+      say(server, one)
     }) as Promise<T>
   }
 
-  function nextPush(server: number): void {
-    if (pushing[server] !== undefined) return
-    const one = lines[server]!.shift()
-    if (one === undefined) return
-    pushing[server] = one
-    send(server, one.request)
+  /** Sends what stands first in a server's line, as far as it need not wait. */
+  function advance(server: number): void {
+    const line = lines[server]!
+    while (line.length > 0 && !(isUpdate(line[0]!.request) && pushing[server] !== undefined)) {
+      say(server, line.shift()!)
+    }
+  }
+
+  /** What cannot be sent fails alone: nobody would ever answer it. */
+  function say(server: number, one: Waiting): void {
+    const { request: message } = one
+    try {
+      if (isUpdate(message)) pushing[server] = one
+      else waiting[server]!.set(message.id, one)
+      send(server, message)
+    } catch (error) {
+      if (isUpdate(message)) pushing[server] = undefined
+      else waiting[server]!.delete(message.id)
+      one.reject(error as Error)
+    }
   }
 
   return {
     async pull(ids) {
+      checkPull(ids)
       const out = new Float32Array(ids.length * d)
       const bits = new Uint32Array(out.buffer)
       await Promise.all(
@@ -159,6 +201,7 @@ export function createClient({ spec, send }: ClientOptions): Client {
       return out
     },
     async push(ids, gradients, { readsNext = false } = {}) {
+      checkPush(ids, gradients)
       if (gradients.length !== ids.length * d) {
         const expected = ids.length * d
         throw new FtError(
@@ -177,11 +220,11 @@ export function createClient({ spec, send }: ClientOptions): Client {
       }
       const bits = new Uint32Array(gradients.buffer, gradients.byteOffset, gradients.length)
       await Promise.all(
-        split(ids, 'push', [d]).map(async ({ server, at, room }) => {
+        split(ids, 'push', [d]).map(async ({ server, at, room, last }) => {
           const [rows, share] = room as [Uint32Array, Uint32Array]
           for (let i = 0; i < at.length; i++) copyWords(share, i * d, bits, at[i]! * d, d)
           const id = ++counters.push[server]!
-          await request(server, { type: 'push', id, readsNext: Number(readsNext), rows, gradients: share })
+          await request(server, { type: 'push', id, readsNext: Number(readsNext && last), rows, gradients: share })
         }),
       )
     },
@@ -205,7 +248,7 @@ export function createClient({ spec, send }: ClientOptions): Client {
         pushing[server] = undefined
         if (message.rejected === 0) one.resolve(message)
         else one.reject(refused(server, one.request))
-        nextPush(server)
+        advance(server)
       } else if (answers.has(message.type)) {
         if (!('id' in message)) return
         const one = waiting[server]!.get(message.id)

@@ -1,5 +1,6 @@
 // The package without anything of Node: shards in the calling thread, the model, the codes. A page bundles it as it is.
 import { assertOneOf } from '@ft/core'
+import { checkMemoryNames } from './knownOptions.ts'
 import { memoryKind } from './network/memory.ts'
 import { resolveOptions } from './resolveOptions.ts'
 import { createStore } from './shardStore.ts'
@@ -48,6 +49,7 @@ export type MemoryShardOptions = Pick<
  * @throws FtError `INVALID_ARGUMENT`
  */
 export async function openShards(options: MemoryShardOptions): Promise<ShardStore> {
+  checkMemoryNames(options)
   assertOneOf(options.where ?? 'memory', { where: 'openShards', argument: 'where', values: ['memory'] })
   const { spec, sweep } = resolveOptions(options)
   return createStore({ spec, sweep, kind: memoryKind(sweep) })

@@ -1,5 +1,6 @@
 // Holding shards, or owning Redis nodes, for trainers elsewhere, as `ecrm shard` does.
 import { invalidArgument } from '@ft/core'
+import { checkServeNames } from './knownOptions.ts'
 import type { TlsFiles } from './network/address.ts'
 
 export interface ServeOptions {
@@ -29,6 +30,7 @@ export interface ServedShards {
  * @throws FtError `INVALID_ARGUMENT`, `IO` when the address cannot be listened at
  */
 export async function serveShards(options: ServeOptions): Promise<ServedShards> {
+  checkServeNames(options)
   const { listen, token, tls, idle = 60_000, onRun } = options
   if (typeof token !== 'string' || token === '')
     throw invalidArgument({ where: 'serveShards', argument: 'token' }, 'a secret that trainers must know', typeof token)

@@ -1,7 +1,8 @@
 // The store over any kind of servers: what a trainer sees, whichever way rows are held.
 import { FtError, assertInteger, throwIfAborted } from '@ft/core'
-import type { PushOptions } from './client.ts'
+import { checkPull, checkPush, type PushOptions } from './client.ts'
 import { openGeneration, type Generation } from './generation.ts'
+import { checkScrubNames } from './knownOptions.ts'
 import { moveRows } from './moveRows.ts'
 import type { ClusterKind } from './network/cluster.ts'
 import type { SweepOptions } from './network/members.ts'
@@ -11,6 +12,7 @@ import { createSeating, giveSeats } from './seating.ts'
 import { scrubStripes, type CorruptStripe } from './scrub.ts'
 import { layRows, readRows } from './snapshot.ts'
 import type { ShardStore } from './store.ts'
+import { assertArray, listIds } from './typedArrays.ts'
 
 export interface StoreOptions {
   readonly spec: ShardSpec
@@ -19,12 +21,10 @@ export interface StoreOptions {
   readonly sweep: SweepOptions
 }
 
-const rowsAWrite = 8_192
-
 /** Opens servers of a kind and makes a store of them. */
 export async function createStore({ spec: wanted, kind: first, sweep }: StoreOptions): Promise<ShardStore> {
   const resolved = resolveSpec(wanted)
-  const { d, width, k, r } = resolved
+  const { d, width, k, r, rowsAMessage } = resolved
   const { rows } = resolved.layout
   let kind = first
   let failure: FtError | undefined
@@ -65,6 +65,9 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     if (push) pushes.add(one)
     return one
   }
+  /** An array as it is now: what waits in line is read when the caller may have written over it. */
+  const held = <T extends Uint32Array | Float32Array>(array: T): T =>
+    line === undefined ? array : (array.slice() as T)
   async function exclusive<T>(work: () => Promise<T>): Promise<T> {
     const before = [...under]
     const waiting: (() => void)[] = (line = [])
@@ -125,7 +128,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       try {
         next = target
         moved = new Uint8Array(rows)
-        const how = { rows: sweep.stripes, pause: sweep.pause, share: sweep.share }
+        const how = { rows: Math.min(sweep.stripes, rowsAMessage), pause: sweep.pause, share: sweep.share }
         await moveRows(now, target, moved, { ...how, exclusive, stopped: () => closed })
         if (closed) throw new FtError('ABORTED', 'openShards: the store was closed while rows moved; open another', {})
       } catch (error) {
@@ -173,8 +176,16 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     get replacements() {
       return past.replacements + now.replacements + (next?.replacements ?? 0)
     },
-    pull: (ids) => enter(() => pull(ids), false),
-    push: (ids, gradients, options) => enter(() => push(ids, gradients, options), true),
+    async pull(ids) {
+      checkPull(ids)
+      const kept = held(ids)
+      return enter(() => pull(kept), false)
+    },
+    async push(ids, gradients, options) {
+      checkPush(ids, gradients)
+      const [kept, values] = [held(ids), held(gradients)]
+      return enter(() => push(kept, values, options), true)
+    },
     report: () => now.report(),
     async recovered() {
       await settled()
@@ -196,7 +207,10 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
         versions: join(sets.map(({ versions }) => versions)),
       }
     },
-    async restore(from, ids = from.versions.keys()) {
+    async restore(from, ids) {
+      const at = { where: 'restore' }
+      assertArray(from.words, 'Uint32Array', { ...at, argument: 'snapshot.words' })
+      assertArray(from.versions, 'Uint32Array', { ...at, argument: 'snapshot.versions' })
       if (from.width !== width || from.versions.length !== rows || from.words.length !== rows * width) {
         throw new FtError(
           'SHAPE_MISMATCH',
@@ -204,17 +218,22 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
           { rows, width },
         )
       }
+      const all =
+        ids === undefined
+          ? Uint32Array.from({ length: rows }, (_, id) => id)
+          : listIds(ids, rows, { ...at, argument: 'ids' })
       await moving
-      const all = Uint32Array.from(ids)
-      for (let start = 0; start < all.length; start += rowsAWrite) {
-        const some = all.subarray(start, start + rowsAWrite)
+      for (let start = 0; start < all.length; start += rowsAMessage) {
+        const some = all.subarray(start, start + rowsAMessage)
         const words = new Uint32Array(some.length * width)
         some.forEach((id, i) => words.set(from.words.subarray(id * width, (id + 1) * width), i * width))
         const versions = Uint32Array.from(some, (id) => from.versions[id]!)
         await now.client.write(some, words, versions)
       }
     },
-    async scrub({ stripes = 1024, repair = false, signal, onProgress } = {}) {
+    async scrub(options = {}) {
+      checkScrubNames(options)
+      const { stripes = 1024, repair = false, signal, onProgress } = options
       if (r === 0) {
         throw new FtError('UNSUPPORTED', 'scrub: r = 0 has no parity to compare with; open with r = 1 or 2', {})
       }
@@ -224,9 +243,10 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       const total = spec.layout.stripes
       const corrupt: CorruptStripe[] = []
       const skipped: number[] = []
-      for (let start = 0; start < total; start += stripes) {
+      const piece = Math.min(stripes, rowsAMessage)
+      for (let start = 0; start < total; start += piece) {
         throwIfAborted(signal, 'scrub')
-        const end = Math.min(total, start + stripes)
+        const end = Math.min(total, start + piece)
         const some = Array.from({ length: end - start }, (_, i) => start + i)
         const found = await scrubStripes(spec, client, { stripes: some, repair })
         corrupt.push(...found.corrupt)

@@ -20,8 +20,6 @@ export interface RowSet {
   readonly versions: Uint32Array
 }
 
-const rowsAQuestion = 65_536
-
 /** A piece of a server's rows. */
 interface Range {
   readonly server: number
@@ -58,10 +56,11 @@ export async function readRows(
   client: Client,
   how: { changed: boolean; mark: boolean },
 ): Promise<RowSet[]> {
+  const { layout, rowsAMessage: count } = spec
   const sets: RowSet[] = []
-  for (let server = 0; server < spec.layout.servers; server++)
-    for (let first = 0; first < spec.layout.dataRows; first += rowsAQuestion)
-      sets.push(await readRange(spec, client, { server, first, count: rowsAQuestion, ...how }))
+  for (let server = 0; server < layout.servers; server++)
+    for (let first = 0; first < layout.dataRows; first += count)
+      sets.push(await readRange(spec, client, { server, first, count, ...how }))
   return sets
 }
 

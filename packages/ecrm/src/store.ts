@@ -1,6 +1,7 @@
 // The store of embedding rows: what a trainer sees of the shards.
 import { assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
 import type { PushOptions } from './client.ts'
+import { checkShardNames } from './knownOptions.ts'
 import type { Layout } from './layout.ts'
 import type { ClusterKind, StartCluster } from './network/cluster.ts'
 import { memoryKind } from './network/memory.ts'
@@ -195,6 +196,7 @@ export interface FlippedBit {
  * @throws FtError `INVALID_ARGUMENT`, `IO` when a process cannot be started
  */
 export async function openShards(options: ShardOptions): Promise<ShardStore> {
+  checkShardNames(options)
   const { where = 'process', spares = 1 } = options
   assertOneOf(where, { where: 'openShards', argument: 'where', values: ['process', 'memory'] })
   assertInteger(spares, { where: 'openShards', argument: 'spares', min: 0, max: 64 })

@@ -6,6 +6,7 @@ import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { createDenseModel, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 import { distinct, gather } from './dlrm/lookUp.ts'
 import { batchesOf, checkSamples, takeBatch, type Samples } from './dlrm/samples.ts'
+import { checkEvaluateNames, checkTrainNames } from './knownOptions.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import type { ShardStore } from './store.ts'
 import { trainStep, type StepState } from './trainStep.ts'
@@ -62,12 +63,14 @@ export interface Plan extends Trained {
 
 /** @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT` */
 export function planTraining(data: Samples, options: TrainOptions): Plan {
+  checkTrainNames(options)
   const { store, epochs = 1, batch = 128, seed = 0, from = 0, until = Infinity, onProgress, onStep } = options
   const { rows, features } = checkSamples(data, 'train')
   checkTables(data, store, 'train')
   assertInteger(epochs, { where: 'train', argument: 'epochs', min: 1 })
   assertInteger(batch, { where: 'train', argument: 'batch', min: 1 })
   assertInteger(from, { where: 'train', argument: 'from', min: 0 })
+  if (until !== Infinity) assertInteger(until, { where: 'train', argument: 'until', min: 0 })
   const engine = options.engine ?? createWasmEngine({ threads: 1 })
   const model = options.model ?? newModel(options, { engine, features, tables: data.categorical.length })
   const history: StepRecord[] = []
@@ -98,7 +101,8 @@ export function planTraining(data: Samples, options: TrainOptions): Plan {
  * Trains a DLRM: bottom network, one embedding a categorical feature, dot interaction, top network, log loss.
  *
  * Guarantees: with one trainer and synchronous acknowledgement the model has the same bits whether or not servers died
- * meanwhile (at most r at once).
+ * meanwhile (at most r at once). It ends with `INVALID_ARGUMENT` at the first batch whose gradients are not finite, of which
+ * nothing is applied.
  *
  * @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT`, `ABORTED`, `UNRECOVERABLE`
  */
@@ -146,6 +150,8 @@ export interface Evaluation {
  */
 export async function evaluate(model: DenseModel, data: Samples, options: EvaluateOptions): Promise<Evaluation> {
   const { store, batch = 2048, signal, onProgress } = options
+  checkEvaluateNames(options)
+  assertInteger(batch, { where: 'evaluate', argument: 'batch', min: 1 })
   const { rows } = checkSamples(data, 'evaluate')
   checkTables(data, store, 'evaluate')
   const probabilities = new Float32Array(rows)

@@ -3,6 +3,7 @@
 import type { DenseModel } from './dlrm/denseModel.ts'
 import { distinct, gather, scatterSum } from './dlrm/lookUp.ts'
 import type { Batch } from './dlrm/samples.ts'
+import { checkGradients } from './dlrm/soundGradients.ts'
 import type { ShardStore } from './store.ts'
 
 export interface StepState {
@@ -21,6 +22,8 @@ export interface StepState {
  * Source: ECRM (Liu et al. 2021), section "difference propagation"; DLRM (Naumov et al. 2019).
  *
  * @returns mean log loss of the batch before the update
+ * @throws FtError `INVALID_ARGUMENT` when loss or gradients are not finite: then neither the dense network nor a row has changed;
+ * `UNRECOVERABLE`, `ABORTED`
  */
 export async function trainStep(state: StepState, batch: Batch): Promise<number> {
   const { model, store } = state
@@ -34,11 +37,12 @@ export async function trainStep(state: StepState, batch: Batch): Promise<number>
   const embeddings = gather(values, rows, store.d)
   const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels)
 
-  // 4. The dense network is small and stays with the trainer.
-  model.update(gradients.parameters)
-
-  // 5. A row named by several samples gets the sum of their gradients.
+  // 4. A row named by several samples gets the sum of their gradients. What is not finite is refused whole.
   const ofRows = scatterSum(gradients.embeddings, rows, store.d)
+  checkGradients({ ...gradients, rows: ofRows })
+
+  // 5. The dense network is small and stays with the trainer.
+  model.update(gradients.parameters)
 
   // 6. The shards apply the optimizer, and send the difference of row and state, bit by bit, to the parity's servers.
   await state.pushing

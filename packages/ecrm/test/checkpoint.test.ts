@@ -1,6 +1,6 @@
 // Saving and taking up again: the same bits; differential files; damaged ones; what was lost for good comes from one.
 import { execFileSync } from 'node:child_process'
-import { mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, readdir, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -184,6 +184,25 @@ describe('createCheckpointer', () => {
     await saver.settle()
   })
 
+  it('differential: changes since another whole one say nothing, whatever their step', async () => {
+    const store = await start({ tables: [{ rows: 100 }] })
+    const before = createCheckpointer({ folder, kind: 'differential' })
+    await before.save({ store, step: 1 })
+    await store.push(Uint32Array.of(4), new Float32Array(4).fill(1))
+    await before.save({ store, step: 9 })
+    expect((await before.latest())!.step).toBe(9)
+    const stale = await readFile(join(folder, 'changed.ftec'))
+    // A run of the same tables begins anew in the folder; its machine stops before the earlier changes are removed.
+    const other = await start({ tables: [{ rows: 100 }], seed: 8 })
+    const again = createCheckpointer({ folder, kind: 'differential' })
+    await again.save({ store: other, step: 2 })
+    await writeFile(join(folder, 'changed.ftec'), stale)
+    expect(await again.latest()).toMatchObject({ step: 2, rows: await other.snapshot() })
+    await other.push(Uint32Array.of(5), new Float32Array(4).fill(1))
+    await again.save({ store: other, step: 3 })
+    expect(await again.latest()).toMatchObject({ step: 3, rows: await other.snapshot() })
+  })
+
   it('a place that takes no file leaves the checkpoint before as it was', async () => {
     const store = await start()
     const saver = createCheckpointer({ folder })
@@ -251,6 +270,18 @@ it('refuses every damaged file', async () => {
   }
   await expect(readCheckpoint(join(folder, 'none'))).rejects.toThrow(fails('IO'))
   await expect(saveCheckpoint(join(folder, 'no', 'such', 'folder'), { store })).rejects.toThrow(fails('IO'))
+})
+
+it('reads a file of more than 2 GiB section by section', async () => {
+  const path = join(folder, 'run.ftec')
+  const store = await start()
+  await saveCheckpoint(path, { store })
+  const { size } = await stat(path)
+  // A hole, which takes no room on disk: every section before it is read and found right.
+  await truncate(path, 2 ** 31 + 4_096)
+  await expect(readCheckpoint(path)).rejects.toThrow(`has ${2 ** 31 + 4_096 - size} bytes too many`)
+  await truncate(path, size)
+  expect((await readCheckpoint(path)).rows).toEqual(await store.snapshot())
 })
 
 it('refuses a snapshot of other tables', async () => {

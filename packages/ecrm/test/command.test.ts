@@ -1,4 +1,5 @@
 // The command line's two commands, as functions: what they print, with and without --json, and what they refuse.
+import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isFtError, type FtErrorCode } from '@ft/core'
 import { createOutput } from '@ft/report'
 import { runAdvise } from '../src/cli/advise.ts'
+import { createLiveShards, type LiveShard } from '../src/cli/liveShards.ts'
 import { parseKill, runTrain, type TrainFlags } from '../src/cli/train.ts'
-import { readCheckpoint, serveShards } from '../src/index.ts'
+import { createLayout, readCheckpoint, serveShards, type ServerReport } from '../src/index.ts'
 import { plantedSamples } from './support/made.ts'
 import { haveRedis, redisNode } from './support/redis.ts'
 
@@ -56,7 +58,16 @@ describe('train', () => {
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line) as Record<string, unknown>)
-      expect(lines.filter(({ type }) => type === 'step')).toHaveLength(2)
+      const steps = lines.filter(({ type }) => type === 'step')
+      expect(steps).toHaveLength(2)
+      for (const { shards } of steps as unknown as readonly { shards: LiveShard[] }[]) {
+        expect(shards.map(({ shard }) => shard)).toEqual([0, 1, 2])
+        for (const { rows, parityRows, rate } of shards) {
+          // k = 2: half as many parity rows as data rows.
+          expect(2 * parityRows).toBe(rows)
+          expect(rate).toBeGreaterThan(0)
+        }
+      }
       ends.push(lines.at(-1)!)
       expect((await readCheckpoint(save)).step).toBe(48)
       expect((await readFile(join(folder, 'model.onnx'))).length).toBeGreaterThan(1_000)
@@ -113,6 +124,7 @@ describe('train', () => {
     const { output, text } = printer(false)
     await runTrain({ ...flags, epochs: 1 }, { output, signal })
     expect(text()).toMatch(/step 20 {2}loss 0\.\d{4}/)
+    expect(text()).toMatch(/shard +rows +parity rows +degraded stripes +rows\/s +recovered\/s/)
     expect(text()).toMatch(/rows and state/)
     expect(text()).toMatch(/AUC 0\.\d{4}.*300 test rows; 0 shards replaced, 0 rows lost/)
   })
@@ -130,6 +142,39 @@ describe('train', () => {
     await expect(failing).rejects.toThrow(fails('IO'))
   })
 
+  it('finds before the training that its files could not be written', async () => {
+    const { output, text } = printer(true)
+    for (const path of [join(folder, 'none', 'x'), folder])
+      for (const flag of ['save', 'onnx', 'metrics'])
+        await expect(runTrain({ ...flags, [flag]: path }, { output, signal })).rejects.toThrow(`--${flag} ${path}`)
+    expect(text()).toBe('')
+  })
+
+  it('finds before the training that there is nothing to tell apart', async () => {
+    const { output, text } = printer(true)
+    const rows = (await readFile(flags.data, 'utf8')).split('\n')
+    const sorted = join(folder, 'sorted.csv')
+    await writeFile(sorted, [rows[0], ...rows.slice(1).sort()].join('\n'))
+    await expect(runTrain({ ...flags, data: sorted }, { output, signal })).rejects.toThrow(/300 of the 300 test rows/)
+    const misspelt = join(folder, 'misspelt.json')
+    await writeFile(misspelt, (await readFile(flags.schema, 'utf8')).replace('"yes"', '"Yes"'))
+    await expect(runTrain({ ...flags, schema: misspelt }, { output, signal })).rejects.toThrow(/0 of the 1200 training/)
+    await expect(runTrain({ ...flags, test: 0 }, { output, signal })).rejects.toThrow(/of the 1 test rows/)
+    expect(text()).toBe('')
+  })
+
+  it('has saved what it trained when it is interrupted at its end', async () => {
+    const { output } = printer(true)
+    const save = join(folder, 'early.ftec')
+    // The signal of an interrupt comes after the last step, while the model is scored.
+    let fired = false
+    const late = Object.defineProperty(new EventTarget(), 'aborted', {
+      get: () => (fired ||= existsSync(save)),
+    }) as AbortSignal
+    await expect(runTrain({ ...flags, epochs: 1, save }, { output, signal: late })).rejects.toThrow(fails('ABORTED'))
+    expect((await readCheckpoint(save)).step).toBe(24)
+  })
+
   it('refuses what it cannot use', async () => {
     const { output } = printer(true)
     const run = (more: Partial<TrainFlags>) => runTrain({ ...flags, ...more }, { output, signal })
@@ -138,9 +183,26 @@ describe('train', () => {
     await writeFile(join(folder, 'bad.json'), '{"label":"nothing","dense":["x"],"categorical":["a"]}')
     await expect(run({ schema: join(folder, 'bad.json') })).rejects.toThrow(fails('CORRUPT_DATA'))
     await expect(run({ optimizer: 'best' })).rejects.toThrow(fails('INVALID_ARGUMENT'))
+    for (const wrong of [{ every: 0 }, { batch: 0 }, { epochs: 0 }, { workers: 0 }])
+      await expect(run(wrong)).rejects.toThrow(fails('INVALID_ARGUMENT'))
+    // 1,200 rows in batches of 50, twice.
+    for (const kill of ['shard:9@step:4', 'shard:3@step:4', 'shard:1@step:48'])
+      await expect(run({ kill: [kill] })).rejects.toThrow(/--kill/)
     expect(() => parseKill('2@500')).toThrow(fails('INVALID_ARGUMENT'))
     expect(parseKill('shard:2@step:500')).toEqual({ shard: 2, step: 500 })
   })
+})
+
+it('rates of shards are of the time since the line before, and of a replaced one from 0', () => {
+  const layout = createLayout({ rows: 12, k: 2, r: 1, servers: 3 })
+  const live = createLiveShards(1_000)
+  const report = (pulledRows: number, recoveredRows: number, missingRows: number) =>
+    ({ pulledRows, pushedRows: 2 * pulledRows, recoveredRows, missingRows }) as ServerReport
+  const [first] = live([report(100, 0, 0)], 3_000, layout)
+  expect(first).toEqual({ shard: 0, rows: 4, parityRows: 2, degraded: 0, rate: 150, recoveredRate: 0 })
+  expect(live([report(150, 0, 0)], 4_000, layout)[0]!.rate).toBe(150)
+  const [replaced] = live([report(10, 3, 2)], 4_500, layout)
+  expect(replaced).toMatchObject({ degraded: 2, rate: 60, recoveredRate: 6 })
 })
 
 describe('advise', () => {

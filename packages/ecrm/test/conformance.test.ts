@@ -161,6 +161,18 @@ describe.each(places)('shards in $name', (place) => {
     await expect(store.pull(Uint32Array.of(350))).rejects.toThrow(fails('INVALID_ARGUMENT'))
     await expect(store.push(Uint32Array.of(1), new Float32Array(7))).rejects.toThrow(fails('SHAPE_MISMATCH'))
     const before = await store.snapshot()
+    // Arrays of another kind would be read as bits of no meaning.
+    for (const ids of [[-1], [0.5], [NaN], [1], Int32Array.of(1), Float32Array.of(1), new Uint8Array(4), undefined]) {
+      await expect(store.pull(ids as never)).rejects.toThrow(fails('INVALID_ARGUMENT'))
+      await expect(store.push(ids as never, new Float32Array(8).fill(1))).rejects.toThrow(fails('INVALID_ARGUMENT'))
+    }
+    for (const gradients of [new Float64Array(8).fill(1), new Array(8).fill(1), new Int32Array(8).fill(1), null])
+      await expect(store.push(Uint32Array.of(1), gradients as never)).rejects.toThrow(fails('INVALID_ARGUMENT'))
+    for (const id of [-1, 0.5, NaN, 350])
+      await expect(store.restore(before, [2, id])).rejects.toThrow(fails('INVALID_ARGUMENT'))
+    const floats = { ...before, words: new Float32Array(before.words.length) as never }
+    await expect(store.restore(floats)).rejects.toThrow(fails('INVALID_ARGUMENT'))
+    expect(await store.snapshot()).toEqual(before)
     const gradients = new Float32Array(16).fill(1)
     gradients[9] = NaN
     await expect(store.push(Uint32Array.of(1, 2), gradients)).rejects.toThrow(/for id 2; nothing was applied/)

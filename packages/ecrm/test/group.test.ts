@@ -90,6 +90,32 @@ describe('createParityGroup', () => {
     expect(group.versions).toEqual([0, 0, 0])
   })
 
+  it('refuses a change that has not ended when it returns, and puts back what it wrote', async () => {
+    const buffers = made(5, 3)
+    const group = createParityGroup(buffers)
+    const before = buffers.map(bytesOf)
+    const writes = async (buffer: GroupBuffer): Promise<void> => {
+      scramble(buffer, 7)
+      await Promise.reject(new Error('later'))
+    }
+    expect(() => group.update(1, writes)).toThrow(refuses)
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(buffers.map(bytesOf)).toEqual(before)
+    expect(group.scrub()).toEqual([])
+    expect(group.versions).toEqual([0, 0, 0])
+  })
+
+  it('refuses buffers that share memory, and takes those that lie side by side in it', () => {
+    const memory = new ArrayBuffer(64)
+    const parts = (...at: readonly (readonly [number, number])[]) =>
+      at.map(([start, length]) => new Uint8Array(memory, start, length))
+    expect(() => createParityGroup(parts([32, 8], [0, 33]))).toThrow(/`buffers` 1 and 0 share memory/)
+    expect(() => createParityGroup(parts([0, 40], [8, 4], [20, 4]))).toThrow(refuses)
+    const whole = new Float64Array(memory)
+    expect(() => createParityGroup([whole, whole])).toThrow(refuses)
+    expect(createParityGroup(parts([32, 32], [0, 32], [32, 0])).scrub()).toEqual([])
+  })
+
   it('refuses what it cannot protect', () => {
     expect(() => createParityGroup([])).toThrow(refuses)
     expect(() => createParityGroup(made(1, 2), { r: 3 })).toThrow(refuses)

@@ -10,12 +10,14 @@ import { isFtError, type FtErrorCode } from '@ft/core'
 import { createOutput } from '@ft/report'
 import { runShard } from '../src/cli/shard.ts'
 import { openShards, type ShardOptions, type ShardStore } from '../src/index.ts'
+import { encodeFrame, headerBytes } from '../src/network/codec.ts'
 import { carryMessages } from '../src/network/connection.ts'
 import { arrangeDomains, fitsDomain } from '../src/network/domains.ts'
 import { protocol } from '../src/network/refusals.ts'
 import { tokenWords } from '../src/network/remote.ts'
 import { startShardChild, type ShardChild } from '../src/network/shardChild.ts'
 import { hostShards, type HostOptions, type ShardHost } from '../src/network/shardHost.ts'
+import { packSpec } from '../src/shard/spec.ts'
 import { packText } from '../src/shard/text.ts'
 import type { Message } from '../src/shard/messages.ts'
 import { makeCertificates, withoutOpenssl } from './support/certificates.ts'
@@ -73,6 +75,30 @@ it('who connects and says nothing is not kept', async () => {
   const { heard, end } = await line(port)
   await end
   expect(heard).toEqual([])
+})
+
+it('a stranger is not taken at its word for a large frame, who has greeted is', async () => {
+  const { port } = await host()
+  const socket = connect(port, '127.0.0.1')
+  after.push(() => socket.destroy())
+  const end = new Promise<void>((resolve) => socket.once('close', resolve))
+  // Only that 8,000 bytes and more are to come: nothing is kept for them.
+  socket.write(
+    encodeFrame({ type: 'read', id: 1, urgent: 0, stripes: new Uint32Array(2_000) }).subarray(0, headerBytes),
+  )
+  await end
+
+  const { send, heard, hello } = await line(port)
+  const ranges = Array.from({ length: 500 }, () => ({ rows: 3, scale: 0.1 }))
+  const sizes = { k: 1, r: 0, servers: 1, d: 2, ranges, seed: 0, logBytes: 1_024 }
+  const optimizer = { name: 'sgd', learningRate: 1 } as const
+  const spec = packSpec({ ...sizes, optimizer, acknowledgement: 'sync' })
+  expect(spec.byteLength).toBeGreaterThan(8_000)
+  // They leave together and may arrive in one piece.
+  send(hello)
+  send({ type: 'start', server: 0, incarnation: 1, lost: 0, spec, address: new Uint32Array(0) })
+  send({ type: 'ping' })
+  await expect.poll(() => heard).toEqual([{ type: 'pong', missing: 0, unrecoverable: 0 }])
 })
 
 it('other versions are refused', async () => {

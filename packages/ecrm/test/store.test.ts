@@ -38,3 +38,32 @@ it.each([
 ])('refuses %j', async (options, message) => {
   await expect(openShards({ ...base, where: 'memory', ...options })).rejects.toThrow(message)
 })
+
+it('a caller may write over its arrays as soon as it has called, also while a piece of a move holds its call up', async () => {
+  const optimizer = { name: 'sgd', learningRate: 1 } as const
+  const sweep = { stripes: 4, pause: 0, share: 1 }
+  const store = await start({ where: 'memory', optimizer, sweep })
+  const { words } = await store.snapshot()
+  const values = new Float32Array(words.buffer)
+  const [ids, gradients] = [new Uint32Array(3), new Float32Array(3 * store.d)]
+  const expected = new Uint32Array(store.layout.rows)
+  const calls: Promise<unknown>[] = []
+  let moving = true
+  const move = store.addServer().finally(() => (moving = false))
+  for (let step = 0; moving || step < 600; step++) {
+    for (let i = 0; i < 3; i++) expected[(ids[i] = (step * 7 + i * 100) % store.layout.rows)]!++
+    gradients.fill(1)
+    calls.push(store.push(ids, gradients))
+    calls.push(store.pull(ids).then((rows) => expect(rows).toHaveLength(3 * store.d)))
+    ids.fill(0)
+    gradients.fill(1e6)
+    // Shards in memory answer without a turn of the event loop: some calls must come within the one of a piece.
+    await (step < 500 ? undefined : new Promise((resolve) => setImmediate(resolve)))
+  }
+  await Promise.all([move, ...calls])
+  const after = await store.snapshot()
+  expect(after.versions).toEqual(expected)
+  for (let id = 0; id < store.layout.rows; id++)
+    for (let i = 0; i < expected[id]!; i++) for (let j = 0; j < store.d; j++) values[id * store.d + j]! -= 1
+  expect(after.words).toEqual(words)
+})

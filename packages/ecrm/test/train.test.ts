@@ -86,6 +86,16 @@ it('trains on from a model', async () => {
   expect(mean(second)).toBeLessThan(mean(first))
 })
 
+it('refuses numbers of steps and samples that are none', async () => {
+  const store = await start({ where: 'memory' })
+  const { model } = await train(data, { store, until: 1 })
+  for (const batch of [NaN, -1, 0, 0.5])
+    await expect(evaluate(model, test, { store, batch })).rejects.toThrow(fails('INVALID_ARGUMENT'))
+  for (const until of [NaN, -1, 0.5])
+    await expect(train(data, { store, until })).rejects.toThrow(fails('INVALID_ARGUMENT'))
+  expect((await train(data, { store, until: 0 })).history).toEqual([])
+})
+
 it.each([
   ['labels without features', { ...data, dense: new Float32Array(5) }, 'SHAPE_MISMATCH'],
   ['a short column', { ...data, categorical: [{ size: 40, ids: [1] }] }, 'SHAPE_MISMATCH'],
@@ -94,6 +104,10 @@ it.each([
     { ...data, categorical: data.categorical.map(({ ids }) => ({ size: 3, ids })) },
     'INVALID_ARGUMENT',
   ],
+  ['a feature that is no number', { ...data, dense: data.dense.with(7, NaN) }, 'INVALID_ARGUMENT'],
+  ['an infinite feature', { ...data, dense: data.dense.with(7, -Infinity) }, 'INVALID_ARGUMENT'],
+  ['a label of 5', { ...data, label: Array.from(data.label).with(3, 5) }, 'INVALID_ARGUMENT'],
+  ['a label that is no number', { ...data, label: Array.from(data.label).with(3, NaN) }, 'INVALID_ARGUMENT'],
   ['other tables than the store has', { ...data, categorical: data.categorical.slice(1) }, 'SHAPE_MISMATCH'],
 ] as const)('refuses %s', async (_, samples, code) => {
   const store = await start({ where: 'memory' })

@@ -32,7 +32,7 @@ export interface Saveable {
  * @throws FtError `IO`; an earlier file at `path` stays as it was
  */
 export async function saveCheckpoint(path: string, { store, model, step = 0 }: Saveable): Promise<number> {
-  return writeCheckpointFile(path, fullContent(await store.snapshot(), model, step))
+  return (await writeCheckpointFile(path, fullContent(await store.snapshot(), model, step))).bytes
 }
 
 export function fullContent(rows: Snapshot, model: DenseModel | undefined, step: number): CheckpointContent {

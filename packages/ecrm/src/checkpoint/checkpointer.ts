@@ -1,8 +1,9 @@
 // Checkpoints taken again and again during a run: whole, or whole now and then with what changed between; written while
 // training stands still, or behind its back.
 import { FtError, assertInteger, assertOneOf } from '@ft/core'
+import { checkCheckpointerNames } from '../knownOptions.ts'
 import { checkpointOf, denseArrays, fullContent, type Checkpoint, type Saveable } from './checkpoint.ts'
-import { readCheckpointFile, writeCheckpointFile, type CheckpointContent } from './file.ts'
+import { readCheckpointFile, writeCheckpointFile, type CheckpointContent, type CheckpointFile } from './file.ts'
 
 export interface CheckpointerOptions {
   /** A folder of its own, made when it is not there. */
@@ -51,6 +52,7 @@ const changedName = 'changed.ftec'
  * @throws FtError `INVALID_ARGUMENT`
  */
 export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
+  checkCheckpointerNames(options)
   const { folder, kind = 'full', fullEvery = 10, background = false } = options
   const where = 'createCheckpointer'
   assertOneOf(kind, { where, argument: 'kind', values: ['full', 'differential'] })
@@ -59,6 +61,8 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   let count = 0
   /** No whole checkpoint on disk is of the store's latest marks: one must come before the next that holds changes only. */
   let owed = true
+  /** Which content the latest whole one on disk has. */
+  let base: readonly number[] | undefined
   const at = (name: string): string => `${folder}/${name}`
 
   /** Waits for what is being written. Its failure is said once: the disk may be well again. */
@@ -77,11 +81,12 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       throw new FtError('IO', `save: the folder ${folder} cannot be made; look at the cause`, { folder }, { cause })
     })
     const full = content.ids === undefined
-    const bytes = await writeCheckpointFile(at(full ? fullName : changedName), content)
+    const { bytes, checksums } = await writeCheckpointFile(at(full ? fullName : changedName), content)
     // What changed since an earlier full one says nothing beside the new one.
     if (full) {
       await rm(at(changedName), { force: true })
       owed = false
+      base = checksums
     }
     return bytes
   }
@@ -100,7 +105,7 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       } else {
         const changed = await store.changed()
         const { layout, width } = store
-        content = { step, width, rows: layout.rows, ...changed, dense: denseArrays(model) }
+        content = { step, width, rows: layout.rows, ...changed, dense: denseArrays(model), base }
       }
       const written = write(content)
       // In the background a failure is said to whoever awaits it, and once more by the next save or settle.
@@ -112,24 +117,22 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
     },
     async latest() {
       await writing.catch(() => undefined)
-      const base = await readIfThere(at(fullName))
-      if (base === undefined) return undefined
+      const whole = await readIfThere(at(fullName))
+      if (whole === undefined) return undefined
       const changed = await readIfThere(at(changedName))
-      if (changed === undefined || changed.step < base.step) return checkpointOf(base)
-      if (changed.width !== base.width || changed.rows !== base.rows) {
-        throw new FtError('CORRUPT_DATA', `latest: the files in ${folder} are of two runs; give each run its own`, {})
-      }
+      // A crash before the earlier changes were removed leaves those of another whole one, of any step: they say nothing.
+      if (changed === undefined || changed.base?.join() !== whole.checksums.join()) return checkpointOf(whole)
       changed.ids!.forEach((id, i) => {
-        base.versions[id] = changed.versions[i]!
-        base.words.set(changed.words.subarray(i * base.width, (i + 1) * base.width), id * base.width)
+        whole.versions[id] = changed.versions[i]!
+        whole.words.set(changed.words.subarray(i * whole.width, (i + 1) * whole.width), id * whole.width)
       })
-      return checkpointOf({ ...base, step: changed.step, dense: changed.dense })
+      return checkpointOf({ ...whole, step: changed.step, dense: changed.dense })
     },
     settle,
   }
 }
 
-async function readIfThere(path: string): Promise<CheckpointContent | undefined> {
+async function readIfThere(path: string): Promise<(CheckpointContent & CheckpointFile) | undefined> {
   const { access } = await import('node:fs/promises')
   const there = await access(path).then(
     () => true,

@@ -1,6 +1,7 @@
 // One checkpoint file: a header that says what follows, sections of 32-bit words, a CRC of each. Written beside its place and
 // moved there when it is whole, so that a crash or a full disk leaves the earlier file as it was.
-import { FtError, assertInteger } from '@ft/core'
+import type { FileHandle } from 'node:fs/promises'
+import { FtError, assertInteger, isFtError } from '@ft/core'
 
 /** Rows and dense arrays at a step. */
 export interface CheckpointContent {
@@ -15,6 +16,15 @@ export interface CheckpointContent {
   readonly versions: Uint32Array
   /** Parameters of the dense network, then their optimizer state. */
   readonly dense: readonly Float32Array[]
+  /** Of changed rows: the checksums of the whole checkpoint that they changed since. */
+  readonly base?: readonly number[] | undefined
+}
+
+/** A file as it was written or read. */
+export interface CheckpointFile {
+  readonly bytes: number
+  /** Of every section; together they say which content it is. */
+  readonly checksums: readonly number[]
 }
 
 interface Header {
@@ -25,24 +35,34 @@ interface Header {
   /** Words of each section: ids, versions, words, then the dense arrays. */
   readonly lengths: readonly number[]
   readonly checksums: readonly number[]
+  readonly base?: readonly number[]
 }
 
 /** "FTEC", little-endian, and the version of the format. */
 const magic = 0x43455446
 const format = 1
 const fixedBytes = 16
+/** Neither a read nor a checksum takes several GiB in one piece. */
+const bytesAtOnce = 2 ** 30
 
 const bytesOf = (words: Uint32Array | Float32Array): Uint8Array =>
   new Uint8Array(words.buffer, words.byteOffset, words.byteLength)
 
+function checksum(crc32: (data: Uint8Array, before?: number) => number, bytes: Uint8Array): number {
+  let sum = 0
+  for (let from = 0; from < bytes.length; from += bytesAtOnce)
+    sum = crc32(bytes.subarray(from, from + bytesAtOnce), sum)
+  return sum
+}
+
 /**
- * Writes a checkpoint; its bytes.
+ * Writes a checkpoint.
  *
  * @throws FtError `IO` when the disk is full or refuses; an earlier file at `path` is then unharmed
  */
-export async function writeCheckpointFile(path: string, content: CheckpointContent): Promise<number> {
+export async function writeCheckpointFile(path: string, content: CheckpointContent): Promise<CheckpointFile> {
   const [{ open, rename, rm }, { crc32 }] = await Promise.all([import('node:fs/promises'), import('node:zlib')])
-  const { step, width, rows, ids, words, versions, dense } = content
+  const { step, width, rows, ids, words, versions, dense, base } = content
   const sections = [ids ?? new Uint32Array(0), versions, words, ...dense].map(bytesOf)
   const header: Header = {
     step,
@@ -50,7 +70,8 @@ export async function writeCheckpointFile(path: string, content: CheckpointConte
     rows,
     whole: ids === undefined,
     lengths: sections.map(({ length }) => length / 4),
-    checksums: sections.map((section) => crc32(section)),
+    checksums: sections.map((section) => checksum(crc32, section)),
+    ...(base === undefined ? {} : { base }),
   }
   const text = new TextEncoder().encode(JSON.stringify(header))
   const fixed = Uint32Array.of(magic, format, text.length, crc32(text))
@@ -68,45 +89,77 @@ export async function writeCheckpointFile(path: string, content: CheckpointConte
     await rm(unfinished, { force: true }).catch(() => undefined)
     throw new FtError('IO', `saveCheckpoint: ${path} could not be written; look at the cause`, { path }, { cause })
   }
-  return fixedBytes + text.length + sections.reduce((sum, { length }) => sum + length, 0)
+  const bytes = fixedBytes + text.length + sections.reduce((sum, { length }) => sum + length, 0)
+  return { bytes, checksums: header.checksums }
 }
 
 /**
- * Reads a checkpoint back.
+ * Reads a checkpoint back, section by section: of any size. Memory: the content once.
  *
  * @throws FtError `IO` when the file cannot be read, `VERSION_UNSUPPORTED`, `CHECKSUM_MISMATCH` or `CORRUPT_DATA` when it is
  * not a whole checkpoint
  */
-export async function readCheckpointFile(path: string): Promise<CheckpointContent> {
-  const [{ readFile }, { crc32 }] = await Promise.all([import('node:fs/promises'), import('node:zlib')])
-  let bytes: Uint8Array
+export async function readCheckpointFile(path: string): Promise<CheckpointContent & CheckpointFile> {
+  const { open } = await import('node:fs/promises')
+  let file: FileHandle | undefined
   try {
-    bytes = await readFile(path)
+    file = await open(path)
+    const { size } = await file.stat()
+    return await readContent(path, { size, read: (length) => readNext(file!, length) })
   } catch (cause) {
+    if (isFtError(cause)) throw cause
     throw new FtError('IO', `readCheckpoint: ${path} could not be read; look at the cause`, { path }, { cause })
+  } finally {
+    await file?.close()
   }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+/** The next bytes of a file, fewer at its end. */
+async function readNext(file: FileHandle, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length)
+  let have = 0
+  while (have < length) {
+    const { bytesRead } = await file.read(bytes, have, Math.min(bytesAtOnce, length - have))
+    if (bytesRead === 0) break
+    have += bytesRead
+  }
+  return bytes.subarray(0, have)
+}
+
+interface Source {
+  /** Bytes in all. */
+  readonly size: number
+  /** The next bytes, in memory of their own that begins with them; fewer at the end. */
+  read(length: number): Promise<Uint8Array>
+}
+
+async function readContent(path: string, { size, read }: Source): Promise<CheckpointContent & CheckpointFile> {
+  const { crc32 } = await import('node:zlib')
   const bad = (what: string, code: 'CORRUPT_DATA' | 'CHECKSUM_MISMATCH' | 'VERSION_UNSUPPORTED' = 'CORRUPT_DATA') =>
     new FtError(code, `readCheckpoint: ${path} ${what}; take an earlier one`, { path })
-  if (bytes.length < fixedBytes || view.getUint32(0, true) !== magic) throw bad('is no checkpoint')
+  const fixed = await read(fixedBytes)
+  const view = new DataView(fixed.buffer)
+  if (fixed.length < fixedBytes || view.getUint32(0, true) !== magic) throw bad('is no checkpoint')
   if (view.getUint32(4, true) !== format) {
     throw bad(`has format ${view.getUint32(4, true)}, this version reads ${format}`, 'VERSION_UNSUPPORTED')
   }
   const textLength = view.getUint32(8, true)
-  if (fixedBytes + textLength > bytes.length) throw bad('is cut off in its header')
-  const text = bytes.subarray(fixedBytes, fixedBytes + textLength)
+  if (fixedBytes + textLength > size) throw bad('is cut off in its header')
+  const text = await read(textLength)
   if (crc32(text) !== view.getUint32(12, true)) throw bad('has a damaged header', 'CHECKSUM_MISMATCH')
   const header = parseHeader(text, bad)
   let at = fixedBytes + textLength
-  const sections = header.lengths.map((length, i) => {
-    if (at + 4 * length > bytes.length) throw bad(`is cut off in section ${i}`)
-    const section = new Uint32Array(length)
-    bytesOf(section).set(bytes.subarray(at, at + 4 * length))
+  const sections: Uint32Array[] = []
+  for (const [i, length] of header.lengths.entries()) {
+    // Before there is memory for it: a length may say anything.
+    if (at + 4 * length > size) throw bad(`is cut off in section ${i}`)
+    const section = await read(4 * length)
+    if (section.length < 4 * length) throw bad(`is cut off in section ${i}`)
     at += 4 * length
-    if (crc32(bytesOf(section)) !== header.checksums[i]) throw bad(`is damaged in section ${i}`, 'CHECKSUM_MISMATCH')
-    return section
-  })
-  if (at !== bytes.length) throw bad(`has ${bytes.length - at} bytes too many`)
+    if (checksum(crc32, section) !== header.checksums[i]) throw bad(`is damaged in section ${i}`, 'CHECKSUM_MISMATCH')
+    sections.push(new Uint32Array(section.buffer))
+  }
+  if (at !== size) throw bad(`has ${size - at} bytes too many`)
   const [ids, versions, words, ...dense] = sections as [Uint32Array, Uint32Array, Uint32Array, ...Uint32Array[]]
   const count = header.whole ? header.rows : ids.length
   if (versions.length !== count || words.length !== count * header.width || ids.some((id) => id >= header.rows))
@@ -119,15 +172,19 @@ export async function readCheckpointFile(path: string): Promise<CheckpointConten
     words,
     versions,
     dense: dense.map((section) => new Float32Array(section.buffer)),
+    base: header.base,
+    bytes: size,
+    checksums: header.checksums,
   }
 }
 
 function parseHeader(text: Uint8Array, bad: (what: string) => FtError): Header {
   try {
     const header = JSON.parse(new TextDecoder().decode(text)) as Header
-    for (const value of [header.step, header.width, header.rows, ...header.lengths, ...header.checksums])
+    const { step, width, rows, lengths, checksums, base = [] } = header
+    for (const value of [step, width, rows, ...lengths, ...checksums, ...base])
       assertInteger(value, { where: 'readCheckpoint', argument: 'header', min: 0, max: 2 ** 40 })
-    if (header.lengths.length < 3 || header.checksums.length !== header.lengths.length) throw new Error('lengths')
+    if (lengths.length < 3 || checksums.length !== lengths.length) throw new Error('lengths')
     return header
   } catch {
     throw bad('has a header that says nothing of use')

@@ -4,12 +4,15 @@ import { FtError, assertOneOf } from '@ft/core'
 import type { Output } from '@ft/report'
 import { prometheusText } from '@ft/report/prometheus'
 import { saveCheckpoint } from '../checkpoint/checkpoint.ts'
+import type { DenseModel } from '../dlrm/denseModel.ts'
 import { storeMetrics } from '../metrics.ts'
 import { parseShard } from '../network/assignment.ts'
 import { optimizerNames, type OptimizerName } from '../shard/optimizers.ts'
 import { openShards, type ServerReport, type ShardOptions, type ShardStore } from '../store.ts'
 import { evaluate } from '../train.ts'
 import { train } from '../workers/train.ts'
+import { checkClasses, checkFiles, checkKills, checkNumbers } from './checkTraining.ts'
+import { createLiveShards, liveColumns } from './liveShards.ts'
 import { readTable } from './readTable.ts'
 import { readNodeTls, readTls, readToken, type TlsFlags } from './shard.ts'
 
@@ -94,14 +97,19 @@ export async function runTrain(
     throw new FtError('INVALID_ARGUMENT', `ecrm: --optimizer must be one of ${optimizerNames.join(', ')}`, {})
   const { workers = 1, mode = 'sync' } = flags
   assertOneOf(mode, { where: 'ecrm', argument: '--mode', values: ['sync', 'async'] })
+  checkNumbers(flags)
   const kills = flags.kill.map(parseKill)
+  await checkFiles(flags)
   const table = await readTable(flags.data, flags.schema, { test: flags.test })
   const where = await whereShards(flags)
   const optimizer = { name: flags.optimizer as OptimizerName, learningRate: flags.rate }
   const { k, r, d, seed, epochs, batch } = flags
+  const servers = where.servers ?? (where.shards ?? where.redis)?.length ?? k + r
+  checkClasses(table)
+  checkKills(kills, { servers, steps: epochs * Math.ceil(table.train.label.length / batch) })
   output.settings('Training on erasure-coded shards', {
     rows: table.train.label.length,
-    shards: where.servers ?? (where.shards ?? where.redis)?.length ?? k + r,
+    shards: servers,
     k,
     r,
     d,
@@ -115,6 +123,7 @@ export async function runTrain(
   const store = await openShards({ tables, d, k, r, optimizer, seed, ...where })
   try {
     let sum = 0
+    const live = createLiveShards(performance.now())
     const { model, history } = await train(table.train, {
       store,
       epochs,
@@ -138,13 +147,18 @@ export async function runTrain(
         const missing = reports.reduce((all, { missingRows }) => all + missingRows, 0)
         const line = { step: step + 1, loss: sum / flags.every, replaced: store.replacements, missing }
         sum = 0
-        output.result({ type: 'step', ...line })
+        const shards = live(reports, performance.now(), store.layout)
+        output.result({ type: 'step', ...line, shards })
         output.text(
           `step ${line.step}  loss ${line.loss.toFixed(4)}  shards replaced ${line.replaced}  rows to recover ${missing}`,
         )
+        output.table(shards, liveColumns)
       },
     })
     const lost = await store.recovered()
+    // What was trained is kept before anything else is done with it.
+    if (flags.save !== undefined) await saveCheckpoint(flags.save, { store, model, step: history.length })
+    if (flags.onnx !== undefined) await writeOnnx(flags.onnx, { model, store })
     const { auc, logLoss } = await evaluate(model, table.test, { store, signal })
     const reports = await store.report()
     output.table(
@@ -162,11 +176,6 @@ export async function runTrain(
       ],
     )
     if (flags.metrics !== undefined) await writeMetrics(flags.metrics, store)
-    if (flags.save !== undefined) await saveCheckpoint(flags.save, { store, model, step: history.length })
-    if (flags.onnx !== undefined) {
-      const { exportOnnx } = await import('../export/exportOnnx.ts')
-      await writeFile(flags.onnx, await exportOnnx(model, { from: 'ids', store }))
-    }
     output.result({ type: 'end', auc, logLoss, replaced: store.replacements, lost, shards: reports })
     output.conclusion(
       `AUC ${auc.toFixed(4)}, log loss ${logLoss.toFixed(4)} on ${table.test.label.length} test rows; ` +
@@ -175,6 +184,16 @@ export async function runTrain(
     )
   } finally {
     await store.close()
+  }
+}
+
+async function writeOnnx(path: string, { model, store }: { model: DenseModel; store: ShardStore }): Promise<void> {
+  const { exportOnnx } = await import('../export/exportOnnx.ts')
+  const bytes = await exportOnnx(model, { from: 'ids', store })
+  try {
+    await writeFile(path, bytes)
+  } catch (cause) {
+    throw new FtError('IO', `ecrm: --onnx ${path} cannot be written; look at the cause`, { path }, { cause })
   }
 }
 

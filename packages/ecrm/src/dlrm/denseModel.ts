@@ -2,6 +2,7 @@
 import { FtError, assertInteger, type SyncMatmulEngine } from '@ft/core'
 import { exp, log1p } from '@ft/core/math'
 import { createRandom } from '@ft/core/random'
+import { checkDenseNames } from '../knownOptions.ts'
 import type { OptimizerOptions } from '../shard/optimizers.ts'
 import { createDenseOptimizer } from './denseOptimizer.ts'
 import { interact, interactBackward, pairCount } from './interaction.ts'
@@ -73,6 +74,7 @@ export function createDenseLayers(
  * Source: Naumov et al., "Deep Learning Recommendation Model" (2019).
  */
 export function createDenseModel(options: DenseModelOptions): DenseModel {
+  checkDenseNames(options)
   const { engine, features, tables, d } = options
   const { below, above } = createDenseLayers(options, 'createDenseModel')
   const vectors = tables + 1

@@ -1,6 +1,7 @@
 // Training data in memory, and the batches drawn from it.
-import { FtError, assertInteger } from '@ft/core'
+import { FtError, assertInteger, invalidArgument } from '@ft/core'
 import type { Random } from '@ft/core/random'
+import { allFinite } from '../shard/finite.ts'
 
 /** A categorical feature: one id a sample, below `size`. */
 export interface CategoricalFeature {
@@ -9,7 +10,7 @@ export interface CategoricalFeature {
 }
 
 export interface Samples {
-  /** `[rows, features]`, already scaled. */
+  /** `[rows, features]`, already scaled, finite. */
   readonly dense: Float32Array
   readonly categorical: readonly CategoricalFeature[]
   /** 0 or 1 a row. */
@@ -34,6 +35,14 @@ export function checkSamples(samples: Samples, where: string): { rows: number; f
       `${where}: \`dense\` must have the same number of values, at least one, for each of ${rows} labels, and \`categorical\` a column`,
       { dense: samples.dense.length, rows },
     )
+  }
+  if (!allFinite(samples.dense)) {
+    const at = samples.dense.findIndex((value) => !Number.isFinite(value))
+    throw invalidArgument({ where, argument: `dense[${at}]` }, 'a finite number', samples.dense[at])
+  }
+  for (let row = 0; row < rows; row++) {
+    const label = samples.label[row]
+    if (label !== 0 && label !== 1) throw invalidArgument({ where, argument: `label[${row}]` }, '0 or 1', label)
   }
   samples.categorical.forEach(({ ids, size }, column) => {
     if (ids.length !== rows) {

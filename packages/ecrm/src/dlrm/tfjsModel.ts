@@ -1,6 +1,7 @@
 // The dense part of a DLRM on TensorFlow.js: the same parameters, optimizer and interface as on the matrix engines.
 import type * as TensorFlow from '@tensorflow/tfjs'
 import { FtError } from '@ft/core'
+import { checkTfjsNames } from '../knownOptions.ts'
 import { createDenseLayers, type DenseBatch, type DenseModel, type DenseModelOptions } from './denseModel.ts'
 import { createDenseOptimizer } from './denseOptimizer.ts'
 import { pairCount } from './interaction.ts'
@@ -22,6 +23,7 @@ export interface TfjsModelOptions extends Omit<DenseModelOptions, 'engine'> {
  * @throws FtError `INVALID_ARGUMENT`
  */
 export function createTfjsModel(options: TfjsModelOptions): DenseModel {
+  checkTfjsNames(options)
   const { tf, features, tables, d } = options
   const { below, above } = createDenseLayers(options, 'createTfjsModel')
   const parameters = [...below, ...above].flatMap(({ weights, bias }) => [weights, bias])

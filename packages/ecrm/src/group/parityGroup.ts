@@ -1,6 +1,7 @@
 // The codes and versions on plain arrays: for state that is not embedding rows.
 import { FtError, assertInteger, invalidArgument } from '@ft/core'
 import { createCode } from '../codes/code.ts'
+import { checkGroupNames } from '../knownOptions.ts'
 
 /** A typed array whose elements are numbers. */
 export type GroupBuffer = Exclude<ArrayBufferView, DataView> & { readonly length: number }
@@ -20,10 +21,12 @@ export interface ParityGroup {
   /**
    * Changes a buffer and its parity together: call it instead of writing to the buffer.
    *
-   * @param change - writes to the buffer; when it throws, the buffer is put back
-   * @param range - the elements that change; default all. Cost: two passes over them, and one a parity
+   * @param change - writes to the buffer, and has written when it returns; when it throws, what it wrote is put back
+   * @param range - the elements that change; default all. What is written outside it is not protected, nor put back; a scrub finds
+   * it. Cost: two passes over the range, and one a parity
+   * @throws FtError `INVALID_ARGUMENT` when `change` returns a promise: what it wrote so far is put back
    */
-  update(index: number, change: (buffer: GroupBuffer) => void, range?: { start: number; end: number }): void
+  update(index: number, change: (buffer: GroupBuffer) => unknown, range?: { start: number; end: number }): void
   /** Says that a buffer's content is gone; it may not be updated until it is recovered. */
   lose(index: number): void
   /**
@@ -56,8 +59,10 @@ export interface ParityGroup {
  */
 export function createParityGroup(buffers: readonly GroupBuffer[], options: ParityGroupOptions = {}): ParityGroup {
   const where = 'createParityGroup'
+  checkGroupNames(options)
   if (buffers.length === 0 || buffers.some((one) => !ArrayBuffer.isView(one) || one instanceof DataView))
     throw invalidArgument({ where, argument: 'buffers' }, 'typed arrays, at least one', buffers)
+  checkApart(buffers)
   const { k = buffers.length, r = 1 } = options
   const code = createCode({ k, r })
   const views = buffers.map((one) => new Uint8Array(one.buffer, one.byteOffset, one.byteLength))
@@ -110,7 +115,16 @@ export function createParityGroup(buffers: readonly GroupBuffer[], options: Pari
       const [from, to] = [Math.floor((start * size) / 4) * 4, Math.ceil((end * size) / 4) * 4]
       const difference = wordsOf(index, from, to)
       try {
-        change(buffer)
+        const returned: unknown = change(buffer)
+        if (isPromise(returned)) {
+          // Its failure is nobody's any more.
+          returned.then(undefined, () => undefined)
+          throw new FtError(
+            'INVALID_ARGUMENT',
+            'update: `change` must have written when it returns, got a promise; what it wrote was put back. Compute first, then write in one go',
+            { index },
+          )
+        }
       } catch (error) {
         views[index]!.subarray(from, to).set(
           new Uint8Array(difference.buffer, 0, Math.min(to, views[index]!.length) - from),
@@ -155,3 +169,26 @@ export function createParityGroup(buffers: readonly GroupBuffer[], options: Pari
     },
   }
 }
+
+/** One byte in two buffers would be two members of a code that are lost and change together. */
+function checkApart(buffers: readonly GroupBuffer[]): void {
+  const placed = buffers
+    .map((one, index) => ({ index, buffer: one.buffer, start: one.byteOffset, end: one.byteOffset + one.byteLength }))
+    .filter(({ start, end }) => end > start)
+    .sort((a, b) => a.start - b.start)
+  const reached = new Map<ArrayBufferLike, (typeof placed)[number]>()
+  for (const one of placed) {
+    const before = reached.get(one.buffer)
+    if (before !== undefined && one.start < before.end) {
+      throw new FtError(
+        'INVALID_ARGUMENT',
+        `createParityGroup: \`buffers\` ${before.index} and ${one.index} share memory; give each its own`,
+        { first: before.index, second: one.index },
+      )
+    }
+    if (before === undefined || one.end > before.end) reached.set(one.buffer, one)
+  }
+}
+
+const isPromise = (value: unknown): value is PromiseLike<unknown> =>
+  typeof (value as PromiseLike<unknown> | undefined | null)?.then === 'function'

@@ -17,17 +17,27 @@ type Fields = Readonly<Record<string, number | Uint32Array>>
  * Packs a message: a frame of whole 32-bit words. Body: the numbers, the lengths of the arrays, the arrays.
  *
  * Cost: a copy of the arrays, unless they are in memory laid out for it (`roomFor`) and this is the first time they are sent.
+ *
+ * @throws FtError `UNSUPPORTED` for what no reader takes: said here, as its reader could only drop the connection
  */
-export function encodeFrame(message: Message): Uint8Array {
+export function encodeFrame(message: Message, { largest = largestBody }: { largest?: number } = {}): Uint8Array {
   const { numbers, arrays } = schema[message.type]
   const fields = message as unknown as Fields
   const contents = arrays.map((name) => fields[name] as Uint32Array)
   const first = headerWords + numbers.length + arrays.length
   let words = first
   for (const array of contents) words += array.length
+  const body = (words - headerWords) * 4
+  if (body > largest) {
+    throw new FtError(
+      'UNSUPPORTED',
+      `frame: a ${message.type} of ${body} bytes is more than ${largest}; ask for fewer rows at once`,
+      { type: message.type, bytes: body, largest },
+    )
+  }
   const ready = laidOut(contents, first, words)
   const frame = ready ?? new Uint32Array(words)
-  frame[0] = (words - headerWords) * 4
+  frame[0] = body
   frame[1] = types.indexOf(message.type)
   let at = headerWords
   for (const name of numbers) frame[at++] = fields[name] as number
@@ -60,39 +70,43 @@ const checksum = (frame: Uint8Array): number => crc32(frame.subarray(headerBytes
 
 /** Reads frames from pieces of a stream. */
 export interface FrameReader {
+  /** Largest body that is taken, in bytes. */
+  largest: number
   /**
-   * Takes the next bytes, and keeps them: the messages that they complete are views of them.
+   * Takes the next bytes, and keeps them: the messages that they complete are views of them. Each is read when it is asked for, so
+   * that one may change what is taken after it; ask for all.
    *
    * @throws FtError `CORRUPT_DATA` for a length, type, checksum or field that cannot be. The stream is then of no use.
    */
-  read(bytes: Uint8Array): Message[]
+  read(bytes: Uint8Array): Iterable<Message>
 }
 
 export function createFrameReader(options: { largest?: number } = {}): FrameReader {
-  const { largest = largestBody } = options
   let pieces: Uint8Array[] = []
   let have = 0
   let want = headerBytes
-  return {
-    read(bytes) {
+  const reader: FrameReader = {
+    largest: options.largest ?? largestBody,
+    *read(bytes) {
       pieces.push(bytes)
       have += bytes.length
-      const messages: Message[] = []
       while (have >= want) {
         const joined = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
         pieces = [joined]
         const body = new DataView(joined.buffer, joined.byteOffset).getUint32(0, true)
+        const { largest } = reader
         if (body % 4 !== 0 || body > largest) throw corrupt(`a body of ${body} bytes`, `whole words up to ${largest}`)
         want = headerBytes + body
         if (have < want) break
-        messages.push(decodeFrame(joined.subarray(0, want)))
+        const message = decodeFrame(joined.subarray(0, want))
         pieces = have > want ? [joined.subarray(want)] : []
         have -= want
         want = headerBytes
+        yield message
       }
-      return messages
     },
   }
+  return reader
 }
 
 /** Reads one whole frame, whose bytes become the message's. */

@@ -2,10 +2,12 @@
 import type { Socket } from 'node:net'
 import { FtError, isFtError } from '@ft/core'
 import type { Message } from '../shard/messages.ts'
-import { createFrameReader, encodeFrame } from './codec.ts'
+import { createFrameReader, encodeFrame, largestBody } from './codec.ts'
 
 export interface Connection {
   send(message: Message): void
+  /** Takes messages of every size from now on: who speaks is known. */
+  trust(): void
   /** Hands what was said to the network now. */
   flush(): void
   /** Ends it at once. */
@@ -20,8 +22,16 @@ export interface ConnectionEvents {
   closed(error?: Error): void
 }
 
-export function carryMessages(socket: Socket, events: ConnectionEvents): Connection {
-  const reader = createFrameReader()
+/** Of a stranger's first words, in bytes; a greeting has about 100 and an address. */
+const strangersLargest = 4_096
+
+/** @param options - `stranger`: small messages alone are taken before `trust` is called; default false */
+export function carryMessages(
+  socket: Socket,
+  events: ConnectionEvents,
+  { stranger = false }: { stranger?: boolean } = {},
+): Connection {
+  const reader = createFrameReader(stranger ? { largest: strangersLargest } : {})
   let error: Error | undefined
   let corked = false
   socket.setNoDelay(true)
@@ -44,6 +54,7 @@ export function carryMessages(socket: Socket, events: ConnectionEvents): Connect
   }
   return {
     flush,
+    trust: () => void (reader.largest = largestBody),
     send(message) {
       if (socket.destroyed) return
       if (!corked) {

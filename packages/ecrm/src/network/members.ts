@@ -124,7 +124,8 @@ export async function startMembers(
       connection.send({ type: 'hello', protocol, node: control, incarnation: 1, token, run, address: nowhere })
       const start = { server, incarnation, lost: lost ? 1 : 0, spec: words, address: packText(address) }
       connection.send({ type: 'start', ...start })
-      connection.send({ type: 'sweep', ...o.sweep, share: Math.max(1, Math.round(o.sweep.share * 1000)) })
+      const stripes = Math.min(o.sweep.stripes, spec.rowsAMessage)
+      connection.send({ type: 'sweep', ...o.sweep, stripes, share: Math.max(1, Math.round(o.sweep.share * 1000)) })
       connection.send({ type: 'ping' })
     })
   }

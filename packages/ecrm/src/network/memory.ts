@@ -12,17 +12,26 @@ interface Letter {
   readonly message: Message
 }
 
-/** Shards in this thread as a kind of servers. */
-export function memoryKind(sweep: SweepOptions): ClusterKind {
+/**
+ * Shards in this thread as a kind of servers.
+ *
+ * @param said - told of every message; only for tests
+ */
+export function memoryKind(sweep: SweepOptions, said: (message: Message) => void = () => undefined): ClusterKind {
   const kind: ClusterKind = {
-    start: (spec, events) => Promise.resolve(startInMemory(spec, events, sweep)),
+    start: (spec, events) => Promise.resolve(startInMemory(spec, events, { ...sweep, said })),
     grown: () => kind,
     shrunk: () => kind,
   }
   return kind
 }
 
-function startInMemory(spec: ResolvedSpec, events: ClusterEvents, sweep: SweepOptions): Cluster {
+function startInMemory(
+  spec: ResolvedSpec,
+  events: ClusterEvents,
+  sweep: SweepOptions & { said(message: Message): void },
+): Cluster {
+  const stripes = Math.min(sweep.stripes, spec.rowsAMessage)
   const { servers } = spec.layout
   const control = servers
   const incarnations = new Array<number>(servers + 1).fill(1)
@@ -33,6 +42,7 @@ function startInMemory(spec: ResolvedSpec, events: ClusterEvents, sweep: SweepOp
 
   const post = (from: Letter['from'], node: number, message: Message): void => {
     if (closed || incarnations[from.node] !== from.incarnation) return
+    sweep.said(message)
     letters.push({ from, to: { node, incarnation: incarnations[node]! }, message })
     if (scheduled) return
     scheduled = true
@@ -70,7 +80,7 @@ function startInMemory(spec: ResolvedSpec, events: ClusterEvents, sweep: SweepOp
 
   function recover(): void {
     timer = undefined
-    const missing = shards.map((shard) => shard.step(sweep.stripes)).some(Boolean)
+    const missing = shards.map((shard) => shard.step(stripes)).some(Boolean)
     if (missing && !closed) timer = setTimeout(recover, sweep.pause)
   }
 

@@ -7,7 +7,7 @@ import type { RedisClass } from '../redis/node.ts'
 import { createOwnerRun } from '../redis/ownerRun.ts'
 import { unpackText } from '../shard/text.ts'
 import { dial, secrets, type TlsFiles } from './address.ts'
-import { carryMessages } from './connection.ts'
+import { carryMessages, type ConnectionEvents } from './connection.ts'
 import { protocol, reasonOf, type Refusal } from './refusals.ts'
 import { createShardRun, type Node, type ShardRun } from './shardRun.ts'
 
@@ -82,7 +82,7 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
       connection.send({ type: 'refused', reason: reasonOf(refusal) })
       connection.end()
     }
-    const connection = carryMessages(socket, {
+    const events: ConnectionEvents = {
       message(message) {
         if (refused) return
         if (run !== undefined && from !== undefined) {
@@ -100,6 +100,7 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
         if (message.type !== 'hello' || message.protocol !== protocol) return refuse('protocol')
         if (!sameWords(message.token, token)) return refuse('token')
         clearTimeout(late)
+        connection.trust()
         from = { node: message.node, incarnation: message.incarnation }
         run = runOf(message.run)
         key = message.run.join()
@@ -110,7 +111,8 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
         clearTimeout(late)
         if (from !== undefined && run?.gone(from, connection) === true) forget(key, run)
       },
-    })
+    }
+    const connection = carryMessages(socket, events, { stranger: true })
   }
 
   const listener: Server =

@@ -1,6 +1,7 @@
 // Optimizers of embedding rows: they change a row and its state in place, in float32 with float64 intermediates, so that
 // the same updates give the same bits on every machine.
-import { FtError, assertNumber, assertOneOf } from '@ft/core'
+import { FtError, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
+import { checkOptimizerNames } from '../knownOptions.ts'
 
 export const optimizerNames = ['sgd', 'momentum', 'adagrad', 'rowwise-adagrad', 'adam'] as const
 export type OptimizerName = (typeof optimizerNames)[number]
@@ -40,6 +41,8 @@ export interface RowOptimizer {
  */
 export function rowOptimizer(options: OptimizerOptions): RowOptimizer {
   const where = 'rowOptimizer'
+  if (options === undefined) throw invalidArgument({ where, argument: 'optimizer' }, 'an object', options)
+  checkOptimizerNames(options)
   assertOneOf(options.name, { where, argument: 'optimizer.name', values: optimizerNames })
   const rate = options.learningRate
   assertNumber(rate, { where, argument: 'optimizer.learningRate', min: 0 })

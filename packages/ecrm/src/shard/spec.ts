@@ -25,6 +25,8 @@ export interface ShardSpec {
   readonly acknowledgement: 'sync' | 'async'
   /** Most bytes of differences that wait for one peer's answer; then pushes wait. */
   readonly logBytes: number
+  /** About the most bytes of one message; default 8 MiB. Not an option of the package: for its tests. */
+  readonly messageBytes?: number
 }
 
 /** A spec with what follows from it. */
@@ -33,7 +35,17 @@ export interface ResolvedSpec extends ShardSpec {
   readonly row: RowOptimizer
   /** Words of a row with its state. */
   readonly width: number
+  /**
+   * Most rows in one message: longer lists go in several, none of which is near what a frame may hold or keeps a connection from
+   * showing a sign of life.
+   */
+  readonly rowsAMessage: number
 }
+
+/** Far below what a frame may hold, and a tenth of a second of a network of 1 Gbit/s. */
+const defaultMessageBytes = 8 * 2 ** 20
+/** Words of a row in a message beside its own, at most: heads of differences, or of members beside their k versions. */
+const headWordsARow = 10
 
 /** @throws FtError `INVALID_ARGUMENT` */
 export function resolveSpec(spec: ShardSpec): ResolvedSpec {
@@ -50,7 +62,11 @@ export function resolveSpec(spec: ShardSpec): ResolvedSpec {
   const rows = spec.ranges.reduce((sum, range) => sum + range.rows, 0)
   const layout = createLayout({ rows, k: spec.k, r: spec.r, servers: spec.servers, seed: spec.seed })
   const row = rowOptimizer(spec.optimizer)
-  return { ...spec, layout, row, width: spec.d + row.stateWords(spec.d) }
+  const width = spec.d + row.stateWords(spec.d)
+  const { messageBytes = defaultMessageBytes } = spec
+  // Also of the messages that a question leads to: differences of its rows, or what they are decoded from.
+  const rowsAMessage = Math.max(1, Math.floor(messageBytes / (4 * (width + spec.k + headWordsARow))))
+  return { ...spec, layout, row, width, rowsAMessage }
 }
 
 /** The spec as words. */

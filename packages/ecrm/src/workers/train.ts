@@ -2,6 +2,7 @@
 import { assertInteger, assertOneOf, invalidArgument } from '@ft/core'
 import type { DenseModel } from '../dlrm/denseModel.ts'
 import type { Samples } from '../dlrm/samples.ts'
+import { checkWorkersNames } from '../knownOptions.ts'
 import { planTraining, train as trainAlone, type Trained, type TrainOptions as AloneOptions } from '../train.ts'
 import type { Sizes } from './protocol.ts'
 
@@ -31,13 +32,15 @@ export interface TrainOptions extends AloneOptions {
  * @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT`, `ABORTED`, `UNRECOVERABLE`
  */
 export async function train(data: Samples, options: TrainOptions): Promise<Trained> {
-  const { store, workers = 1, mode = 'sync', signal } = options
+  checkWorkersNames(options)
+  const { workers = 1, mode = 'sync', ...alone } = options
+  const { store, signal } = alone
   assertInteger(workers, { where: 'train', argument: 'workers', min: 1, max: 64 })
   assertOneOf(mode, { where: 'train', argument: 'mode', values: ['sync', 'async'] })
-  if (workers === 1) return trainAlone(data, options)
+  if (workers === 1) return trainAlone(data, alone)
   if (options.engine !== undefined)
     throw invalidArgument({ where: 'train', argument: 'engine' }, 'left out with several workers', 'an engine')
-  const { model, history, steps, stepped } = planTraining(data, options)
+  const { model, history, steps, stepped } = planTraining(data, alone)
   const sizes = sizesOf(model, { tables: data.categorical.length, d: store.d })
   const [{ startWorkerThread }, { trainSynchronously, trainAsynchronously }] = await Promise.all([
     import('./thread.ts'),

@@ -2,10 +2,13 @@
 import type { PushOptions, RowAccess } from '../client.ts'
 import type { DenseModel } from '../dlrm/denseModel.ts'
 import { distinct, gather, scatterSum } from '../dlrm/lookUp.ts'
+import { checkGradients } from '../dlrm/soundGradients.ts'
 import type { Computed, Work } from './protocol.ts'
 
 export interface Worker {
-  /** Gradients of a batch with the dense network given; those of rows are kept until `push`. */
+  /**
+   * Gradients of a batch with the dense network given; those of rows are kept until `push`. Rejects when they are not finite.
+   */
   compute(work: Work): Promise<Computed>
   /** Sends the gradients of the latest batch's rows, when those before were answered; resolves when they are on their way. */
   push(options: PushOptions): Promise<void>
@@ -24,6 +27,7 @@ export function createWorker({ rows, model, d }: { rows: RowAccess; model: Dense
       model.parameters.forEach((one, i) => one.set(parameters[i]!))
       const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels)
       const ofRows = scatterSum(gradients.embeddings, found, d)
+      checkGradients({ ...gradients, rows: ofRows })
       if (part !== 1) for (let i = 0; i < ofRows.length; i++) ofRows[i]! *= part
       kept = { ids: found.ids, gradients: ofRows }
       return { loss: gradients.loss, parameters: gradients.parameters }
