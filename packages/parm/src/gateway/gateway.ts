@@ -56,7 +56,7 @@ export interface GatewayOptions extends OipServerOptions {
   readonly seed?: number
   /** Records an OpenTelemetry span a request, with the optional peer @opentelemetry/api. Default false. */
   readonly tracing?: boolean
-  /** Serves gRPC as well, with the optional peer @grpc/grpc-js. `tls` and `maxBodyBytes` are those of REST. */
+  /** Serves gRPC as well, with the optional peer @grpc/grpc-js. `tls`, `maxBodyBytes` and `drainMs` are those of REST. */
   readonly grpc?: { readonly host?: string; readonly port?: number }
   /** Milliseconds that instances may take to become ready. Default 30,000. */
   readonly startTimeoutMs?: number
@@ -94,9 +94,14 @@ export interface Gateway {
   /** Where it listens for gRPC, when it does. */
   readonly grpcUrl: string | undefined
   snapshot(): GatewaySnapshot
-  /** Refuses new requests, answers those in progress, ends its workers. */
+  /**
+   * Refuses new requests, answers those in progress, ends its workers. Connections that are left after `drainMs` (default: a
+   * second more than `deadlineMs`) are destroyed.
+   */
   close(): Promise<void>
 }
+
+const DRAIN_MARGIN_MS = 1000
 
 /**
  * Starts a gateway: resolves when all instances are ready and it listens.
@@ -207,12 +212,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         return tensorflowRoutes(traced, request)
       },
     }
-    const rest = await startOipServer(front, options)
+    // By then every query that came whole has its answer
+    const { drainMs = deadlineMs + DRAIN_MARGIN_MS } = options
+    const rest = await startOipServer(front, { ...options, drainMs })
     server = rest
     const { tls, maxBodyBytes } = options
     const grpc = options.grpc
       ? await startGrpcServer(front, {
           ...options.grpc,
+          drainMs,
           ...(tls ? { tls } : {}),
           ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }),
         })

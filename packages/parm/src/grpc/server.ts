@@ -1,6 +1,8 @@
 // The protocol over gRPC, in front of the same service as REST.
+import { createServer, type AddressInfo, type Socket } from 'node:net'
 import type * as Grpc from '@grpc/grpc-js'
 import { FtError } from '@ft/core'
+import { DRAIN_MS, drained } from '../oip/drain.ts'
 import { OipError, toOipError } from '../oip/error.ts'
 import { RequestContext, type OipService } from '../oip/service.ts'
 import { Cancellation } from '../serving/cancellation.ts'
@@ -13,6 +15,8 @@ export interface GrpcServerOptions {
   readonly port?: number
   /** Longest message in bytes. Default 16 MiB. */
   readonly maxBodyBytes?: number
+  /** Milliseconds after which `close` destroys the connections that are left. Default 30,000. */
+  readonly drainMs?: number
   /** PEM texts: serves TLS. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string }
 }
@@ -20,13 +24,13 @@ export interface GrpcServerOptions {
 export interface GrpcServer {
   /** 'grpc://127.0.0.1:41234', or 'grpcs://' with TLS. */
   readonly url: string
-  /** Resolves when calls in progress are answered. */
+  /** Resolves when calls in progress are answered, or after `drainMs` without those that are not. */
   close(): Promise<void>
 }
 
 /** @throws FtError `MISSING_PEER` without @grpc/grpc-js, `IO` when the address cannot be used */
 export async function startGrpcServer(service: OipService, options: GrpcServerOptions = {}): Promise<GrpcServer> {
-  const { host = '127.0.0.1', port = 0, maxBodyBytes = 16 << 20, tls } = options
+  const { host = '127.0.0.1', port = 0, maxBodyBytes = 16 << 20, drainMs = DRAIN_MS, tls } = options
   const grpc = await loadGrpc()
   const server = new grpc.Server({ 'grpc.max_receive_message_length': maxBodyBytes })
   const refuse = (thrown: unknown): Partial<Grpc.StatusObject> => {
@@ -82,18 +86,37 @@ export async function startGrpcServer(service: OipService, options: GrpcServerOp
         { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) },
       ])
     : grpc.ServerCredentials.createInsecure()
-  const bound = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`${host}:${port}`, credentials, (error, own) => {
-      if (error) reject(new FtError('IO', `startGrpcServer: cannot listen on ${host}:${port}`, {}, { cause: error }))
-      else resolve(own)
-    })
+  // It listens nowhere itself: a connection that has sent nothing is nothing to it, and could not be destroyed
+  const { injectConnection } = server.createConnectionInjector(credentials)
+  const sockets = new Set<Socket>()
+  const listener = createServer({ noDelay: true }, (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+    injectConnection(socket)
   })
+  await new Promise<void>((resolve, reject) => {
+    listener.once('error', (cause) => {
+      server.forceShutdown()
+      reject(new FtError('IO', `startGrpcServer: cannot listen on ${host}:${port}`, {}, { cause }))
+    })
+    listener.listen(port, host, resolve)
+  })
+  const shown = host.includes(':') ? `[${host}]` : host
   return {
-    url: `${tls ? 'grpcs' : 'grpc'}://${host}:${bound}`,
-    close: () =>
-      new Promise((resolve) => {
-        server.tryShutdown(() => resolve())
-      }),
+    url: `${tls ? 'grpcs' : 'grpc'}://${shown}:${(listener.address() as AddressInfo).port}`,
+    close() {
+      const closed = new Promise<void>((resolve) => {
+        listener.close(() => resolve())
+        server.tryShutdown(() => undefined)
+      })
+      return drained(closed, {
+        drainMs,
+        destroy() {
+          server.forceShutdown()
+          for (const socket of sockets) socket.destroy()
+        },
+      })
+    },
   }
 }
 
