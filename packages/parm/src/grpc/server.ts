@@ -4,9 +4,12 @@ import type * as Grpc from '@grpc/grpc-js'
 import { FtError } from '@ft/core'
 import { DRAIN_MS, drained } from '../oip/drain.ts'
 import { OipError, toOipError } from '../oip/error.ts'
+import type { TlsOptions } from '../oip/server.ts'
+import { selectOutputs } from '../oip/select.ts'
 import { RequestContext, type OipService } from '../oip/service.ts'
 import { Cancellation } from '../serving/cancellation.ts'
-import { inferRequest, inferResponse, loadGrpc, service as definition } from './peer.ts'
+import type { ModelName } from './messages.ts'
+import { inferRequest, inferResponse, loadGrpc, modelName, service as definition } from './peer.ts'
 
 export interface GrpcServerOptions {
   /** Default '127.0.0.1'. */
@@ -17,8 +20,8 @@ export interface GrpcServerOptions {
   readonly maxBodyBytes?: number
   /** Milliseconds after which `close` destroys the connections that are left. Default 30,000. */
   readonly drainMs?: number
-  /** PEM texts: serves TLS. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string }
+  /** Serves TLS. */
+  readonly tls?: TlsOptions
 }
 
 export interface GrpcServer {
@@ -37,15 +40,15 @@ export async function startGrpcServer(service: OipService, options: GrpcServerOp
     const error = toOipError(thrown)
     return { code: codeOf(grpc, error), details: error.message }
   }
-  const known = (model: string, version: string) => {
+  const known = ({ model, version }: ModelName) => {
     const found = service.metadata(model)
     if (!found || (version !== '' && !found.versions?.includes(version)))
       throw new OipError(404, `no such model: ${model.slice(0, 100)}`)
     return found
   }
   const answer =
-    <Request, Response>(run: (call: Grpc.ServerUnaryCall<Request, Response>) => Response | Promise<Response>) =>
-    (call: Grpc.ServerUnaryCall<Request, Response>, callback: Grpc.sendUnaryData<Response>) => {
+    <Response>(run: (call: Grpc.ServerUnaryCall<Buffer, Response>) => Response | Promise<Response>) =>
+    (call: Grpc.ServerUnaryCall<Buffer, Response>, callback: Grpc.sendUnaryData<Response>) => {
       Promise.resolve()
         .then(() => run(call))
         .then(
@@ -56,18 +59,16 @@ export async function startGrpcServer(service: OipService, options: GrpcServerOp
   server.addService(definition, {
     ServerLive: answer(() => ({ ready: true })),
     ServerReady: answer(() => ({ ready: service.ready() })),
-    ModelReady: answer<{ model: string; version: string }, { ready: boolean }>(({ request }) => {
-      known(request.model, request.version)
+    ModelReady: answer(({ request }) => {
+      known(modelName.read(request))
       return { ready: service.ready() }
     }),
     ServerMetadata: answer(() => ({ name: service.name, version: service.version })),
-    ModelMetadata: answer<{ model: string; version: string }, ReturnType<typeof known>>(({ request }) =>
-      known(request.model, request.version),
-    ),
-    ModelInfer: answer<Buffer, Buffer>(async (call) => {
+    ModelMetadata: answer(({ request }) => known(modelName.read(request))),
+    ModelInfer: answer<Buffer>(async (call) => {
       const { model, version, request } = inferRequest.read(call.request)
       if (request.inputs.length === 0) throw new OipError(400, 'inputs must be there')
-      known(model, version)
+      known({ model, version })
       const gone = new Cancellation()
       call.on('cancelled', () => gone.cancel())
       const response = await service.infer(model, {
@@ -78,13 +79,15 @@ export async function startGrpcServer(service: OipService, options: GrpcServerOp
           gone,
         }),
       })
-      return inferResponse.write(response)
+      return inferResponse.write({ ...response, outputs: selectOutputs(response, request) })
     }),
   })
   const credentials = tls
-    ? grpc.ServerCredentials.createSsl(tls.ca === undefined ? null : Buffer.from(tls.ca), [
-        { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) },
-      ])
+    ? grpc.ServerCredentials.createSsl(
+        tls.ca === undefined ? null : Buffer.from(tls.ca),
+        [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }],
+        tls.ca !== undefined,
+      )
     : grpc.ServerCredentials.createInsecure()
   // It listens nowhere itself: a connection that has sent nothing is nothing to it, and could not be destroyed
   const { injectConnection } = server.createConnectionInjector(credentials)

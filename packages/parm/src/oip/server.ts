@@ -24,8 +24,16 @@ export interface OipServerOptions {
   readonly keepAliveMs?: number
   /** Milliseconds after which `close` destroys the connections that are left. Default 30,000. */
   readonly drainMs?: number
-  /** PEM texts: serves HTTPS. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string }
+  /** Serves HTTPS. */
+  readonly tls?: TlsOptions
+}
+
+/** PEM texts. */
+export interface TlsOptions {
+  readonly cert: string
+  readonly key: string
+  /** Clients must show a certificate that it signed. Default: anybody may ask. */
+  readonly ca?: string
 }
 
 export interface OipServer {
@@ -68,7 +76,7 @@ export async function startOipServer(service: OipService, options: OipServerOpti
   }
 
   const server: Server = tls
-    ? createTlsServer({ noDelay: true, ALPNProtocols: ['http/1.1'], ...tls }, serve)
+    ? createTlsServer({ noDelay: true, ALPNProtocols: ['http/1.1'], ...tls, ...mutual(tls) }, serve)
     : createTcpServer({ noDelay: true }, serve)
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
@@ -111,6 +119,8 @@ export async function startOipServer(service: OipService, options: OipServerOpti
     },
   }
 }
+
+const mutual = ({ ca }: TlsOptions) => (ca === undefined ? {} : { requestCert: true, rejectUnauthorized: true })
 
 /** Node's server, which is given its connections; after `closeAfterAnswers` each is closed when it is idle. */
 function createHttpServer(o: {
