@@ -1,11 +1,10 @@
 #!/usr/bin/env node
 // The command `parm`: serves a model in coding groups by a configuration file.
-import { readFile } from 'node:fs/promises'
 import { isFtError } from '@ft/core'
 import { Command, InvalidArgumentError } from 'commander'
 import { createGateway } from '../gateway/gateway.ts'
 import { printAdvice } from './advise.ts'
-import { parseConfig } from './config.ts'
+import { readConfig } from './config.ts'
 
 const program = new Command('parm').description('Serves predictions; late ones are answered from coded ones.')
 
@@ -14,7 +13,7 @@ program
   .description('Serve a model by a configuration file, until SIGTERM or SIGINT')
   .requiredOption('--config <file>', 'JSON configuration')
   .action(async ({ config }: { config: string }) => {
-    const gateway = await createGateway(parseConfig(await readFile(config, 'utf8'), config))
+    const gateway = await createGateway(await readConfig(config))
     console.log(`serving at ${[gateway.url, gateway.grpcUrl].filter(Boolean).join(' and ')}`)
     await new Promise<void>((resolve) => {
       process.once('SIGTERM', resolve)
