@@ -88,3 +88,56 @@ describe('parm serve', { timeout: 30_000 }, () => {
     expect(await gateway.ended).toBe('SIGKILL')
   })
 })
+
+async function outcome(...args: string[]): Promise<[unknown, string]> {
+  const own = run(...args)
+  return [await own.ended, own.said()]
+}
+
+it('says in a line what is wrong with a file that is not there, and lists what is wrong with one that is', async () => {
+  expect(await outcome('serve', '--config', 'none.json')).toEqual([1, 'cannot read the configuration none.json\n'])
+  expect(await outcome('advise', 'none.csv', '--instances', '4')).toEqual([1, 'cannot read the trace none.csv\n'])
+  writeFileSync(join(built.folder, 'bad.json'), '{ "model": "m", "instances": [], "polcy": 1 }')
+  const [code, said] = await outcome('serve', '--config', 'bad.json')
+  expect([code, said]).toEqual([1, expect.stringMatching(/^bad.json has 2 mistake\(s\):\n {2}\S+: .+\n {2}\S+: .+\n$/)])
+})
+
+describe('parm advise', { timeout: 30_000 }, () => {
+  /** A trace with one late answer in fifty, and half the instances busy. */
+  const write = () => {
+    const line = (i: number) => `${10 * i},${20 + (i % 50 === 0 ? 100 : 0)},i${i % 4}`
+    const lines = ['arrival_ms,latency_ms,instance', ...Array.from({ length: 600 }, (_, i) => line(i))]
+    writeFileSync(join(built.folder, 'trace.csv'), lines.join('\n'))
+  }
+
+  it('recommends by a trace, the same for the same seed', async () => {
+    write()
+    const ask = async (seed: string) => {
+      const flags = ['--instances', '4', '--target', '60', '--queries', '3000', '--seed', seed, '--json']
+      const [code, said] = await outcome('advise', 'trace.csv', ...flags)
+      expect([code, said]).toEqual([0, expect.stringContaining('recommended')])
+      return JSON.parse(said) as {
+        cause: string
+        found: { lateShare: number }
+        choices: { name: string; p50: number }[]
+      }
+    }
+    const [first, again, other] = [await ask('0'), await ask('0'), await ask('7')]
+    expect(first).toMatchObject({ cause: 'chance', found: { lateShare: 0.02 } })
+    expect(again).toEqual(first)
+    expect(other.choices).not.toEqual(first.choices)
+    const [code, said] = await outcome('advise', 'trace.csv', '--instances', '4', '--queries', '3000')
+    expect([code, said]).toEqual([0, expect.stringMatching(/2.00 % late[^]*choice[^]*p99.9[^]*\nuse: .+\.\n$/)])
+  })
+
+  it.each([
+    ['--instances', '2.5'],
+    ['--queries', '0'],
+    ['--seed', '-1'],
+    ['--target', 'x'],
+  ])('refuses %s %s', async (flag, value) => {
+    write()
+    const flags = flag === '--instances' ? [flag, value] : ['--instances', '4', flag, value]
+    expect(await outcome('advise', 'trace.csv', ...flags)).toEqual([1, expect.stringContaining(flag)])
+  })
+})

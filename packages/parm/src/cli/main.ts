@@ -31,10 +31,10 @@ program
   .command('advise')
   .description('Say which redundancy a service should use, by simulating all on its own trace')
   .argument('<trace>', 'CSV with columns arrival_ms, latency_ms and, where known, instance')
-  .requiredOption('--instances <n>', 'instances that served the trace', positive)
+  .requiredOption('--instances <n>', 'instances that served the trace', whole(1))
   .option('--target <ms>', 'the p99.9 that would do', positive)
-  .option('--queries <n>', 'simulated queries a choice', positive, 30_000)
-  .option('--seed <n>', 'seed of the simulation', positive, 1)
+  .option('--queries <n>', 'simulated queries a choice', whole(1), 30_000)
+  .option('--seed <n>', 'seed of the simulation', whole(0), 1)
   .option('--json', 'print JSON', false)
   .action(
     (trace: string, flags: { instances: number; target?: number; queries: number; seed: number; json: boolean }) =>
@@ -48,6 +48,14 @@ function positive(text: string): number {
   const value = Number(text)
   if (!(value > 0) || !Number.isFinite(value)) throw new InvalidArgumentError('must be a positive number')
   return value
+}
+
+function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (text.trim() !== '' && Number.isSafeInteger(value) && value >= least) return value
+    throw new InvalidArgumentError(`must be an integer of at least ${least}`)
+  }
 }
 
 program.parseAsync().catch((error: unknown) => {

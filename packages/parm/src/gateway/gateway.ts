@@ -126,11 +126,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const counts: Partial<Record<CoordinatorEvent, number>> = {}
   let server: OipServer | undefined
   try {
+    assertDistinctNames(poolsOf(options))
     for (const [pool, specs] of poolsOf(options)) {
       if (specs.length === 0)
         throw new FtError('INVALID_ARGUMENT', `createGateway: '${pool}' must have at least one instance`, { pool })
       const started = await Promise.allSettled(
-        specs.map((spec, i) => openInstance(spec, { name: `${pool}-${i}`, model: pool === 'base' ? model : pool })),
+        specs.map((spec, i) => openInstance(spec, { name: nameOf(pool, i), model: pool === 'base' ? model : pool })),
       )
       const own = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
       opened.push(...own)
@@ -254,6 +255,18 @@ function poolsOf({ instances, parityInstances = [], code }: GatewayOptions): [st
     ['base', instances],
     ...[...names].map((name): [string, readonly InstanceSpec[]] => [name, given[name] ?? []]),
   ]
+}
+
+/** Of an instance that is given none. */
+const nameOf = (pool: string, i: number) => `${pool}-${i}`
+
+/** Metrics and flags say which instance they are about by its name. */
+function assertDistinctNames(pools: readonly [string, readonly InstanceSpec[]][]): void {
+  const names = pools.flatMap(([pool, specs]) => specs.map(({ name }, i) => name ?? nameOf(pool, i)))
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice === undefined) return
+  const text = `createGateway: instances must have names of their own, got '${twice}' twice`
+  throw new FtError('INVALID_ARGUMENT', text, { name: twice })
 }
 
 async function checkInstances(o: {

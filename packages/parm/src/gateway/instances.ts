@@ -19,7 +19,7 @@ interface CommonSpec {
 export interface ServerSpec extends CommonSpec {
   /** 'http://host:port' or 'grpc://host:port' (also https and grpcs) of an Open Inference Protocol server, or the path of its local socket. */
   readonly url: string
-  /** The model's name there. Default: the gateway's. */
+  /** The model's name there. Default: the gateway's; of a parity instance the parity model's, such as 'parity'. */
   readonly model?: string
 }
 

@@ -47,7 +47,7 @@ export interface OipServer {
 
 const TICK_MS = 5000
 
-/** Serves until closed. @throws FtError `IO` when the address cannot be used */
+/** Serves until closed. @throws FtError `IO` when the address cannot be used, `INVALID_ARGUMENT` for `tls` that is no PEM */
 export async function startOipServer(service: OipService, options: OipServerOptions = {}): Promise<OipServer> {
   const { host = '127.0.0.1', port = 0, socketPath, maxBodyBytes = 16 << 20, keepAliveMs = 60_000, tls } = options
   const { drainMs = DRAIN_MS } = options
@@ -75,9 +75,7 @@ export async function startOipServer(service: OipService, options: OipServerOpti
     plain.add(connection)
   }
 
-  const server: Server = tls
-    ? createTlsServer({ noDelay: true, ALPNProtocols: ['http/1.1'], ...tls, ...mutual(tls) }, serve)
-    : createTcpServer({ noDelay: true }, serve)
+  const server: Server = tls ? createSecureServer(tls, serve) : createTcpServer({ noDelay: true }, serve)
   server.on('connection', (socket: Socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
@@ -120,7 +118,19 @@ export async function startOipServer(service: OipService, options: OipServerOpti
   }
 }
 
-const mutual = ({ ca }: TlsOptions) => (ca === undefined ? {} : { requestCert: true, rejectUnauthorized: true })
+function createSecureServer(tls: TlsOptions, serve: (socket: Socket) => void): Server {
+  const mutual = tls.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: true }
+  try {
+    return createTlsServer({ noDelay: true, ALPNProtocols: ['http/1.1'], ...tls, ...mutual }, serve)
+  } catch (cause) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      'startOipServer: `tls` must be a certificate and its key in PEM',
+      {},
+      { cause },
+    )
+  }
+}
 
 /** Node's server, which is given its connections; after `closeAfterAnswers` each is closed when it is idle. */
 function createHttpServer(o: {
