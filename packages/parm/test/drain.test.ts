@@ -128,7 +128,9 @@ it('closes a gateway a second after its longest deadline, whatever clients do', 
   const left = [await opened(gateway.url, ''), await opened(gateway.grpcUrl as string, '')]
   const startedMs = performance.now()
   await gateway.close()
-  expect(performance.now() - startedMs).toBeGreaterThan(1000)
+  const tookMs = performance.now() - startedMs
+  expect(tookMs).toBeGreaterThan(1000)
+  expect(tookMs).toBeLessThan(10_000)
   await Promise.all(left.map(gone))
   instance.destroy()
 })

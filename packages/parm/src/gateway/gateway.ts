@@ -131,7 +131,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       if (specs.length === 0)
         throw new FtError('INVALID_ARGUMENT', `createGateway: '${pool}' must have at least one instance`, { pool })
       const started = await Promise.allSettled(
-        specs.map((spec, i) => openInstance(spec, { name: nameOf(pool, i), model: pool === 'base' ? model : pool })),
+        specs.map((spec, i) =>
+          openInstance(spec, { name: nameOf(pool, i), model: pool === 'base' ? model : pool, startTimeoutMs }),
+        ),
       )
       const own = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
       opened.push(...own)
