@@ -5,7 +5,7 @@ export { type Datatype } from './oip/datatypes.ts'
 export { createOipClient, type OipClient, type OipClientOptions } from './oip/client.ts'
 export { createGrpcClient } from './grpc/client.ts'
 export { startGrpcServer, type GrpcServer, type GrpcServerOptions } from './grpc/server.ts'
-export { startOipServer, type OipServer, type OipServerOptions } from './oip/server.ts'
+export { startOipServer, type OipServer, type OipServerOptions, type TlsOptions } from './oip/server.ts'
 export {
   type InferContext,
   type OtherReply,

@@ -320,6 +320,9 @@ describe('faults', () => {
     await expect(
       start({ instances: [{ worker: { module: join(built.folder, 'none.mjs') }, workerFile: built.workerFile }] }),
     ).rejects.toMatchObject({ code: 'IO' })
+    await expect(start({ instances: [triple({ never: true })], startTimeoutMs: 400 })).rejects.toThrow(
+      /it was silent for 400 ms/,
+    )
     await expect(start({ instances: [{ url: 'http://127.0.0.1:9' }], startTimeoutMs: 100 })).rejects.toThrow(
       /base-0 must be ready/,
     )

@@ -2,10 +2,12 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, it } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { createOipClient, startOipServer, toNamedTensor, type OipServer } from '../src/index.ts'
+import { testCertificate } from './support/certificate.ts'
 import { floats, tripleService } from './support/echo.ts'
 
 let server: OipServer
@@ -27,14 +29,78 @@ const post = (path: string, body: string, headers: Record<string, string> = {}) 
 const body = JSON.stringify({ id: 'q1', inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2.5] }] })
 
 it('answers JSON with JSON, under the request id, with the headers for tracing passed on', async () => {
-  const response = await post('/v2/models/triple/versions/1/infer', body, { traceparent: '00-ab-cd-01', 'x-user': 'u' })
+  const travelling = { traceparent: '00-ab-cd-01', tracestate: 'a=1', baggage: 'b=2', 'x-user': 'u' }
+  const response = await post('/v2/models/triple/versions/1/infer', body, { ...travelling, authorization: 'secret' })
   expect(await response.json()).toEqual({
     model_name: 'triple',
     model_version: '1',
     id: 'q1',
     outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 2], data: [3, 7.5] }],
   })
-  expect(seen).toMatchObject({ traceparent: '00-ab-cd-01', 'x-user': 'u' })
+  expect(seen).toEqual(travelling)
+})
+
+it.each([
+  [{}, { outputs: [{ name: 'y', parameters: { binary_data: true } }] }, true],
+  [{}, { outputs: [{ name: 'y', parameters: { binary_data: false } }] }, false],
+  [{ binary_data_output: true }, {}, true],
+  [{ binary_data_output: true }, { outputs: [{ name: 'y' }] }, true],
+  [{ binary_data_output: true }, { outputs: [{ name: 'y', parameters: { binary_data: false } }] }, false],
+])('answers in bytes what is asked for in bytes: %j %j', async (parameters, outputs, binary) => {
+  const asked = JSON.stringify({ ...(JSON.parse(body) as object), parameters, ...outputs })
+  const response = await post('/v2/models/triple/infer', asked)
+  const header = response.headers.get('inference-header-content-length')
+  const bytes = Buffer.from(await response.arrayBuffer())
+  const said = JSON.parse(bytes.toString('utf8', 0, Number(header ?? bytes.length))) as { outputs: object[] }
+  expect(said.outputs).toMatchObject([binary ? { parameters: { binary_data_size: 8 } } : { data: [3, 7.5] }])
+  if (binary) expect([...new Float32Array(new Uint8Array(bytes.subarray(Number(header))).buffer)]).toEqual([3, 7.5])
+})
+
+it('says that a body is too long before it comes', async () => {
+  const socket = connect({ port: Number(new URL(server.url).port), host: '127.0.0.1' })
+  socket.write('POST /v2/models/triple/infer HTTP/1.1\r\nHost: h\r\nContent-Length: 4097\r\n\r\n')
+  const [chunk] = (await once(socket, 'data')) as [Buffer]
+  expect(chunk.toString()).toMatch(/^HTTP\/1.1 413 [^]*\r\nConnection: close\r\n/)
+  socket.destroy()
+})
+
+it.each([
+  [20, true],
+  [0, false],
+])('keeps idle connections for %i ms: closed %s; busy ones longer', async (keepAliveMs, closes) => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  let inside = () => undefined as void
+  const entered = new Promise<void>((resolve) => (inside = resolve))
+  const own = await startOipServer(
+    tripleService({
+      before() {
+        inside()
+        return new Promise(() => undefined)
+      },
+    }),
+    { keepAliveMs },
+  )
+  const [idle, busy] = [1, 2].map(() => connect({ port: Number(new URL(own.url).port), host: '127.0.0.1' }))
+  const closed: string[] = []
+  idle?.once('close', () => closed.push('idle'))
+  busy?.once('close', () => closed.push('busy'))
+  busy?.write(`POST /v2/models/triple/infer HTTP/1.1\r\nHost: h\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+  await entered
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  vi.advanceTimersByTime(5000)
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  expect(closed).toEqual(closes ? ['idle'] : [])
+  vi.useRealTimers()
+  own.destroy()
+  idle?.destroy()
+})
+
+it('refuses certificates that are none', async () => {
+  for (const tls of [
+    { ...testCertificate, cert: 'x' },
+    { ...testCertificate, key: 'y' },
+  ])
+    await expect(startOipServer(tripleService(), { tls })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
 })
 
 it('says what it is: live, ready, server and model metadata', async () => {

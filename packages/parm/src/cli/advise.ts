@@ -1,11 +1,15 @@
 // `parm advise trace.csv`: which redundancy a service should use, and why.
 import { readFile } from 'node:fs/promises'
+import { FtError } from '@ft/core'
 import { table } from '@ft/report'
 import { advise, type AdviseOptions } from '../simulation/advise.ts'
 import { parseTrace } from '../simulation/trace.ts'
 
 export async function printAdvice(file: string, options: AdviseOptions & { readonly json: boolean }): Promise<void> {
-  const advice = await advise(parseTrace(await readFile(file, 'utf8')), options)
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new FtError('IO', `cannot read the trace ${file}`, { file }, { cause })
+  })
+  const advice = await advise(parseTrace(text), options)
   if (options.json) return console.log(JSON.stringify(advice))
   const { found, choices } = advice
   console.log(

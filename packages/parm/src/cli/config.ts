@@ -1,8 +1,7 @@
 // The configuration file of `parm serve`: everything wrong with it is reported at once, with its path.
-import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { FtError } from '@ft/core'
-import { z } from 'zod'
+import { FtError, isFtError } from '@ft/core'
 import { berrut } from '../codes/berrut.ts'
 import type { Code } from '../codes/code.ts'
 import { concat } from '../codes/concat.ts'
@@ -12,99 +11,22 @@ import type { GatewayOptions } from '../gateway/gateway.ts'
 import type { InstanceSpec } from '../gateway/instances.ts'
 import type { DelayOptions } from '../serving/delay.ts'
 import { deadlineOnly, firstWins, hedge, hedgeThenDecode, hold, type Policy } from '../serving/policy.ts'
+import { readTls } from './certificates.ts'
+import { nameMistakes, parityMistakes, parityNames, type Listed, type Mistake } from './mistakes.ts'
+import { config, type CodeEntry, type Config, type DelayEntry, type InstanceEntry, type PolicyEntry } from './schema.ts'
 
-const common = {
-  name: z.string().min(1).optional(),
-  domain: z.string().min(1).optional(),
-  concurrency: z.int().min(1).max(1024).optional(),
+/** Reads a configuration file. @throws FtError `IO`, or as `parseConfig` does */
+export async function readConfig(file: string): Promise<GatewayOptions> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new FtError('IO', `cannot read the configuration ${file}`, { file }, { cause })
+  })
+  return parseConfig(text, file)
 }
-const faults = z.strictObject({
-  seed: z.int().min(0),
-  late: z
-    .strictObject({ share: z.number().min(0).max(1), ms: z.tuple([z.number().min(0), z.number().min(0)]) })
-    .optional(),
-  slow: z.strictObject({ factor: z.number().min(1) }).optional(),
-  drop: z.strictObject({ share: z.number().min(0).max(1) }).optional(),
-})
-const worker = { ...common, workers: z.int().min(1).max(64).default(1), faults: faults.optional() }
-const instance = z.union([
-  z.strictObject({
-    ...common,
-    url: z.union([z.url({ protocol: /^(https?|grpcs?)$/ }), z.string().startsWith('/')]),
-    model: z.string().min(1).optional(),
-  }),
-  z.strictObject({ ...worker, folder: z.string().min(1) }),
-  z.strictObject({ ...worker, onnx: z.string().min(1) }),
-  z.strictObject({ ...worker, module: z.string().min(1), options: z.unknown().optional() }),
-])
-const group = z.int().min(2).max(16)
-const code = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('sum'), k: group, shortGroups: z.boolean().optional() }),
-  z.strictObject({ kind: z.literal('weighted'), k: group, r: z.int().min(1).max(4) }),
-  z.strictObject({
-    kind: z.literal('concat'),
-    k: z.union([z.literal(2), z.literal(4), z.literal(9)]),
-    image: z.strictObject({
-      height: z.int().min(3),
-      width: z.int().min(3),
-      channels: z.int().min(1).optional(),
-      layout: z.enum(['HWC', 'CHW']).optional(),
-    }),
-  }),
-  z.strictObject({
-    kind: z.literal('berrut'),
-    k: group,
-    late: z.int().min(1).max(8),
-    nodes: z.enum(['open', 'closed']).optional(),
-    order: z.int().min(0).max(15).optional(),
-    wrong: z.int().min(0).max(8).optional(),
-  }),
-  z.strictObject({ kind: z.literal('replication'), copies: z.int().min(2).max(8).optional() }),
-])
-const delay = z.union([
-  z.strictObject({ afterMs: z.number().min(0) }),
-  z.strictObject({ quantile: z.number().min(0.5).max(1), initialMs: z.number().min(0).optional() }),
-])
-const policy = z.union([
-  z.enum(['firstWins', 'deadlineOnly']),
-  z.strictObject({
-    hold: delay,
-  }),
-  z.strictObject({ hedge: delay }),
-  z.strictObject({ hedgeThenDecode: z.strictObject({ hedge: delay, decode: delay }) }),
-])
-const config = z.strictObject({
-  model: z.string().min(1),
-  instances: z.array(instance).min(1),
-  parityInstances: z.union([z.array(instance), z.record(z.string(), z.array(instance).min(1))]).optional(),
-  code: code.optional(),
-  policy: policy.default({ hold: { quantile: 0.99 } }),
-  deadlineMs: z.number().min(1).optional(),
-  maxGroupWaitMs: z.number().min(0).optional(),
-  queueLimit: z.int().min(1).optional(),
-  guard: z
-    .union([
-      z.literal(false),
-      z.strictObject({ limit: z.number().min(0.1).optional(), windowMs: z.number().min(1).optional() }),
-    ])
-    .optional(),
-  shadowShare: z.number().min(0).max(1).optional(),
-  residualShare: z.number().min(0).max(1).optional(),
-  seed: z.int().min(0).optional(),
-  host: z.string().min(1).optional(),
-  port: z.int().min(0).max(65535).default(8000),
-  maxBodyBytes: z.int().min(1).optional(),
-  grpc: z
-    .strictObject({ host: z.string().min(1).optional(), port: z.int().min(0).max(65535).default(8001) })
-    .optional(),
-  /** Files of PEM texts. */
-  tls: z.strictObject({ cert: z.string().min(1), key: z.string().min(1), ca: z.string().min(1).optional() }).optional(),
-})
 
 /**
  * Reads a configuration's text.
  *
- * @param file - its path: folders and modules in it are relative to its folder
+ * @param file - its path: folders, modules and certificates in it are relative to its folder
  * @throws FtError `INVALID_ARGUMENT` with every mistake and its path
  */
 export function parseConfig(text: string, file: string): GatewayOptions {
@@ -114,33 +36,75 @@ export function parseConfig(text: string, file: string): GatewayOptions {
   } catch (cause) {
     throw new FtError('INVALID_ARGUMENT', `${file}: must be JSON`, { file }, { cause })
   }
-  const parsed = config.safeParse(json)
-  if (!parsed.success) {
-    const mistakes = parsed.error.issues.map((issue) => ({
-      path: issue.path.map(String).join('.') || '(top)',
-      message: issue.message,
-    }))
-    const lines = mistakes.map(({ path, message }) => `  ${path}: ${message}`)
-    throw new FtError('INVALID_ARGUMENT', `${file} has ${mistakes.length} mistake(s):\n${lines.join('\n')}`, {
-      file,
-      mistakes,
-    })
-  }
-  const { instances, parityInstances, code: coded, policy: chosen, tls, guard, grpc, ...rest } = parsed.data
   const folder = dirname(resolve(file))
-  const pem = (path: string) => readText(resolve(folder, path))
-  const specs = (list: readonly z.infer<typeof instance>[]) => list.flatMap((entry) => specsOf(entry, folder))
+  const parsed = config.safeParse(json)
+  // Fields that are right by themselves may still not fit together: that is said in the same run
+  const issues = parsed.error?.issues ?? []
+  const wrong = new Set(issues.map(({ path }) => path[0]))
+  const built = build(parsed.success ? parsed.data : rightFields(json), { folder, wrong })
+  const mistakes = [
+    ...issues.map(({ path, message }) => ({ path: path.map(String).join('.'), message })),
+    ...built.mistakes,
+  ].map(({ path, message }) => ({ path: path === '' ? '(top)' : path, message }))
+  if (parsed.success && mistakes.length === 0) return optionsOf(parsed.data, { ...built, folder })
+  const lines = mistakes.map(({ path, message }) => `  ${path}: ${message}`)
+  throw new FtError('INVALID_ARGUMENT', `${file} has ${mistakes.length} mistake(s):\n${lines.join('\n')}`, {
+    file,
+    mistakes,
+  })
+}
+
+function rightFields(json: unknown): Partial<Config> {
+  const given = (typeof json === 'object' ? json : null) as Record<string, unknown> | null
+  return Object.fromEntries(
+    Object.entries(config.shape).flatMap(([key, schema]) => {
+      const read = schema.safeParse(given?.[key])
+      return read.success ? [[key, read.data]] : []
+    }),
+  )
+}
+
+/** What needs more than its form to be read, and what is wrong with it. */
+function build(
+  { instances = [], parityInstances, code: coded, tls }: Partial<Config>,
+  { folder, wrong }: { folder: string; wrong: ReadonlySet<PropertyKey | undefined> },
+) {
+  const code = coded ? tryCode(coded) : undefined
+  const secured = tls ? readTls(tls, folder) : undefined
+  const parity = parityInstances && listsOf(parityInstances, code?.built)
+  const listed = [{ pool: 'base', path: 'instances', entries: instances }, ...(parity ?? [])]
+  const mistakes: Mistake[] = [
+    ...(code?.mistakes ?? []),
+    // Of a code or instances that cannot be read it is not known
+    ...(wrong.has('code') || wrong.has('parityInstances') || (code && !code.built)
+      ? []
+      : parityMistakes(code?.built, parity)),
+    ...nameMistakes(listed, (entry) => specsOf(entry, folder)),
+    ...(secured?.mistakes ?? []),
+  ]
+  return { code: code?.built, tls: secured?.tls, mistakes }
+}
+
+function listsOf(given: NonNullable<Config['parityInstances']>, code: Code | undefined): Listed[] {
+  const path = 'parityInstances'
+  if (Array.isArray(given)) return [{ pool: parityNames(code)[0] ?? 'parity', path, entries: given }]
+  return Object.entries(given).map(([pool, entries]) => ({ pool, path: `${path}.${pool}`, entries }))
+}
+
+function optionsOf(
+  { code: _code, tls: _tls, instances, parityInstances, policy, guard, grpc, ...rest }: Config,
+  { code, tls, folder }: { code: Code | undefined; tls: GatewayOptions['tls']; folder: string },
+): GatewayOptions {
+  const specs = (list: readonly InstanceEntry[]) => list.flatMap((entry) => specsOf(entry, folder))
   return {
     ...withoutUndefined(rest),
     model: rest.model,
     instances: specs(instances),
-    policy: policyOf(chosen),
+    policy: policyOf(policy),
     ...(grpc ? { grpc: withoutUndefined(grpc) } : {}),
     ...(guard === undefined ? {} : { guard: guard === false ? guard : withoutUndefined(guard) }),
-    ...(tls
-      ? { tls: { cert: pem(tls.cert), key: pem(tls.key), ...(tls.ca === undefined ? {} : { ca: pem(tls.ca) }) } }
-      : {}),
-    ...(coded ? { code: codeOf(coded) } : {}),
+    ...(tls ? { tls } : {}),
+    ...(code ? { code } : {}),
     ...(parityInstances === undefined
       ? {}
       : {
@@ -151,7 +115,7 @@ export function parseConfig(text: string, file: string): GatewayOptions {
   }
 }
 
-function specsOf(entry: z.infer<typeof instance>, folder: string): InstanceSpec[] {
+function specsOf(entry: InstanceEntry, folder: string): InstanceSpec[] {
   const { name, domain, concurrency } = entry
   const shared = withoutUndefined({ domain, concurrency })
   if ('url' in entry) return [{ ...shared, ...withoutUndefined({ name, model: entry.model }), url: entry.url }]
@@ -178,15 +142,17 @@ function specsOf(entry: z.infer<typeof instance>, folder: string): InstanceSpec[
   }))
 }
 
-function readText(path: string): string {
+/** Numbers that are right one by one may make no code together. */
+function tryCode(chosen: CodeEntry): { built?: Code; mistakes: Mistake[] } {
   try {
-    return readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new FtError('IO', `parm.json: cannot read ${path}`, { path }, { cause })
+    return { built: codeOf(chosen), mistakes: [] }
+  } catch (error) {
+    if (!isFtError(error)) throw error
+    return { mistakes: [{ path: 'code', message: error.message }] }
   }
 }
 
-function codeOf(chosen: z.infer<typeof code>): Code {
+function codeOf(chosen: CodeEntry): Code {
   switch (chosen.kind) {
     case 'sum':
       return sum({ k: chosen.k, ...withoutUndefined({ shortGroups: chosen.shortGroups }) })
@@ -205,7 +171,7 @@ function codeOf(chosen: z.infer<typeof code>): Code {
   }
 }
 
-function policyOf(chosen: z.infer<typeof policy>): Policy {
+function policyOf(chosen: PolicyEntry): Policy {
   if (chosen === 'firstWins') return firstWins()
   if (chosen === 'deadlineOnly') return deadlineOnly()
   if ('hold' in chosen) return hold(delayOf(chosen.hold))
@@ -214,7 +180,7 @@ function policyOf(chosen: z.infer<typeof policy>): Policy {
   return hedgeThenDecode({ hedge: delayOf(first), decode: delayOf(decode) })
 }
 
-function delayOf(chosen: z.infer<typeof delay>): DelayOptions {
+function delayOf(chosen: DelayEntry): DelayOptions {
   if ('afterMs' in chosen) return chosen
   return { quantile: chosen.quantile, ...withoutUndefined({ initialMs: chosen.initialMs }) }
 }

@@ -56,7 +56,7 @@ export interface GatewayOptions extends OipServerOptions {
   readonly seed?: number
   /** Records an OpenTelemetry span a request, with the optional peer @opentelemetry/api. Default false. */
   readonly tracing?: boolean
-  /** Serves gRPC as well, with the optional peer @grpc/grpc-js. `tls` and `maxBodyBytes` are those of REST. */
+  /** Serves gRPC as well, with the optional peer @grpc/grpc-js. `tls`, `maxBodyBytes` and `drainMs` are those of REST. */
   readonly grpc?: { readonly host?: string; readonly port?: number }
   /** Milliseconds that instances may take to become ready. Default 30,000. */
   readonly startTimeoutMs?: number
@@ -94,9 +94,14 @@ export interface Gateway {
   /** Where it listens for gRPC, when it does. */
   readonly grpcUrl: string | undefined
   snapshot(): GatewaySnapshot
-  /** Refuses new requests, answers those in progress, ends its workers. */
+  /**
+   * Refuses new requests, answers those in progress, ends its workers. Connections that are left after `drainMs` (default: a
+   * second more than `deadlineMs`) are destroyed.
+   */
   close(): Promise<void>
 }
+
+const DRAIN_MARGIN_MS = 1000
 
 /**
  * Starts a gateway: resolves when all instances are ready and it listens.
@@ -121,11 +126,14 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const counts: Partial<Record<CoordinatorEvent, number>> = {}
   let server: OipServer | undefined
   try {
+    assertDistinctNames(poolsOf(options))
     for (const [pool, specs] of poolsOf(options)) {
       if (specs.length === 0)
         throw new FtError('INVALID_ARGUMENT', `createGateway: '${pool}' must have at least one instance`, { pool })
       const started = await Promise.allSettled(
-        specs.map((spec, i) => openInstance(spec, { name: `${pool}-${i}`, model: pool === 'base' ? model : pool })),
+        specs.map((spec, i) =>
+          openInstance(spec, { name: nameOf(pool, i), model: pool === 'base' ? model : pool, startTimeoutMs }),
+        ),
       )
       const own = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
       opened.push(...own)
@@ -207,12 +215,15 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         return tensorflowRoutes(traced, request)
       },
     }
-    const rest = await startOipServer(front, options)
+    // By then every query that came whole has its answer
+    const { drainMs = deadlineMs + DRAIN_MARGIN_MS } = options
+    const rest = await startOipServer(front, { ...options, drainMs })
     server = rest
     const { tls, maxBodyBytes } = options
     const grpc = options.grpc
       ? await startGrpcServer(front, {
           ...options.grpc,
+          drainMs,
           ...(tls ? { tls } : {}),
           ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }),
         })
@@ -246,6 +257,18 @@ function poolsOf({ instances, parityInstances = [], code }: GatewayOptions): [st
     ['base', instances],
     ...[...names].map((name): [string, readonly InstanceSpec[]] => [name, given[name] ?? []]),
   ]
+}
+
+/** Of an instance that is given none. */
+const nameOf = (pool: string, i: number) => `${pool}-${i}`
+
+/** Metrics and flags say which instance they are about by its name. */
+function assertDistinctNames(pools: readonly [string, readonly InstanceSpec[]][]): void {
+  const names = pools.flatMap(([pool, specs]) => specs.map(({ name }, i) => name ?? nameOf(pool, i)))
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice === undefined) return
+  const text = `createGateway: instances must have names of their own, got '${twice}' twice`
+  throw new FtError('INVALID_ARGUMENT', text, { name: twice })
 }
 
 async function checkInstances(o: {

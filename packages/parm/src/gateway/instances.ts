@@ -19,7 +19,7 @@ interface CommonSpec {
 export interface ServerSpec extends CommonSpec {
   /** 'http://host:port' or 'grpc://host:port' (also https and grpcs) of an Open Inference Protocol server, or the path of its local socket. */
   readonly url: string
-  /** The model's name there. Default: the gateway's. */
+  /** The model's name there. Default: the gateway's; of a parity instance the parity model's, such as 'parity'. */
   readonly model?: string
 }
 
@@ -37,14 +37,15 @@ export type InstanceSpec = ServerSpec | WorkerSpec
 export interface OpenInstance {
   readonly instance: Instance
   readonly spec: InstanceSpec
+  readonly startTimeoutMs: number
   process: WorkerProcess | undefined
 }
 
 export async function openInstance(
   spec: InstanceSpec,
-  { name, model }: { name: string; model: string },
+  { name, model, startTimeoutMs }: { name: string; model: string; startTimeoutMs: number },
 ): Promise<OpenInstance> {
-  const process = 'worker' in spec ? await startWorker(workerOptions(spec)) : undefined
+  const process = 'worker' in spec ? await startWorker(workerOptions(spec, startTimeoutMs)) : undefined
   const own = spec.name ?? name
   const concurrency = spec.concurrency ?? (process ? 1 : 16)
   const instance: Instance = {
@@ -63,12 +64,13 @@ export async function openInstance(
     pauses: 0,
     answeredAtMs: 0,
   }
-  return { instance, spec, process }
+  return { instance, spec, startTimeoutMs, process }
 }
 
-function workerOptions({ worker, faults, workerFile }: WorkerSpec): StartWorkerOptions {
+function workerOptions({ worker, faults, workerFile }: WorkerSpec, startTimeoutMs: number): StartWorkerOptions {
   return {
     model: worker,
+    startTimeoutMs,
     ...(faults ? { faults } : {}),
     ...(workerFile === undefined ? {} : { workerFile }),
   }
@@ -101,7 +103,7 @@ export function keepRunning(open: OpenInstance, { pool, stopped }: { pool: Pool;
       await pause(delayMs, stopped)
       if (stopped.aborted) return
       delayMs = Math.min(5000, delayMs * 2)
-      const next = await startWorker(workerOptions(open.spec as WorkerSpec)).catch(() => undefined)
+      const next = await startWorker(workerOptions(open.spec as WorkerSpec, open.startTimeoutMs)).catch(() => undefined)
       if (!next) continue
       open.process = next
       startedMs = performance.now()

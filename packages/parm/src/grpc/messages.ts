@@ -25,7 +25,7 @@ export interface ModelName {
 
 export type Ready = { readonly ready: boolean }
 
-export const empty = { write: () => Buffer.alloc(0), read: () => ({}) }
+export const empty = { write: () => Buffer.alloc(0) }
 
 /** ServerLive, ServerReady and ModelReady answers. */
 export const ready = {

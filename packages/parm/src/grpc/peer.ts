@@ -17,27 +17,26 @@ interface Codec<T> {
   read(bytes: Uint8Array): T
 }
 
-const method = <Request, Response>(name: string, request: Codec<Request>, response: Codec<Response>) => ({
+/** What a service reads are bytes: a codec that throws inside the library would hide why a damaged request is refused. */
+const method = <Request, Response>(name: string, write: (message: Request) => Buffer, response: Codec<Response>) => ({
   path: `/inference.GRPCInferenceService/${name}`,
   requestStream: false as const,
   responseStream: false as const,
-  requestSerialize: request.write,
-  requestDeserialize: request.read,
+  requestSerialize: write,
+  requestDeserialize: (message: Buffer) => message,
   responseSerialize: response.write,
   responseDeserialize: response.read,
 })
 
-// Bytes in front of the service itself: a damaged request must be refused with its reason, which a codec that throws
-// inside the library would hide
 const bytes: Codec<Buffer> = { write: (message) => message, read: (message) => Buffer.from(message) }
 
 export const service = {
-  ServerLive: method('ServerLive', empty as Codec<object>, ready),
-  ServerReady: method('ServerReady', empty as Codec<object>, ready),
-  ModelReady: method('ModelReady', modelName, ready),
-  ServerMetadata: method('ServerMetadata', empty as Codec<object>, serverFacts),
-  ModelMetadata: method('ModelMetadata', modelName, metadata),
-  ModelInfer: method('ModelInfer', bytes, bytes),
+  ServerLive: method('ServerLive', empty.write, ready),
+  ServerReady: method('ServerReady', empty.write, ready),
+  ModelReady: method('ModelReady', modelName.write, ready),
+  ServerMetadata: method('ServerMetadata', empty.write, serverFacts),
+  ModelMetadata: method('ModelMetadata', modelName.write, metadata),
+  ModelInfer: method('ModelInfer', bytes.write, bytes),
 }
 
-export { inferRequest, inferResponse }
+export { inferRequest, inferResponse, modelName }

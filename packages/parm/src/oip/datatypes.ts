@@ -22,24 +22,26 @@ export type Datatype =
 interface Storage {
   readonly bytes: number
   readonly dtype?: DType
-  /** Smallest and largest value of an integer type. */
-  readonly range?: readonly [bigint, bigint]
+  /** Smallest and largest value of an integer type that numbers hold. */
+  readonly range?: readonly [number, number]
+  /** And of one that they do not. */
+  readonly wide?: readonly [bigint, bigint]
 }
 
-const signed = (bits: bigint) => [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n] as const
-const unsigned = (bits: bigint) => [0n, (1n << bits) - 1n] as const
+const signed = (bits: number) => [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1] as const
+const unsigned = (bits: number) => [0, 2 ** bits - 1] as const
 
 /** `bytes: 0` marks elements of their own lengths. */
 export const datatypes: Readonly<Record<Datatype, Storage>> = {
   BOOL: { bytes: 1, dtype: 'bool' },
-  UINT8: { bytes: 1, dtype: 'uint8', range: unsigned(8n) },
-  UINT16: { bytes: 2, dtype: 'uint16', range: unsigned(16n) },
-  UINT32: { bytes: 4, dtype: 'uint32', range: unsigned(32n) },
-  UINT64: { bytes: 8, range: unsigned(64n) },
-  INT8: { bytes: 1, dtype: 'int8', range: signed(8n) },
-  INT16: { bytes: 2, dtype: 'int16', range: signed(16n) },
-  INT32: { bytes: 4, dtype: 'int32', range: signed(32n) },
-  INT64: { bytes: 8, range: signed(64n) },
+  UINT8: { bytes: 1, dtype: 'uint8', range: unsigned(8) },
+  UINT16: { bytes: 2, dtype: 'uint16', range: unsigned(16) },
+  UINT32: { bytes: 4, dtype: 'uint32', range: unsigned(32) },
+  UINT64: { bytes: 8, wide: [0n, (1n << 64n) - 1n] },
+  INT8: { bytes: 1, dtype: 'int8', range: signed(8) },
+  INT16: { bytes: 2, dtype: 'int16', range: signed(16) },
+  INT32: { bytes: 4, dtype: 'int32', range: signed(32) },
+  INT64: { bytes: 8, wide: [-(1n << 63n), (1n << 63n) - 1n] },
   FP16: { bytes: 2, dtype: 'float16' },
   BF16: { bytes: 2, dtype: 'bfloat16' },
   FP32: { bytes: 4, dtype: 'float32' },

@@ -3,12 +3,36 @@ import { toBits, fromBits } from '@ft/core/formats'
 import type { TypedArray } from '@ft/core'
 import { bytesOf, datatypes, viewAs, type Datatype } from './datatypes.ts'
 import { OipError } from './error.ts'
+import { integerOf } from './json-source.ts'
 
-/** The bytes of a JSON `data` field, checked against its shape and type. */
-export function bytesFromJson(
-  data: unknown,
-  tensor: { name: string; datatype: Datatype; shape: readonly number[]; size: number },
-): Uint8Array {
+/** How the text said it, for values that JavaScript's reading of it does not tell. */
+export interface JsonReading {
+  /** The same data, from `JsonSource.exact`. Without: integers beyond 2^53 are refused. */
+  readonly exact?: () => unknown
+  /** Whether numbers that are not finite were written so; otherwise they are finite ones that are too large. */
+  readonly nonFinite?: boolean
+  /** Whether null stands for NaN, as servers in Python write it. */
+  readonly nullIsNaN?: boolean
+}
+
+interface Form {
+  readonly name: string
+  readonly datatype: Datatype
+  readonly shape: readonly number[]
+  readonly size: number
+}
+
+/** The bytes of a JSON `data` field, checked against its shape and type. @throws OipError 400 */
+export function bytesFromJson(data: unknown, tensor: Form, reading: JsonReading = {}): Uint8Array {
+  const flat = flattened(data, tensor)
+  if (tensor.datatype === 'BYTES') return strings(flat, tensor.name)
+  const { range, wide } = datatypes[tensor.datatype]
+  if (wide) return wideIntegers(flat, { tensor, wide, exact: reading.exact })
+  if (range) return integers(flat, { tensor, range })
+  return tensor.datatype === 'BOOL' ? truths(flat, tensor) : floats(flat, { tensor, reading })
+}
+
+function flattened(data: unknown, tensor: Form): unknown[] {
   const flat: unknown[] = []
   flatten(data, { tensor, axis: 0, flat })
   if (flat.length !== tensor.size)
@@ -16,7 +40,7 @@ export function bytesFromJson(
       400,
       `tensor '${tensor.name}': shape [${tensor.shape.join(', ')}] needs ${tensor.size} elements, got ${flat.length}`,
     )
-  return tensor.datatype === 'BYTES' ? strings(flat, tensor.name) : numbers(flat, tensor)
+  return flat
 }
 
 function flatten(
@@ -52,33 +76,75 @@ function strings(flat: readonly unknown[], name: string): Uint8Array {
   return new Uint8Array(Buffer.concat(parts))
 }
 
-function numbers(flat: readonly unknown[], { name, datatype }: { name: string; datatype: Datatype }): Uint8Array {
-  const { bytes, dtype, range } = datatypes[datatype]
-  const wrong = (i: number, expected: string) =>
-    new OipError(400, `tensor '${name}': element ${i} must be ${expected} for ${datatype}`)
-  if (range) {
-    const [low, high] = range
-    const wide = new BigInt64Array(bytes === 8 ? flat.length : 0)
-    const narrow = bytes === 8 || dtype === undefined ? undefined : viewAs(dtype, new Uint8Array(flat.length * bytes))
-    flat.forEach((element, i) => {
-      if (typeof element !== 'number' || !Number.isSafeInteger(element)) throw wrong(i, 'an integer below 2^53')
-      if (BigInt(element) < low || BigInt(element) > high) throw wrong(i, `in [${low}, ${high}]`)
-      if (narrow) narrow[i] = element
-      else wide[i] = BigInt(element)
-    })
-    return narrow ? bytesOf(narrow) : new Uint8Array(wide.buffer)
-  }
-  const values = viewAs(dtype as NonNullable<typeof dtype>, new Uint8Array(flat.length * bytes))
+interface Wrong {
+  readonly tensor: Form
+  readonly i: number
+  readonly expected: string
+}
+
+const wrong = ({ tensor: { name, datatype }, i, expected }: Wrong) =>
+  new OipError(400, `tensor '${name}': element ${i} must be ${expected} for ${datatype}`)
+
+const INTEGER = 'an integer below 2^53'
+
+function integers(flat: readonly unknown[], o: { tensor: Form; range: readonly [number, number] }): Uint8Array {
+  const { tensor } = o
+  const [low, high] = o.range
+  const values = emptyValues(tensor)
   flat.forEach((element, i) => {
-    if (datatype === 'BOOL') {
-      if (typeof element !== 'boolean') throw wrong(i, 'true or false')
-      values[i] = Number(element)
-    } else {
-      if (typeof element !== 'number') throw wrong(i, 'a number')
-      values[i] = dtype === 'float16' || dtype === 'bfloat16' ? toBits(element, dtype) : element
-    }
+    if (typeof element !== 'number' || !Number.isSafeInteger(element)) throw wrong({ tensor, i, expected: INTEGER })
+    if (element < low || element > high) throw wrong({ tensor, i, expected: `in [${low}, ${high}]` })
+    values[i] = element
   })
   return bytesOf(values)
+}
+
+/** Integers of 64 bits: read again from the text where a number has lost digits. */
+function wideIntegers(
+  flat: readonly unknown[],
+  o: { tensor: Form; wide: readonly [bigint, bigint]; exact: JsonReading['exact'] },
+): Uint8Array {
+  const { tensor, exact } = o
+  const [low, high] = o.wide
+  const rounded = flat.some((element) => typeof element === 'number' && !Number.isSafeInteger(element))
+  const elements = rounded && exact ? flattened(exact(), tensor) : flat
+  const expected = exact ? 'an integer, in digits' : INTEGER
+  const values = new BigInt64Array(elements.length)
+  elements.forEach((element, i) => {
+    const value = integerOf(element)
+    if (value === undefined) throw wrong({ tensor, i, expected })
+    if (value < low || value > high) throw wrong({ tensor, i, expected: `in [${low}, ${high}]` })
+    values[i] = value
+  })
+  return new Uint8Array(values.buffer)
+}
+
+function truths(flat: readonly unknown[], tensor: Form): Uint8Array {
+  return Uint8Array.from(flat, (element, i) => {
+    if (typeof element !== 'boolean') throw wrong({ tensor, i, expected: 'true or false' })
+    return Number(element)
+  })
+}
+
+function floats(flat: readonly unknown[], { tensor, reading }: { tensor: Form; reading: JsonReading }): Uint8Array {
+  const { dtype } = datatypes[tensor.datatype]
+  const half = dtype === 'float16' || dtype === 'bfloat16' ? dtype : undefined
+  const values = emptyValues(tensor)
+  for (let i = 0; i < flat.length; i++) {
+    const element = flat[i] === null && reading.nullIsNaN ? NaN : flat[i]
+    if (typeof element !== 'number') throw wrong({ tensor, i, expected: 'a number' })
+    const stored = half ? toBits(element, half) : element
+    values[i] = stored
+    if (Number.isFinite(half ? fromBits(stored, half) : values[i])) continue
+    if (!Number.isNaN(element) && (Number.isFinite(element) || !reading.nonFinite))
+      throw wrong({ tensor, i, expected: 'a number that is not too large' })
+  }
+  return bytesOf(values)
+}
+
+function emptyValues({ datatype, size }: Form): TypedArray {
+  const { bytes, dtype } = datatypes[datatype]
+  return viewAs(dtype as NonNullable<typeof dtype>, new Uint8Array(size * bytes))
 }
 
 /** The contents as JSON text, flat. */

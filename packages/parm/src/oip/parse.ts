@@ -2,7 +2,8 @@
 // before it is used; what is wrong is said with its place.
 import { datatypes, isDatatype, type Datatype } from './datatypes.ts'
 import { OipError } from './error.ts'
-import { bytesFromJson, elementsOf } from './json-data.ts'
+import { bytesFromJson, elementsOf, type JsonReading } from './json-data.ts'
+import { readJson, type JsonSource } from './json-source.ts'
 import type { InferRequest, InferResponse, Parameters, WireTensor } from './message.ts'
 
 /** A body with the value of its `Inference-Header-Content-Length` header, when it has one. */
@@ -78,13 +79,20 @@ function readOnce<M extends InferRequest | InferResponse>(
 }
 
 function readRequest(body: Body): InferRequest {
-  const { json, binary } = split(body)
+  const { json, source, binary } = split(body)
   const reader = binaryReader(binary)
   const id = optionalText(json, 'id')
   const parameters = parseParameters(json['parameters'], 'parameters')
   if (!Array.isArray(json['inputs']) || json['inputs'].length === 0)
     throw bad('inputs', 'a non-empty array', json['inputs'])
-  const inputs = json['inputs'].map((entry: unknown, i) => parseTensor(entry, `inputs[${i}]`, reader))
+  const inputs = json['inputs'].map((entry: unknown, i) =>
+    parseTensor(entry, {
+      where: `inputs[${i}]`,
+      reader,
+      reading: readingOf(source, { key: 'inputs', i }),
+      parseParameters,
+    }),
+  )
   assertDistinct(inputs, 'inputs')
   reader.end()
   const outputs = parseRequestedOutputs(json['outputs'])
@@ -98,39 +106,58 @@ function readRequest(body: Body): InferRequest {
 }
 
 function readResponse(body: Body): InferResponse {
-  const { json, binary } = split(body)
+  const { json, source, binary } = split(body)
   const reader = binaryReader(binary)
   const modelName = optionalText(json, 'model_name') ?? ''
   const modelVersion = optionalText(json, 'model_version')
   const id = optionalText(json, 'id')
   if (!Array.isArray(json['outputs'])) throw bad('outputs', 'an array', json['outputs'])
-  const outputs = json['outputs'].map((entry: unknown, i) => parseTensor(entry, `outputs[${i}]`, reader))
+  const outputs = json['outputs'].map((entry: unknown, i) =>
+    parseTensor(entry, {
+      where: `outputs[${i}]`,
+      reader,
+      reading: { ...readingOf(source, { key: 'outputs', i }), nullIsNaN: true },
+      parseParameters: knownParameters,
+    }),
+  )
   assertDistinct(outputs, 'outputs')
   reader.end()
   return {
     modelName,
     ...(modelVersion === undefined ? {} : { modelVersion }),
     ...(id === undefined ? {} : { id }),
-    parameters: parseParameters(json['parameters'], 'parameters'),
+    parameters: knownParameters(json['parameters']),
     outputs,
   }
 }
 
-function split({ bytes, headerLength }: Body): { json: Record<string, unknown>; binary: Uint8Array } {
+interface Split {
+  readonly json: Record<string, unknown>
+  readonly source: JsonSource
+  readonly binary: Uint8Array
+}
+
+function split({ bytes, headerLength }: Body): Split {
   let length = bytes.length
   if (headerLength !== undefined) {
     if (!/^\d{1,15}$/.test(headerLength) || Number(headerLength) > bytes.length)
       throw bad('Inference-Header-Content-Length', `a length of at most the body's ${bytes.length} bytes`, headerLength)
     length = Number(headerLength)
   }
-  let json: unknown
+  let source: JsonSource
   try {
-    json = JSON.parse(utf8.decode(bytes.subarray(0, length)))
+    source = readJson(utf8.decode(bytes.subarray(0, length)))
   } catch (cause) {
     throw new OipError(400, 'the body must start with a JSON header', { cause })
   }
-  if (!isObject(json)) throw bad('the body', 'a JSON object', json)
-  return { json, binary: bytes.subarray(length) }
+  if (!isObject(source.value)) throw bad('the body', 'a JSON object', source.value)
+  return { json: source.value, source, binary: bytes.subarray(length) }
+}
+
+/** What the data of a message's tensor is read from where it has to be read again. */
+function readingOf(source: JsonSource, { key, i }: { key: 'inputs' | 'outputs'; i: number }): JsonReading {
+  const exact = () => (source.exact() as Record<typeof key, Record<'data', unknown>[]>)[key][i]?.data
+  return { exact, nonFinite: source.nonFinite }
 }
 
 interface BinaryReader {
@@ -157,13 +184,20 @@ function binaryReader(binary: Uint8Array): BinaryReader {
   }
 }
 
-function parseTensor(entry: unknown, where: string, reader: BinaryReader): WireTensor {
+/** Where a tensor lies in its message, and how it is read. */
+interface Place {
+  readonly where: string
+  readonly reader: BinaryReader
+  readonly reading: JsonReading
+  readonly parseParameters: (value: unknown, where: string) => Parameters
+}
+
+function parseTensor(entry: unknown, { where, reader, reading, ...read }: Place): WireTensor {
   if (!isObject(entry)) throw bad(where, 'an object', entry)
   const form = checkForm(entry, where)
   const { name, datatype, shape } = form
-  const parameters = parseParameters(entry['parameters'], `${where}.parameters`)
-  const binarySize = parameters['binary_data_size']
-  if (binarySize === undefined) return { name, datatype, shape, bytes: bytesFromJson(entry['data'], form) }
+  const binarySize = read.parseParameters(entry['parameters'], `${where}.parameters`)['binary_data_size']
+  if (binarySize === undefined) return { name, datatype, shape, bytes: bytesFromJson(entry['data'], form, reading) }
   if (entry['data'] !== undefined) throw bad(where, 'either data or binary_data_size', 'both')
   if (typeof binarySize !== 'number' || !Number.isSafeInteger(binarySize) || binarySize < 0)
     throw bad(`${where}.parameters.binary_data_size`, 'a number of bytes', binarySize)
@@ -231,6 +265,13 @@ function parseParameters(value: unknown, where: string): Parameters {
     if (typeof entry !== 'string' && typeof entry !== 'number' && typeof entry !== 'boolean')
       throw bad(`${where}.${key}`, 'a string, number or truth value', entry)
   return value as Parameters
+}
+
+/** Those that the protocol knows; servers say further things of their own in any form, which are nobody's fault. */
+function knownParameters(value: unknown): Parameters {
+  if (!isObject(value)) return {}
+  const known = Object.entries(value).filter(([, entry]) => ['string', 'number', 'boolean'].includes(typeof entry))
+  return Object.fromEntries(known) as Parameters
 }
 
 function optionalText(json: Record<string, unknown>, key: string): string | undefined {

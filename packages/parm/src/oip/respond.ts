@@ -3,8 +3,8 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Cancellation } from '../serving/cancellation.ts'
 import { OipError, toOipError } from './error.ts'
-import type { InferRequest, InferResponse } from './message.ts'
 import { parseRequest } from './parse.ts'
+import { selectOutputs } from './select.ts'
 import { wantsBinary, writeResponse } from './serialise.ts'
 import { DropConnection, RequestContext, type InferContext, type OipService } from './service.ts'
 
@@ -126,15 +126,6 @@ async function infer(
       ? { 'Content-Type': 'application/json', 'Content-Length': length }
       : { 'Content-Type': 'application/octet-stream', 'Content-Length': length, 'Inference-Header-Content-Length': own }
   return { status: 200, headers, parts }
-}
-
-function selectOutputs(answer: InferResponse, { outputs }: InferRequest): InferResponse['outputs'] {
-  if (!outputs || outputs.length === 0) return answer.outputs
-  return outputs.map(({ name }) => {
-    const found = answer.outputs.find((output) => output.name === name)
-    if (!found) throw new OipError(400, `outputs: the model has no output '${name.slice(0, 100)}'`)
-    return found
-  })
 }
 
 function decode(text: string): string {

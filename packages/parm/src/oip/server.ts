@@ -6,6 +6,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { FtError } from '@ft/core'
 import { Cancellation } from '../serving/cancellation.ts'
 import { serveConnection, type PlainConnection } from './connection.ts'
+import { DRAIN_MS, drained } from './drain.ts'
 import { OipError } from './error.ts'
 import { respond, travelling, type Reply } from './respond.ts'
 import type { OipService } from './service.ts'
@@ -21,14 +22,24 @@ export interface OipServerOptions {
   readonly maxBodyBytes?: number
   /** Milliseconds that an idle connection is kept; 0: for ever. Default 60,000. */
   readonly keepAliveMs?: number
-  /** PEM texts: serves HTTPS. */
-  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string }
+  /** Milliseconds after which `close` destroys the connections that are left. Default 30,000. */
+  readonly drainMs?: number
+  /** Serves HTTPS. */
+  readonly tls?: TlsOptions
+}
+
+/** PEM texts. */
+export interface TlsOptions {
+  readonly cert: string
+  readonly key: string
+  /** Clients must show a certificate that it signed. Default: anybody may ask. */
+  readonly ca?: string
 }
 
 export interface OipServer {
   /** Where it listens, such as 'http://127.0.0.1:41234'; the socket's path for a local socket. */
   readonly url: string
-  /** Stops taking connections; resolves when requests in progress are answered. */
+  /** Stops taking connections; resolves when requests in progress are answered, or after `drainMs` without those that are not. */
   close(): Promise<void>
   /** Closes with all its connections, at once. */
   destroy(): void
@@ -36,18 +47,18 @@ export interface OipServer {
 
 const TICK_MS = 5000
 
-/** Serves until closed. @throws FtError `IO` when the address cannot be used */
+/** Serves until closed. @throws FtError `IO` when the address cannot be used, `INVALID_ARGUMENT` for `tls` that is no PEM */
 export async function startOipServer(service: OipService, options: OipServerOptions = {}): Promise<OipServer> {
   const { host = '127.0.0.1', port = 0, socketPath, maxBodyBytes = 16 << 20, keepAliveMs = 60_000, tls } = options
+  const { drainMs = DRAIN_MS } = options
   // Between processes of one machine a date says nothing, and heads without it are the same again and again
   const date = socketPath === undefined
+  /** Of all connections, those too that have not shaken hands over TLS. */
   const sockets = new Set<Socket>()
   const plain = new Set<PlainConnection>()
   const { http, closeAfterAnswers } = createHttpServer({ service, maxBodyBytes, keepAliveMs, date })
 
   function serve(socket: Socket): void {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
     const connection = serveConnection(socket, {
       service,
       maxBodyBytes,
@@ -64,9 +75,11 @@ export async function startOipServer(service: OipService, options: OipServerOpti
     plain.add(connection)
   }
 
-  const server: Server = tls
-    ? createTlsServer({ noDelay: true, ALPNProtocols: ['http/1.1'], ...tls }, serve)
-    : createTcpServer({ noDelay: true }, serve)
+  const server: Server = tls ? createSecureServer(tls, serve) : createTcpServer({ noDelay: true }, serve)
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   if (tls) server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy())
   const ticking = setInterval(() => {
     const now = performance.now()
@@ -86,19 +99,36 @@ export async function startOipServer(service: OipService, options: OipServerOpti
     clearInterval(ticking)
     closeAfterAnswers()
   }
+  const cut = () => {
+    for (const socket of sockets) socket.destroy()
+  }
   return {
     url: socketPath ?? `${tls ? 'https' : 'http'}://${shown}:${(server.address() as AddressInfo).port}`,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        stop()
-        for (const connection of plain) connection.close()
-      }),
+    close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      stop()
+      for (const connection of plain) connection.close()
+      return drained(closed, { drainMs, destroy: cut })
+    },
     destroy() {
       server.close()
       stop()
-      for (const socket of sockets) socket.destroy()
+      cut()
     },
+  }
+}
+
+function createSecureServer(tls: TlsOptions, serve: (socket: Socket) => void): Server {
+  const mutual = tls.ca === undefined ? {} : { requestCert: true, rejectUnauthorized: true }
+  try {
+    return createTlsServer({ noDelay: true, ALPNProtocols: ['http/1.1'], ...tls, ...mutual }, serve)
+  } catch (cause) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      'startOipServer: `tls` must be a certificate and its key in PEM',
+      {},
+      { cause },
+    )
   }
 }
 

@@ -86,7 +86,7 @@ export function createGroups(
   /** Step 3: k queries are together; the parities are encoded off their path and sent to the parity models. */
   function closeFull(group: Group): void {
     leaveForming(group)
-    count('group-full')
+    if (group.code !== unprotected) count('group-full')
     defer(() => sendExtraUnits(group))
   }
 

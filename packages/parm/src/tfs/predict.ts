@@ -1,7 +1,8 @@
 // TensorFlow Serving's REST API: bodies of predict, in row and in column form, to requests and back.
-import { bytesFromJson, jsonFromBytes } from '../oip/json-data.ts'
+import { bytesFromJson, jsonFromBytes, type JsonReading } from '../oip/json-data.ts'
 import { isDatatype } from '../oip/datatypes.ts'
 import { OipError } from '../oip/error.ts'
+import { readJson, type JsonSource } from '../oip/json-source.ts'
 import type { InferRequest, InferResponse, Parameters, WireTensor } from '../oip/message.ts'
 import type { ModelMetadata, TensorMetadata } from '../oip/service.ts'
 
@@ -17,15 +18,26 @@ export function parsePredict(
   text: string,
   { metadata, parameters }: { metadata: ModelMetadata; parameters: Parameters },
 ): { request: InferRequest; form: PredictForm } {
-  const body = objectOf(parseJson(text))
+  const source = parseJson(text)
+  const body = objectOf(source.value)
   const { instances, inputs, signature_name: signature } = body
   if (signature !== undefined && signature !== 'serving_default')
     throw new OipError(400, "signature_name must be 'serving_default'")
   if ((instances === undefined) === (inputs === undefined))
     throw new OipError(400, 'the body must have either instances or inputs')
   const form: PredictForm = instances === undefined ? 'column' : 'row'
-  const values = instances === undefined ? columns(inputs, metadata) : rows(instances, metadata)
-  const tensors = metadata.inputs.map((expected) => tensorOf(values.get(expected.name), expected))
+  const valuesOf = (read: Record<string, unknown>) =>
+    form === 'column' ? columns(read['inputs'], metadata) : rows(read['instances'], metadata)
+  const values = valuesOf(body)
+  const tensors = metadata.inputs.map((expected) =>
+    tensorOf(values.get(expected.name), {
+      expected,
+      reading: {
+        nonFinite: source.nonFinite,
+        exact: () => valuesOf(source.exact() as Record<string, unknown>).get(expected.name),
+      },
+    }),
+  )
   return { request: { parameters, inputs: tensors, binaryOutput: false }, form }
 }
 
@@ -34,15 +46,19 @@ export function writePredict({ outputs }: InferResponse, form: PredictForm): str
   const values = outputs.map((output) => [output.name, nested(output)] as const)
   const [only] = values
   if (form === 'column')
-    return JSON.stringify({ outputs: values.length === 1 && only ? only[1] : Object.fromEntries(values) })
+    return `{"outputs":${values.length === 1 && only ? listOf(only[1]) : objectText(values, listOf)}}`
   const count = outputs[0]?.shape[0] ?? 0
   if (outputs.some(({ shape }) => shape[0] !== count))
     throw new OipError(500, 'outputs have no common number of rows; ask in column form')
   const row = (i: number) =>
-    values.length === 1 && only
-      ? (only[1] as unknown[])[i]
-      : Object.fromEntries(values.map(([name, all]) => [name, (all as unknown[])[i]]))
-  return JSON.stringify({ predictions: Array.from({ length: count }, (_, i) => row(i)) })
+    values.length === 1 && only ? (only[1][i] as string) : objectText(values, (all) => all[i] as string)
+  return `{"predictions":${listOf(Array.from({ length: count }, (_, i) => row(i)))}}`
+}
+
+const listOf = (texts: readonly string[] | string) => (typeof texts === 'string' ? texts : `[${texts.join(',')}]`)
+
+function objectText<T>(values: readonly (readonly [string, T])[], text: (value: T) => string): string {
+  return `{${values.map(([name, value]) => `${JSON.stringify(name)}:${text(value)}`).join(',')}}`
 }
 
 function rows(instances: unknown, { inputs }: ModelMetadata): Map<string, unknown> {
@@ -76,7 +92,8 @@ function refuseUnknown(values: Record<string, unknown>, inputs: readonly TensorM
 }
 
 /** A tensor whose shape is that of nested lists. */
-function tensorOf(value: unknown, { name, datatype }: TensorMetadata): WireTensor {
+function tensorOf(value: unknown, o: { expected: TensorMetadata; reading: JsonReading }): WireTensor {
+  const { name, datatype } = o.expected
   if (value === undefined) throw new OipError(400, `input '${name}' is missing`)
   if (!isDatatype(datatype)) throw new OipError(500, `input '${name}' has an unknown type`)
   const shape: number[] = []
@@ -84,21 +101,29 @@ function tensorOf(value: unknown, { name, datatype }: TensorMetadata): WireTenso
   const size = shape.reduce((product, length) => product * length, 1)
   if (shape.length === 0 || size === 0) throw new OipError(400, `input '${name}' must be a list that is not empty`)
   if (shape.length > 32) throw new OipError(400, `input '${name}' must have at most 32 axes`)
-  return { name, datatype, shape, bytes: bytesFromJson(value, { name, datatype, shape, size }) }
+  return { name, datatype, shape, bytes: bytesFromJson(value, { name, datatype, shape, size }, o.reading) }
 }
 
-function nested(output: WireTensor): unknown {
-  let values = JSON.parse(jsonFromBytes(output)) as unknown[]
+/** The JSON of an output's rows (of its value, without axes), as text all the way: numbers would round 64-bit integers. */
+function nested(output: WireTensor): readonly string[] | string {
+  const flat = jsonFromBytes(output)
+  let texts =
+    output.datatype === 'BYTES'
+      ? (JSON.parse(flat) as string[]).map((text) => JSON.stringify(text))
+      : flat === '[]'
+        ? []
+        : flat.slice(1, -1).split(',')
   for (const length of output.shape.slice(1).reverse()) {
-    const count = length === 0 ? 0 : values.length / length
-    values = Array.from({ length: count }, (_, i) => values.slice(i * length, (i + 1) * length))
+    const count = length === 0 ? 0 : texts.length / length
+    const inner = texts
+    texts = Array.from({ length: count }, (_, i) => listOf(inner.slice(i * length, (i + 1) * length)))
   }
-  return output.shape.length === 0 ? values[0] : values
+  return output.shape.length === 0 ? (texts[0] as string) : texts
 }
 
-function parseJson(text: string): unknown {
+function parseJson(text: string): JsonSource {
   try {
-    return JSON.parse(text) as unknown
+    return readJson(text)
   } catch (cause) {
     throw new OipError(400, 'the body must be JSON', { cause })
   }

@@ -1,5 +1,5 @@
 // Entry of a worker process: serves one model over the Open Inference Protocol on a local socket, so that an embedded
-// worker is an instance like any other. Ends with its parent.
+// worker is an instance like any other. Ends with its parent, and by nothing milder than SIGKILL before.
 import { isAbsolute } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { startOipServer } from '../oip/server.ts'
@@ -37,6 +37,8 @@ async function serve({ model, faults, socketPath }: WorkerOrder): Promise<void> 
 }
 
 process.once('disconnect', () => process.exit(0))
+// Sent to the whole group (Ctrl-C, systemd) they are the gateway's business, which still has requests to answer
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => undefined)
 serve(JSON.parse(process.argv[2] ?? '{}') as WorkerOrder).catch((error: unknown) => {
   process.send?.({ failed: error instanceof Error ? error.message : String(error) }, undefined, undefined, () =>
     process.exit(1),

@@ -25,6 +25,7 @@ export interface WorkerProcess {
   readonly pid: number
   /** Resolves when it has ended, for whatever reason. */
   readonly exited: Promise<void>
+  /** Default SIGKILL: workers leave SIGTERM and SIGINT to their parent. */
   kill(signal?: NodeJS.Signals): void
   /** Ends it and removes its socket. */
   stop(): Promise<void>
@@ -62,7 +63,7 @@ export async function startWorker(options: StartWorkerOptions): Promise<WorkerPr
     address: order.socketPath,
     pid: child.pid as number,
     exited,
-    kill: (signal = 'SIGTERM') => void child.kill(signal),
+    kill: (signal = 'SIGKILL') => void child.kill(signal),
     stop,
   }
 }

@@ -1,6 +1,8 @@
 // A worker module: y = 3 x for FP32 [b, 2], 'echo' semantics for BYTES when `options.bytes` is set; x = 666 crashes the
-// process, x = 555 is never answered. `delayMs` holds every answer; `headers` answers with what headers came.
+// process, x = 555 is never answered. `delayMs` holds every answer; `headers` answers with what headers came. `never`: it never
+// gets ready.
 export default function create(options = {}) {
+  if (options.never) return new Promise(() => {})
   const form = options.bytes ? { datatype: 'BYTES', shape: [-1] } : { datatype: 'FP32', shape: [-1, 2] }
   return {
     metadata: {
