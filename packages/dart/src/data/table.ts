@@ -125,8 +125,9 @@ function encodeCell(
   if (isMissing(value)) return NaN
   if (codes) return codes.get(String(value)) ?? UNSEEN
   if (typeof value === 'string') {
-    const number = Number(value)
-    if (number !== number) {
+    // Blanks are no number, though Number() makes 0 of them.
+    const number = value.trim() === '' ? NaN : Number(value)
+    if (number !== number && value.trim() !== '') {
       throw new FtError('INVALID_ARGUMENT', `${where}: row ${row}, column ${name}: expected a number, got '${value}'`, {
         row,
         column: name,
