@@ -173,7 +173,11 @@ function append(booster: Booster, grown: GrownTree, ids: LeafIds, weight: number
   for (const board of [training, ...validation]) {
     // Validation rows may have values together that training rows never had: their columns are not shared.
     const binned = binnedTree(grown, board.data.layout)
-    const entry: TrainingTree = { values: grown.tree.value, binned, output: index % objective.outputs }
+    const entry: TrainingTree = {
+      values: grown.tree.value,
+      route: (to) => routeAll(booster.arena, board.data, binned, to),
+      output: index % objective.outputs,
+    }
     board.add(entry, board === training ? ids : undefined)
     board.accumulate([index], [weight], board.scores)
   }

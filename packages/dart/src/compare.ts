@@ -2,8 +2,9 @@
 // from cross-validation on the training part, and the test part only judges.
 import { FtError } from '@ft/core'
 import { crossValidate } from './crossValidate.ts'
-import { toFloatMatrix } from './data/matrix.ts'
-import { metricOf } from './metrics.ts'
+import { toColumn, toFloatMatrix } from './data/matrix.ts'
+import { judge, metricOf } from './metrics.ts'
+import { checkLabels, classesOf } from './objectives/labels.ts'
 import type { TrainOptions } from './options.ts'
 import { predict } from './predict.ts'
 import { readData, type LabelledData } from './readData.ts'
@@ -69,9 +70,13 @@ export async function compare(
   if (learningRates.length === 0 || seeds.length === 0 || Object.keys(methods).length === 0) {
     throw new FtError('INVALID_ARGUMENT', 'compare: needs at least one method, learning rate and seed')
   }
-  const { names, levels } = toFloatMatrix(data.train.features, { where: 'compare: train' })
+  const { names, levels, rows } = toFloatMatrix(data.train.features, { where: 'compare: train' })
   const ranking = common.objective === 'lambdarank'
   const test = readData(data.test, { where: 'compare: test', ranking, schema: { names, levels } })
+  if (typeof common.objective === 'string') {
+    const classes = common.classes ?? classesOf(toColumn(data.train.label, { rows, where: 'compare: train: label' }))
+    checkLabels(test.label, { objective: common.objective, classes, where: 'compare: test' })
+  }
   const total = Object.keys(methods).length * (learningRates.length + seeds.length)
   let done = 0
   const step = (phase: string): void => common.onProgress?.({ phase, done: done++, total })
@@ -102,10 +107,12 @@ export async function compare(
     for (const seed of seeds) {
       step(`${method}, seed ${seed}`)
       const { model } = await train(data.train, { ...settings, learningRate, seed, rounds: validated.bestRound })
-      const raw = predict(model, data.test.features, { output: 'raw' })
+      const start = test.initialScore ? { initialScore: test.initialScore } : {}
+      const raw = predict(model, data.test.features, { output: 'raw', ...start })
       const outputs = Array.from({ length: model.outputs }, (_, o) => raw.filter((__, i) => i % model.outputs === o))
       scores.push(raw)
-      values.push(metric.compute({ scores: outputs, labels: test.label, weights: test.weight, groups: test.group }))
+      const scored = { scores: outputs, labels: test.label, weights: test.weight, groups: test.group }
+      values.push(judge(metric, scored, `compare: test, ${method}`))
     }
     out.push({
       ...{ method, learningRate, rounds: validated.bestRound, validated: validated.best, curve: validated.mean },

@@ -1,6 +1,6 @@
 // Names that options may have. A misspelt one would be a default that nobody asked for: it is an error.
 import { FtError } from '@ft/core'
-import type { DropoutOptions, TrainOptions } from './options.ts'
+import type { DropoutOptions, GossOptions, TrainOptions } from './options.ts'
 
 const trainNames: Readonly<Record<keyof TrainOptions, true>> = {
   objective: true,
@@ -69,6 +69,13 @@ export function checkTrainNames(options: TrainOptions): void {
 /** The same of `dropout`. A preset spread into options brings its learning rate, which belongs beside them. */
 export function checkDropoutNames({ learningRate: _, ...options }: DropoutOptions & { learningRate?: number }): void {
   checkNames('train: dropout', options, dropoutNames)
+}
+
+const gossNames: Readonly<Record<keyof GossOptions, true>> = { topRate: true, otherRate: true }
+
+/** The same of `goss`. */
+export function checkGossNames(options: GossOptions): void {
+  checkNames('train: goss', options, gossNames)
 }
 
 function checkNames(where: string, given: object, known: Readonly<Record<string, true>>): void {

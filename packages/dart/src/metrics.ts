@@ -1,5 +1,5 @@
 // Metrics of predictions, all weighted.
-import { FtError } from '@ft/core'
+import { FtError, assertOneOf } from '@ft/core'
 import { exp, log } from '@ft/core/math'
 import { ndcg, type EmptyQuery } from './ndcg.ts'
 import { sigmoid, softmaxInPlace } from './objectives/classification.ts'
@@ -130,13 +130,15 @@ function weightedAuc({ scores: [scores], labels, weights }: Scored): number {
  * @throws FtError `INVALID_ARGUMENT` for an unknown name; lists the known
  */
 export function metricOf(metric: MetricName | CustomMetric, options: { emptyQuery?: EmptyQuery } = {}): Metric {
-  if (typeof metric !== 'string') return metric
+  const { emptyQuery = 'skip' } = options
+  assertOneOf(emptyQuery, { where: 'metric', argument: 'emptyQuery', values: [0, 1, 'skip'] })
+  if (typeof metric === 'object') return checkCustom(metric)
   const at = /^ndcg@([1-9]\d*)$/.exec(metric)
   if (at)
     return {
       name: metric,
       better: 'higher',
-      compute: (scored) => rankingMetric(scored, Number(at[1]), options.emptyQuery ?? 'skip'),
+      compute: (scored) => rankingMetric(scored, Number(at[1]), emptyQuery),
     }
   const definition = definitions[metric as PlainMetricName] as (typeof definitions)[PlainMetricName] | undefined
   if (definition) return { name: metric, ...definition }
@@ -145,6 +147,36 @@ export function metricOf(metric: MetricName | CustomMetric, options: { emptyQuer
     `no metric ${String(metric)}; known: ${Object.keys(definitions).join(', ')}, ndcg@k`,
     { metric },
   )
+}
+
+function checkCustom(metric: CustomMetric): Metric {
+  const given = metric as Partial<Record<keyof CustomMetric, unknown>> | null
+  if (typeof given?.name !== 'string' || typeof given.compute !== 'function') {
+    throw new FtError('INVALID_ARGUMENT', 'metric: one of your own has a name, `better` and a function compute')
+  }
+  assertOneOf(given.better, { where: `metric ${given.name}`, argument: 'better', values: ['lower', 'higher'] })
+  return metric
+}
+
+/**
+ * The metric of rows that decide something: which round is the best, which tree goes.
+ *
+ * @throws FtError `INVALID_ARGUMENT` where it is not a number: nothing is better or worse than that
+ */
+export function judge(metric: Metric, scored: Scored, where: string): number {
+  const value: unknown = metric.compute(scored)
+  if (typeof value === 'number' && value === value) return value
+  throw new FtError('INVALID_ARGUMENT', `${where}: ${metric.name} is ${String(value)}; ${whyNone(metric, scored)}`, {
+    metric: metric.name,
+  })
+}
+
+function whyNone({ name }: Metric, { scores, weights }: Scored): string {
+  if (scores.some((output) => output.some((score) => score !== score))) return 'scores are NaN'
+  if (weights?.every((weight) => weight === 0)) return 'all weights are 0'
+  if (name === 'auc') return 'it needs rows of both classes'
+  if (name.startsWith('ndcg@')) return 'no query has a relevant row; emptyQuery 0 or 1 would count them'
+  return 'it must be a number'
 }
 
 function rankingMetric(scored: Scored, at: number, emptyQuery: EmptyQuery): number {

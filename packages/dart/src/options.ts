@@ -1,11 +1,12 @@
 // Training options with their defaults, checked once.
-import { FtError, assertOneOf, type LongRunning } from '@ft/core'
+import { FtError, assertInteger, assertOneOf, type LongRunning } from '@ft/core'
 import type { CustomObjective, ObjectiveName } from './objectives/objective.ts'
 import type { CustomMetric, MetricName } from './metrics.ts'
 import type { EmptyQuery } from './ndcg.ts'
 import type { Model } from './model.ts'
 import type { Tree } from './tree.ts'
-import { checkDropoutNames, checkTrainNames } from './knownOptions.ts'
+import { MOST_CLASSES } from './objectives/labels.ts'
+import { checkDropoutNames, checkGossNames, checkTrainNames } from './knownOptions.ts'
 
 /** How the weights of a round are settled; `eta` is the learning rate, k the number of dropped trees. */
 export type Normalization =
@@ -128,7 +129,7 @@ export interface TrainOptions extends LongRunning {
   readonly normalizeLambdas?: boolean
   /** NDCG of a query without a relevant row. Default 'skip'. */
   readonly emptyQuery?: EmptyQuery
-  /** Starting score before the first tree; default the objective's best constant. */
+  /** Starting score before the first tree; default the objective's best constant. Not together with `initialScore`. */
   readonly baseScore?: number
   /** Metric shown and stopped on; default the objective's. */
   readonly metric?: MetricName | CustomMetric
@@ -207,7 +208,11 @@ export const dropoutPresets: Readonly<Record<DropoutPreset, DropoutOptions & { r
 const MOST_LEAVES = 65_536
 
 export function resolveOptions(options: TrainOptions): ResolvedOptions {
+  if (typeof (options as unknown) !== 'object' || (options as unknown) === null) {
+    throw new FtError('INVALID_ARGUMENT', "train: needs options: at least { objective: 'squared' } or its like")
+  }
   checkTrainNames(options)
+  checkRest(options)
   const check = (
     name: keyof TrainOptions & string,
     value: number,
@@ -215,10 +220,10 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
     high: number,
     whole = false,
   ): number => {
-    if (value >= low && value <= high && (!whole || Number.isInteger(value))) return value
+    if (typeof value === 'number' && value >= low && value <= high && (!whole || Number.isInteger(value))) return value
     throw new FtError(
       'INVALID_ARGUMENT',
-      `train: ${name} must be ${whole ? 'a whole number' : 'a number'} from ${low} to ${high}, got ${value}`,
+      `train: ${name} must be ${whole ? 'a whole number' : 'a number'} from ${low} to ${high}, got ${described(value)}`,
       {
         [name]: value,
       },
@@ -230,6 +235,11 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
       'INVALID_ARGUMENT',
       `train: no dropout preset ${options.dropout}; known: ${Object.keys(dropoutPresets).join(', ')}`,
     )
+  }
+  const isForm = ['undefined', 'string', 'object'].includes(typeof options.dropout) || options.dropout === false
+  if (!isForm || (options.dropout as unknown) === null) {
+    const message = `train: dropout must be false, a preset or options as { dropRate: 0.1 }, got ${String(options.dropout)}`
+    throw new FtError('INVALID_ARGUMENT', message)
   }
   const chosen =
     options.dropout === false ? undefined : (preset ?? (options.dropout as DropoutOptions | undefined) ?? {})
@@ -272,10 +282,40 @@ export function resolveOptions(options: TrainOptions): ResolvedOptions {
   }
 }
 
+const described = (value: unknown): string => (typeof value === 'string' ? `'${value}'` : String(value))
+
+/** Options that are used as they were given. */
+function checkRest(options: TrainOptions): void {
+  const need = (name: keyof TrainOptions, fits: (value: number) => boolean, words: string): void => {
+    const value: unknown = options[name]
+    if (value === undefined || (typeof value === 'number' && fits(value))) return
+    throw new FtError('INVALID_ARGUMENT', `train: ${name} must be ${words}, got ${described(value)}`, { [name]: value })
+  }
+  const { emptyQuery = 'skip' } = options
+  need('baseScore', (value) => Math.abs(value) <= 1e70, 'a number up to 1e70')
+  need('truncation', (value) => Number.isInteger(value) && value >= 1, 'a whole number from 1')
+  need('sigma', (value) => value > 0 && value < Infinity, 'a number above 0')
+  need(
+    'classes',
+    (value) => Number.isInteger(value) && value >= 2 && value <= MOST_CLASSES,
+    `a whole number from 2 to ${MOST_CLASSES}`,
+  )
+  assertOneOf(emptyQuery, { where: 'train', argument: 'emptyQuery', values: [0, 1, 'skip'] })
+  for (const name of ['bundle', 'columnCopy', 'normalizeLambdas', 'trackTraining'] as const) {
+    assertOneOf(options[name], { where: 'train', argument: name, values: [undefined, true, false] })
+  }
+}
+
 function resolveGoss({ goss = false, rowFraction = 1, objective }: TrainOptions): Goss | undefined {
   if (goss === false) return undefined
-  const { topRate = 0.2, otherRate = 0.1 } = goss === true ? {} : goss
   const fail = (what: string): FtError => new FtError('INVALID_ARGUMENT', `train: goss: ${what}`)
+  if (goss !== true) {
+    if (typeof (goss as unknown) !== 'object' || (goss as unknown) === null) {
+      throw fail(`must be true, false or { topRate, otherRate }, got ${described(goss)}`)
+    }
+    checkGossNames(goss)
+  }
+  const { topRate = 0.2, otherRate = 0.1 } = goss === true ? {} : goss
   // Written so that NaN is refused.
   if (!(topRate >= 0 && otherRate > 0 && topRate + otherRate <= 1)) {
     throw fail(`topRate from 0, otherRate above 0, together at most 1; got ${topRate} and ${otherRate}`)
@@ -290,10 +330,17 @@ function resolveGoss({ goss = false, rowFraction = 1, objective }: TrainOptions)
 function resolveDropout(given: DropoutOptions, seed: number): Exclude<ResolvedOptions['dropout'], false> {
   checkDropoutNames(given)
   const probability = (name: 'dropRate' | 'skipDrop', value: number): number => {
-    if (value >= 0 && value <= 1) return value
-    throw new FtError('INVALID_ARGUMENT', `train: dropout.${name} must be from 0 to 1, got ${value}`, { [name]: value })
+    if (typeof value === 'number' && value >= 0 && value <= 1) return value
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `train: dropout.${name} must be a number from 0 to 1, got ${described(value)}`,
+      { [name]: value },
+    )
   }
   const maxDrop = given.maxDrop ?? 0
+  const { dropSeed = seed, plusOne = true } = given
+  assertOneOf(plusOne, { where: 'train', argument: 'dropout.plusOne', values: [true, false] })
+  assertInteger(dropSeed, { where: 'train', argument: 'dropout.dropSeed', min: 0 })
   if (!Number.isInteger(maxDrop) || maxDrop < 0) {
     throw new FtError(
       'INVALID_ARGUMENT',
@@ -311,12 +358,12 @@ function resolveDropout(given: DropoutOptions, seed: number): Exclude<ResolvedOp
     assertOneOf(value, { where: 'train', argument: `dropout.${name}`, values: words[name as keyof typeof words] })
   return {
     dropRate: probability('dropRate', given.dropRate ?? 0.03),
-    plusOne: given.plusOne ?? true,
+    plusOne,
     skipDrop: probability('skipDrop', given.skipDrop ?? 0),
     maxDrop,
     sample,
     normalize,
     dropUnit,
-    dropSeed: given.dropSeed ?? seed,
+    dropSeed,
   }
 }

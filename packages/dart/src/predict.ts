@@ -1,10 +1,10 @@
 // Prediction: sums of weighted leaves in tree order, in float64, the same bits for one row and for a million.
-import { FtError } from '@ft/core'
+import { FtError, assertOneOf } from '@ft/core'
 import { generalTree } from './generalTree.ts'
 import { objectiveOf } from './answers.ts'
 import type { Arena, Block } from './arena.ts'
 import { withKeptArena } from './keptArena.ts'
-import { toFloatMatrix, type Features } from './data/matrix.ts'
+import { checkForm, toColumn, toFloatMatrix, type Features } from './data/matrix.ts'
 import type { FloatMatrix } from './data/schema.ts'
 import { roundsOf, type Model } from './model.ts'
 import { depthOf, leafOfRow, type Tree } from './tree.ts'
@@ -20,6 +20,11 @@ export interface PredictOptions {
    * with validation data to get the best round's.
    */
   readonly rounds?: number
+  /**
+   * Starting score of each row and output, row-major, in place of the base score: for models that were trained with starting scores, whose
+   * base score is 0. Leaf numbers do not depend on it.
+   */
+  readonly initialScore?: ArrayLike<number>
 }
 
 /**
@@ -28,17 +33,17 @@ export interface PredictOptions {
  * Cost: about 8 ns a row and tree; below 64 rows in plain JavaScript, without starting WebAssembly. Later calls find the
  * kernels compiled, and their memory (at most 32 MiB is kept).
  *
- * @throws FtError `SHAPE_MISMATCH` when the columns are not those of training
+ * @throws FtError `SHAPE_MISMATCH` when the columns are not those of training; `INVALID_ARGUMENT` for options that are none
  */
 export function predict(model: Model, features: Features, options: PredictOptions = {}): Float64Array {
-  const { output = 'answer' } = options
+  const { output = 'answer', initialScore } = options
+  assertOneOf(output, { where: 'predict', argument: 'output', values: ['answer', 'raw', 'leaf'] })
   const matrix = featuresOf(model, features, 'predict')
   const trees = firstTrees(model, options.rounds)
   if (output === 'leaf') return leaves(model, matrix, trees)
-  const scores =
-    matrix.rows < SMALL
-      ? sumRows(model, matrix, trees)
-      : withKeptArena((arena) => sumKernels(arena, model, matrix, trees))
+  const scores = startScores(model, matrix.rows, initialScore)
+  if (matrix.rows < SMALL) sumRows(model, matrix, { trees, scores })
+  else withKeptArena((arena) => sumKernels(arena, model, matrix, { trees, scores }))
   if (output === 'answer') answer(model, scores)
   return scores
 }
@@ -50,6 +55,7 @@ export function predict(model: Model, features: Features, options: PredictOption
  */
 export function featuresOf(model: Model, features: Features, where: string): FloatMatrix {
   const { featureNames: names, featureLevels: levels } = model
+  checkForm(features, where)
   const isTable = Array.isArray(features) || !('data' in features)
   if (!isTable) {
     const columns = 'shape' in features ? (features.shape[1] ?? 0) : features.columns
@@ -81,14 +87,20 @@ function answer(model: Model, scores: Float64Array): void {
   for (let at = 0; at < scores.length; at += model.outputs) objective.answer(scores.subarray(at, at + model.outputs))
 }
 
-function startScores(model: Model, rows: number): Float64Array {
+function startScores(model: Model, rows: number, initial?: ArrayLike<number>): Float64Array {
+  if (initial) return toColumn(initial, { rows: rows * model.outputs, where: 'predict: initialScore' })
   const scores = new Float64Array(rows * model.outputs)
   for (let at = 0; at < scores.length; at++) scores[at] = model.baseScores[at % model.outputs] as number
   return scores
 }
 
-function sumRows(model: Model, { values, rows, columns }: FloatMatrix, trees: number): Float64Array {
-  const scores = startScores(model, rows)
+/** What is added up: so many trees, to the scores that rows start from. */
+interface Sums {
+  readonly trees: number
+  readonly scores: Float64Array
+}
+
+function sumRows(model: Model, { values, rows, columns }: FloatMatrix, { trees, scores }: Sums): void {
   for (let row = 0; row < rows; row++) {
     const at = (feature: number) => values[row * columns + feature] as number
     for (let t = 0; t < trees; t++) {
@@ -98,7 +110,6 @@ function sumRows(model: Model, { values, rows, columns }: FloatMatrix, trees: nu
         (scores[index] as number) + (model.weights[t] as number) * (tree.value[leafOfRow(tree, at)] as number)
     }
   }
-  return scores
 }
 
 function leaves(model: Model, { values, rows, columns }: FloatMatrix, trees: number): Float64Array {
@@ -117,14 +128,13 @@ const STAGE_BYTES = 2 ** 18
 /** Deeper trees are followed node by node: padding them to complete ones would double with every level. */
 const DEEPEST_COMPLETE = 8
 
-function sumKernels(arena: Arena, model: Model, matrix: FloatMatrix, trees: number): Float64Array {
+function sumKernels(arena: Arena, model: Model, matrix: FloatMatrix, { trees, scores }: Sums): void {
   const { values, rows, columns } = matrix
   const { kernels } = arena
   const runs = model.trees.slice(0, trees).map((tree, t) => treeRunner(arena, tree, model.weights[t] as number))
   const stage = BLOCK * Math.max(1, Math.floor(STAGE_BYTES / (4 * columns * BLOCK)))
   const staged = arena.floats(Math.min(rows, stage) * columns)
   const sums = arena.doubles(Math.min(rows, stage) * model.outputs)
-  const scores = startScores(model, rows)
   for (let first = 0; first < rows; first += stage) {
     const count = Math.min(stage, rows - first)
     staged.view().set(values.subarray(first * columns, (first + count) * columns))
@@ -146,7 +156,6 @@ function sumKernels(arena: Arena, model: Model, matrix: FloatMatrix, trees: numb
     }
     scores.set(sums.view().subarray(0, count * model.outputs), first * model.outputs)
   }
-  return scores
 }
 
 interface Rows {

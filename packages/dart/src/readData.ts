@@ -12,7 +12,10 @@ export interface LabelledData {
   readonly group?: ArrayLike<number>
   /** Default 1 a row. */
   readonly weight?: ArrayLike<number>
-  /** Starting score of each row and output, row-major; default the base score. */
+  /**
+   * Starting score of each row and output, row-major, in place of the base score: the trees learn what it leaves. The model's own base
+   * score is then 0, and `predict` takes the starting scores of its rows.
+   */
   readonly initialScore?: ArrayLike<number>
 }
 
@@ -24,6 +27,18 @@ export interface ReadData {
   readonly initialScore: ArrayLike<number> | undefined
 }
 
+/** Largest label, weight or starting score: squares of sums of their products must stay finite. */
+const LARGEST = 1e70
+
+/** @throws FtError `INVALID_ARGUMENT` naming the row of a value beyond 1e70 */
+export function checkSize(values: Float64Array, where: string): Float64Array {
+  const row = values.findIndex((value) => Math.abs(value) > LARGEST)
+  if (row < 0) return values
+  throw new FtError('INVALID_ARGUMENT', `${where}: row ${row} is ${values[row]}; at most ${LARGEST} fits: scale it`, {
+    row,
+  })
+}
+
 /**
  * Reads and checks a set.
  *
@@ -32,6 +47,8 @@ export interface ReadData {
  */
 export function readData(data: LabelledData, given: { where: string; ranking: boolean; schema?: Schema }): ReadData {
   const { where, ranking, schema } = given
+  const isGiven = typeof (data as unknown) === 'object' && (data as unknown) !== null
+  if (!isGiven) throw new FtError('INVALID_ARGUMENT', `${where}: expected { features, label }, got ${String(data)}`)
   const matrix = toFloatMatrix(data.features, { where: `${where}: features`, ...(schema ? { schema } : {}) })
   const { rows, columns } = matrix
   if (rows === 0 || columns === 0)
@@ -45,8 +62,9 @@ export function readData(data: LabelledData, given: { where: string; ranking: bo
       { columns },
     )
   }
-  const label = toColumn(data.label, { rows, where: `${where}: label` })
-  const weight = data.weight && toColumn(data.weight, { rows, where: `${where}: weight` })
+  const label = checkSize(toColumn(data.label, { rows, where: `${where}: label` }), `${where}: label`)
+  const weight =
+    data.weight && checkSize(toColumn(data.weight, { rows, where: `${where}: weight` }), `${where}: weight`)
   const negative = weight?.findIndex((value) => value < 0) ?? -1
   if (negative >= 0)
     throw new FtError(

@@ -2,13 +2,13 @@
 // Remembered leaf numbers make a dropped tree one gather instead of one traversal a row.
 import type { Arena, Block } from './arena.ts'
 import type { BinnedRows } from './binning.ts'
-import { addTrees, allocateLeafIds, routeAll, type AddedTree, type BinnedTree, type LeafIds } from './grow/leafIds.ts'
+import { addTrees, allocateLeafIds, type AddedTree, type LeafIds } from './grow/leafIds.ts'
 
-/** A tree in training: its leaf values and how to follow it on bins. */
+/** A tree in training: its leaf values and how to find its leaf numbers. */
 export interface TrainingTree {
   readonly values: Float64Array
-  /** Absent for a tree of another run: its leaf numbers are given, and always remembered. */
-  readonly binned?: BinnedTree
+  /** Follows the tree for all rows: on their bins, or on their features for a tree of another run, which knows thresholds only. */
+  readonly route: (ids: LeafIds) => void
   /** Which output it adds to. */
   readonly output: number
 }
@@ -57,7 +57,7 @@ export function createScoreboard(arena: Arena, data: BinnedRows, options: Scoreb
       spare = allocateLeafIds(arena, data.rows, tree.values.length)
     }
     const followed = spare
-    routeAll(arena, data, tree.binned as BinnedTree, followed)
+    tree.route(followed)
     return followed
   }
 
@@ -69,12 +69,12 @@ export function createScoreboard(arena: Arena, data: BinnedRows, options: Scoreb
     },
     add(tree, given) {
       const bytes = data.rows * (tree.values.length > 256 ? 2 : 1)
-      const keep = !tree.binned || cached + bytes <= options.cacheBytes
+      const keep = cached + bytes <= options.cacheBytes
       let ids = given
       if (keep) {
         if (ids === undefined) {
           ids = allocateLeafIds(arena, data.rows, tree.values.length)
-          routeAll(arena, data, tree.binned as BinnedTree, ids)
+          tree.route(ids)
         }
         cached += bytes
       } else if (ids) {

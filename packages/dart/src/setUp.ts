@@ -7,13 +7,13 @@ import type { Booster } from './boostRound.ts'
 import { columnOf, toColumn } from './data/matrix.ts'
 import type { FloatMatrix } from './data/schema.ts'
 import { createWorkspace } from './grow/workspace.ts'
-import { leafIdsOf } from './grow/leafIds.ts'
+import { routeRaw } from './grow/leafIds.ts'
 import { findLayout, plainLayout } from './layout.ts'
 import type { Model } from './model.ts'
 import type { Objective } from './objectives/objective.ts'
 import type { ResolvedOptions, TrainOptions } from './options.ts'
-import type { ReadData } from './readData.ts'
-import { createScoreboard, type Scoreboard } from './scoreboard.ts'
+import { checkSize, type ReadData } from './readData.ts'
+import { createScoreboard, type Scoreboard, type TrainingTree } from './scoreboard.ts'
 import type { Tree } from './tree.ts'
 
 /** What a metric needs of a set besides its scores. */
@@ -109,9 +109,13 @@ export function createSetUp(arena: Arena, given: SetUpInput): SetUp {
     validation: validationBoard && { board: validationBoard, ...partOf(validation) },
     adopt(trees, weights) {
       trees.forEach((tree, index) => {
-        const entry = { values: tree.value, output: index % objective.outputs }
-        training.add(entry, leafIdsOf(arena, tree, data.matrix))
-        if (validation) validationBoard?.add(entry, leafIdsOf(arena, tree, validation.matrix))
+        const entry = (matrix: FloatMatrix): TrainingTree => ({
+          values: tree.value,
+          route: (ids) => routeRaw(arena, tree, matrix, ids),
+          output: index % objective.outputs,
+        })
+        training.add(entry(data.matrix))
+        if (validation) validationBoard?.add(entry(validation.matrix))
         booster.trees.push(tree)
       })
       booster.treeWeights = weights.slice()
@@ -127,16 +131,22 @@ export function createSetUp(arena: Arena, given: SetUpInput): SetUp {
 
 function baseScoresOf({ options, objective, data }: SetUpInput): Float64Array {
   const { continueFrom, baseScore } = options
-  if (continueFrom) {
-    checkContinued(continueFrom, objective, data.matrix)
-    return continueFrom.baseScores.slice()
-  }
+  if (continueFrom) checkContinued(continueFrom, objective, data.matrix)
+  // Rows that bring their own start do not get another on top when they are predicted.
+  if (data.initialScore) return new Float64Array(objective.outputs)
+  if (continueFrom) return continueFrom.baseScores.slice()
   return baseScore === undefined
     ? objective.baseScores(data.label, data.weight)
     : new Float64Array(objective.outputs).fill(baseScore)
 }
 
 function checkContinued(model: Model, objective: Objective, matrix: FloatMatrix): void {
+  if (model.objective !== objective.name) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `train: continueFrom was trained for ${model.objective}, not for ${objective.name}: its scores mean something else`,
+    )
+  }
   if (model.outputs !== objective.outputs || model.featureNames.length !== matrix.columns) {
     throw new FtError(
       'SHAPE_MISMATCH',
@@ -148,7 +158,8 @@ function checkContinued(model: Model, objective: Objective, matrix: FloatMatrix)
 
 function startScores({ matrix, initialScore }: ReadData, outputs: number, base: Float64Array): Float64Array[] {
   if (!initialScore) return Array.from(base, (score) => new Float64Array(matrix.rows).fill(score))
-  const all = toColumn(initialScore, { rows: matrix.rows * outputs, where: 'train: initialScore' })
+  const where = 'train: initialScore'
+  const all = checkSize(toColumn(initialScore, { rows: matrix.rows * outputs, where }), where)
   return Array.from({ length: outputs }, (_, output) =>
     Float64Array.from({ length: matrix.rows }, (_, row) => all[row * outputs + output] as number),
   )
@@ -175,5 +186,7 @@ function monotoneOf({ monotone }: TrainOptions, { names, levels }: FloatMatrix):
 }
 
 function interactionsOf({ interactions }: TrainOptions, { names }: FloatMatrix): ReadonlySet<number>[] | undefined {
+  const isSets = interactions === undefined || (Array.isArray(interactions) && interactions.every(Array.isArray))
+  if (!isSets) throw new FtError('INVALID_ARGUMENT', "train: interactions must be lists of features, as [['a', 'b']]")
   return interactions?.map((set) => new Set(set.map((key) => columnOf(key, names, 'train: interactions'))))
 }

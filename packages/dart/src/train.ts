@@ -5,12 +5,15 @@ import { createArena } from './arena.ts'
 import { boostRound } from './boostRound.ts'
 import { fingerprintOf, restoreCheckpoint, saveCheckpoint } from './checkpoint.ts'
 import type { Schema } from './data/schema.ts'
+import { checkModel } from './exchange/checkModel.ts'
 import { saveModel } from './exchange/modelBytes.ts'
-import { metricOf, type Metric } from './metrics.ts'
+import { judge, metricOf, type Metric } from './metrics.ts'
 import type { Model } from './model.ts'
 import { resolveObjective } from './objectives/index.ts'
+import { checkLabels } from './objectives/labels.ts'
 import { resolveOptions, type ResolvedOptions, type TrainOptions } from './options.ts'
-import { readData, type LabelledData } from './readData.ts'
+import { createPauses } from './pause.ts'
+import { readData, type LabelledData, type ReadData } from './readData.ts'
 import type { Scoreboard } from './scoreboard.ts'
 import { createSetUp, type Part, type SetUp, type SetUpInput } from './setUp.ts'
 
@@ -82,6 +85,7 @@ function checkInput(input: TrainInput, options: TrainOptions, resolved: Resolved
   const ranking = options.objective === 'lambdarank'
   // A model to go on from knows its columns and its categories' codes: the data are read in its terms.
   const { continueFrom: from } = options
+  if (from !== undefined) checkModel(from, 'train: continueFrom')
   const known = from && { schema: { names: from.featureNames, levels: from.featureLevels } }
   const data = readData(input, { where: 'train', ranking, ...known })
   const { names, levels } = data.matrix
@@ -93,8 +97,20 @@ function checkInput(input: TrainInput, options: TrainOptions, resolved: Resolved
       'train: earlyStopping needs validation data; pass { validation: { features, label } }',
     )
   }
+  checkStarts(options, data, validation)
   const objective = resolveObjective(options, data.label, data.group)
+  if (validation) {
+    const { name, outputs } = objective
+    checkLabels(validation.label, { objective: name, classes: outputs, where: 'train: validation' })
+  }
   return { options, resolved, objective, data, validation }
+}
+
+function checkStarts({ baseScore }: TrainOptions, data: ReadData, validation: ReadData | undefined): void {
+  const fail = (what: string): FtError => new FtError('INVALID_ARGUMENT', `train: ${what}`)
+  if (!data.initialScore) return
+  if (baseScore !== undefined) throw fail('initialScore takes the place of baseScore; give one of them')
+  if (validation && !validation.initialScore) throw fail('validation needs initialScore, as the training rows have it')
 }
 
 /**
@@ -157,24 +173,26 @@ interface Run {
 async function boost(setUp: SetUp, run: Run): Promise<Trained> {
   const { booster, train: rows, validation } = setUp
   const { options, resolved, metric } = run
-  const judge = (board: Scoreboard, part: Part) =>
-    metric.compute({ scores: board.scores.map((block) => block.view()), ...part })
+  const scored = (board: Scoreboard, part: Part) => ({ scores: board.scores.map((block) => block.view()), ...part })
+  const judgeRound = (part: NonNullable<SetUp['validation']>, round: number): number =>
+    judge(metric, scored(part.board, part), `train: validation, round ${round}`)
   const before = booster.trees.length
   let best: BestRound | undefined = validation && {
     round: 0,
-    value: judge(validation.board, validation),
+    value: judgeRound(validation, 0),
     weights: booster.treeWeights.slice(),
     scores: scoresOf(validation.board),
   }
   let history: RoundRecord[] = []
   if (options.resume) ({ history, best } = restoreCheckpoint(setUp, options.resume, run.fingerprint))
 
+  const pause = createPauses()
   for (let round = history.length + 1; round <= resolved.rounds; round++) {
     if (best && resolved.earlyStopping > 0 && round - 1 - best.round >= resolved.earlyStopping) break
     throwIfAborted(options.signal, 'train')
     const report = boostRound(booster)
-    const value = validation && judge(validation.board, validation)
-    const trained = options.trackTraining ? judge(booster.training, rows) : undefined
+    const value = validation && judgeRound(validation, round)
+    const trained = options.trackTraining ? metric.compute(scored(booster.training, rows)) : undefined
     const judged = {
       ...(trained === undefined ? {} : { train: trained }),
       ...(value === undefined ? {} : { validation: value }),
@@ -205,7 +223,7 @@ async function boost(setUp: SetUp, run: Run): Promise<Trained> {
     if (options.onCheckpoint && round % resolved.checkpointEvery === 0) {
       await options.onCheckpoint(saveCheckpoint(setUp, { history, best }, run.fingerprint))
     }
-    if (round % YIELD_EVERY === 0) await pause()
+    await pause()
   }
   return trainedOf(setUp, run, { history, best, before })
 }
@@ -251,9 +269,3 @@ function scoresOf(board: Scoreboard): Float64Array {
 }
 
 const PROGRESS_EVERY = 5
-/** Rounds between turns of the event loop, so that signals and servers are heard. */
-const YIELD_EVERY = 10
-
-function pause(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0))
-}

@@ -1,4 +1,5 @@
 // A regression tree as plain arrays: what models hold, importers make and predictors run.
+import { FtError } from '@ft/core'
 
 /**
  * A tree of `nodes` inner nodes and `leaves` leaves. Children are node indices, larger than their parent's, or ~leaf. A value
@@ -46,6 +47,27 @@ export function depthOf(tree: Tree): number {
     below[node] = 1 + Math.max(child(tree.left[node] ?? -1), child(tree.right[node] ?? -1))
   }
   return below[0] ?? 0
+}
+
+/** Deepest tree that is walked node by node, a call a level. */
+const DEEPEST_WALKED = 1000
+
+/**
+ * Whether a tree may be walked by calls that call themselves; prediction follows trees of any depth.
+ *
+ * @throws FtError `UNSUPPORTED` for one of more than 1,000 levels
+ */
+export function checkDepth(tree: Tree, index: number, where: string): void {
+  const depth = depthOf(tree)
+  if (depth <= DEEPEST_WALKED) return
+  throw new FtError(
+    'UNSUPPORTED',
+    `${where}: tree ${index} has ${depth} levels; at most ${DEEPEST_WALKED} are followed`,
+    {
+      tree: index,
+      depth,
+    },
+  )
 }
 
 /** Whether a category's code stands in a set. */

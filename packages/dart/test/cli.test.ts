@@ -157,6 +157,71 @@ describe('the command', () => {
     expect(mart?.test?.[0]).toBeLessThan(1)
   })
 
+  it('reads a file in the kinds of training, though its own categories look like numbers', async () => {
+    const zips = ['01234', '02345', 'A1', 'B2']
+    const lines = Array.from({ length: 80 }, (_, i) => `${zips[i % 4]},${(i % 4) * 10}`)
+    writeFileSync(file('zip.csv'), `zip,y\n${lines.join('\n')}\n`)
+    writeFileSync(file('digits.csv'), `zip,y\n${lines.filter((_, i) => i % 4 < 2).join('\n')}\n`)
+    writeFileSync(file('fewer.csv'), 'zip\n01234\n02345\nC3\n')
+    const options = ['--label', 'y', '--rounds', '40', '--dropout', 'none', '--rate', '0.5', '--out', 'zip.dart']
+    const trained = await dart(
+      'train',
+      'zip.csv',
+      ...options,
+      '--valid',
+      'digits.csv',
+      '--early-stopping',
+      '5',
+      '--json',
+    )
+    const result = JSON.parse(trained.stdout) as Record<string, number>
+    expect(result['trees']).toBeGreaterThan(5)
+    expect(result['validation']).toBeLessThan(1)
+    const digits = await dart('predict', 'zip.dart', 'digits.csv')
+    expect(digits.stderr).toBe('')
+    const answers = digits.stdout.trim().split('\n').map(Number)
+    answers.forEach((answer, i) => expect(Math.abs(answer - 10 * (i % 2))).toBeLessThan(1.5))
+    const fewer = await dart('predict', 'zip.dart', 'fewer.csv')
+    expect(fewer.stdout.split('\n').slice(0, 2).map(Number)).toEqual(answers.slice(0, 2))
+    expect(fewer.stderr).toMatch(/zip: 1 of 3 cells are categories that training did not see, as 'C3'/)
+    const compared = await dart(
+      ...[
+        'compare',
+        'zip.csv',
+        '--label',
+        'y',
+        '--test',
+        'digits.csv',
+        '--rates',
+        '0.5',
+        '--folds',
+        '2',
+        '--rounds',
+        '40',
+      ],
+      ...['--seeds', '1', '--drops', '0.1', '--json'],
+    )
+    const [mart] = compared.stdout.split('\n').map((line) => JSON.parse(line || '{}') as { test?: number[] })
+    expect(mart?.test?.[0]).toBeLessThan(1.5)
+  })
+
+  it('gives a LibSVM file the width of training, whatever columns its rows name', async () => {
+    const rows = Array.from({ length: 40 }, (_, i) => `${i % 4} 1:${i % 2} ${i % 4 > 1 ? '3:1' : ''}`)
+    writeFileSync(file('wide.svm'), rows.join('\n'))
+    writeFileSync(file('narrow.svm'), '0 1:0\n1 1:1\n')
+    writeFileSync(file('wider.svm'), '0 4:1\n')
+    const options = ['--label', '-', '--rounds', '30', '--dropout', 'none', '--rate', '0.5', '--out', 'wide.dart']
+    const { code, stdout } = await dart('train', 'wide.svm', ...options, '--valid', 'narrow.svm', '--json')
+    expect(code).toBe(0)
+    expect((JSON.parse(stdout) as Record<string, unknown>)['validation']).toBeLessThan(0.5)
+    const predicted = await dart('predict', 'wide.dart', 'narrow.svm')
+    predicted.stdout
+      .trim()
+      .split('\n')
+      .forEach((line, i) => expect(Math.abs(Number(line) - i)).toBeLessThan(0.5))
+    expect((await dart('predict', 'wide.dart', 'wider.svm')).stderr).toMatch(/index 4, but there are 3 columns/)
+  })
+
   it('ranks from a LibSVM file', async () => {
     const { code, stdout } = await dart(
       'train',
@@ -208,6 +273,10 @@ describe('the command', () => {
     expect(lines.every(({ curve, test }) => curve.length === 30 && test.length === 2)).toBe(true)
   })
 
+  beforeAll(async () => {
+    await dart('train', 'rows.csv', '--label', 'y', '--rounds', '2', '--out', 'all.dart')
+  })
+
   it.each<[string[], RegExp]>([
     [['train', 'rows.csv', '--label', 'z'], /no column z/],
     [['train', 'none.csv', '--label', 'y'], /cannot read none\.csv/],
@@ -223,6 +292,9 @@ describe('the command', () => {
     [['train', 'rows.csv'], /required option '--label/],
     [['train', 'rows.csv', '--label', 'y', '--dropout', 'much'], /must be none, a rate from 0 to 1/],
     [['train', 'rows.csv', '--label', 'y', '--objective', 'cox'], /known are squared/],
+    [['train', 'rows.csv', '--label', 'y', '--ignore', 'nope'], /no column nope to ignore; columns are x0, x1/],
+    [['train', 'rows.csv', '--label', 'y', '--weight', 'kind'], /column kind: 'a' is not a number/],
+    [['predict', 'all.dart', 'rows.csv', '--out', '/nonexistent/x'], /cannot write \/nonexistent\/x: ENOENT/],
     [['train', 'rows.csv', '--label', 'y', '--out', 'm.onnx'], /no categorical splits/],
   ])('%j fails with a sentence', async (args, message) => {
     const result = await dart(...args)

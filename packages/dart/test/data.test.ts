@@ -127,6 +127,24 @@ describe('readCsv', () => {
     expect(() => readCsv(text)).toThrow(message)
   })
 
+  it('kinds are those of a model or a table, where it is told which', () => {
+    const table = readCsv('zip,size\n01234,1\nA1,2\n')
+    const model = { featureNames: ['zip', 'size'], featureLevels: [['01234', 'A1'], undefined] }
+    for (const like of [table, model]) {
+      const { columns } = readCsv('size,zip,more\n1,01234,2\n', { like, kinds: { zip: 'number', more: 'category' } })
+      expect(columns.map(({ kind }) => kind)).toEqual(['number', 'category', 'category'])
+      expect(columns[1]?.values[0]).toBe('01234')
+      expect(() => readCsv('size,zip\nbig,01234\n', { like })).toThrow(/row 0, column size: 'big' is not a number/)
+    }
+  })
+
+  it('blanks are no number', async () => {
+    const features = [{ x: 1 }, { x: 2 }, { x: 3 }, { x: null }]
+    const { model } = await train({ features, label: [1, 2, 3, 9] }, { objective: 'squared', rounds: 5 })
+    const [blank, missing] = predict(model, [{ x: ' ' }, { x: null }])
+    expect(blank).toBe(missing)
+  })
+
   it('text labels become sorted classes', () => {
     const { label, classes, features } = takeLabel(readCsv('x,kind\n1,b\n2,a\n3,b\n'), 'kind')
     expect([...label]).toEqual([1, 0, 1])

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { serializeModel } from '@ft/onnx'
 import {
+  contributions,
+  dumpTree,
   predict,
   readLightgbm,
   readXgboost,
@@ -208,6 +210,87 @@ describe('models of this package', () => {
       expect(apart(throughXgboost, raw)).toBeLessThan(FLOAT32_SUM)
     },
   )
+
+  it('XGBoost files carry base scores that a float32 probability or rate does not hold', async () => {
+    const data = makeData(60, { task: 'binary' })
+    const common: TrainOptions = { ...small, rounds: 3 }
+    const sure = await train({ ...data, label: data.label.map(() => 1) }, { ...common, objective: 'logistic' })
+    expect(sure.model.baseScores[0]).toBeCloseTo(13.8155, 4)
+    const models = [sure.model]
+    for (const baseScore of [4, 9, -9, 0.5])
+      models.push((await train(data, { ...common, objective: 'logistic', baseScore })).model)
+    for (const baseScore of [-100, 95])
+      models.push((await train(data, { ...common, objective: 'poisson', rounds: 0, baseScore })).model)
+    const carried = models.map((model) => {
+      const raw = predict(model, data.features, { output: 'raw' })
+      const text = writeXgboost(model)
+      const again = readXgboost(text)
+      expect(apart(predict(again, data.features, { output: 'raw' }), raw)).toBeLessThan(FLOAT32_SUM * 10)
+      const { learner } = JSON.parse(text) as { learner: { learner_model_param: { base_score: string } } }
+      // As XGBoost calculates the margin of a probability, in float32.
+      const p = Math.fround(Number(learner.learner_model_param.base_score))
+      const margin = -Math.log(Math.fround(Math.fround(1 / p) - 1))
+      const base = model.baseScores[0] as number
+      if (model.objective === 'logistic' && again.trees.length === model.trees.length) {
+        expect(Math.abs(margin - base)).toBeLessThan(2e-6)
+      }
+      return again.trees.length - model.trees.length
+    })
+    // Probabilities near 0 and in the middle are kept well, rates of e^-100 and e^95 not at all.
+    expect(carried).toEqual([1, 1, 1, 0, 0, 1, 1])
+  })
+
+  it('trees of any depth predict; those that cannot be walked are refused by name', () => {
+    const chain = (nodes: number): Model => {
+      const ids = Array.from({ length: nodes }, (_, i) => i)
+      const list = <T>(inner: (id: number) => T, leaf: T) => [...ids.map(inner), ...ids.map(() => leaf), leaf]
+      // Node i has leaf nodes + i on its left and node i + 1 on its right, the last one a leaf.
+      const tree = {
+        tree_param: { num_nodes: String(2 * nodes + 1), size_leaf_vector: '0' },
+        left_children: list((id) => nodes + id, -1),
+        right_children: list((id) => (id + 1 < nodes ? id + 1 : 2 * nodes), -1),
+        split_indices: list(() => 0, 0),
+        split_conditions: list((id) => id + 0.5, 1),
+        default_left: list(() => 0, 0),
+        loss_changes: list(() => 1, 0),
+        sum_hessian: list((id) => nodes + 1 - id, 1),
+      }
+      const model = { trees: [tree], tree_info: [0], gbtree_model_param: { num_trees: '1' } }
+      const learner_model_param = { base_score: '0', num_class: '0', num_feature: '1' }
+      const objective = { name: 'reg:squarederror' }
+      return readXgboost(
+        JSON.stringify({ learner: { gradient_booster: { name: 'gbtree', model }, learner_model_param, objective } }),
+      )
+    }
+    const features = { data: Float32Array.from({ length: 100 }, (_, i) => 300 * i), rows: 100, columns: 1 }
+    const deep = chain(30_000)
+    expect([...predict(deep, features)]).toEqual(new Array(100).fill(1))
+    expect(() => dumpTree(deep, 0)).toThrow(/dumpTree: tree 0 has 30000 levels; at most 1000 are followed/)
+    expect(() => contributions(deep, features)).toThrow(/contributions: tree 0 has 30000 levels/)
+    expect(() => contributions(deep, features, { background: features })).toThrow(/30000 levels/)
+    const walked = chain(1000)
+    expect(dumpTree(walked, 0).split('\n').length).toBe(3001)
+    expect(contributions(walked, { data: Float32Array.of(3), rows: 1, columns: 1 }).length).toBe(2)
+  })
+
+  it('LightGBM sends missing categories right, also where its file knows no missing values', () => {
+    const block = [
+      ...['num_leaves=2', 'num_cat=1', 'split_feature=0', 'split_gain=1', 'threshold=0'],
+      // Categorical, missing type None; the set has code 0.
+      ...['decision_type=1', 'left_child=-1', 'right_child=-2', 'leaf_value=1 2', 'leaf_weight=1 1'],
+      ...['internal_weight=2', 'cat_boundaries=0 1', 'cat_threshold=1', 'is_linear=0', 'shrinkage=1'],
+    ]
+    const header = [
+      'version=v4',
+      'num_tree_per_iteration=1',
+      'max_feature_idx=0',
+      'objective=regression',
+      'feature_names=c',
+    ]
+    const model = readLightgbm(['tree', ...header, '', 'Tree=0', ...block, '', 'end of trees', ''].join('\n'))
+    const answers = predict(model, { data: Float32Array.of(0, 1, NaN, -1), rows: 4, columns: 1 })
+    expect([...answers]).toEqual([1, 2, 2, 2])
+  })
 
   it('LightGBM names with blanks are refused', async () => {
     const { model } = await train({ features: [{ 'a b': 1 }, { 'a b': 2 }], label: [1, 2] }, small)

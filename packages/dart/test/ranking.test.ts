@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readMq2008, requireData, type RankingData } from '@ft/datasets'
 import { createRandom } from '@ft/core/random'
-import { rankRows, rowNumbers } from '../src/objectives/lambdarank.ts'
+import type { Block } from '../src/arena.ts'
+import { lambdarank, rankRows, rowNumbers } from '../src/objectives/lambdarank.ts'
 import { metricOf, ndcg, predict, train, type LabelledData, type TrainOptions } from '../src/index.ts'
 
 describe('NDCG', () => {
@@ -111,6 +112,62 @@ describe('LambdaMART', () => {
       score(predict(model, test.features)),
       9,
     )
+  })
+
+  describe('derivatives of one query, against the sum over its pairs', () => {
+    const labels = Float64Array.of(0, 2, 1, 0, 2)
+    const scores = Float64Array.of(0.9, -0.3, 0.4, 0.1, 0.6)
+    const block = (values: Float64Array): Block<Float64Array> => ({ address: 0, length: 5, view: () => values })
+
+    /** Gradients and hessians by the formula, pair by pair. */
+    function byPairs(truncation: number, sigma: number): [number[], number[]] {
+      const rank = Array.from(scores, (mine) => scores.filter((other) => other > mine).length)
+      const discount = (at: number) => 1 / Math.log2(2 + at)
+      const ideal = [3, 3, 1].slice(0, truncation).reduce((sum, gain, at) => sum + gain * discount(at), 0)
+      const [g, h] = [new Array<number>(5).fill(0), new Array<number>(5).fill(0)]
+      for (const [high, a] of labels.entries()) {
+        for (const [low, b] of labels.entries()) {
+          if (a <= b || Math.min(rank[high] ?? 0, rank[low] ?? 0) >= truncation) continue
+          const moved = Math.abs(discount(rank[high] ?? 0) - discount(rank[low] ?? 0))
+          const change = ((2 ** a - 2 ** b) * moved) / ideal
+          const rho = 1 / (1 + Math.exp(sigma * ((scores[high] ?? 0) - (scores[low] ?? 0))))
+          for (const [row, sign] of [
+            [high, -1],
+            [low, 1],
+          ] as const) {
+            g[row] = (g[row] ?? 0) + sign * sigma * rho * change
+            h[row] = (h[row] ?? 0) + sigma * sigma * rho * (1 - rho) * change
+          }
+        }
+      }
+      return [g, h]
+    }
+
+    it.each([
+      [30, 1],
+      [1, 1],
+      [2, 1],
+      [30, 2.5],
+      [2, 0.5],
+    ])('truncation %d, sigma %d', (truncation, sigma) => {
+      const groups = Int32Array.of(5)
+      const objective = lambdarank({ groups, truncation, sigma, normalizeLambdas: false })
+      const [g, h] = [new Float64Array(5), new Float64Array(5)]
+      const state = { rows: 5, scores: [block(scores)], labels: block(labels), weights: undefined }
+      objective.derive({ ...state, arena: undefined as never, gradients: [block(g)], hessians: [block(h)] })
+      const [wantedG, wantedH] = byPairs(truncation, sigma)
+      g.forEach((value, row) => expect(value).toBeCloseTo(wantedG[row] ?? NaN, 12))
+      h.forEach((value, row) => expect(value).toBeCloseTo(wantedH[row] ?? NaN, 12))
+    })
+
+    it('train takes both', async () => {
+      const trees = async (options: Partial<TrainOptions>) =>
+        (await train(data, { objective: 'lambdarank', rounds: 2, ...options })).model.trees
+      const plain = await trees({})
+      expect(await trees({ truncation: 30, sigma: 1 })).toEqual(plain)
+      expect(await trees({ truncation: 1 })).not.toEqual(plain)
+      expect(await trees({ sigma: 2 })).not.toEqual(plain)
+    })
   })
 
   it("a shift of a query's labels to one grade leaves its rows without a pull", async () => {

@@ -63,12 +63,13 @@ describe('a resumed run', () => {
     await refused({ ...input, label: data.label.map((y) => y + 1) }, options)
     await refused(data, options)
     await refused(input, { ...options, seed: 9 })
-    await refused({ ...input, initialScore: data.label.map(() => 1) }, options)
-    await refused({ ...data, validation: { ...test, initialScore: test.label.map(() => 1) } }, options)
+    const judged = { ...test, initialScore: test.label.map(() => 1) }
+    await refused({ ...data, initialScore: data.label.map(() => 1), validation: judged }, options)
+    await refused({ ...data, validation: judged }, options)
     // Of equal length, in the place of one another.
     const ones = data.label.map(() => 1)
-    const weighted = await killedAt(7, { ...input, weight: ones }, options)
-    await expect(train({ ...input, initialScore: ones }, { ...options, resume: weighted })).rejects.toMatchObject({
+    const weighted = await killedAt(7, { ...data, weight: ones }, options)
+    await expect(train({ ...data, initialScore: ones }, { ...options, resume: weighted })).rejects.toMatchObject({
       code: 'FINGERPRINT_MISMATCH',
     })
   })

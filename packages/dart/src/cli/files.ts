@@ -5,7 +5,8 @@ import { FtError } from '@ft/core'
 import { serializeModel } from '@ft/onnx'
 import { readCsv, readLibSvm, type CsvOptions } from '../data/csv.ts'
 import { takeLabel } from '../data/split.ts'
-import type { ColumnTable } from '../data/table.ts'
+import type { Matrix } from '../data/matrix.ts'
+import { isMissing, type ColumnTable } from '../data/table.ts'
 import { readLightgbm, writeLightgbm } from '../exchange/lightgbmText.ts'
 import { loadModel, saveModel } from '../exchange/modelBytes.ts'
 import { toOnnx } from '../exchange/onnx.ts'
@@ -44,12 +45,24 @@ export type LabelledFile = LabelledData & { readonly classes?: readonly string[]
  * @throws FtError `INVALID_ARGUMENT` for a class that the training file lacks; `CORRUPT_DATA` for text where it has numbers
  */
 export function readLabelled(path: string, flags: DataFlags, like?: LabelledFile): LabelledFile {
+  const known = like?.features as ColumnTable | Matrix | undefined
   if (isSvm(path)) {
-    if (!like?.classes) return readLibSvm(readText(path))
-    throw new FtError('INVALID_ARGUMENT', `${path}: labels of LibSVM are numbers, those of the training file text`)
+    if (like?.classes) {
+      throw new FtError('INVALID_ARGUMENT', `${path}: labels of LibSVM are numbers, those of the training file text`)
+    }
+    // Of a file alone only the columns that a row names are known.
+    return readLibSvm(readText(path), typeof known?.columns === 'number' ? { columns: known.columns } : {})
   }
-  const kind = like && { [flags.label]: like.classes ? ('category' as const) : ('number' as const) }
-  let table = readTable(path, flags, kind)
+  const kinds = {
+    ...(flags.weight === undefined ? {} : { [flags.weight]: 'number' as const }),
+    ...(like ? { [flags.label]: like.classes ? ('category' as const) : ('number' as const) } : {}),
+  }
+  // What the training file leaves out need not be in the others.
+  let table = readTable(path, flags, {
+    kinds,
+    ...(known && 'columns' in known && !('data' in known) ? { like: known } : {}),
+    strict: !like,
+  })
   const column = (name: string): Float64Array => {
     const taken = takeLabel(table, name)
     table = taken.features
@@ -61,20 +74,52 @@ export function readLabelled(path: string, flags: DataFlags, like?: LabelledFile
   return { ...labelled, ...(group ? { group } : {}), ...(weight ? { weight } : {}) }
 }
 
+interface TableOptions extends Pick<CsvOptions, 'kinds' | 'like'> {
+  /** Whether columns to be ignored must be there. */
+  readonly strict: boolean
+}
+
 /** Columns of a CSV file, without those to be ignored. */
-export function readTable(
-  path: string,
-  flags: Pick<DataFlags, 'delimiter' | 'category' | 'ignore'>,
-  known: CsvOptions['kinds'] = {},
-): ColumnTable {
-  const kinds = { ...Object.fromEntries(flags.category.map((name) => [name, 'category' as const])), ...known }
-  const table = readCsv(readText(path), { delimiter: flags.delimiter, kinds })
+function readTable(path: string, flags: ReadFlags, { kinds, like, strict }: TableOptions): ColumnTable {
+  const categories = Object.fromEntries(flags.category.map((name) => [name, 'category' as const]))
+  const table = readCsv(readText(path), {
+    delimiter: flags.delimiter,
+    kinds: { ...categories, ...kinds },
+    ...(like ? { like } : {}),
+  })
+  const names = table.columns.map(({ name }) => name)
+  const unknown = strict ? flags.ignore.find((name) => !names.includes(name)) : undefined
+  if (unknown !== undefined) {
+    throw new FtError('INVALID_ARGUMENT', `${path}: no column ${unknown} to ignore; columns are ${names.join(', ')}`, {
+      column: unknown,
+    })
+  }
   return { ...table, columns: table.columns.filter(({ name }) => !flags.ignore.includes(name)) }
 }
 
-/** Features to predict: CSV by name, or LibSVM rows. */
-export function readFeatures(path: string, flags: Pick<DataFlags, 'delimiter' | 'category' | 'ignore'>) {
-  return isSvm(path) ? readLibSvm(readText(path)).features : readTable(path, flags)
+type ReadFlags = Pick<DataFlags, 'delimiter' | 'category' | 'ignore'>
+
+/** Features to predict, in the model's kinds and width: CSV by name, or LibSVM rows. */
+export function readFeatures(path: string, flags: ReadFlags, model: Model): ColumnTable | Matrix {
+  if (isSvm(path)) return readLibSvm(readText(path), { columns: model.featureNames.length }).features
+  return readTable(path, flags, { like: model, strict: true })
+}
+
+/** Categories of a table that the model does not know, in words: a line a column. */
+export function unseenCategories({ featureNames, featureLevels }: Model, table: ColumnTable): string[] {
+  return featureNames.flatMap((name, at) => {
+    const levels = featureLevels[at]
+    const column = table.columns.find((each) => each.name === name)
+    if (!levels || !column) return []
+    const known = new Set(levels)
+    const present = Array.from(column.values).filter((value) => !isMissing(value))
+    const unseen = present.filter((value) => !known.has(String(value)))
+    return unseen.length === 0
+      ? []
+      : [
+          `${name}: ${unseen.length} of ${present.length} cells are categories that training did not see, as '${unseen[0]}'`,
+        ]
+  })
 }
 
 /** Sizes of runs of equal values: queries that stand together. */

@@ -1,13 +1,12 @@
 #!/usr/bin/env node
 // npx @ft/dart: trains, predicts with, looks into and compares boosted trees, on the command line.
-import { writeFileSync } from 'node:fs'
 import process from 'node:process'
 import { Command, Option } from 'commander'
 import { isFtError } from '@ft/core'
 import { createOutput, terminalFromEnvironment, type Output } from '@ft/report'
 import { predict } from '../predict.ts'
 import { compareCommand, type CompareFlags } from './compare.ts'
-import { readFeatures, readModel, type DataFlags } from './files.ts'
+import { readFeatures, readModel, unseenCategories, writeOut, type DataFlags } from './files.ts'
 import { inspectCommand, type InspectFlags } from './inspect.ts'
 import { dropoutOf, number, numbers, whole, withData, withTraining } from './options.ts'
 import { trainCommand, type TrainCommandFlags } from './train.ts'
@@ -38,7 +37,9 @@ withData(program.command('predict <model> <data>'))
   .description('writes one line a row: answers, raw scores or leaf numbers')
   .addOption(new Option('--output <kind>', 'what to write').choices(['answer', 'raw', 'leaf']).default('answer'))
   .option('--out <file>', 'default standard output')
-  .action((model: string, data: string, flags: PredictFlags) => run(flags, () => predictCommand(model, data, flags)))
+  .action((model: string, data: string, flags: PredictFlags) =>
+    run(flags, (output) => predictCommand(model, data, flags, output)),
+  )
 
 program
   .command('inspect <model>')
@@ -79,16 +80,18 @@ interface PredictFlags extends Pick<DataFlags, 'delimiter' | 'category' | 'ignor
   readonly quiet: boolean
 }
 
-function predictCommand(modelFile: string, data: string, flags: PredictFlags): void {
+function predictCommand(modelFile: string, data: string, flags: PredictFlags, report: Output): void {
   const { output } = flags
   const model = readModel(modelFile)
-  const values = predict(model, readFeatures(data, flags), { output })
+  const features = readFeatures(data, flags, model)
+  if (!('data' in features)) for (const line of unseenCategories(model, features)) report.note(line)
+  const values = predict(model, features, { output })
   const width = output === 'leaf' ? model.trees.length : model.outputs
   const lines: string[] = []
   for (let at = 0; at < values.length; at += width) lines.push([...values.subarray(at, at + width)].join(','))
   const text = lines.map((line) => (flags.json ? `[${line}]` : line)).join('\n')
   if (flags.out === undefined) process.stdout.write(`${text}\n`)
-  else writeFileSync(flags.out, `${text}\n`)
+  else writeOut(flags.out, `${text}\n`)
 }
 
 async function run(

@@ -2,6 +2,7 @@
 // In a page, the entry that brings its own Buffer: see "imports" of package.json
 import { parse } from '#csv-parse'
 import { FtError } from '@ft/core'
+import type { Model } from '../model.ts'
 import type { Matrix } from './matrix.ts'
 import type { Column, ColumnTable } from './table.ts'
 
@@ -12,7 +13,14 @@ export interface CsvOptions {
   readonly missing?: readonly string[]
   /** Columns to read as categories though all their cells are numbers, or as numbers. */
   readonly kinds?: Readonly<Record<string, 'number' | 'category'>>
+  /**
+   * A model, or the table that it was trained on: columns that it has too are read in its kinds, over `kinds`. Without it a
+   * file whose zip codes happen to be all digits has a column of numbers, and 01234 is no longer the category that was trained on.
+   */
+  readonly like?: Pick<Model, 'featureNames' | 'featureLevels'> | ColumnTable
 }
+
+type Kinds = Readonly<Record<string, Column['kind']>>
 
 const MISSING = ['NA', 'NaN', 'nan', 'null', '?']
 
@@ -34,13 +42,14 @@ export function readCsv(text: string, options: CsvOptions = {}): ColumnTable {
     })
   }
   const absent = new Set([...missing, ''])
+  const wanted: Kinds = { ...kinds, ...(options.like ? kindsOf(options.like) : {}) }
   const columns = header.map((name, at): Column => {
     const cells = rows.map((row) => {
       const cell = (row[at] as string).trim()
       return absent.has(cell) ? null : cell
     })
     const isNumeric = cells.every((cell) => cell === null || Number.isFinite(Number(cell)))
-    const kind = kinds[name] ?? (isNumeric ? 'number' : 'category')
+    const kind = (Object.hasOwn(wanted, name) ? wanted[name] : undefined) ?? (isNumeric ? 'number' : 'category')
     if (kind === 'category') return { name, kind, values: cells }
     const values = Float64Array.from(cells, (cell) => (cell === null ? NaN : Number(cell)))
     const bad = values.findIndex((value, row) => value !== value && cells[row] !== null)
@@ -53,6 +62,14 @@ export function readCsv(text: string, options: CsvOptions = {}): ColumnTable {
     return { name, kind, values }
   })
   return { rows: rows.length, columns }
+}
+
+function kindsOf(like: NonNullable<CsvOptions['like']>): Kinds {
+  return Object.fromEntries(
+    'columns' in like
+      ? like.columns.map(({ name, kind }) => [name, kind])
+      : like.featureNames.map((name, at) => [name, like.featureLevels[at] ? 'category' : 'number']),
+  )
 }
 
 function parseCells(text: string, delimiter: string): string[][] {
@@ -79,15 +96,20 @@ const MOST_CELLS = 2 ** 28
  * are 0, as in LIBSVM, or missing.
  *
  * @param options.absent - what an absent index means. Default 'zero'
- * @throws FtError `CORRUPT_DATA` naming the line
+ * @param options.columns - columns that there are, as in training: of a file alone only those that a row names are known
+ * @throws FtError `CORRUPT_DATA` naming the line; `SHAPE_MISMATCH` for an index beyond `columns`
  */
-export function readLibSvm(text: string, options: { absent?: 'zero' | 'missing' } = {}): LibSvmRows {
+export function readLibSvm(text: string, options: { absent?: 'zero' | 'missing'; columns?: number } = {}): LibSvmRows {
   const rows: { label: number; query: string | undefined; cells: [number, number][] }[] = []
   text.split(/\r?\n/).forEach((raw, i) => {
     const content = (raw.split('#', 1)[0] as string).trim()
     if (content !== '') rows.push(parseLine(content, i + 1))
   })
-  const columns = rows.reduce((widest, { cells }) => Math.max(widest, cells.at(-1)?.[0] ?? 0), 0)
+  const widest = rows.reduce((most, { cells }) => Math.max(most, cells.at(-1)?.[0] ?? 0), 0)
+  const { columns = widest } = options
+  if (widest > columns) {
+    throw new FtError('SHAPE_MISMATCH', `readLibSvm: index ${widest}, but there are ${columns} columns`, { columns })
+  }
   if (columns * rows.length > MOST_CELLS) {
     throw new FtError('UNSUPPORTED', `readLibSvm: ${rows.length} rows of ${columns} columns are too many`, { columns })
   }

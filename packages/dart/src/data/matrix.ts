@@ -70,10 +70,23 @@ function firstOdd(values: Float32Array): number {
 }
 
 function read(features: Features, options: { where: string; schema?: Schema }): FloatMatrix {
+  checkForm(features, options.where)
   if (Array.isArray(features)) {
     return encodeTable(tableOfRecords(features as readonly FeatureRecord[], options), options)
   }
   return 'data' in features ? fromNumbers(features, options) : encodeTable(features as ColumnTable, options)
+}
+
+/** @throws FtError `INVALID_ARGUMENT` for what is neither numbers, records nor columns */
+export function checkForm(features: unknown, where: string): void {
+  const given = features as Partial<Record<'data' | 'columns', unknown>> | null | undefined
+  const isTable =
+    typeof given === 'object' && given !== null && (given.data !== undefined || Array.isArray(given.columns))
+  if (Array.isArray(features) || isTable) return
+  throw new FtError(
+    'INVALID_ARGUMENT',
+    `${where}: features must be { data, rows, columns }, an array of records or a table of columns, got ${String(features)}`,
+  )
 }
 
 function fromNumbers(features: Matrix | Tensor, { where, schema }: { where: string; schema?: Schema }): FloatMatrix {
@@ -175,6 +188,9 @@ export function columnOf(key: string | number, names: readonly string[], where: 
 
 /** Labels, weights or scores: finite float64, one a row. */
 export function toColumn(values: ArrayLike<number>, { rows, where }: { rows: number; where: string }): Float64Array {
+  if (typeof (values as ArrayLike<number> | undefined)?.length !== 'number') {
+    throw new FtError('INVALID_ARGUMENT', `${where}: expected ${rows} numbers, one a row, got ${String(values)}`)
+  }
   if (values.length !== rows) {
     throw new FtError('SHAPE_MISMATCH', `${where}: expected ${rows} values, one a row, got ${values.length}`, {
       rows,

@@ -24,6 +24,10 @@ export function tableOfRecords(
   records: readonly FeatureRecord[],
   { where, schema }: { where: string; schema?: Schema },
 ): ColumnTable {
+  const none = records.findIndex((record) => typeof record !== 'object' || (record as unknown) === null)
+  if (none >= 0) {
+    throw new FtError('INVALID_ARGUMENT', `${where}: row ${none} is ${String(records[none])}, no record`, { row: none })
+  }
   const names = schema?.names ?? [...new Set(records.flatMap((record) => Object.keys(record)))]
   const columns = names.map((name, column): Column => {
     const values = records.map((record) => record[name])
@@ -125,8 +129,9 @@ function encodeCell(
   if (isMissing(value)) return NaN
   if (codes) return codes.get(String(value)) ?? UNSEEN
   if (typeof value === 'string') {
-    const number = Number(value)
-    if (number !== number) {
+    // Blanks are no number, though Number() makes 0 of them.
+    const number = value.trim() === '' ? NaN : Number(value)
+    if (number !== number && value.trim() !== '') {
       throw new FtError('INVALID_ARGUMENT', `${where}: row ${row}, column ${name}: expected a number, got '${value}'`, {
         row,
         column: name,

@@ -192,7 +192,8 @@ function testOf(
   }
   const set = sets[threshold]
   if (!set) throw corrupt(`${where}: no set ${threshold}`)
-  return { threshold: NaN, set, missingLeft: missing !== MISSING_NAN && ((set[0] as number) & 1) === 1 }
+  // A missing category goes right there, whatever the missing type (CategoricalDecision in its tree.h).
+  return { threshold: NaN, set, missingLeft: false }
 }
 
 /**

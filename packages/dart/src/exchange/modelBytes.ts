@@ -145,6 +145,12 @@ export function saveModel(model: Model): Uint8Array {
  */
 export function loadModel(bytes: Uint8Array): Model {
   const where = 'loadModel'
+  if (!((bytes as unknown) instanceof Uint8Array)) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `${where}: expected a Uint8Array; of an ArrayBuffer make new Uint8Array(buffer)`,
+    )
+  }
   const { meta, arrays } = unpack(bytes, { where, kind: KIND, version: VERSION })
   const { objective, parameters, outputs, featureNames, featureLevels } = metaOf(meta, where)
   const { weights, baseScores } = arrays

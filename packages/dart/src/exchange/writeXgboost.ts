@@ -6,7 +6,7 @@ import type { Tree } from '../tree.ts'
 import { Numbers } from './numbers.ts'
 import { codesIn, constantTree, floatAbove } from './rawTree.ts'
 import { writeUbjson } from './ubjson.ts'
-import { toXgboost } from './xgboostObjectives.ts'
+import { keepsBase, toXgboost, type XgboostObjective } from './xgboostObjectives.ts'
 
 export interface WriteXgboostOptions {
   /**
@@ -49,7 +49,8 @@ function documentOf(model: Model, options: WriteXgboostOptions, where: string): 
   if (!['wrapper', 'inline', 'folded'].includes(form)) {
     throw new FtError('INVALID_ARGUMENT', `${where}: weights must be 'wrapper', 'inline' or 'folded', got ${form}`)
   }
-  const { trees, weights, outputs, base } = withOneBase(model)
+  const objective = toXgboost(model.objective, model.outputs)
+  const { trees, weights, outputs, base } = withOneBase(model, objective)
   const folded = form === 'folded'
   const gbtree = {
     name: 'gbtree',
@@ -61,7 +62,6 @@ function documentOf(model: Model, options: WriteXgboostOptions, where: string): 
       ...(form === 'inline' ? { weight_drop: Numbers.each('d', weights) } : {}),
     },
   }
-  const objective = toXgboost(model.objective, outputs)
   return {
     version: [1, 7, 4],
     learner: {
@@ -91,10 +91,17 @@ function toJson(value: unknown): string {
     .join(',')}}`
 }
 
-/** XGBoost keeps one base score for all outputs: where ours differ, trees of one leaf carry them. */
-function withOneBase(model: Model): Pick<Model, 'trees' | 'weights' | 'outputs'> & { base: number } {
+/**
+ * XGBoost keeps one base score for all outputs, and of some losses as a float32 probability or rate, which does not hold those at the
+ * ends: otherwise trees of one leaf carry them.
+ */
+function withOneBase(
+  model: Model,
+  objective: XgboostObjective,
+): Pick<Model, 'trees' | 'weights' | 'outputs'> & { base: number } {
   const { trees, weights, outputs, baseScores } = model
-  if (outputs === 1) return { trees, weights, outputs, base: baseScores[0] as number }
+  if (outputs === 1 && keepsBase(objective, baseScores[0] as number))
+    return { trees, weights, outputs, base: baseScores[0] as number }
   return {
     trees: [...Array.from(baseScores, constantTree), ...trees],
     weights: Float64Array.from([...new Float64Array(outputs).fill(1), ...weights]),

@@ -9,17 +9,33 @@ export interface XgboostObjective {
   /** From the file's base score to a raw one, and back. */
   readonly toRaw: (base: number) => number
   readonly fromRaw: (raw: number) => number
+  /** What XGBoost makes of the file's base score: it calculates in float32. */
+  readonly marginOf: (base: number) => number
 }
 
 const same = (value: number): number => value
-const plain = (objective: string): XgboostObjective => ({ objective, parameters: {}, toRaw: same, fromRaw: same })
+const plain = (objective: string): XgboostObjective => ({
+  objective,
+  parameters: {},
+  toRaw: same,
+  fromRaw: same,
+  marginOf: same,
+})
 const ofOdds = (objective: string): XgboostObjective => ({
   objective,
   parameters: {},
   toRaw: (p) => log(p / (1 - p)),
   fromRaw: sigmoid,
+  // 1 / p - 1 loses what sets a p near 1 apart from it.
+  marginOf: (p) => -log(Math.fround(Math.fround(1 / p) - 1)),
 })
-const ofRates = (objective: string): XgboostObjective => ({ objective, parameters: {}, toRaw: log, fromRaw: exp })
+const ofRates = (objective: string): XgboostObjective => ({
+  objective,
+  parameters: {},
+  toRaw: log,
+  fromRaw: exp,
+  marginOf: log,
+})
 
 const known: Readonly<Record<string, XgboostObjective>> = {
   'reg:squarederror': plain('squared'),
@@ -43,6 +59,11 @@ export const xgboostObjectives: readonly string[] = Object.keys(known)
 
 export function fromXgboost(name: string): XgboostObjective | undefined {
   return Object.hasOwn(known, name) ? known[name] : undefined
+}
+
+/** Whether a raw base score comes back from the file's float32 number to float32 rounding. */
+export function keepsBase({ fromRaw, marginOf }: XgboostObjective, raw: number): boolean {
+  return Math.abs(marginOf(Math.fround(fromRaw(raw))) - raw) <= 1e-6 + 1e-7 * Math.abs(raw)
 }
 
 /** The loss's entry of a file: name and the parameters that XGBoost's reader asks for. */

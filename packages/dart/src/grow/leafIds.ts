@@ -147,12 +147,11 @@ function tableOf(arena: Arena, { values, factor }: Omit<AddedTree, 'ids'>): Bloc
 /** Rows copied into the kernels' memory at a time. */
 const STAGE = 8192
 
-/** Leaf numbers of a tree that knows thresholds only, from the features themselves. */
-export function leafIdsOf(arena: Arena, tree: Tree, { values, rows, columns }: FloatMatrix): LeafIds {
-  const ids = allocateLeafIds(arena, rows, tree.value.length)
+/** Follows a tree that knows thresholds only, on the features themselves. */
+export function routeRaw(arena: Arena, tree: Tree, { values, rows, columns }: FloatMatrix, ids: LeafIds): void {
   if (tree.feature.length === 0) {
     ids.block.view().fill(0)
-    return ids
+    return
   }
   const { nodes, sets } = generalTree(arena, tree)
   const staged = arena.floats(Math.min(rows, STAGE) * columns)
@@ -174,5 +173,4 @@ export function leafIdsOf(arena: Arena, tree: Tree, { values, rows, columns }: F
     to.set(found.view().subarray(0, count), first)
   }
   for (const block of [nodes, sets, staged, found]) arena.free(block)
-  return ids
 }

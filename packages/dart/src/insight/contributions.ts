@@ -4,7 +4,7 @@ import type { Features } from '../data/matrix.ts'
 import type { FloatMatrix } from '../data/schema.ts'
 import type { Model } from '../model.ts'
 import { featuresOf, predict } from '../predict.ts'
-import { depthOf, goesLeft, type Tree } from '../tree.ts'
+import { checkDepth, depthOf, goesLeft, type Tree } from '../tree.ts'
 import { explainByBackground } from './interventional.ts'
 
 export interface ContributionsOptions {
@@ -27,13 +27,14 @@ export interface ContributionsOptions {
  * background row.
  *
  * @throws FtError `SHAPE_MISMATCH` when the columns are not the model's; `INVALID_ARGUMENT` for a background without rows;
- * `UNSUPPORTED` for a model without covers and no background
+ * `UNSUPPORTED` for a model without covers and no background, and for trees of more than 1,000 levels
  */
 export function contributions(model: Model, features: Features, options: ContributionsOptions = {}): Float64Array {
   const { background } = options
   const matrix = featuresOf(model, features, 'contributions')
   const others = background && featuresOf(model, background, 'contributions: background')
   if (others?.rows === 0) throw new FtError('INVALID_ARGUMENT', 'contributions: the background has no rows')
+  model.trees.forEach((tree, t) => checkDepth(tree, t, 'contributions'))
   const { rows, columns, values } = matrix
   const { outputs } = model
   const width = columns + 1

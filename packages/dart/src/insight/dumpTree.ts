@@ -1,6 +1,7 @@
 // A tree in words.
 import { FtError } from '@ft/core'
 import type { Model } from '../model.ts'
+import { checkDepth } from '../tree.ts'
 import { questionOf } from './question.ts'
 
 /**
@@ -19,6 +20,7 @@ export function dumpTree(model: Model, index: number): string {
   if (!tree) {
     throw new FtError('INVALID_ARGUMENT', `dumpTree: no tree ${index} of ${model.trees.length}`, { index })
   }
+  checkDepth(tree, index, 'dumpTree')
   const weight = model.weights[index] as number
   const lines: string[] = []
   const walk = (node: number, depth: number): void => {

@@ -2,12 +2,13 @@
 import { FtError } from '@ft/core'
 import { createRandom } from '@ft/core/random'
 import type { Features } from '../data/matrix.ts'
-import { metricOf, type CustomMetric, type MetricName } from '../metrics.ts'
+import { judge, metricOf, type CustomMetric, type MetricName } from '../metrics.ts'
 import type { EmptyQuery } from '../ndcg.ts'
 import type { Model } from '../model.ts'
 import { featuresOf, predict } from '../predict.ts'
 import { readData, type LabelledData } from '../readData.ts'
 import { objectiveOf } from '../answers.ts'
+import { checkLabels } from '../objectives/labels.ts'
 
 export type ImportanceKind =
   /** Splits on the feature. */
@@ -77,15 +78,20 @@ export function permutationImportance(model: Model, data: LabelledData & Permuta
   const where = 'permutationImportance'
   const metric = metricOf(data.metric ?? objectiveOf(model)?.metric ?? 'rmse', data)
   const matrix = featuresOf(model, data.features, where)
-  const { label, weight, group } = readData({ ...data, features: asFeatures(matrix) }, { where, ranking: false })
-  const judge = (values: Float32Array): number => {
-    const raw = predict(model, asFeatures({ ...matrix, values }), { output: 'raw' })
+  const { label, weight, group, initialScore } = readData(
+    { ...data, features: asFeatures(matrix) },
+    { where, ranking: false },
+  )
+  checkLabels(label, { objective: model.objective, classes: model.outputs, where })
+  const start = initialScore ? { initialScore } : {}
+  const judgeValues = (values: Float32Array): number => {
+    const raw = predict(model, asFeatures({ ...matrix, values }), { output: 'raw', ...start })
     const scores = Array.from({ length: model.outputs }, (_, output) =>
       raw.filter((_, i) => i % model.outputs === output),
     )
-    return metric.compute({ scores, labels: label, weights: weight, groups: group })
+    return judge(metric, { scores, labels: label, weights: weight, groups: group }, where)
   }
-  const baseline = judge(matrix.values)
+  const baseline = judgeValues(matrix.values)
   const sign = metric.better === 'lower' ? 1 : -1
   const random = createRandom(seed).stream('permutation importance')
   const { rows, columns } = matrix
@@ -98,7 +104,7 @@ export function permutationImportance(model: Model, data: LabelledData & Permuta
       order.forEach((from, row) => {
         values[row * columns + column] = matrix.values[from * columns + column] as number
       })
-      return sign * (judge(values) - baseline)
+      return sign * (judgeValues(values) - baseline)
     })
     const average = changes.reduce((sum, change) => sum + change, 0) / repeats
     const squares = changes.reduce((sum, change) => sum + (change - average) ** 2, 0)

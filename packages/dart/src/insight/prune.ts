@@ -1,11 +1,14 @@
 // X-DART (Lucchese, Nardini, Orlando, Perego and Trani, SIGIR 2017): trees that the validation set does not miss go for good.
 import { FtError, throwIfAborted, type LongRunning } from '@ft/core'
-import { metricOf, type CustomMetric, type Metric, type MetricName } from '../metrics.ts'
+import { judge, metricOf, type CustomMetric, type Metric, type MetricName } from '../metrics.ts'
 import type { EmptyQuery } from '../ndcg.ts'
 import { roundsOf, type Model } from '../model.ts'
 import { predict } from '../predict.ts'
 import { readData, type LabelledData } from '../readData.ts'
 import { objectiveOf } from '../answers.ts'
+import { toColumn } from '../data/matrix.ts'
+import { checkLabels } from '../objectives/labels.ts'
+import { createPauses } from '../pause.ts'
 import type { Tree } from '../tree.ts'
 
 export interface PruneOptions extends LongRunning {
@@ -31,11 +34,13 @@ export interface Pruned {
  *
  * Differs from X-DART, which decides while it trains: here a finished model is thinned.
  *
+ * With `initialScore` rows start there in place of the base score.
+ *
  * Cost: 2 rounds^2 evaluations of the metric at worst; memory 8 bytes a row, round and output.
  *
  * @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT`, `ABORTED`
  */
-export function prune(model: Model, validation: LabelledData & PruneOptions): Pruned {
+export async function prune(model: Model, validation: LabelledData & PruneOptions): Promise<Pruned> {
   const { tolerance = 0, signal, onProgress } = validation
   if (!(tolerance >= 0 && tolerance < 1)) {
     throw new FtError('INVALID_ARGUMENT', `prune: tolerance must be from 0 to 1, got ${tolerance}`, { tolerance })
@@ -47,22 +52,29 @@ export function prune(model: Model, validation: LabelledData & PruneOptions): Pr
   const { rows, columns, values } = data.matrix
   const features = { data: values, rows, columns }
   const parts = roundParts(model, predict(model, features, { output: 'leaf' }), rows)
+  checkLabels(data.label, { objective: model.objective, classes: model.outputs, where: 'prune' })
   const part = { labels: data.label, weights: data.weight, groups: data.group }
+  const { initialScore } = data
   const state: State = {
+    start: initialScore && byOutput(initialScore, model.outputs, rows),
     base: model.baseScores,
     scores: sumOf(parts, model.outputs, rows),
     kept: new Set(parts.keys()),
     scale: 1,
   }
-  const judge = (scores: readonly Float64Array[]): number => metric.compute({ scores, ...part })
-  const before = judge(withBase(state, undefined, 1))
+  const judgeScores = (scores: readonly Float64Array[]): number => judge(metric, { scores, ...part }, 'prune')
+  const before = judgeScores(withBase(state, undefined, 1))
   const worst = limitOf(metric, before, tolerance)
   const removed: number[] = []
   let after = before
   const weightOf = (round: number): number => model.weights[round * model.outputs] as number
-  while (state.kept.size > 0) {
+  const pauses = createPauses()
+  const pause = async (): Promise<void> => {
+    await pauses()
     throwIfAborted(signal, 'prune')
-    const found = leastMissed(state, { parts, judge, metric, weightOf })
+  }
+  while (state.kept.size > 0) {
+    const found = await leastMissed(state, { parts, judge: judgeScores, metric, weightOf, pause })
     if (isWorse(metric, found.value, worst)) break
     removed.push(found.round)
     state.kept.delete(found.round)
@@ -86,6 +98,8 @@ export function prune(model: Model, validation: LabelledData & PruneOptions): Pr
 
 /** Scores are base + scale x the sum of the kept rounds. */
 interface State {
+  /** Starting scores of the rows by output, where they have their own. */
+  readonly start: readonly Float64Array[] | undefined
   readonly base: Float64Array
   readonly scores: readonly Float64Array[]
   readonly kept: Set<number>
@@ -98,12 +112,23 @@ function sumOf(parts: readonly Float64Array[][], outputs: number, rows: number):
   return sums.map((sum) => sum.map((value) => -value))
 }
 
-function withBase({ base, scores }: State, part: readonly Float64Array[] | undefined, scale: number): Float64Array[] {
+function withBase(
+  { start, base, scores }: State,
+  part: readonly Float64Array[] | undefined,
+  scale: number,
+): Float64Array[] {
   return scores.map((all, output) => {
     const less = part?.[output]
-    const start = base[output] as number
-    return all.map((value, row) => start + scale * (less ? value - (less[row] as number) : value))
+    const [own, same] = [start?.[output], base[output] as number]
+    return all.map(
+      (value, row) => (own ? (own[row] as number) : same) + scale * (less ? value - (less[row] as number) : value),
+    )
   })
+}
+
+function byOutput(initial: ArrayLike<number>, outputs: number, rows: number): Float64Array[] {
+  const all = toColumn(initial, { rows: rows * outputs, where: 'prune: initialScore' })
+  return Array.from({ length: outputs }, (_, output) => all.filter((_, i) => i % outputs === output))
 }
 
 const isWorse = ({ better }: Metric, value: number, than: number): boolean =>
@@ -140,6 +165,7 @@ interface Search {
   readonly judge: (scores: readonly Float64Array[]) => number
   readonly metric: Metric
   readonly weightOf: (round: number) => number
+  readonly pause: () => Promise<void>
 }
 
 interface Found {
@@ -148,10 +174,11 @@ interface Found {
   readonly value: number
 }
 
-function leastMissed(state: State, { parts, judge, metric, weightOf }: Search): Found {
+async function leastMissed(state: State, { parts, judge, metric, weightOf, pause }: Search): Promise<Found> {
   const total = [...state.kept].reduce((sum, round) => sum + weightOf(round), 0)
   let best: Found | undefined
   for (const round of state.kept) {
+    await pause()
     const rest = total - weightOf(round)
     for (const scale of rest > 0 ? [state.scale, (state.scale * total) / rest] : [state.scale]) {
       const value = judge(withBase(state, parts[round], scale))

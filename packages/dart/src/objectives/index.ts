@@ -3,7 +3,8 @@ import { FtError } from '@ft/core'
 import type { TrainOptions } from '../options.ts'
 import { logistic, softmax } from './classification.ts'
 import { lambdarank, type LambdaRankOptions } from './lambdarank.ts'
-import type { CustomObjective, Objective, ObjectiveName } from './objective.ts'
+import { checkLabels, classesOf, isObjectiveName, MOST_CLASSES } from './labels.ts'
+import { objectiveNames, type CustomObjective, type Objective, type ObjectiveName } from './objective.ts'
 import { absolute, huber, poisson, quantile, squared } from './regression.ts'
 
 /** Parameters of some objectives. */
@@ -46,13 +47,27 @@ export function resolveObjective(
 ): Objective {
   const { objective } = options
   if (typeof objective !== 'string') return customObjective(objective)
-  const largest = labels.reduce((top, label) => Math.max(top, label), 0)
-  const classes = options.classes ?? Math.max(2, largest + 1)
-  checkLabels(objective, labels, classes)
+  if (!isObjectiveName(objective)) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `train: no objective ${String(objective)}; there are ${objectiveNames.join(', ')}, or one of your own`,
+      { objective },
+    )
+  }
+  const classes = options.classes ?? Math.min(classesOf(labels), MOST_CLASSES)
+  checkLabels(labels, { objective, classes, where: 'train' })
   return createObjective(objective, { ...options, classes, ...(groups ? { groups } : {}) })
 }
 
-function customObjective({ name, derive, baseScore = 0, metric = 'rmse' }: CustomObjective): Objective {
+function customObjective(own: CustomObjective): Objective {
+  const { name, derive, baseScore = 0, metric = 'rmse' } = own
+  const fail = (what: string): FtError => new FtError('INVALID_ARGUMENT', `train: objective: ${what}`)
+  if (typeof (name as unknown) !== 'string' || typeof (derive as unknown) !== 'function') {
+    throw fail('one of your own has a name and a function derive')
+  }
+  // A model keeps the name alone, and answers by it.
+  if (isObjectiveName(name)) throw fail(`'${name}' is one of this package; give your own another name`)
+  if (!Number.isFinite(baseScore)) throw fail(`baseScore of ${name} is ${baseScore}; it must be finite`)
   return {
     name,
     parameters: {},
@@ -79,24 +94,5 @@ function customObjective({ name, derive, baseScore = 0, metric = 'rmse' }: Custo
       }
     },
     answer: () => {},
-  }
-}
-
-function checkLabels(objective: ObjectiveName, labels: Float64Array, classes: number): void {
-  const fail = (row: number, expected: string): never => {
-    throw new FtError(
-      'INVALID_ARGUMENT',
-      `train: label of row ${row} is ${labels[row]}; ${objective} takes ${expected}`,
-      { row, label: labels[row] },
-    )
-  }
-  for (let row = 0; row < labels.length; row++) {
-    const label = labels[row] as number
-    if (objective === 'logistic' && label !== 0 && label !== 1) fail(row, '0 and 1')
-    if (objective === 'softmax' && !(Number.isInteger(label) && label >= 0 && label < classes))
-      fail(row, `0 to ${classes - 1}`)
-    if (objective === 'lambdarank' && !(Number.isInteger(label) && label >= 0 && label <= 31))
-      fail(row, 'grades 0 to 31')
-    if (objective === 'poisson' && label < 0) fail(row, 'counts of 0 and more')
   }
 }
