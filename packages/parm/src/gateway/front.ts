@@ -3,7 +3,7 @@ import { PROMETHEUS_CONTENT_TYPE, prometheusText } from '@ft/report/prometheus'
 import type { NamedTensor, Quality } from '../named.ts'
 import { OipError, fromInstance } from '../oip/error.ts'
 import type { InferRequest, InferResponse } from '../oip/message.ts'
-import type { InferContext, ModelMetadata } from '../oip/service.ts'
+import type { InferContext, ModelMetadata, TensorMetadata } from '../oip/service.ts'
 import { Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
 import type { Coordinator } from '../serving/coordinator.ts'
@@ -11,8 +11,8 @@ import type { Answer } from '../serving/group.ts'
 import type { GatewayOptions, GatewaySnapshot } from './gateway.ts'
 import { metricsOf, type LatencyHistogram } from './metrics.ts'
 import type { Pool } from './pool.ts'
-import { checkInputs, readHints } from './request.ts'
-import { joinRows, splitRows } from './rows.ts'
+import { checkInput, checkInputs, readHints } from './request.ts'
+import { isRowWise, joinRows, rowsOf, splitRows } from './rows.ts'
 
 export interface FrontOptions {
   readonly latency: LatencyHistogram
@@ -32,21 +32,23 @@ export function createFront(front: FrontOptions) {
   const { options, metadata, coordinator, base, clock, deadlineMs, queueLimit, stopping, latency } = front
   const { model, defaultOutputs } = options
   const named = { ...metadata, name: model }
-  const codedOutputs = metadata.outputs.every(
-    ({ datatype }) => !['BYTES', 'INT64', 'UINT64', 'FP16', 'BF16', 'BOOL'].includes(datatype),
-  )
+  const rowWise = isRowWise(metadata)
 
   async function infer(
     _model: string,
     { request, context }: { request: InferRequest; context: InferContext },
   ): Promise<InferResponse> {
     if (stopping.aborted) throw new OipError(503, 'the gateway is closing', { retryAfter: 1 })
-    const rows = codedOutputs ? splitRows(request.inputs) : undefined
-    if (base.queued() + (rows?.length ?? 1) > queueLimit)
-      throw new OipError(429, 'too many requests are waiting', { retryAfter: 1 })
     checkInputs(request, metadata)
+    const count = rowWise ? rowsOf(request.inputs) : undefined
+    // Trying again would not help
+    if (count !== undefined && count > queueLimit)
+      throw new OipError(413, `a request must have at most ${queueLimit} rows, got ${count}`)
+    if (base.queued() + (count ?? 1) > queueLimit)
+      throw new OipError(429, 'too many requests are waiting', { retryAfter: 1 })
     const hints = readHints(request, deadlineMs)
-    if (!rows) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
+    if (count === undefined) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
+    const rows = splitRows(request.inputs, count)
     const submit = (inputs: NamedTensor[]) =>
       coordinator.submit({ inputs, ...hints, headers: context.headers, gone: context.gone })
     const answers =
@@ -114,6 +116,7 @@ export function createFront(front: FrontOptions) {
     version: '1',
     ready: () => !stopping.aborted && base.instances.some(({ out }) => !out),
     metadata: (name: string) => (name === model ? named : undefined),
+    checkInput: (_model: string, input: TensorMetadata) => checkInput(input, metadata),
     infer,
     metrics: async () => ({
       contentType: PROMETHEUS_CONTENT_TYPE,

@@ -1,7 +1,19 @@
 // Whether the instances behind a gateway belong together: one base model, and parity models of it and of the code.
 import { FtError } from '@ft/core'
 import type { Code } from '../codes/code.ts'
-import type { ModelMetadata } from '../oip/service.ts'
+import type { ModelMetadata, TensorMetadata } from '../oip/service.ts'
+
+/** Whether a tensor is of the type and shape that a signature says; -1 there is any size. */
+export function isOfForm(
+  { datatype, shape }: Pick<TensorMetadata, 'datatype' | 'shape'>,
+  expected: TensorMetadata,
+): boolean {
+  return (
+    datatype === expected.datatype &&
+    shape.length === expected.shape.length &&
+    expected.shape.every((size, axis) => size === -1 || size === shape[axis])
+  )
+}
 
 /**
  * @param found - metadata of every instance, by pool: 'base' and the parity models' names

@@ -14,9 +14,14 @@ export interface Body {
 const MAX_AXES = 16
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** @throws OipError 400 with what is wrong and where */
-export function parseRequest(body: Body): InferRequest {
-  return readOnce(body, { known: requests, key: 'inputs', read: readRequest })
+type CheckForm = (form: TensorForm) => void
+
+/**
+ * @param checkInput - called with each input's form before its contents are read, unless an equal header was read before
+ * @throws OipError 400 with what is wrong and where; what `checkInput` throws
+ */
+export function parseRequest(body: Body, checkInput?: CheckForm): InferRequest {
+  return readOnce(body, { known: requests, key: 'inputs', read: (own) => readRequest(own, checkInput) })
 }
 
 /** @throws OipError 400 with what is wrong and where */
@@ -77,14 +82,14 @@ function readOnce<M extends InferRequest | InferResponse>(
   return message
 }
 
-function readRequest(body: Body): InferRequest {
+function readRequest(body: Body, check: CheckForm | undefined): InferRequest {
   const { json, binary } = split(body)
   const reader = binaryReader(binary)
   const id = optionalText(json, 'id')
   const parameters = parseParameters(json['parameters'], 'parameters')
   if (!Array.isArray(json['inputs']) || json['inputs'].length === 0)
     throw bad('inputs', 'a non-empty array', json['inputs'])
-  const inputs = json['inputs'].map((entry: unknown, i) => parseTensor(entry, `inputs[${i}]`, reader))
+  const inputs = json['inputs'].map((entry: unknown, i) => parseTensor(entry, { where: `inputs[${i}]`, reader, check }))
   assertDistinct(inputs, 'inputs')
   reader.end()
   const outputs = parseRequestedOutputs(json['outputs'])
@@ -104,7 +109,7 @@ function readResponse(body: Body): InferResponse {
   const modelVersion = optionalText(json, 'model_version')
   const id = optionalText(json, 'id')
   if (!Array.isArray(json['outputs'])) throw bad('outputs', 'an array', json['outputs'])
-  const outputs = json['outputs'].map((entry: unknown, i) => parseTensor(entry, `outputs[${i}]`, reader))
+  const outputs = json['outputs'].map((entry: unknown, i) => parseTensor(entry, { where: `outputs[${i}]`, reader }))
   assertDistinct(outputs, 'outputs')
   reader.end()
   return {
@@ -157,9 +162,13 @@ function binaryReader(binary: Uint8Array): BinaryReader {
   }
 }
 
-function parseTensor(entry: unknown, where: string, reader: BinaryReader): WireTensor {
+function parseTensor(
+  entry: unknown,
+  { where, reader, check }: { where: string; reader: BinaryReader; check?: CheckForm | undefined },
+): WireTensor {
   if (!isObject(entry)) throw bad(where, 'an object', entry)
   const form = checkForm(entry, where)
+  check?.(form)
   const { name, datatype, shape } = form
   const parameters = parseParameters(entry['parameters'], `${where}.parameters`)
   const binarySize = parameters['binary_data_size']
