@@ -17,7 +17,17 @@ function instanceOf(name: string, infer: () => Promise<InferResponse>): Instance
     close: () => Promise.resolve(),
   }
   const state = { outstanding: 0, out: false, failuresInRow: 0, answered: 0, failed: 0, latencyMs: 0, judged: 0 }
-  return { name, domain: name, model: 'm', concurrency: 1, client, ...state, pauses: 0, answeredAtMs: 0 }
+  return {
+    name,
+    domain: name,
+    model: 'm',
+    concurrency: 1,
+    client,
+    ...state,
+    unfit: undefined,
+    pauses: 0,
+    answeredAtMs: 0,
+  }
 }
 
 it.each([

@@ -2,7 +2,7 @@
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from '@ft/report/prometheus'
 import type { NamedTensor, Quality } from '../named.ts'
 import { OipError, fromInstance } from '../oip/error.ts'
-import type { InferRequest, InferResponse } from '../oip/message.ts'
+import type { InferRequest, InferResponse, WireTensor } from '../oip/message.ts'
 import type { InferContext, ModelMetadata, TensorMetadata } from '../oip/service.ts'
 import { Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
@@ -12,13 +12,15 @@ import type { GatewayOptions, GatewaySnapshot } from './gateway.ts'
 import { metricsOf, type LatencyHistogram } from './metrics.ts'
 import type { Pool } from './pool.ts'
 import { checkInput, checkInputs, readHints } from './request.ts'
-import { isRowWise, joinRows, rowsOf, splitRows } from './rows.ts'
+import { joinRows, rowsOf, splitRows } from './rows.ts'
 
 export interface FrontOptions {
   readonly latency: LatencyHistogram
   readonly snapshot: () => GatewaySnapshot
   readonly options: GatewayOptions
   readonly metadata: ModelMetadata
+  /** Whether its requests can be split into rows. */
+  readonly rowWise: boolean
   readonly coordinator: Coordinator
   readonly base: Pool
   readonly clock: Clock
@@ -29,10 +31,9 @@ export interface FrontOptions {
 
 /** What clients see. */
 export function createFront(front: FrontOptions) {
-  const { options, metadata, coordinator, base, clock, deadlineMs, queueLimit, stopping, latency } = front
+  const { options, metadata, rowWise, coordinator, base, clock, deadlineMs, queueLimit, stopping, latency } = front
   const { model, defaultOutputs } = options
   const named = { ...metadata, name: model }
-  const rowWise = isRowWise(metadata)
 
   async function infer(
     _model: string,
@@ -76,7 +77,16 @@ export function createFront(front: FrontOptions) {
         'ft.group': groups.length === 1 ? (groups[0] as number) : groups.join(','),
         ...(qualities.length > 1 ? { 'ft.qualities': qualities.join(',') } : {}),
       },
-      outputs: joinRows(outputs, metadata.outputs),
+      outputs: join(outputs),
+    }
+  }
+
+  /** Rows that do not fit together are the instances' doing, not the client's. */
+  function join(rows: readonly (readonly NamedTensor[])[]): WireTensor[] {
+    try {
+      return joinRows(rows, metadata.outputs)
+    } catch (error) {
+      throw fromInstance(error)
     }
   }
 

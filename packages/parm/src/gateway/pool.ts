@@ -2,12 +2,15 @@
 // single queue).
 import { FtError, isFtError } from '@ft/core'
 import type { OipClient } from '../oip/client.ts'
-import { OipError } from '../oip/error.ts'
+import { OipError, blamesRequest } from '../oip/error.ts'
 import type { InferResponse, WireTensor } from '../oip/message.ts'
+import type { TensorMetadata } from '../oip/service.ts'
 import { Bag, type BagMember } from '../serving/bag.ts'
 import { notNeeded, type Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
+import type { Verify } from './fitness.ts'
 import { createHealth } from './health.ts'
+import { checkAnswer } from './unitAnswer.ts'
 
 /** One instance behind the gateway. Units in progress never exceed `concurrency`. */
 export interface Instance {
@@ -20,6 +23,8 @@ export interface Instance {
   outstanding: number
   /** Out of use until a probe succeeds. */
   out: boolean
+  /** Why it may not serve although it is ready: it has another model than it should. */
+  unfit: string | undefined
   failuresInRow: number
   answered: number
   failed: number
@@ -35,6 +40,8 @@ export interface Instance {
 
 export interface Job {
   readonly inputs: readonly WireTensor[]
+  /** Rows of the inputs, of each of which the outputs must have one. Absent: not said by the model. */
+  readonly rows?: number
   readonly headers: Readonly<Record<string, string>>
   readonly work: Pick<Cancellation, 'cancelled' | 'onCancel'>
   /** Domains to avoid while there are others; the chosen one is added. */
@@ -58,6 +65,8 @@ export interface Pool {
   utilisation(): number
   /** Puts an instance back to use after it was replaced. */
   restore(instance: Instance): void
+  /** Takes an instance out of use until it is there and fit. */
+  leaveOut(instance: Instance): void
   /** Fails what is queued and stops probing. */
   close(): void
 }
@@ -65,6 +74,10 @@ export interface Pool {
 export interface PoolOptions {
   readonly instances: readonly Instance[]
   readonly clock: Clock
+  /** What an answer must be: the model's signature. Default: anything. */
+  readonly outputs?: readonly TensorMetadata[]
+  /** Asked before an instance comes back to use. Default: it may. */
+  readonly verify?: Verify
   /** Milliseconds between probes of an instance that is out. Default 100. */
   readonly probeEveryMs?: number
   /** Milliseconds without an answer after which an instance of unknown latency must answer a probe. Default 1000. */
@@ -113,6 +126,8 @@ const tooLate = new FtError('OVERLOADED', 'too many requests wait for an instanc
 export function createPool({
   instances,
   clock,
+  outputs: expected,
+  verify,
   probeEveryMs = 100,
   deadlineMs = 1000,
   onUtilisation,
@@ -122,7 +137,7 @@ export function createPool({
   const watched = new Set<Instance>()
   let closed = false
   let turn = 0
-  const health = createHealth({ instances, clock, probeEveryMs, onBack, onSilent: cutAll })
+  const health = createHealth({ instances, clock, probeEveryMs, verify, onBack, onSilent: cutAll })
 
   function run(job: Job): Promise<InferResponse> {
     return new Promise((resolve, reject) => {
@@ -209,11 +224,12 @@ export function createPool({
         headers: job.headers,
         started: (cut) => (own.cut = cut),
       })
+      const outputs = expected ? checkAnswer(response.outputs, { expected, rows: job.rows }) : response.outputs
       instance.answeredAtMs = clock.now()
       health.answered(instance, instance.answeredAtMs - own.started)
       if (settle(waiting)) {
         job.answeredBy = instance.name
-        waiting.resolve(response)
+        waiting.resolve(outputs === response.outputs ? response : { ...response, outputs })
       }
     } catch (error) {
       waiting.failedAt = instance
@@ -260,7 +276,7 @@ export function createPool({
 
   function onFailure(instance: Instance, { waiting, error }: { waiting: Waiting; error: unknown }): void {
     // The fault is the request's, not the instance's: no other instance would answer differently
-    const refused = error instanceof OipError && error.status < 500 && error.status !== 429
+    const refused = error instanceof OipError && blamesRequest(error.status)
     if (isInstances(error)) health.failed(instance, { unreachable: isFtError(error, 'IO') })
     if (waiting.settled) return
     if (refused || closed || waiting.attempts > 1 || instances.length < 2) {
@@ -286,6 +302,7 @@ export function createPool({
     utilisation,
     queued: () => queue.length,
     restore: (instance) => health.restore(instance),
+    leaveOut: (instance) => health.probe(instance, 0),
     close() {
       closed = true
       health.close()
@@ -299,6 +316,6 @@ export function createPool({
 
 /** Whether a failure says something about the instance: it answered wrongly or could not be reached. */
 function isInstances(error: unknown): boolean {
-  if (error instanceof OipError) return error.status >= 500
+  if (error instanceof OipError) return error.status !== 429 && !blamesRequest(error.status)
   return isFtError(error, 'IO') || isFtError(error, 'CORRUPT_DATA')
 }

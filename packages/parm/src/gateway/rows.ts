@@ -6,7 +6,7 @@ import { toNamedTensor, toWireTensor, type WireTensor } from '../oip/message.ts'
 import type { ModelMetadata } from '../oip/service.ts'
 
 /** Types whose elements no code can sum. */
-const unsummable = new Set(['BYTES', 'INT64', 'UINT64', 'FP16', 'BF16', 'BOOL'])
+export const unsummable = new Set<string>(['BYTES', 'INT64', 'UINT64', 'FP16', 'BF16', 'BOOL'])
 
 /** Whether a model's requests can be split: it takes and gives rows of numbers that a code can sum, one row included. */
 export function isRowWise({ inputs, outputs }: Pick<ModelMetadata, 'inputs' | 'outputs'>): boolean {

@@ -3,7 +3,7 @@ import { FtError } from '@ft/core'
 import { OipError } from './error.ts'
 import type { InferRequest, InferResponse } from './message.ts'
 import { parseResponse } from './parse.ts'
-import type { ModelMetadata } from './service.ts'
+import type { ModelMetadata, TensorMetadata } from './service.ts'
 import { writeRequest } from './serialise.ts'
 import { localTransport, remoteTransport } from './transport.ts'
 
@@ -28,7 +28,7 @@ export interface OipClient {
     },
   ): Promise<InferResponse>
   ready(signal?: AbortSignal): Promise<boolean>
-  /** undefined when the server does not have the model. */
+  /** undefined when the server does not have the model. Rejects with `CORRUPT_DATA` for what is no signature. */
   metadata(model: string, signal?: AbortSignal): Promise<ModelMetadata | undefined>
   close(): Promise<void>
 }
@@ -36,7 +36,7 @@ export interface OipClient {
 /**
  * @param address - 'http://host:port' with an optional path before '/v2', or the path of a local socket
  * @throws FtError `INVALID_ARGUMENT` for another address; calls reject with `OipError` for the server's refusals (its
- * status), with `IO` when it cannot be reached, `CORRUPT_DATA` when its answer cannot be read
+ * status, 400 to 599), with `IO` when it cannot be reached, `CORRUPT_DATA` when its answer cannot be read
  */
 export function createOipClient(address: string, options: OipClientOptions = {}): OipClient {
   const { connections = 64, maxBodyBytes = 64 << 20 } = options
@@ -71,6 +71,10 @@ export function createOipClient(address: string, options: OipClientOptions = {})
       if (signal?.aborted) throw new FtError('ABORTED', 'oip client: aborted by its signal', {}, { cause })
       throw new FtError('IO', `oip client: ${address} cannot be reached`, { address }, { cause })
     })
+  }
+
+  function unreadable(what: string, cause?: unknown): FtError {
+    return new FtError('CORRUPT_DATA', `oip client: ${address} sent ${what}`, { address }, { cause })
   }
 
   async function readJson(
@@ -109,16 +113,13 @@ export function createOipClient(address: string, options: OipClientOptions = {})
         signal,
         started,
       })
-      if (response.status !== 200) throw new OipError(response.status, errorText(response.bytes))
+      const { status } = response
+      if (status >= 400 && status < 600) throw new OipError(status, errorText(response.bytes))
+      if (status !== 200) throw unreadable(`status ${status}`)
       try {
         return parseResponse(response)
       } catch (cause) {
-        throw new FtError(
-          'CORRUPT_DATA',
-          `oip client: ${address} sent an answer that cannot be read`,
-          { address },
-          { cause },
-        )
+        throw unreadable('an answer that cannot be read', cause)
       }
     },
     async ready(signal) {
@@ -126,10 +127,27 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     },
     async metadata(model, signal) {
       const { status, json } = await readJson(`/v2/models/${encodeURIComponent(model)}`, signal)
-      return status === 200 ? (json as unknown as ModelMetadata) : undefined
+      if (status !== 200) return undefined
+      const inputs = tensorsOf(json['inputs'])
+      const outputs = tensorsOf(json['outputs'])
+      if (!inputs || !outputs) throw unreadable('metadata without inputs and outputs')
+      return { ...(json as unknown as ModelMetadata), inputs, outputs }
     },
     close: () => transport.close(),
   }
+}
+
+/** Tensors of a signature as a server says them; undefined for anything else. */
+function tensorsOf(value: unknown): TensorMetadata[] | undefined {
+  if (!Array.isArray(value)) return undefined
+  const tensors: TensorMetadata[] = []
+  for (const entry of value as (Partial<TensorMetadata> | null)[]) {
+    const { name, datatype, shape } = entry ?? {}
+    if (typeof name !== 'string' || typeof datatype !== 'string' || !Array.isArray(shape)) return undefined
+    if (!shape.every((size) => Number.isSafeInteger(size))) return undefined
+    tensors.push({ name, datatype, shape })
+  }
+  return tensors
 }
 
 const MOST_PATHS = 64
