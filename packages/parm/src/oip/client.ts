@@ -1,5 +1,5 @@
 // A client of any Open Inference Protocol server, over TCP or a local socket. Connections are kept and shared.
-import { FtError } from '@ft/core'
+import { FtError, isFtError } from '@ft/core'
 import { OipError } from './error.ts'
 import type { InferRequest, InferResponse } from './message.ts'
 import { parseResponse } from './parse.ts'
@@ -34,6 +34,9 @@ export interface OipClient {
 }
 
 /**
+ * Guarantees: an answer is the one to its request where the server says ids again, as the protocol asks of it: every request has
+ * one of its own. Where it does not, as far as its connections carry one answer a request.
+ *
  * @param address - 'http://host:port' with an optional path before '/v2', or the path of a local socket
  * @throws FtError `INVALID_ARGUMENT` for another address; calls reject with `OipError` for the server's refusals (its
  * status, 400 to 599), with `IO` when it cannot be reached, `CORRUPT_DATA` when its answer cannot be read
@@ -48,6 +51,15 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     : remoteTransport(url.origin, { connections, maxBodyBytes })
   let binary = options.binary
   const paths = new Map<string, string>()
+  /** Whether the server has said an id again: then it must. */
+  let echoes = false
+  let tags = FIRST_TAG
+
+  /** An id that no request before had, on any connection that may still be there; of one length, so that heads are alike. */
+  function nextTag(): string {
+    tags = tags === LAST_TAG ? FIRST_TAG : tags + 1
+    return String(tags)
+  }
 
   /** Of a model, made once. */
   function pathOf(model: string): string {
@@ -69,6 +81,7 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     const method = body.length > 0 ? 'POST' : 'GET'
     return transport.send({ path: base + path, method, headers, body, signal, started }).catch((cause: unknown) => {
       if (signal?.aborted) throw new FtError('ABORTED', 'oip client: aborted by its signal', {}, { cause })
+      if (isFtError(cause, 'CORRUPT_DATA')) throw unreadable('what is no answer', cause)
       throw new FtError('IO', `oip client: ${address} cannot be reached`, { address }, { cause })
     })
   }
@@ -99,7 +112,8 @@ export function createOipClient(address: string, options: OipClientOptions = {})
   return {
     async infer(model, { request, headers = {}, signal, started }) {
       binary ??= await speaksBinary(signal)
-      const written = writeRequest(request, { binary })
+      const tag = request.id ?? nextTag()
+      const written = writeRequest(request, { binary, tag })
       const response = await call({
         path: pathOf(model),
         body: written.parts,
@@ -116,16 +130,26 @@ export function createOipClient(address: string, options: OipClientOptions = {})
       const { status } = response
       if (status >= 400 && status < 600) throw new OipError(status, errorText(response.bytes))
       if (status !== 200) throw unreadable(`status ${status}`)
+      let answer: InferResponse
       try {
-        return parseResponse(response)
+        answer = parseResponse(response)
       } catch (cause) {
         throw unreadable('an answer that cannot be read', cause)
       }
+      const { id, ...own } = answer
+      if (id === tag) echoes = true
+      else if (echoes || (id !== undefined && id !== '')) {
+        response.discard()
+        throw unreadable('the answer to another request')
+      }
+      return request.id === undefined || id === undefined ? own : answer
     },
     async ready(signal) {
       return (await call({ path: '/v2/health/ready', signal })).status === 200
     },
     async metadata(model, signal) {
+      // Asked of a server that has come back, which may be another one
+      echoes = false
       const { status, json } = await readJson(`/v2/models/${encodeURIComponent(model)}`, signal)
       if (status !== 200) return undefined
       const inputs = tensorsOf(json['inputs'])
@@ -151,6 +175,8 @@ function tensorsOf(value: unknown): TensorMetadata[] | undefined {
 }
 
 const MOST_PATHS = 64
+const FIRST_TAG = 1_000_000_000
+const LAST_TAG = 2_000_000_000
 
 function parseAddress(address: string): URL {
   if (/^https?:\/\//.test(address) && URL.canParse(address)) return new URL(address)
