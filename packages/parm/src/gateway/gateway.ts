@@ -273,8 +273,8 @@ async function endAll(pools: ReadonlyMap<string, Pool>, opened: readonly OpenIns
 }
 
 function runTask(pool: Pool, { task, done, failed }: { task: Task } & Parameters<Dispatch>[1]): void {
-  const { inputs, headers, work, placed, dueMs } = task
-  const job: Job = { inputs: inputs.map(toWireTensor), rows: 1, headers, work, placed, dueMs }
+  const { inputs, headers, work, placed, holders, dueMs } = task
+  const job: Job = { inputs: inputs.map(toWireTensor), rows: 1, headers, work, placed, holders, dueMs }
   pool
     .run(job)
     .then(({ outputs }) => outputs.map(tensorOf))

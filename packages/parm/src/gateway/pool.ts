@@ -46,6 +46,8 @@ export interface Job {
   readonly work: Pick<Cancellation, 'cancelled' | 'onCancel'>
   /** Domains to avoid while there are others; the chosen one is added. */
   readonly placed: Set<string>
+  /** Instances that have the unit, under another job as well: it waits for another while one is in use. Its own are added. */
+  readonly holders?: string[]
   /** When nobody needs its outputs any more, by the clock. */
   readonly dueMs: number
   /** Set to the name of the instance whose answer it was. */
@@ -120,6 +122,7 @@ const LEAST_PATIENCE_MS = 200
  */
 const LEAST_LATENCIES = 1.5
 
+const nobody: readonly string[] = []
 const silence = new FtError('IO', 'gateway: the instance has fallen silent', {})
 const tooLate = new FtError('OVERLOADED', 'too many requests wait for an instance to be answered in time', {})
 
@@ -184,15 +187,19 @@ export function createPool({
           settle(waiting)
           waiting.reject(tooLate)
         } else void work(instance, waiting)
-      } else if (waiting.failedAt) at++
+      } else if (waiting.failedAt || waiting.job.holders?.length) at++
       else break
     }
     onUtilisation?.(utilisation())
   }
 
   /** The least busy instance, preferably of a domain that the group does not use yet. */
-  function pick({ job: { placed }, failedAt }: Waiting): Instance | undefined {
-    const avoided = failedAt && instances.some((other) => other !== failedAt && !other.out) ? failedAt : undefined
+  function pick({ job, failedAt }: Waiting): Instance | undefined {
+    const { placed } = job
+    const holders: readonly string[] = job.holders ?? nobody
+    const isAvoided = (instance: Instance) => instance === failedAt || holders.includes(instance.name)
+    const avoids =
+      (failedAt !== undefined || holders.length > 0) && instances.some((other) => !other.out && !isAvoided(other))
     let best: Instance | undefined
     let cost = Infinity
     turn++
@@ -200,7 +207,7 @@ export function createPool({
     const first = turn + Math.floor(turn / instances.length)
     for (let i = 0; i < instances.length; i++) {
       const instance = instances[(i + first) % instances.length] as Instance
-      if (instance.out || instance === avoided || instance.outstanding >= instance.concurrency) continue
+      if (instance.out || instance.outstanding >= instance.concurrency || (avoids && isAvoided(instance))) continue
       // A group is spread over domains, so that one that falls silent takes no two of its members; it costs at most as
       // much waiting as one unit
       const own = instance.outstanding + (placed.has(instance.domain) ? 1 : 0)
@@ -214,6 +221,7 @@ export function createPool({
     instance.outstanding++
     waiting.attempts++
     job.placed.add(instance.domain)
+    job.holders?.push(instance.name)
     const own: Running = { place: -1, waiting, started: clock.now(), cut: undefined }
     const all = running.get(instance) as Bag<Running>
     all.add(own)
@@ -233,6 +241,7 @@ export function createPool({
       }
     } catch (error) {
       waiting.failedAt = instance
+      job.holders?.splice(job.holders.indexOf(instance.name), 1)
       onFailure(instance, { waiting, error })
     } finally {
       all.delete(own)

@@ -76,6 +76,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       decodeAfterMs: Math.min(own, policy.decodeAfterMs({ deadlineMs: own })),
       answer,
       work: new Cancellation(),
+      holders: [],
       hedge: undefined,
       hedgeFailed: false,
       group,
