@@ -29,6 +29,7 @@ interface Model {
   properties?: Record<string, string>
   /** Instead of three times the input. */
   reply?(): InferResponse['outputs']
+  before?(signal: AbortSignal): Promise<void>
 }
 
 async function serve(model: Model = {}, options: OipServerOptions = {}): Promise<OipServer & { asked: number }> {
@@ -39,14 +40,15 @@ async function serve(model: Model = {}, options: OipServerOptions = {}): Promise
     version: '1',
     ready: () => true,
     metadata: (name) => ({ name, platform: 'test', inputs: [input], outputs, properties: model.properties ?? {} }),
-    infer(modelName, { request }) {
+    async infer(modelName, { request, context }) {
       own.asked++
+      await model.before?.(context.signal)
       const x = toNamedTensor(request.inputs[0] as InferResponse['outputs'][number])
       const y = () => {
         const data = Float32Array.from(x?.data ?? [], (value) => 3 * value)
         return [toWireTensor({ name: 'y', shape: x?.shape ?? [], dtype: 'float32', data })]
       }
-      return Promise.resolve({ modelName, outputs: model.reply?.() ?? y() })
+      return { modelName, outputs: model.reply?.() ?? y() }
     },
   }
   const own = { ...(await startOipServer(service, options)), asked: 0 }
@@ -258,6 +260,34 @@ describe('an instance that was away', () => {
     const gateway = await start({ instances: [{ url }, { url: here.url }], startTimeoutMs: 200 })
     expect((await ask(gateway)).status).toBe(200)
   })
+})
+
+it.each([
+  ['a row', [-1, 2]],
+  ['what passes through uncoded', [1, 1, 2]],
+])('tells the instance when the client of %s leaves, and counts nothing against it', async (_what, shape) => {
+  const input = { name: 'x', datatype: 'FP32', shape }
+  let entered = 0
+  let told = 0
+  const before = (signal: AbortSignal) =>
+    new Promise<void>((resolve) => {
+      if (entered++ >= 2) return resolve()
+      signal.addEventListener('abort', () => (told++, resolve()))
+    })
+  const server = await serve({ input, before })
+  const gateway = await start({ instances: [{ url: server.url, concurrency: 2 }] })
+  const data = { name: 'x', datatype: 'FP32', shape: shape.map(Math.abs), data: [1, 2] }
+  const body = JSON.stringify({ inputs: [data] })
+  const send = (signal?: AbortSignal) =>
+    fetch(`${gateway.url}/v2/models/m/infer`, { method: 'POST', body, ...(signal ? { signal } : {}) })
+  const leaving = new AbortController()
+  const both = [send(leaving.signal), send(leaving.signal)].map((one) => one.catch(() => 'left'))
+  await expect.poll(() => entered).toBe(2)
+  leaving.abort()
+  expect(await Promise.all(both)).toEqual(['left', 'left'])
+  await expect.poll(() => told).toBe(2)
+  await expect.poll(() => gateway.snapshot().instances[0]).toMatchObject({ outstanding: 0, failed: 0, out: false })
+  expect((await send()).status).toBe(200)
 })
 
 it('refuses an instance whose metadata is none', async () => {

@@ -102,7 +102,7 @@ export function createFront(front: FrontOptions) {
       late = true
       work.cancel()
     })
-    const stopListening = o.context.gone.onCancel(() => work.cancel())
+    const stopListening = o.context.gone.onCancel(() => work.cancel({ abandoned: true }))
     try {
       const { headers } = o.context
       const response = await base.run({ inputs: request.inputs, headers, work, placed: new Set(), dueMs })

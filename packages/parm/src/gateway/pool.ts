@@ -43,7 +43,7 @@ export interface Job {
   /** Rows of the inputs, of each of which the outputs must have one. Absent: not said by the model. */
   readonly rows?: number
   readonly headers: Readonly<Record<string, string>>
-  readonly work: Pick<Cancellation, 'cancelled' | 'onCancel'>
+  readonly work: Pick<Cancellation, 'cancelled' | 'abandoned' | 'onCancel'>
   /** Domains to avoid while there are others; the chosen one is added. */
   readonly placed: Set<string>
   /** Instances that have the unit, under another job as well: it waits for another while one is in use. Its own are added. */
@@ -98,6 +98,8 @@ interface Waiting {
   settled: boolean
   /** Whether no instance was free when it came. */
   queued: boolean
+  /** Tells the instance that nobody needs it, while it is at one. */
+  cut: ((reason: unknown) => void) | undefined
   stopListening: () => void
 }
 
@@ -109,7 +111,9 @@ interface Running extends BagMember {
 }
 
 /**
- * An instance goes on computing what nobody needs any more: the unit keeps its place at the instance until it answers.
+ * An instance goes on computing what nobody needs any more: the unit keeps its place at the instance until it answers. Only
+ * when its client has left it is told to stop, by the end of the connection, which costs a new one: too much for each copy or
+ * parity that comes too late.
  * Freeing the place at once would send an instance more than it can do just when it is slow. An instance that has
  * answered nothing for so many average latencies, and no less than this, must answer a probe or loses its units.
  */
@@ -153,12 +157,14 @@ export function createPool({
         failedAt: undefined,
         settled: false,
         queued: false,
+        cut: undefined,
         stopListening: () => undefined,
       }
       waiting.stopListening = job.work.onCancel(() => {
         // Exactly this unit leaves the queue, whatever its place; at an instance it keeps its place
         const at = queue.indexOf(waiting)
         if (at >= 0) queue.splice(at, 1)
+        else if (job.work.abandoned) waiting.cut?.(notNeeded)
         settle(waiting)
         reject(notNeeded)
       })
@@ -230,7 +236,11 @@ export function createPool({
       const response = await instance.client.infer(instance.model, {
         request: { parameters: {}, inputs: job.inputs, binaryOutput: true },
         headers: job.headers,
-        started: (cut) => (own.cut = cut),
+        started(cut) {
+          own.cut = cut
+          waiting.cut = cut
+          if (job.work.abandoned) cut(notNeeded)
+        },
       })
       const outputs = expected ? checkAnswer(response.outputs, { expected, rows: job.rows }) : response.outputs
       instance.answeredAtMs = clock.now()
@@ -240,6 +250,8 @@ export function createPool({
         waiting.resolve(outputs === response.outputs ? response : { ...response, outputs })
       }
     } catch (error) {
+      // Told to stop, it may be at it all the same: it has room again when it says that it is there
+      if (job.work.abandoned) return await untilThere(instance)
       waiting.failedAt = instance
       job.holders?.splice(job.holders.indexOf(instance.name), 1)
       onFailure(instance, { waiting, error })
@@ -248,6 +260,14 @@ export function createPool({
       instance.outstanding--
       pull()
     }
+  }
+
+  async function untilThere(instance: Instance): Promise<void> {
+    const timeout = new AbortController()
+    const cancel = clock.schedule(deadlineMs, () => timeout.abort())
+    const there = await instance.client.ready(timeout.signal).catch(() => false)
+    cancel()
+    if (!there) health.probe(instance, 0)
   }
 
   /** Notices an instance that answers nothing although it has units; one timer an instance, not one a unit. */

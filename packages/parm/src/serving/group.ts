@@ -33,7 +33,7 @@ export interface Task {
   /** What the query brought for its instance, such as `traceparent`; none for parities. */
   readonly headers: Readonly<Record<string, string>>
   /** Says when nobody needs the outputs any more. */
-  readonly work: Pick<Cancellation, 'cancelled' | 'onCancel'>
+  readonly work: Pick<Cancellation, 'cancelled' | 'abandoned' | 'onCancel'>
   /** The same as a signal, made when it is asked for. */
   readonly signal: AbortSignal
   /** Instances that other units of the group were given to: choose another where there is one, and add it. */
@@ -101,6 +101,8 @@ export interface Query extends BagMember {
   group: Group
   slot: number
   answered: boolean
+  /** Its client has gone. */
+  left: boolean
   cancelTimers: (() => void)[]
   /** Its own unit failed: no longer any use in waiting for it. */
   failed: boolean

@@ -45,6 +45,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       const query = join(submission, resolve)
       const cancel = () => {
         if (query.answered) return
+        query.left = true
         finish(query)
         count('cancelled')
         reject(abortedBy(signal))
@@ -82,6 +83,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       group,
       slot: group.members.length,
       answered: false,
+      left: false,
       cancelTimers: [],
       failed: false,
       shadow: undefined,
