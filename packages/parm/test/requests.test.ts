@@ -91,6 +91,10 @@ it('does not split the requests of a model whose first axis is not that of rows'
     outputs: [{ name: 'y', shape: [4], data: [1, 2, 3, 4] }],
   })
   expect(asked.rows).toEqual([4])
+  // Counted like any other
+  const metrics = await (await fetch(`${gateway.url}/metrics`)).text()
+  expect(metrics).toContain('ft_parm_queries_total{quality="exact"} 1')
+  expect(metrics).toContain('ft_parm_latency_seconds_count 1')
 })
 
 it('refuses contents of another type before it reads them', async () => {

@@ -6,7 +6,7 @@ import type { InferRequest, InferResponse, WireTensor } from '../oip/message.ts'
 import type { InferContext, ModelMetadata, TensorMetadata } from '../oip/service.ts'
 import { Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
-import type { Coordinator } from '../serving/coordinator.ts'
+import type { Coordinator, CoordinatorEvent } from '../serving/coordinator.ts'
 import type { Answer } from '../serving/group.ts'
 import type { GatewayOptions, GatewaySnapshot } from './gateway.ts'
 import { metricsOf, type LatencyHistogram } from './metrics.ts'
@@ -16,6 +16,8 @@ import { joinRows, rowsOf, splitRows } from './rows.ts'
 
 export interface FrontOptions {
   readonly latency: LatencyHistogram
+  /** Counts what happens to queries that pass through uncoded. */
+  readonly count: (event: CoordinatorEvent) => void
   readonly snapshot: () => GatewaySnapshot
   readonly options: GatewayOptions
   readonly metadata: ModelMetadata
@@ -31,7 +33,8 @@ export interface FrontOptions {
 
 /** What clients see. */
 export function createFront(front: FrontOptions) {
-  const { options, metadata, rowWise, coordinator, base, clock, deadlineMs, queueLimit, stopping, latency } = front
+  const { options, metadata, rowWise, coordinator, base, clock, deadlineMs, queueLimit, stopping, latency, count } =
+    front
   const { model, defaultOutputs } = options
   const named = { ...metadata, name: model }
 
@@ -41,15 +44,15 @@ export function createFront(front: FrontOptions) {
   ): Promise<InferResponse> {
     if (stopping.aborted) throw new OipError(503, 'the gateway is closing', { retryAfter: 1 })
     checkInputs(request, metadata)
-    const count = rowWise ? rowsOf(request.inputs) : undefined
+    const size = rowWise ? rowsOf(request.inputs) : undefined
     // Trying again would not help
-    if (count !== undefined && count > queueLimit)
-      throw new OipError(413, `a request must have at most ${queueLimit} rows, got ${count}`)
-    if (base.queued() + (count ?? 1) > queueLimit)
+    if (size !== undefined && size > queueLimit)
+      throw new OipError(413, `a request must have at most ${queueLimit} rows, got ${size}`)
+    if (base.queued() + (size ?? 1) > queueLimit)
       throw new OipError(429, 'too many requests are waiting', { retryAfter: 1 })
     const hints = readHints(request, deadlineMs)
-    if (count === undefined) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
-    const rows = splitRows(request.inputs, count)
+    if (size === undefined) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
+    const rows = splitRows(request.inputs, size)
     const submit = (inputs: NamedTensor[]) =>
       coordinator.submit({ inputs, ...hints, headers: context.headers, gone: context.gone })
     const answers =
@@ -97,7 +100,13 @@ export function createFront(front: FrontOptions) {
   ): Promise<InferResponse> {
     const work = new Cancellation()
     let late = false
-    const dueMs = clock.now() + o.deadlineMs
+    const arrivedMs = clock.now()
+    const dueMs = arrivedMs + o.deadlineMs
+    count('query')
+    const ended = (event: CoordinatorEvent) => {
+      count(event)
+      if (event !== 'cancelled') latency.observe(clock.now() - arrivedMs)
+    }
     const cancelTimer = clock.schedule(o.deadlineMs, () => {
       late = true
       work.cancel()
@@ -106,6 +115,7 @@ export function createFront(front: FrontOptions) {
     try {
       const { headers } = o.context
       const response = await base.run({ inputs: request.inputs, headers, work, placed: new Set(), dueMs })
+      ended('exact')
       return {
         ...response,
         modelName: model,
@@ -113,6 +123,7 @@ export function createFront(front: FrontOptions) {
         parameters: { ...response.parameters, 'ft.quality': 'exact' },
       }
     } catch (error) {
+      ended(o.context.gone.cancelled ? 'cancelled' : 'default')
       if (late) throw new OipError(504, 'no answer by the deadline', { cause: error })
       throw fromInstance(error)
     } finally {

@@ -155,6 +155,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     }
     const base = pools.get('base') as Pool
 
+    const count = (event: CoordinatorEvent) => {
+      counts[event] = (counts[event] ?? 0) + 1
+    }
     const coordinator = createCoordinator({
       ...(code ? { code } : {}),
       ...(maxGroupWaitMs === undefined ? {} : { maxGroupWaitMs }),
@@ -164,9 +167,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       ...(options.guard === false ? {} : { guard }),
       shadow,
       defer: (work) => void setImmediate(work),
-      count: (event) => {
-        counts[event] = (counts[event] ?? 0) + 1
-      },
+      count,
       residual,
       dispatch: (task, settle) => runTask(pools.get(task.model) as Pool, { task, ...settle }),
     })
@@ -201,6 +202,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const plain = createFront({
       options,
       latency,
+      count,
       snapshot,
       metadata,
       rowWise,
