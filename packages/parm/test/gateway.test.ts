@@ -331,7 +331,7 @@ describe('faults', () => {
       instances: [triple(), triple()],
       parityInstances: [triple({ garbage: true })],
       code: sum({ k: 2 }),
-      deadlineMs: 300,
+      deadlineMs: 1000,
     })
     const [late, fine] = await Promise.all([ask(gateway, [555, 0]), ask(gateway, [1, 2])])
     expect([late.status, fine.status]).toEqual([504, 200])
