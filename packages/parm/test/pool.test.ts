@@ -17,7 +17,17 @@ function instanceOf(name: string, infer: () => Promise<InferResponse>): Instance
     close: () => Promise.resolve(),
   }
   const state = { outstanding: 0, out: false, failuresInRow: 0, answered: 0, failed: 0, latencyMs: 0, judged: 0 }
-  return { name, domain: name, model: 'm', concurrency: 1, client, ...state, pauses: 0, answeredAtMs: 0 }
+  return {
+    name,
+    domain: name,
+    model: 'm',
+    concurrency: 1,
+    client,
+    ...state,
+    unfit: undefined,
+    pauses: 0,
+    answeredAtMs: 0,
+  }
 }
 
 it.each([
@@ -163,4 +173,44 @@ it('takes the units of an instance that falls silent soon after its first answer
     expect((found?.atMs ?? Infinity) - askedMs).toBeLessThanOrEqual(520)
     pool.close()
   }
+})
+
+it('sends a second copy of a unit to another instance than the first, for as long as one is in use', async () => {
+  const asked: string[] = []
+  const release: (() => void)[] = []
+  const slow = (name: string) =>
+    instanceOf(name, async () => {
+      asked.push(name)
+      await new Promise<void>((resolve) => release.push(resolve))
+      return { modelName: name, outputs: [] }
+    })
+  const [a, b] = [{ ...slow('a'), concurrency: 2 }, slow('b')]
+  const pool = createPool({ instances: [a, b], clock: systemClock() })
+  const run = (holders: string[] = [], placed: string[] = []) =>
+    pool.run({ ...nothing(), holders, placed: new Set(placed) })
+  const holders: string[] = []
+  // Where the first goes is said by what its group has; the other instance is busy, with more to come
+  const busy = run([], ['a'])
+  const first = run(holders, ['b'])
+  expect([asked, holders]).toEqual([['b', 'a'], ['a']])
+  const copy = run(holders)
+  const other = run()
+  // It waits for the busy one, although 'a' has room, and keeps nobody from that
+  expect(asked).toEqual(['b', 'a', 'a'])
+  expect(pool.queued()).toBe(1)
+  release.shift()?.()
+  expect((await busy).modelName).toBe('b')
+  await expect.poll(() => asked).toEqual(['b', 'a', 'a', 'b'])
+  expect(holders).toEqual(['a', 'b'])
+  for (const done of release) done()
+  expect((await copy).modelName).toBe('b')
+  await Promise.all([first, other])
+  // Alone in use, the one that has it takes it
+  b.out = true
+  const again: string[] = []
+  const pair = [run(again), run(again)]
+  await expect.poll(() => again).toEqual(['a', 'a'])
+  for (const done of release) done()
+  expect((await Promise.all(pair)).map(({ modelName }) => modelName)).toEqual(['a', 'a'])
+  pool.close()
 })

@@ -2,23 +2,27 @@
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from '@ft/report/prometheus'
 import type { NamedTensor, Quality } from '../named.ts'
 import { OipError, fromInstance } from '../oip/error.ts'
-import type { InferRequest, InferResponse } from '../oip/message.ts'
-import type { InferContext, ModelMetadata } from '../oip/service.ts'
+import type { InferRequest, InferResponse, WireTensor } from '../oip/message.ts'
+import type { InferContext, ModelMetadata, TensorMetadata } from '../oip/service.ts'
 import { Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
-import type { Coordinator } from '../serving/coordinator.ts'
+import type { Coordinator, CoordinatorEvent } from '../serving/coordinator.ts'
 import type { Answer } from '../serving/group.ts'
 import type { GatewayOptions, GatewaySnapshot } from './gateway.ts'
 import { metricsOf, type LatencyHistogram } from './metrics.ts'
 import type { Pool } from './pool.ts'
-import { checkInputs, readHints } from './request.ts'
-import { joinRows, splitRows } from './rows.ts'
+import { checkInput, checkInputs, readHints } from './request.ts'
+import { joinRows, rowsOf, splitRows } from './rows.ts'
 
 export interface FrontOptions {
   readonly latency: LatencyHistogram
+  /** Counts what happens to queries that pass through uncoded. */
+  readonly count: (event: CoordinatorEvent) => void
   readonly snapshot: () => GatewaySnapshot
   readonly options: GatewayOptions
   readonly metadata: ModelMetadata
+  /** Whether its requests can be split into rows. */
+  readonly rowWise: boolean
   readonly coordinator: Coordinator
   readonly base: Pool
   readonly clock: Clock
@@ -29,24 +33,26 @@ export interface FrontOptions {
 
 /** What clients see. */
 export function createFront(front: FrontOptions) {
-  const { options, metadata, coordinator, base, clock, deadlineMs, queueLimit, stopping, latency } = front
+  const { options, metadata, rowWise, coordinator, base, clock, deadlineMs, queueLimit, stopping, latency, count } =
+    front
   const { model, defaultOutputs } = options
   const named = { ...metadata, name: model }
-  const codedOutputs = metadata.outputs.every(
-    ({ datatype }) => !['BYTES', 'INT64', 'UINT64', 'FP16', 'BF16', 'BOOL'].includes(datatype),
-  )
 
   async function infer(
     _model: string,
     { request, context }: { request: InferRequest; context: InferContext },
   ): Promise<InferResponse> {
     if (stopping.aborted) throw new OipError(503, 'the gateway is closing', { retryAfter: 1 })
-    const rows = codedOutputs ? splitRows(request.inputs) : undefined
-    if (base.queued() + (rows?.length ?? 1) > queueLimit)
-      throw new OipError(429, 'too many requests are waiting', { retryAfter: 1 })
     checkInputs(request, metadata)
+    const size = rowWise ? rowsOf(request.inputs) : undefined
+    // Trying again would not help
+    if (size !== undefined && size > queueLimit)
+      throw new OipError(413, `a request must have at most ${queueLimit} rows, got ${size}`)
+    if (base.queued() + (size ?? 1) > queueLimit)
+      throw new OipError(429, 'too many requests are waiting', { retryAfter: 1 })
     const hints = readHints(request, deadlineMs)
-    if (!rows) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
+    if (size === undefined) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
+    const rows = splitRows(request.inputs, size)
     const submit = (inputs: NamedTensor[]) =>
       coordinator.submit({ inputs, ...hints, headers: context.headers, gone: context.gone })
     const answers =
@@ -74,7 +80,16 @@ export function createFront(front: FrontOptions) {
         'ft.group': groups.length === 1 ? (groups[0] as number) : groups.join(','),
         ...(qualities.length > 1 ? { 'ft.qualities': qualities.join(',') } : {}),
       },
-      outputs: joinRows(outputs, metadata.outputs),
+      outputs: join(outputs),
+    }
+  }
+
+  /** Rows that do not fit together are the instances' doing, not the client's. */
+  function join(rows: readonly (readonly NamedTensor[])[]): WireTensor[] {
+    try {
+      return joinRows(rows, metadata.outputs)
+    } catch (error) {
+      throw fromInstance(error)
     }
   }
 
@@ -85,15 +100,22 @@ export function createFront(front: FrontOptions) {
   ): Promise<InferResponse> {
     const work = new Cancellation()
     let late = false
-    const dueMs = clock.now() + o.deadlineMs
+    const arrivedMs = clock.now()
+    const dueMs = arrivedMs + o.deadlineMs
+    count('query')
+    const ended = (event: CoordinatorEvent) => {
+      count(event)
+      if (event !== 'cancelled') latency.observe(clock.now() - arrivedMs)
+    }
     const cancelTimer = clock.schedule(o.deadlineMs, () => {
       late = true
       work.cancel()
     })
-    const stopListening = o.context.gone.onCancel(() => work.cancel())
+    const stopListening = o.context.gone.onCancel(() => work.cancel({ abandoned: true }))
     try {
       const { headers } = o.context
       const response = await base.run({ inputs: request.inputs, headers, work, placed: new Set(), dueMs })
+      ended('exact')
       return {
         ...response,
         modelName: model,
@@ -101,6 +123,7 @@ export function createFront(front: FrontOptions) {
         parameters: { ...response.parameters, 'ft.quality': 'exact' },
       }
     } catch (error) {
+      ended(o.context.gone.cancelled ? 'cancelled' : 'default')
       if (late) throw new OipError(504, 'no answer by the deadline', { cause: error })
       throw fromInstance(error)
     } finally {
@@ -114,6 +137,7 @@ export function createFront(front: FrontOptions) {
     version: '1',
     ready: () => !stopping.aborted && base.instances.some(({ out }) => !out),
     metadata: (name: string) => (name === model ? named : undefined),
+    checkInput: (_model: string, input: TensorMetadata) => checkInput(input, metadata),
     infer,
     metrics: async () => ({
       contentType: PROMETHEUS_CONTENT_TYPE,

@@ -1,10 +1,11 @@
 // The gateway: the Open Inference Protocol in front, instances that speak it behind, coding groups between.
+import process from 'node:process'
 import { FtError, assertInteger } from '@ft/core'
 import type { Code } from '../codes/code.ts'
 import type { NamedTensor } from '../named.ts'
 import { toNamedTensor, toWireTensor, type WireTensor } from '../oip/message.ts'
 import { startOipServer, type OipServer, type OipServerOptions } from '../oip/server.ts'
-import type { ModelMetadata, OipService } from '../oip/service.ts'
+import type { OipService } from '../oip/service.ts'
 import { startGrpcServer } from '../grpc/server.ts'
 import { systemClock } from '../serving/clock.ts'
 import { utilisationGuard } from '../serving/guard.ts'
@@ -16,10 +17,11 @@ import type { CoordinatorEvent } from '../serving/coordinator.ts'
 import { createCoordinator } from '../serving/serveGroup.ts'
 import { createFront } from './front.ts'
 import { latencyHistogram, type LatencyHistogram } from './metrics.ts'
-import { checkSignature } from './signature.ts'
+import { findInstances } from './fitness.ts'
+import { isRowWise } from './rows.ts'
 import { withTracing } from './tracing.ts'
-import { keepRunning, metadataWhenReady, openInstance, type InstanceSpec, type OpenInstance } from './instances.ts'
-import { createPool, type Job, type Pool } from './pool.ts'
+import { keepRunning, openInstance, type InstanceSpec, type OpenInstance } from './instances.ts'
+import { createPool, type Instance, type Job, type Pool } from './pool.ts'
 import { statusPage } from './statusPage.ts'
 import { tensorflowRoutes } from '../tfs/routes.ts'
 
@@ -79,6 +81,8 @@ export interface GatewaySnapshot {
     readonly name: string
     readonly model: string
     readonly out: boolean
+    /** Why it is out although it is ready: it has another model than at the start, or than the others. */
+    readonly unfit: string | undefined
     readonly outstanding: number
     readonly answered: number
     readonly failed: number
@@ -104,14 +108,16 @@ export interface Gateway {
 const DRAIN_MARGIN_MS = 1000
 
 /**
- * Starts a gateway: resolves when all instances are ready and it listens.
+ * Starts a gateway: resolves when it listens and all instances are ready, or at least one of each model is and the others
+ * have had two seconds more; those join when they are there.
  *
  * Every response carries `ft.quality` ('exact', 'reconstructed', 'default'; the worst of its rows, all of them in
  * `ft.qualities` when there are several) and `ft.group`. A request with `ft.allowDegraded: false` gets exact answers or
  * 504. Inputs that cannot be summed pass through uncoded.
  *
  * @throws FtError `FINGERPRINT_MISMATCH` when a parity instance serves the parity model of another base model or code,
- * `IO` when an instance does not become ready, `INVALID_ARGUMENT`
+ * `SHAPE_MISMATCH` when instances differ in what they take and give, `IO` when a worker does not start or no instance of a
+ * model becomes ready, `INVALID_ARGUMENT`
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { model, code, policy, deadlineMs = 1000, maxGroupWaitMs, queueLimit = 1000, startTimeoutMs = 30_000 } = options
@@ -127,6 +133,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   let server: OipServer | undefined
   try {
     assertDistinctNames(poolsOf(options))
+    const members = new Map<string, readonly OpenInstance[]>()
     for (const [pool, specs] of poolsOf(options)) {
       if (specs.length === 0)
         throw new FtError('INVALID_ARGUMENT', `createGateway: '${pool}' must have at least one instance`, { pool })
@@ -138,23 +145,27 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       const own = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
       opened.push(...own)
       for (const result of started) if (result.status === 'rejected') throw result.reason
-      pools.set(
-        pool,
-        createPool({
-          instances: own.map(({ instance }) => instance),
-          clock,
-          deadlineMs,
-          ...(pool === 'base' ? { onUtilisation: guard.sample } : {}),
-        }),
-      )
+      members.set(pool, own)
     }
-    const metadata = await checkInstances({ pools, code, timeoutMs: startTimeoutMs, signal: stopping.signal })
+    const found = await findInstances(members, { code, timeoutMs: startTimeoutMs, signal: stopping.signal })
+    const { metadata, verify } = found
+    const rowWise = isRowWise(metadata)
+    for (const [name, own] of members) {
+      const outputs = found.signatures.get(name)?.outputs ?? []
+      const instances = own.map(({ instance }) => instance)
+      const onUtilisation = name === 'base' ? { onUtilisation: guard.sample } : {}
+      const pool = createPool({ instances, clock, deadlineMs, outputs, verify, ...onUtilisation })
+      pools.set(name, pool)
+      for (const open of own) {
+        keepRunning(open, { pool, stopped: stopping.signal, verify })
+        if (found.absent.has(open.instance)) leaveOut(pool, open.instance)
+      }
+    }
     const base = pools.get('base') as Pool
-    for (const open of opened) {
-      const pool = [...pools.values()].find(({ instances }) => instances.includes(open.instance))
-      if (pool) keepRunning(open, { pool, stopped: stopping.signal })
-    }
 
+    const count = (event: CoordinatorEvent) => {
+      counts[event] = (counts[event] ?? 0) + 1
+    }
     const coordinator = createCoordinator({
       ...(code ? { code } : {}),
       ...(maxGroupWaitMs === undefined ? {} : { maxGroupWaitMs }),
@@ -164,9 +175,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       ...(options.guard === false ? {} : { guard }),
       shadow,
       defer: (work) => void setImmediate(work),
-      count: (event) => {
-        counts[event] = (counts[event] ?? 0) + 1
-      },
+      count,
       residual,
       dispatch: (task, settle) => runTask(pools.get(task.model) as Pool, { task, ...settle }),
     })
@@ -181,15 +190,19 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       openGroups: coordinator.open().groups,
       queued: [...pools.values()].reduce((sum, pool) => sum + pool.queued(), 0),
       instances: opened.map(
-        ({ instance: { name, model: served, out, outstanding, answered, failed, latencyMs }, process }) => ({
+        ({
+          instance: { name, model: served, out, unfit, outstanding, answered, failed, latencyMs },
+          process: own,
+        }) => ({
           name,
           model: served,
           out,
+          unfit,
           outstanding,
           answered,
           failed,
           latencyMs,
-          pid: process?.pid,
+          pid: own?.pid,
         }),
       ),
     })
@@ -197,8 +210,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const plain = createFront({
       options,
       latency,
+      count,
       snapshot,
       metadata,
+      rowWise,
       coordinator,
       base,
       clock,
@@ -271,16 +286,9 @@ function assertDistinctNames(pools: readonly [string, readonly InstanceSpec[]][]
   throw new FtError('INVALID_ARGUMENT', text, { name: twice })
 }
 
-async function checkInstances(o: {
-  pools: ReadonlyMap<string, Pool>
-  code: Code | undefined
-  timeoutMs: number
-  signal: AbortSignal
-}): Promise<ModelMetadata> {
-  const found = new Map<string, ModelMetadata[]>()
-  for (const [name, { instances }] of o.pools)
-    found.set(name, await Promise.all(instances.map((instance) => metadataWhenReady(instance, o))))
-  return checkSignature(found, o.code)
+function leaveOut(pool: Pool, instance: Instance): void {
+  pool.leaveOut(instance)
+  process.emitWarning(`the gateway starts without instance ${instance.name}, which is not ready; it joins when it is`)
 }
 
 async function endAll(pools: ReadonlyMap<string, Pool>, opened: readonly OpenInstance[]): Promise<void> {
@@ -290,8 +298,8 @@ async function endAll(pools: ReadonlyMap<string, Pool>, opened: readonly OpenIns
 }
 
 function runTask(pool: Pool, { task, done, failed }: { task: Task } & Parameters<Dispatch>[1]): void {
-  const { inputs, headers, work, placed, dueMs } = task
-  const job: Job = { inputs: inputs.map(toWireTensor), headers, work, placed, dueMs }
+  const { inputs, headers, work, placed, holders, dueMs } = task
+  const job: Job = { inputs: inputs.map(toWireTensor), rows: 1, headers, work, placed, holders, dueMs }
   pool
     .run(job)
     .then(({ outputs }) => outputs.map(tensorOf))

@@ -1,6 +1,7 @@
 // Which instances are in use: out of use for a while are those that cannot be reached, refuse again and again, have
 // fallen silent, or are much slower than their peers.
 import type { Clock } from '../serving/clock.ts'
+import type { Verify } from './fitness.ts'
 import type { Instance } from './pool.ts'
 
 /** Failed answers in a row after which an instance that can still be reached is left alone for a while. */
@@ -15,6 +16,8 @@ const SLOW_FACTOR = 4
 const JUDGE_AFTER = 32
 const JUDGE_EVERY = 16
 const SLOW_PAUSE_MS = 1000
+/** Until an instance that has another model is asked again. */
+const UNFIT_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 30_000
 
 export interface Health {
@@ -32,6 +35,8 @@ export function createHealth(o: {
   readonly instances: readonly Instance[]
   readonly clock: Clock
   readonly probeEveryMs: number
+  /** Whether an instance that is ready may serve. */
+  readonly verify?: Verify | undefined
   /** An instance has come back. */
   readonly onBack: (instance: Instance) => void
   /** An instance did not answer a health request: what it works on will not come. */
@@ -58,12 +63,14 @@ export function createHealth(o: {
       const cancel = clock.schedule(PROBE_TIMEOUT_MS, () => timeout.abort())
       // Its work is cut off at once when it is not there, and at the first sign of silence, well before the time-out
       const silent = clock.schedule(o.probeEveryMs, () => o.onSilent(instance))
-      const ready = await instance.client.ready(timeout.signal).catch(() => false)
-      cancel()
+      const { signal } = timeout
+      const ready = await instance.client.ready(signal).catch(() => false)
       silent()
-      if (ready) return restore(instance)
-      o.onSilent(instance)
-      if (instance.out) later(o.probeEveryMs, () => void attempt())
+      const fit = ready && ((await o.verify?.(instance, signal)) ?? true)
+      cancel()
+      if (fit) return restore(instance)
+      if (!ready) o.onSilent(instance)
+      if (instance.out) later(ready ? UNFIT_PAUSE_MS : o.probeEveryMs, () => void attempt())
     }
     if (delayMs === 0) void attempt()
     else later(delayMs, () => void attempt())
@@ -71,6 +78,7 @@ export function createHealth(o: {
 
   function restore(instance: Instance): void {
     instance.out = false
+    instance.unfit = undefined
     instance.failuresInRow = 0
     instance.judged = 0
     instance.latencyMs = 0

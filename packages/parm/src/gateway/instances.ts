@@ -1,11 +1,10 @@
 // Instances as a gateway is given them: addresses of servers, or models to run in worker processes of its own.
-import { FtError } from '@ft/core'
 import { createGrpcClient } from '../grpc/client.ts'
 import { createOipClient, type OipClient } from '../oip/client.ts'
-import type { ModelMetadata } from '../oip/service.ts'
 import { startWorker, type StartWorkerOptions, type WorkerProcess } from '../workers/spawn.ts'
 import type { WorkerFaults } from '../workers/faults.ts'
 import type { WorkerModel } from '../workers/served.ts'
+import { pause, type Verify } from './fitness.ts'
 import type { Instance, Pool } from './pool.ts'
 
 interface CommonSpec {
@@ -56,6 +55,7 @@ export async function openInstance(
     client: clientOf(spec, process, concurrency),
     outstanding: 0,
     out: false,
+    unfit: undefined,
     failuresInRow: 0,
     answered: 0,
     failed: 0,
@@ -88,8 +88,14 @@ function clientOf(spec: InstanceSpec, process: WorkerProcess | undefined, concur
 const SETTLED_MS = 5000
 const FIRST_DELAY_MS = 50
 
-/** Starts a worker again whenever it ends, until told to stop. Waits longer after each end soon after a start, to 5 s. */
-export function keepRunning(open: OpenInstance, { pool, stopped }: { pool: Pool; stopped: AbortSignal }): void {
+/**
+ * Starts a worker again whenever it ends, until told to stop. Waits longer after each end soon after a start, to 5 s. One that
+ * loads another model than before, from files that were changed meanwhile, is ended and tried again as well.
+ */
+export function keepRunning(
+  open: OpenInstance,
+  { pool, stopped, verify }: { pool: Pool; stopped: AbortSignal; verify: Verify },
+): void {
   if (!open.process) return
   let delayMs = FIRST_DELAY_MS
   let startedMs = performance.now()
@@ -110,46 +116,9 @@ export function keepRunning(open: OpenInstance, { pool, stopped }: { pool: Pool;
       if (stopped.aborted) return next.stop()
       await open.instance.client.close()
       open.instance.client = clientOf(open.spec, next, open.instance.concurrency)
-      pool.restore(open.instance)
+      if (await verify(open.instance, stopped)) pool.restore(open.instance)
+      else await next.stop()
     }
   }
   void again()
-}
-
-/** Waits until an instance is ready and has its model. @throws FtError `IO` when it takes too long */
-export async function metadataWhenReady(
-  { client, model, name }: Instance,
-  { timeoutMs, signal: stop }: { timeoutMs: number; signal: AbortSignal },
-): Promise<ModelMetadata> {
-  // One of its own: many instances wait at once
-  const signal = AbortSignal.any([stop])
-  const until = Date.now() + timeoutMs
-  for (;;) {
-    const ready = await client.ready(signal).catch(() => false)
-    if (ready) {
-      const metadata = await client.metadata(model, signal)
-      if (metadata) return metadata
-      throw new FtError('INVALID_ARGUMENT', `createGateway: instance ${name} must have the model '${model}'`, {
-        instance: name,
-        model,
-      })
-    }
-    if (Date.now() > until || signal.aborted)
-      throw new FtError('IO', `createGateway: instance ${name} must be ready within ${timeoutMs} ms`, {
-        instance: name,
-      })
-    await pause(50, signal)
-  }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms)
-    function done() {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    signal.addEventListener('abort', done, { once: true })
-  })
 }

@@ -2,12 +2,15 @@
 // single queue).
 import { FtError, isFtError } from '@ft/core'
 import type { OipClient } from '../oip/client.ts'
-import { OipError } from '../oip/error.ts'
+import { OipError, blamesRequest } from '../oip/error.ts'
 import type { InferResponse, WireTensor } from '../oip/message.ts'
+import type { TensorMetadata } from '../oip/service.ts'
 import { Bag, type BagMember } from '../serving/bag.ts'
 import { notNeeded, type Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
+import type { Verify } from './fitness.ts'
 import { createHealth } from './health.ts'
+import { checkAnswer } from './unitAnswer.ts'
 
 /** One instance behind the gateway. Units in progress never exceed `concurrency`. */
 export interface Instance {
@@ -20,6 +23,8 @@ export interface Instance {
   outstanding: number
   /** Out of use until a probe succeeds. */
   out: boolean
+  /** Why it may not serve although it is ready: it has another model than it should. */
+  unfit: string | undefined
   failuresInRow: number
   answered: number
   failed: number
@@ -35,10 +40,14 @@ export interface Instance {
 
 export interface Job {
   readonly inputs: readonly WireTensor[]
+  /** Rows of the inputs, of each of which the outputs must have one. Absent: not said by the model. */
+  readonly rows?: number
   readonly headers: Readonly<Record<string, string>>
-  readonly work: Pick<Cancellation, 'cancelled' | 'onCancel'>
+  readonly work: Pick<Cancellation, 'cancelled' | 'abandoned' | 'onCancel'>
   /** Domains to avoid while there are others; the chosen one is added. */
   readonly placed: Set<string>
+  /** Instances that have the unit, under another job as well: it waits for another while one is in use. Its own are added. */
+  readonly holders?: string[]
   /** When nobody needs its outputs any more, by the clock. */
   readonly dueMs: number
   /** Set to the name of the instance whose answer it was. */
@@ -58,6 +67,8 @@ export interface Pool {
   utilisation(): number
   /** Puts an instance back to use after it was replaced. */
   restore(instance: Instance): void
+  /** Takes an instance out of use until it is there and fit. */
+  leaveOut(instance: Instance): void
   /** Fails what is queued and stops probing. */
   close(): void
 }
@@ -65,6 +76,10 @@ export interface Pool {
 export interface PoolOptions {
   readonly instances: readonly Instance[]
   readonly clock: Clock
+  /** What an answer must be: the model's signature. Default: anything. */
+  readonly outputs?: readonly TensorMetadata[]
+  /** Asked before an instance comes back to use. Default: it may. */
+  readonly verify?: Verify
   /** Milliseconds between probes of an instance that is out. Default 100. */
   readonly probeEveryMs?: number
   /** Milliseconds without an answer after which an instance of unknown latency must answer a probe. Default 1000. */
@@ -83,6 +98,8 @@ interface Waiting {
   settled: boolean
   /** Whether no instance was free when it came. */
   queued: boolean
+  /** Tells the instance that nobody needs it, while it is at one. */
+  cut: ((reason: unknown) => void) | undefined
   stopListening: () => void
 }
 
@@ -94,7 +111,9 @@ interface Running extends BagMember {
 }
 
 /**
- * An instance goes on computing what nobody needs any more: the unit keeps its place at the instance until it answers.
+ * An instance goes on computing what nobody needs any more: the unit keeps its place at the instance until it answers. Only
+ * when its client has left it is told to stop, by the end of the connection, which costs a new one: too much for each copy or
+ * parity that comes too late.
  * Freeing the place at once would send an instance more than it can do just when it is slow. An instance that has
  * answered nothing for so many average latencies, and no less than this, must answer a probe or loses its units.
  */
@@ -107,12 +126,15 @@ const LEAST_PATIENCE_MS = 200
  */
 const LEAST_LATENCIES = 1.5
 
+const nobody: readonly string[] = []
 const silence = new FtError('IO', 'gateway: the instance has fallen silent', {})
 const tooLate = new FtError('OVERLOADED', 'too many requests wait for an instance to be answered in time', {})
 
 export function createPool({
   instances,
   clock,
+  outputs: expected,
+  verify,
   probeEveryMs = 100,
   deadlineMs = 1000,
   onUtilisation,
@@ -122,7 +144,7 @@ export function createPool({
   const watched = new Set<Instance>()
   let closed = false
   let turn = 0
-  const health = createHealth({ instances, clock, probeEveryMs, onBack, onSilent: cutAll })
+  const health = createHealth({ instances, clock, probeEveryMs, verify, onBack, onSilent: cutAll })
 
   function run(job: Job): Promise<InferResponse> {
     return new Promise((resolve, reject) => {
@@ -135,12 +157,14 @@ export function createPool({
         failedAt: undefined,
         settled: false,
         queued: false,
+        cut: undefined,
         stopListening: () => undefined,
       }
       waiting.stopListening = job.work.onCancel(() => {
         // Exactly this unit leaves the queue, whatever its place; at an instance it keeps its place
         const at = queue.indexOf(waiting)
         if (at >= 0) queue.splice(at, 1)
+        else if (job.work.abandoned) waiting.cut?.(notNeeded)
         settle(waiting)
         reject(notNeeded)
       })
@@ -169,15 +193,19 @@ export function createPool({
           settle(waiting)
           waiting.reject(tooLate)
         } else void work(instance, waiting)
-      } else if (waiting.failedAt) at++
+      } else if (waiting.failedAt || waiting.job.holders?.length) at++
       else break
     }
     onUtilisation?.(utilisation())
   }
 
   /** The least busy instance, preferably of a domain that the group does not use yet. */
-  function pick({ job: { placed }, failedAt }: Waiting): Instance | undefined {
-    const avoided = failedAt && instances.some((other) => other !== failedAt && !other.out) ? failedAt : undefined
+  function pick({ job, failedAt }: Waiting): Instance | undefined {
+    const { placed } = job
+    const holders: readonly string[] = job.holders ?? nobody
+    const isAvoided = (instance: Instance) => instance === failedAt || holders.includes(instance.name)
+    const avoids =
+      (failedAt !== undefined || holders.length > 0) && instances.some((other) => !other.out && !isAvoided(other))
     let best: Instance | undefined
     let cost = Infinity
     turn++
@@ -185,7 +213,7 @@ export function createPool({
     const first = turn + Math.floor(turn / instances.length)
     for (let i = 0; i < instances.length; i++) {
       const instance = instances[(i + first) % instances.length] as Instance
-      if (instance.out || instance === avoided || instance.outstanding >= instance.concurrency) continue
+      if (instance.out || instance.outstanding >= instance.concurrency || (avoids && isAvoided(instance))) continue
       // A group is spread over domains, so that one that falls silent takes no two of its members; it costs at most as
       // much waiting as one unit
       const own = instance.outstanding + (placed.has(instance.domain) ? 1 : 0)
@@ -199,6 +227,7 @@ export function createPool({
     instance.outstanding++
     waiting.attempts++
     job.placed.add(instance.domain)
+    job.holders?.push(instance.name)
     const own: Running = { place: -1, waiting, started: clock.now(), cut: undefined }
     const all = running.get(instance) as Bag<Running>
     all.add(own)
@@ -207,22 +236,38 @@ export function createPool({
       const response = await instance.client.infer(instance.model, {
         request: { parameters: {}, inputs: job.inputs, binaryOutput: true },
         headers: job.headers,
-        started: (cut) => (own.cut = cut),
+        started(cut) {
+          own.cut = cut
+          waiting.cut = cut
+          if (job.work.abandoned) cut(notNeeded)
+        },
       })
+      const outputs = expected ? checkAnswer(response.outputs, { expected, rows: job.rows }) : response.outputs
       instance.answeredAtMs = clock.now()
       health.answered(instance, instance.answeredAtMs - own.started)
       if (settle(waiting)) {
         job.answeredBy = instance.name
-        waiting.resolve(response)
+        waiting.resolve(outputs === response.outputs ? response : { ...response, outputs })
       }
     } catch (error) {
+      // Told to stop, it may be at it all the same: it has room again when it says that it is there
+      if (job.work.abandoned) return await untilThere(instance)
       waiting.failedAt = instance
+      job.holders?.splice(job.holders.indexOf(instance.name), 1)
       onFailure(instance, { waiting, error })
     } finally {
       all.delete(own)
       instance.outstanding--
       pull()
     }
+  }
+
+  async function untilThere(instance: Instance): Promise<void> {
+    const timeout = new AbortController()
+    const cancel = clock.schedule(deadlineMs, () => timeout.abort())
+    const there = await instance.client.ready(timeout.signal).catch(() => false)
+    cancel()
+    if (!there) health.probe(instance, 0)
   }
 
   /** Notices an instance that answers nothing although it has units; one timer an instance, not one a unit. */
@@ -260,7 +305,7 @@ export function createPool({
 
   function onFailure(instance: Instance, { waiting, error }: { waiting: Waiting; error: unknown }): void {
     // The fault is the request's, not the instance's: no other instance would answer differently
-    const refused = error instanceof OipError && error.status < 500 && error.status !== 429
+    const refused = error instanceof OipError && blamesRequest(error.status)
     if (isInstances(error)) health.failed(instance, { unreachable: isFtError(error, 'IO') })
     if (waiting.settled) return
     if (refused || closed || waiting.attempts > 1 || instances.length < 2) {
@@ -286,6 +331,7 @@ export function createPool({
     utilisation,
     queued: () => queue.length,
     restore: (instance) => health.restore(instance),
+    leaveOut: (instance) => health.probe(instance, 0),
     close() {
       closed = true
       health.close()
@@ -299,6 +345,6 @@ export function createPool({
 
 /** Whether a failure says something about the instance: it answered wrongly or could not be reached. */
 function isInstances(error: unknown): boolean {
-  if (error instanceof OipError) return error.status >= 500
+  if (error instanceof OipError) return error.status !== 429 && !blamesRequest(error.status)
   return isFtError(error, 'IO') || isFtError(error, 'CORRUPT_DATA')
 }

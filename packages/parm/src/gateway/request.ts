@@ -1,24 +1,26 @@
 // What a request must be before it is served: the model's inputs, and parameters that the gateway understands.
 import { OipError } from '../oip/error.ts'
 import type { InferRequest } from '../oip/message.ts'
-import type { ModelMetadata } from '../oip/service.ts'
+import type { ModelMetadata, TensorMetadata } from '../oip/service.ts'
+import { isOfForm } from './signature.ts'
 
 /** @throws OipError 400 unless the inputs are those of the model */
 export function checkInputs({ inputs }: InferRequest, metadata: ModelMetadata): void {
-  for (const expected of metadata.inputs) {
-    const input = inputs.find(({ name }) => name === expected.name)
-    if (!input) throw new OipError(400, `inputs: '${expected.name}' is missing`)
-    const fits =
-      input.shape.length === expected.shape.length &&
-      expected.shape.every((size, axis) => size === -1 || size === input.shape[axis])
-    if (input.datatype !== expected.datatype || !fits)
-      throw new OipError(
-        400,
-        `inputs: '${input.name}' must be ${expected.datatype} [${expected.shape.join(', ')}], got ${input.datatype} [${input.shape.join(', ')}]`,
-      )
-  }
-  const unknown = inputs.find(({ name }) => !metadata.inputs.some((expected) => expected.name === name))
-  if (unknown) throw new OipError(400, `inputs: the model has no input '${unknown.name.slice(0, 100)}'`)
+  for (const { name } of metadata.inputs)
+    if (!inputs.some((input) => input.name === name)) throw new OipError(400, `inputs: '${name}' is missing`)
+  for (const input of inputs) checkInput(input, metadata)
+}
+
+/** @throws OipError 400 unless the model has an input of this name, type and shape */
+export function checkInput(input: TensorMetadata, metadata: ModelMetadata): void {
+  const { name, datatype, shape } = input
+  const expected = metadata.inputs.find((one) => one.name === name)
+  if (!expected) throw new OipError(400, `inputs: the model has no input '${name.slice(0, 100)}'`)
+  if (!isOfForm(input, expected))
+    throw new OipError(
+      400,
+      `inputs: '${name}' must be ${expected.datatype} [${expected.shape.join(', ')}], got ${datatype} [${shape.join(', ')}]`,
+    )
 }
 
 /** The gateway's own parameters of a request. @throws OipError 400 for values of another kind */

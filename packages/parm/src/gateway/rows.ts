@@ -3,20 +3,31 @@ import { FtError } from '@ft/core'
 import type { NamedTensor } from '../named.ts'
 import { datatypeOf, datatypes, viewAs } from '../oip/datatypes.ts'
 import { toNamedTensor, toWireTensor, type WireTensor } from '../oip/message.ts'
+import type { ModelMetadata } from '../oip/service.ts'
+
+/** Types whose elements no code can sum. */
+export const unsummable = new Set<string>(['BYTES', 'INT64', 'UINT64', 'FP16', 'BF16', 'BOOL'])
+
+/** Whether a model's requests can be split: it takes and gives rows of numbers that a code can sum, one row included. */
+export function isRowWise({ inputs, outputs }: Pick<ModelMetadata, 'inputs' | 'outputs'>): boolean {
+  return [...inputs, ...outputs].every(
+    ({ datatype, shape }) => !unsummable.has(datatype) && (shape[0] === -1 || shape[0] === 1),
+  )
+}
+
+/** How many rows the inputs of such a model have; undefined when they have none, or no common number of them. */
+export function rowsOf(inputs: readonly WireTensor[]): number | undefined {
+  const rows = inputs[0]?.shape[0]
+  return rows === 0 || inputs.some(({ shape }) => shape[0] !== rows) ? undefined : rows
+}
 
 /**
- * The rows of a request, each tensor `[b, ...]` cut to `[1, ...]` without copying; undefined when they cannot be coded:
- * no common first axis, or elements that no code can sum.
+ * The rows of inputs, each tensor `[b, ...]` cut to `[1, ...]` without copying.
+ *
+ * @param rows - as `rowsOf` gives it. Memory is taken for each, and a request may say more of them than it has bytes
  */
-export function splitRows(inputs: readonly WireTensor[]): NamedTensor[][] | undefined {
-  const tensors: NamedTensor[] = []
-  for (const input of inputs) {
-    const tensor = toNamedTensor(input)
-    if (!tensor || ['bool', 'float16', 'bfloat16'].includes(tensor.dtype)) return undefined
-    tensors.push(tensor)
-  }
-  const rows = tensors[0]?.shape[0]
-  if (rows === undefined || rows === 0 || tensors.some(({ shape }) => shape[0] !== rows)) return undefined
+export function splitRows(inputs: readonly WireTensor[], rows: number): NamedTensor[][] {
+  const tensors = inputs.map((input) => toNamedTensor(input) as NamedTensor)
   if (rows === 1) return [tensors]
   return Array.from({ length: rows }, (_, row) =>
     tensors.map(({ name, dtype, shape, data }) => {

@@ -1,7 +1,20 @@
 // Whether the instances behind a gateway belong together: one base model, and parity models of it and of the code.
 import { FtError } from '@ft/core'
 import type { Code } from '../codes/code.ts'
-import type { ModelMetadata } from '../oip/service.ts'
+import type { ModelMetadata, TensorMetadata } from '../oip/service.ts'
+import { isRowWise, unsummable } from './rows.ts'
+
+/** Whether a tensor is of the type and shape that a signature says; -1 there is any size. */
+export function isOfForm(
+  { datatype, shape }: Pick<TensorMetadata, 'datatype' | 'shape'>,
+  expected: TensorMetadata,
+): boolean {
+  return (
+    datatype === expected.datatype &&
+    shape.length === expected.shape.length &&
+    expected.shape.every((size, axis) => size === -1 || size === shape[axis])
+  )
+}
 
 /**
  * @param found - metadata of every instance, by pool: 'base' and the parity models' names
@@ -39,19 +52,40 @@ export function checkSignature(
             got: trainedFor,
           },
         )
-      assertSameForm(base, metadata, pool)
+      // Queries that no code can sum pass by the parities
+      if (pool === 'base' || isRowWise(base)) assertForm(base, { metadata, pool })
     }
   }
+  if (code && isRowWise(base)) assertTakesCoded(base, code)
   return base
 }
 
-function assertSameForm(base: ModelMetadata, other: ModelMetadata, pool: string): void {
-  const form = ({ inputs, outputs }: ModelMetadata) =>
-    JSON.stringify([inputs, outputs].map((list) => list.map(({ name, shape }) => [name, shape])))
-  if (form(base) === form(other)) return
-  throw new FtError(
-    'SHAPE_MISMATCH',
-    `createGateway: instances of '${pool}' must have inputs and outputs ${form(base)}, got ${form(other)}`,
-    { pool },
+/** What instances of a pool must take and give: queries as they come, or coded ones, which are float32. */
+function assertForm(base: ModelMetadata, { metadata, pool }: { metadata: ModelMetadata; pool: string }): void {
+  const coded = pool !== 'base'
+  const form = ({ inputs, outputs }: ModelMetadata, datatype?: string) =>
+    JSON.stringify([
+      inputs.map((input) => [input.name, datatype ?? input.datatype, input.shape]),
+      outputs.map((output) => [output.name, ...(coded ? [] : [output.datatype]), output.shape]),
+    ])
+  const expected = form(base, coded ? 'FP32' : undefined)
+  if (expected !== form(metadata)) throw mismatch(pool, `inputs and outputs ${expected}`, form(metadata))
+  const other = metadata.outputs.find(({ datatype }) => coded && unsummable.has(datatype))
+  if (other) throw mismatch(pool, 'outputs of numbers that a code can sum', `'${other.name}' of ${other.datatype}`)
+}
+
+/** Units of some codes are no query as it came, and run on the deployed model itself. */
+function assertTakesCoded({ inputs }: ModelMetadata, code: Code): void {
+  const coded = Array.from({ length: code.n }, (_, slot) => slot).some(
+    (slot) => code.modelFor(slot) === 'base' && code.exact !== true && !(code.systematic && slot < code.k),
   )
+  const other = inputs.find(({ datatype }) => datatype !== 'FP32')
+  if (coded && other)
+    throw mismatch('base', `inputs FP32 for the code ${code.name}`, `'${other.name}' of ${other.datatype}`)
+}
+
+function mismatch(pool: string, expected: string, got: string): FtError {
+  return new FtError('SHAPE_MISMATCH', `createGateway: instances of '${pool}' must have ${expected}, got ${got}`, {
+    pool,
+  })
 }

@@ -10,7 +10,8 @@ export async function statusPage(snapshot: GatewaySnapshot, { model }: { model: 
   const { counts, residual, shadow, latency, instances } = snapshot
   const answered = (counts.exact ?? 0) + (counts.reconstructed ?? 0) + (counts.default ?? 0)
   const share = (count = 0) => (answered === 0 ? '-' : formatPercent(count / answered))
-  const state = ({ name, out }: Instance) => {
+  const state = ({ name, out, unfit }: Instance) => {
+    if (out && unfit !== undefined) return 'out, has another model'
     if (residual.flagged.includes(name)) return out ? 'out, answers wrongly' : 'answers wrongly'
     return out ? 'out' : 'in use'
   }

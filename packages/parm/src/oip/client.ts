@@ -1,9 +1,9 @@
 // A client of any Open Inference Protocol server, over TCP or a local socket. Connections are kept and shared.
-import { FtError } from '@ft/core'
+import { FtError, isFtError } from '@ft/core'
 import { OipError } from './error.ts'
 import type { InferRequest, InferResponse } from './message.ts'
 import { parseResponse } from './parse.ts'
-import type { ModelMetadata } from './service.ts'
+import type { ModelMetadata, TensorMetadata } from './service.ts'
 import { writeRequest } from './serialise.ts'
 import { localTransport, remoteTransport } from './transport.ts'
 
@@ -28,15 +28,18 @@ export interface OipClient {
     },
   ): Promise<InferResponse>
   ready(signal?: AbortSignal): Promise<boolean>
-  /** undefined when the server does not have the model. */
+  /** undefined when the server does not have the model. Rejects with `CORRUPT_DATA` for what is no signature. */
   metadata(model: string, signal?: AbortSignal): Promise<ModelMetadata | undefined>
   close(): Promise<void>
 }
 
 /**
+ * Guarantees: an answer is the one to its request where the server says ids again, as the protocol asks of it: every request has
+ * one of its own. Where it does not, as far as its connections carry one answer a request.
+ *
  * @param address - 'http://host:port' with an optional path before '/v2', or the path of a local socket
  * @throws FtError `INVALID_ARGUMENT` for another address; calls reject with `OipError` for the server's refusals (its
- * status), with `IO` when it cannot be reached, `CORRUPT_DATA` when its answer cannot be read
+ * status, 400 to 599), with `IO` when it cannot be reached, `CORRUPT_DATA` when its answer cannot be read
  */
 export function createOipClient(address: string, options: OipClientOptions = {}): OipClient {
   const { connections = 64, maxBodyBytes = 64 << 20 } = options
@@ -48,6 +51,15 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     : remoteTransport(url.origin, { connections, maxBodyBytes })
   let binary = options.binary
   const paths = new Map<string, string>()
+  /** Whether the server has said an id again: then it must. */
+  let echoes = false
+  let tags = FIRST_TAG
+
+  /** An id that no request before had, on any connection that may still be there; of one length, so that heads are alike. */
+  function nextTag(): string {
+    tags = tags === LAST_TAG ? FIRST_TAG : tags + 1
+    return String(tags)
+  }
 
   /** Of a model, made once. */
   function pathOf(model: string): string {
@@ -69,8 +81,13 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     const method = body.length > 0 ? 'POST' : 'GET'
     return transport.send({ path: base + path, method, headers, body, signal, started }).catch((cause: unknown) => {
       if (signal?.aborted) throw new FtError('ABORTED', 'oip client: aborted by its signal', {}, { cause })
+      if (isFtError(cause, 'CORRUPT_DATA')) throw unreadable('what is no answer', cause)
       throw new FtError('IO', `oip client: ${address} cannot be reached`, { address }, { cause })
     })
+  }
+
+  function unreadable(what: string, cause?: unknown): FtError {
+    return new FtError('CORRUPT_DATA', `oip client: ${address} sent ${what}`, { address }, { cause })
   }
 
   async function readJson(
@@ -95,7 +112,8 @@ export function createOipClient(address: string, options: OipClientOptions = {})
   return {
     async infer(model, { request, headers = {}, signal, started }) {
       binary ??= await speaksBinary(signal)
-      const written = writeRequest(request, { binary })
+      const tag = request.id ?? nextTag()
+      const written = writeRequest(request, { binary, tag })
       const response = await call({
         path: pathOf(model),
         body: written.parts,
@@ -109,30 +127,56 @@ export function createOipClient(address: string, options: OipClientOptions = {})
         signal,
         started,
       })
-      if (response.status !== 200) throw new OipError(response.status, errorText(response.bytes))
+      const { status } = response
+      if (status >= 400 && status < 600) throw new OipError(status, errorText(response.bytes))
+      if (status !== 200) throw unreadable(`status ${status}`)
+      let answer: InferResponse
       try {
-        return parseResponse(response)
+        answer = parseResponse(response)
       } catch (cause) {
-        throw new FtError(
-          'CORRUPT_DATA',
-          `oip client: ${address} sent an answer that cannot be read`,
-          { address },
-          { cause },
-        )
+        throw unreadable('an answer that cannot be read', cause)
       }
+      const { id, ...own } = answer
+      if (id === tag) echoes = true
+      else if (echoes || (id !== undefined && id !== '')) {
+        response.discard()
+        throw unreadable('the answer to another request')
+      }
+      return request.id === undefined || id === undefined ? own : answer
     },
     async ready(signal) {
       return (await call({ path: '/v2/health/ready', signal })).status === 200
     },
     async metadata(model, signal) {
+      // Asked of a server that has come back, which may be another one
+      echoes = false
       const { status, json } = await readJson(`/v2/models/${encodeURIComponent(model)}`, signal)
-      return status === 200 ? (json as unknown as ModelMetadata) : undefined
+      if (status !== 200) return undefined
+      const inputs = tensorsOf(json['inputs'])
+      const outputs = tensorsOf(json['outputs'])
+      if (!inputs || !outputs) throw unreadable('metadata without inputs and outputs')
+      return { ...(json as unknown as ModelMetadata), inputs, outputs }
     },
     close: () => transport.close(),
   }
 }
 
+/** Tensors of a signature as a server says them; undefined for anything else. */
+function tensorsOf(value: unknown): TensorMetadata[] | undefined {
+  if (!Array.isArray(value)) return undefined
+  const tensors: TensorMetadata[] = []
+  for (const entry of value as (Partial<TensorMetadata> | null)[]) {
+    const { name, datatype, shape } = entry ?? {}
+    if (typeof name !== 'string' || typeof datatype !== 'string' || !Array.isArray(shape)) return undefined
+    if (!shape.every((size) => Number.isSafeInteger(size))) return undefined
+    tensors.push({ name, datatype, shape })
+  }
+  return tensors
+}
+
 const MOST_PATHS = 64
+const FIRST_TAG = 1_000_000_000
+const LAST_TAG = 2_000_000_000
 
 function parseAddress(address: string): URL {
   if (/^https?:\/\//.test(address) && URL.canParse(address)) return new URL(address)

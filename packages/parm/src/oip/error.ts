@@ -26,13 +26,24 @@ const statuses: Partial<Record<FtErrorCode, number>> = {
 }
 
 /**
- * How instances failed a query, as its client is told: their own refusal, 429 when none was free in time, 502 for answers
- * that cannot be used, 503 when none could be reached.
+ * Whether an instance that answers so says that the request is wrong: its tensors (400, 422), or that it is too long (413,
+ * 431). Any other refusal than those and 429 is about the instance: what it is asked for is the gateway's choice.
+ */
+export function blamesRequest(status: number): boolean {
+  return status === 400 || status === 413 || status === 422 || status === 431
+}
+
+/**
+ * How instances failed a query, as its client is told: their own refusal where it is about the query or a failure of the
+ * model's, 429 when none was free in time, 502 for answers that cannot be used, 503 when none could be reached.
  */
 export function fromInstance(error: unknown): OipError {
   if (error instanceof OipError) {
     const { status, message, retryAfter = 1 } = error
     const busy = status === 429 || status === 503
+    // Such as 401 or 404: the gateway's credentials and its instances' models are no business of the client's
+    if (status < 500 && !busy && !blamesRequest(status))
+      return new OipError(502, `an instance refused to answer (status ${status})`, { cause: error })
     return busy ? new OipError(status, message, { retryAfter, cause: error }) : error
   }
   if (isFtError(error, 'OVERLOADED')) return new OipError(429, error.message, { retryAfter: 1, cause: error })

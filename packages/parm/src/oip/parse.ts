@@ -15,14 +15,19 @@ export interface Body {
 const MAX_AXES = 16
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** @throws OipError 400 with what is wrong and where */
-export function parseRequest(body: Body): InferRequest {
-  return readOnce(body, { known: requests, key: 'inputs', read: readRequest })
+type CheckForm = (form: TensorForm) => void
+
+/**
+ * @param checkInput - called with each input's form before its contents are read, unless an equal header was read before
+ * @throws OipError 400 with what is wrong and where; what `checkInput` throws
+ */
+export function parseRequest(body: Body, checkInput?: CheckForm): InferRequest {
+  return readOnce(body, { headers: requests, key: 'inputs', read: (own) => readRequest(own, checkInput) })
 }
 
 /** @throws OipError 400 with what is wrong and where */
 export function parseResponse(body: Body): InferResponse {
-  return readOnce(body, { known: responses, key: 'outputs', read: readResponse })
+  return readOnce(body, { headers: responses, key: 'outputs', read: readResponse })
 }
 
 /** What a header said that was read before. */
@@ -37,34 +42,45 @@ interface Known<M> {
 
 const MOST_KNOWN = 64
 const LONGEST_KNOWN = 1024
-const requests = new Map<string, Known<InferRequest>>()
-const responses = new Map<string, Known<InferResponse>>()
+/** By the text of the header; `tagged` by that of one whose id was cut out. */
+interface KnownHeaders<M> {
+  readonly plain: Map<string, Known<M>>
+  readonly tagged: Map<string, Known<M>>
+}
 
-/** Bodies of one model have the same header again and again: what it says is kept, and only the tensors are cut anew. */
+const requests: KnownHeaders<InferRequest> = { plain: new Map(), tagged: new Map() }
+const responses: KnownHeaders<InferResponse> = { plain: new Map(), tagged: new Map() }
+const idField = /[{,]"id":"([\w-]{1,64})"/
+
+/**
+ * Bodies of one model have the same header again and again, but for an id: what it says is kept, and only the tensors are cut
+ * anew.
+ */
 function readOnce<M extends InferRequest | InferResponse>(
   body: Body,
-  { known, key, read }: { known: Map<string, Known<M>>; key: 'inputs' | 'outputs'; read: (body: Body) => M },
+  { headers, key, read }: { headers: KnownHeaders<M>; key: 'inputs' | 'outputs'; read: (body: Body) => M },
 ): M {
   const { bytes, headerLength } = body
   const length = Number(headerLength)
   if (!(length <= LONGEST_KNOWN && length <= bytes.length && String(length) === headerLength)) return read(body)
   // Every byte a character: as a key it stands for these bytes and no others
   const header = Buffer.from(bytes.buffer, bytes.byteOffset, length).toString('latin1')
-  const found = known.get(header)
-  if (found?.following === bytes.length - length) {
-    let at = length
-    const tensors = found.tensors.map(({ name, datatype, shape, length: own }) => {
-      at += own
-      return { name, datatype, shape, bytes: bytes.subarray(at - own, at) }
-    })
-    return { ...found.message, [key]: tensors }
-  }
+  const field = idField.exec(header)
+  const id = field?.[1]
+  const at = (field?.index ?? 0) + '{"id":"'.length
+  const known = id === undefined ? headers.plain : headers.tagged
+  // A line end, which no string in JSON has, marks its place
+  const text = id === undefined ? header : `${header.slice(0, at)}\n${header.slice(at + id.length)}`
+  const found = known.get(text)
+  if (found?.following === bytes.length - length) return readKnown(found, { bytes, from: length, key, id })
   const message = read(body)
   const tensors = (message as unknown as Record<string, readonly WireTensor[]>)[key] as readonly WireTensor[]
   const following = tensors.reduce((sum, tensor) => sum + tensor.bytes.length, 0)
   const plain = tensors.every(({ datatype }) => datatype !== 'BYTES' && datatype !== 'BOOL')
+  // The id that was cut out is the message's own: there once, and nothing is written in a second way
+  const isOwn = id === undefined || (header.split(id).length === 2 && !header.includes('\\'))
   // Tensors written as JSON have bytes that do not follow
-  if (!found && plain && message.id === undefined && following === bytes.length - length) {
+  if (!found && plain && isOwn && message.id === id && following === bytes.length - length) {
     if (known.size >= MOST_KNOWN) known.clear()
     // Without contents, which would keep their body in memory
     const forms = tensors.map(({ name, datatype, shape, bytes: own }) => ({
@@ -73,12 +89,24 @@ function readOnce<M extends InferRequest | InferResponse>(
       shape,
       length: own.length,
     }))
-    known.set(header, { message: { ...message, [key]: [] }, tensors: forms, following })
+    known.set(text, { message: { ...message, [key]: [] }, tensors: forms, following })
   }
   return message
 }
 
-function readRequest(body: Body): InferRequest {
+function readKnown<M extends InferRequest | InferResponse>(
+  { message, tensors: forms }: Known<M>,
+  o: { bytes: Uint8Array; from: number; key: 'inputs' | 'outputs'; id: string | undefined },
+): M {
+  let at = o.from
+  const tensors = forms.map(({ name, datatype, shape, length }) => {
+    at += length
+    return { name, datatype, shape, bytes: o.bytes.subarray(at - length, at) }
+  })
+  return { ...message, ...(o.id === undefined ? {} : { id: o.id }), [o.key]: tensors }
+}
+
+function readRequest(body: Body, check: CheckForm | undefined): InferRequest {
   const { json, source, binary } = split(body)
   const reader = binaryReader(binary)
   const id = optionalText(json, 'id')
@@ -91,6 +119,7 @@ function readRequest(body: Body): InferRequest {
       reader,
       reading: readingOf(source, { key: 'inputs', i }),
       parseParameters,
+      check,
     }),
   )
   assertDistinct(inputs, 'inputs')
@@ -190,11 +219,13 @@ interface Place {
   readonly reader: BinaryReader
   readonly reading: JsonReading
   readonly parseParameters: (value: unknown, where: string) => Parameters
+  readonly check?: CheckForm | undefined
 }
 
-function parseTensor(entry: unknown, { where, reader, reading, ...read }: Place): WireTensor {
+function parseTensor(entry: unknown, { where, reader, reading, check, ...read }: Place): WireTensor {
   if (!isObject(entry)) throw bad(where, 'an object', entry)
   const form = checkForm(entry, where)
+  check?.(form)
   const { name, datatype, shape } = form
   const binarySize = read.parseParameters(entry['parameters'], `${where}.parameters`)['binary_data_size']
   if (binarySize === undefined) return { name, datatype, shape, bytes: bytesFromJson(entry['data'], form, reading) }

@@ -114,10 +114,13 @@ async function infer(
 ): Promise<Reply> {
   const headerLength = request.headers['inference-header-content-length']
   const body = request.body()
-  const parsed = parseRequest({
-    bytes: body instanceof Uint8Array ? body : await body,
-    headerLength: Array.isArray(headerLength) ? headerLength.join() : headerLength,
-  })
+  const parsed = parseRequest(
+    {
+      bytes: body instanceof Uint8Array ? body : await body,
+      headerLength: Array.isArray(headerLength) ? headerLength.join() : headerLength,
+    },
+    service.checkInput ? (input) => service.checkInput?.(model, input) : undefined,
+  )
   const answer = await service.infer(model, { request: parsed, context: contextOf(request, version) })
   const outputs = selectOutputs(answer, parsed)
   const { parts, length, headerLength: own } = writeResponse({ ...answer, outputs }, { binary: wantsBinary(parsed) })

@@ -10,11 +10,17 @@ export interface Written {
   readonly headerLength?: number
 }
 
-/** @param options.binary - whether tensors are written as bytes, and asked for so; default true */
-export function writeRequest(request: InferRequest, { binary = true }: { binary?: boolean } = {}): Written {
+/**
+ * @param options.binary - whether tensors are written as bytes, and asked for so; default true
+ * @param options.tag - id of a request that has none: ASCII letters and digits
+ */
+export function writeRequest(
+  request: InferRequest,
+  { binary = true, tag }: { binary?: boolean; tag?: string | undefined } = {},
+): Written {
   const [only, ...more] = request.inputs
-  if (binary && only && more.length === 0 && saysNothingElse(request)) return writeAlone(only)
-  return writeWhole(request, binary)
+  if (binary && only && more.length === 0 && saysNothingElse(request)) return writeAlone(only, tag)
+  return writeWhole(tag === undefined || request.id !== undefined ? request : { ...request, id: tag }, binary)
 }
 
 function saysNothingElse({ id, parameters, outputs }: InferRequest): boolean {
@@ -32,12 +38,22 @@ interface Known<T> extends Omit<WireTensor, 'bytes'> {
 let lastHeader: Known<Uint8Array> | undefined
 let lastEntry: Known<string> | undefined
 
-function writeAlone(tensor: WireTensor): Written {
+function writeAlone(tensor: WireTensor, tag: string | undefined): Written {
   if (!lastHeader || !isSameForm(lastHeader, tensor)) {
     const { parts } = writeWhole({ parameters: {}, inputs: [tensor], binaryOutput: true }, true)
     lastHeader = knownAs(tensor, parts[0] as Uint8Array)
   }
   const header = lastHeader.written
+  if (tag !== undefined) {
+    // In front of what is known of the header, which begins with a brace
+    const start = Buffer.from(`{"id":"${tag}",`, 'latin1')
+    const headerLength = start.length + header.length - 1
+    return {
+      parts: [start, header.subarray(1), tensor.bytes],
+      length: headerLength + tensor.bytes.length,
+      headerLength,
+    }
+  }
   return { parts: [header, tensor.bytes], length: header.length + tensor.bytes.length, headerLength: header.length }
 }
 

@@ -55,6 +55,13 @@ export interface OipService {
   readonly version: string
   ready(): boolean
   metadata(model: string): ModelMetadata | undefined
+  /**
+   * Called with name, type and shape of an input before its contents are read, which cost much more. May be left out, and
+   * is where a header is known already: `infer` checks what it is given.
+   *
+   * @throws OipError to refuse it
+   */
+  checkInput?(model: string, input: TensorMetadata): void
   infer(model: string, call: { request: InferRequest; context: InferContext }): Promise<InferResponse>
   /** Answers paths that the protocol does not have; undefined for a path that is not there either. */
   other?(request: OtherRequest): Promise<OtherReply | undefined>

@@ -22,6 +22,8 @@ export interface HttpAnswer {
   /** Value of Inference-Header-Content-Length, when the answer has one. */
   readonly headerLength: string | undefined
   readonly bytes: Uint8Array
+  /** Says that it is no answer to its request: nothing that comes where it came from belongs to what is asked there. */
+  readonly discard: () => void
 }
 
 export interface Transport {
@@ -37,18 +39,27 @@ export interface TransportOptions {
 
 /** To 'http://host:port' or 'https://host:port'. */
 export function remoteTransport(origin: string, { connections, maxBodyBytes }: TransportOptions): Transport {
-  const pool = new Pool(origin, {
-    connections,
-    pipelining: 1,
-    bodyTimeout: 0,
-    headersTimeout: 0,
-    maxResponseSize: maxBodyBytes,
-  })
+  const open = () =>
+    new Pool(origin, { connections, pipelining: 1, bodyTimeout: 0, headersTimeout: 0, maxResponseSize: maxBodyBytes })
+  let pool = open()
+  /** Pools with a connection that is not to be used again, while requests on others of their connections last. */
+  const left = new Set<Pool>()
+  function leave(own: Pool): void {
+    if (own !== pool) return
+    pool = open()
+    left.add(own)
+    // Its requests are answered or cut off; a bare connection takes no more
+    void own.close().then(
+      () => left.delete(own),
+      () => left.delete(own),
+    )
+  }
   return {
     async send({ method, path, headers, body, signal, started }) {
       const cutter = started ? new AbortController() : undefined
       if (cutter) started?.((reason) => cutter.abort(reason))
-      const response = await pool.request({
+      const own = pool
+      const response = await own.request({
         path,
         method,
         headers,
@@ -60,9 +71,10 @@ export function remoteTransport(origin: string, { connections, maxBodyBytes }: T
         status: response.statusCode,
         headerLength: Array.isArray(headerLength) ? headerLength.join() : headerLength,
         bytes: new Uint8Array(await response.body.arrayBuffer()),
+        discard: () => leave(own),
       }
     },
-    close: () => pool.destroy(),
+    close: async () => void (await Promise.all([pool, ...left].map((own) => own.destroy()))),
   }
 }
 
@@ -116,17 +128,22 @@ export function localTransport(socketPath: string, { connections, maxBodyBytes }
     else idle.push(connection)
   }
 
-  function lost(connection: Connection): void {
-    open.delete(connection)
+  /** It is closing: nothing more is asked on it. */
+  function broken(connection: Connection): void {
     const at = idle.indexOf(connection)
     if (at >= 0) idle.splice(at, 1)
+  }
+
+  function lost(connection: Connection): void {
+    open.delete(connection)
+    broken(connection)
     // Somebody may have waited for the place that it held
     const next = closed ? undefined : waiting.shift()
     if (next) next.use(openOne())
   }
 
   function openOne(): Connection {
-    const connection = createConnection(socketPath, { maxBodyBytes, release, lost })
+    const connection = createConnection(socketPath, { maxBodyBytes, release, broken, lost })
     open.add(connection)
     return connection
   }
@@ -183,9 +200,9 @@ interface Connection {
 
 function createConnection(
   socketPath: string,
-  o: { maxBodyBytes: number; release(connection: Connection): void; lost(connection: Connection): void },
+  o: { maxBodyBytes: number } & Record<'release' | 'broken' | 'lost', (connection: Connection) => void>,
 ): Connection {
-  const reader = createAnswerReader(o.maxBodyBytes)
+  const reader = createAnswerReader(o.maxBodyBytes, () => connection.destroy(wrong))
   let current: Exchange | undefined
   let reason: unknown
   const socket: Socket = connect({
@@ -230,11 +247,14 @@ function createConnection(
     },
     destroy(why) {
       reason ??= why
+      o.broken(connection)
       socket.destroy()
     },
   }
   return connection
 }
+
+const wrong = new FtError('CORRUPT_DATA', 'oip client: an answer to another request', {})
 
 function unasked(): never {
   throw new FtError('CORRUPT_DATA', 'oip client: an answer without a request', {})
@@ -256,7 +276,10 @@ function messageOf({ method, path, headers, body }: HttpCall): Outgoing {
  *
  * @throws FtError `CORRUPT_DATA` for anything but a status line, headers with one Content-Length, and so many bytes
  */
-export function createAnswerReader(maxBodyBytes: number): { push(chunk: Buffer): HttpAnswer | undefined } {
+export function createAnswerReader(
+  maxBodyBytes: number,
+  discard = () => undefined as void,
+): { push(chunk: Buffer): HttpAnswer | undefined } {
   let pending: Buffer | undefined
   let head: Head | undefined
   // A server's answers have the same head again and again
@@ -284,7 +307,7 @@ export function createAnswerReader(maxBodyBytes: number): { push(chunk: Buffer):
     head = undefined
     body = undefined
     filled = 0
-    return { status, headerLength, bytes }
+    return { status, headerLength, bytes, discard }
   }
 
   return {

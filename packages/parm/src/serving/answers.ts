@@ -139,9 +139,10 @@ export function createAnswers({ groups, queries, policy, clock, shadow, residual
   }
 
   function endWork(query: Query): void {
-    query.hedge?.cancel()
+    const why = { abandoned: query.left }
+    query.hedge?.cancel(why)
     // An output that is awaited to judge a reconstruction goes on
-    if (!query.shadow) query.work.cancel()
+    if (!query.shadow) query.work.cancel(why)
   }
 
   function forget(group: Group): void {

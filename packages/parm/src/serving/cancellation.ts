@@ -7,11 +7,17 @@ export const notNeeded = new FtError('ABORTED', 'no longer needed', {})
 
 export class Cancellation {
   #cancelled = false
+  #abandoned = false
   #callbacks: (() => void)[] = []
   #controller: AbortController | undefined
 
   get cancelled(): boolean {
     return this.#cancelled
+  }
+
+  /** Whether its client has left, rather than had its answer. */
+  get abandoned(): boolean {
+    return this.#abandoned
   }
 
   /** Calls back when cancelled, at once when that was before. The returned function takes the call back. */
@@ -27,9 +33,10 @@ export class Cancellation {
     }
   }
 
-  cancel(): void {
+  cancel({ abandoned = false }: { readonly abandoned?: boolean } = {}): void {
     if (this.#cancelled) return
     this.#cancelled = true
+    this.#abandoned = abandoned
     this.#controller?.abort(notNeeded)
     for (const callback of this.#callbacks.splice(0)) callback()
   }

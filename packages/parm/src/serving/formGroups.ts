@@ -182,6 +182,7 @@ export function createGroups(
           dueMs,
           work,
           placed: group.placed,
+          holders: [],
         }),
         {
           done: (outputs, by) => arrived(group, slot, { outputs, by }),

@@ -33,11 +33,13 @@ export interface Task {
   /** What the query brought for its instance, such as `traceparent`; none for parities. */
   readonly headers: Readonly<Record<string, string>>
   /** Says when nobody needs the outputs any more. */
-  readonly work: Pick<Cancellation, 'cancelled' | 'onCancel'>
+  readonly work: Pick<Cancellation, 'cancelled' | 'abandoned' | 'onCancel'>
   /** The same as a signal, made when it is asked for. */
   readonly signal: AbortSignal
   /** Instances that other units of the group were given to: choose another where there is one, and add it. */
   readonly placed: Set<string>
+  /** Names of the instances that have this unit, or its hedge, now: wait for another while one is in use. */
+  readonly holders: string[]
 }
 
 /**
@@ -53,8 +55,9 @@ export class UnitTask implements Task {
   readonly headers: Readonly<Record<string, string>>
   readonly work: Cancellation
   readonly placed: Set<string>
+  readonly holders: string[]
 
-  constructor({ id, hedge, model, inputs, dueMs, headers, work, placed }: Omit<UnitTask, 'signal'>) {
+  constructor({ id, hedge, model, inputs, dueMs, headers, work, placed, holders }: Omit<UnitTask, 'signal'>) {
     this.id = id
     this.hedge = hedge
     this.model = model
@@ -63,6 +66,7 @@ export class UnitTask implements Task {
     this.headers = headers
     this.work = work
     this.placed = placed
+    this.holders = holders
   }
 
   get signal(): AbortSignal {
@@ -89,12 +93,16 @@ export interface Query extends BagMember {
   readonly answer: (answer: Answer) => void
   /** Cancels its own unit. */
   readonly work: Cancellation
+  /** Instances that have its unit or its hedge. */
+  readonly holders: string[]
   /** Cancels its hedge, when one was sent. */
   hedge: Cancellation | undefined
   hedgeFailed: boolean
   group: Group
   slot: number
   answered: boolean
+  /** Its client has gone. */
+  left: boolean
   cancelTimers: (() => void)[]
   /** Its own unit failed: no longer any use in waiting for it. */
   failed: boolean

@@ -52,6 +52,7 @@ export function createOwnUnits(shared: Shared, { arrived, consider, giveUp }: An
       dueMs: query.arrivedMs + query.deadlineMs,
       work,
       placed: group.placed,
+      holders: query.holders,
     })
   }
 

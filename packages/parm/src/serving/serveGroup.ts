@@ -45,6 +45,7 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       const query = join(submission, resolve)
       const cancel = () => {
         if (query.answered) return
+        query.left = true
         finish(query)
         count('cancelled')
         reject(abortedBy(signal))
@@ -76,11 +77,13 @@ export function createCoordinator(options: CoordinatorOptions): Coordinator {
       decodeAfterMs: Math.min(own, policy.decodeAfterMs({ deadlineMs: own })),
       answer,
       work: new Cancellation(),
+      holders: [],
       hedge: undefined,
       hedgeFailed: false,
       group,
       slot: group.members.length,
       answered: false,
+      left: false,
       cancelTimers: [],
       failed: false,
       shadow: undefined,

@@ -112,6 +112,40 @@ describe('headers that come again', () => {
     )
   })
 
+  it('gives each request and response its own id, wherever else it is written', () => {
+    const id = fc.oneof(fc.constantFrom('1', '2', 'x', '1000000001', '1000000002'), fc.string({ maxLength: 5 }))
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(fc.option(id), fc.option(id), fc.boolean()), { minLength: 2, maxLength: 6 }),
+        fc.nat(255),
+        (headers, fill) => {
+          const x = { name: 'x', datatype: 'UINT8' as const, shape: [2], bytes: new Uint8Array(2).fill(fill) }
+          for (const [own, other, escaped] of headers) {
+            const parameters = other === null ? {} : { id: other }
+            const message = { ...(own === null ? {} : { id: own }), parameters, inputs: [x], binaryOutput: true }
+            const { bytes, headerLength = 0 } = joined(writeRequest(message, own === null ? { tag: '1000000003' } : {}))
+            const said = own ?? '1000000003'
+            // The same, with its own id after the others and in the long way
+            const json = JSON.parse(bytes.subarray(0, headerLength).toString()) as Record<string, unknown>
+            const { id: _, ...rest } = json
+            const long = [...said].map((c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
+            const header = escaped
+              ? Buffer.from(`${JSON.stringify(rest).slice(0, -1)},"id":"${long}"}`)
+              : bytes.subarray(0, headerLength)
+            const read = parseRequest({
+              bytes: Buffer.concat([header, x.bytes]),
+              headerLength: String(header.length),
+            })
+            expect(read.id).toBe(said)
+            expect(read.parameters['id']).toBe(other ?? undefined)
+            expect(bits(read.inputs)).toEqual(bits([x]))
+          }
+        },
+      ),
+      { numRuns: 500 },
+    )
+  })
+
   it.each([
     ['FP32', 8, 12, /belong to no tensor/],
     ['FP32', 8, 4, /are left in the body/],
