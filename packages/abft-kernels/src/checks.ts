@@ -84,7 +84,8 @@ const unchecked: Judgement = {
 
 /**
  * Whether a check passes. NaN fails, and so does infinity: thresholds that rest on stored outputs are infinite where one of
- * those is, and nothing else makes them so.
+ * those is; others are where a product is so long that its rounding has no bound, from 8 million steps of k: nothing is known
+ * of such a product, which fails.
  */
 export function passes(residual: number, threshold: number): boolean {
   return residual <= threshold && threshold < Infinity

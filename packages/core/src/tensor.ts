@@ -116,7 +116,11 @@ export function assertTensor(value: unknown, expected: TensorExpectation): asser
   }
 }
 
-/** Whether two arrays have bytes in common: views of one buffer that overlap. Empty arrays share nothing. */
+/**
+ * Whether two arrays have bytes in common: views of one buffer that overlap. Empty arrays share nothing.
+ *
+ * Not seen: views of a shared wasm memory from before and after it grew, which are of two buffer objects; take views anew.
+ */
 export function sharesMemory(a: ArrayBufferView, b: ArrayBufferView): boolean {
   if (a.byteLength === 0 || b.byteLength === 0 || a.buffer !== b.buffer) return false
   return a.byteOffset < b.byteOffset + b.byteLength && b.byteOffset < a.byteOffset + a.byteLength

@@ -73,6 +73,8 @@ export async function compare(
   const { names, levels, rows } = toFloatMatrix(data.train.features, { where: 'compare: train' })
   const ranking = common.objective === 'lambdarank'
   const test = readData(data.test, { where: 'compare: test', ranking, schema: { names, levels } })
+  if (data.train.initialScore && !test.initialScore)
+    throw new FtError('INVALID_ARGUMENT', 'compare: test needs initialScore, as the training rows have it')
   if (typeof common.objective === 'string') {
     const classes = common.classes ?? classesOf(toColumn(data.train.label, { rows, where: 'compare: train: label' }))
     checkLabels(test.label, { objective: common.objective, classes, where: 'compare: test' })

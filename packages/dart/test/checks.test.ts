@@ -67,6 +67,7 @@ describe('options', () => {
     [{ objective: { name: 'logistic', derive: () => undefined } }, /'logistic' is one of this package/],
     [{ objective: {} }, /has a name and a function derive/],
     [{ continueFrom: {} }, /continueFrom: not a model/],
+    [{ continueFrom: null }, /continueFrom: not a model/],
   ]
   it.each(cases)('%j are refused', async (given, message) => {
     expect(await refusal(() => train(data, { ...quick, ...given }))).toMatch(message)

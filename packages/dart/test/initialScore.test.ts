@@ -82,6 +82,9 @@ describe('initial scores', () => {
     await expect(train(input, { ...options, baseScore: 1 })).rejects.toThrow(
       /initialScore takes the place of baseScore/,
     )
+    await expect(compare({ train: input, test }, { ...options, seeds: [1] })).rejects.toThrow(
+      /compare: test needs initialScore/,
+    )
     await expect(train({ ...data, initialScore: [1, 2] }, options)).rejects.toMatchObject({ code: 'SHAPE_MISMATCH' })
   })
 })

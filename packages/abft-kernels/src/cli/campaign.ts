@@ -1,5 +1,4 @@
 // abft-kernels campaign: faults injected into the kernels, counted and shown.
-import { existsSync } from 'node:fs'
 import process from 'node:process'
 import { isFtError, type EngineName, type LinearLayer, type ProtectionScheme } from '@ft/core'
 import type { Output } from '@ft/report'
@@ -9,7 +8,7 @@ import { runCampaign } from '../campaign/runCampaign.ts'
 import { detectionByBit, summarise, type SummaryRow } from '../campaign/summary.ts'
 import { parseCampaign } from '../campaign/tally.ts'
 import type { CampaignResult } from '../campaign/types.ts'
-import { assertWritable, layersOf, openEngine, readText, writeOut } from './options.ts'
+import { assertWritable, isFile, layersOf, openEngine, readText, writeOut } from './options.ts'
 import { assertFresh, inProcesses } from './shards.ts'
 
 export interface CampaignFlags {
@@ -46,10 +45,14 @@ export async function campaign(flags: CampaignFlags, output: Output): Promise<vo
   assertWritable(out)
   assertWritable(flags.svg)
   if (!flags.shard) assertFresh(shards)
-  const result = flags.jobs > 1 && !flags.shard ? await inProcesses(shards) : await here(flags, output)
+  const { result, done } =
+    flags.jobs > 1 && !flags.shard
+      ? await inProcesses(shards)
+      : { result: await here(flags, output), done: () => undefined }
   // First what is not lost with a full disk.
   show(result, flags, output)
   writeOut(out, JSON.stringify(result))
+  done()
   if (flags.svg !== undefined) writeOut(flags.svg, chart(detectionByBit(result, { confidence })))
 }
 
@@ -62,7 +65,7 @@ async function here(flags: CampaignFlags, output: Output): Promise<CampaignResul
   // Again and again: a terminal and the process that started this one may both send it.
   process.on('SIGINT', stop)
   try {
-    const resume = out !== undefined && existsSync(out) ? parseCampaign(readText(out)) : undefined
+    const resume = out !== undefined && isFile(out) ? parseCampaign(readText(out)) : undefined
     const [index = 0, count = 1] = flags.shard?.split('/').map(Number) ?? []
     return await runCampaign({
       engine,

@@ -46,6 +46,9 @@ export function readBytes(path: string): Uint8Array {
   }
 }
 
+/** Whether a file is there to be read again: not a pipe, a terminal or /dev/null. */
+export const isFile = (path: string): boolean => existsSync(path) && statSync(path).isFile()
+
 /**
  * Before work begins whose result goes there.
  *
@@ -55,7 +58,7 @@ export function assertWritable(path: string | undefined): void {
   if (path === undefined) return
   try {
     const there = existsSync(path)
-    if (there && !statSync(path).isFile()) throw new Error('it is no file')
+    if (there && statSync(path).isDirectory()) throw new Error('it is a folder')
     accessSync(there ? path : dirname(path), constants.W_OK)
   } catch (cause) {
     throw unwritable(path, cause)

@@ -7,7 +7,7 @@ import process from 'node:process'
 import { FtError } from '@ft/core'
 import { mergeCampaigns, parseCampaign } from '../campaign/tally.ts'
 import type { CampaignResult } from '../campaign/types.ts'
-import { readText } from './options.ts'
+import { isFile, readText } from './options.ts'
 
 export interface ShardsRequest {
   readonly jobs: number
@@ -31,7 +31,7 @@ export function assertFresh({ jobs, out }: ShardsRequest): void {
       `campaign: beside ${out} lie shards of a run with --jobs ${other}; go on with --jobs ${other}, or remove them`,
       { out, jobs: other },
     )
-  if (jobs > 1 && counts.length === 0 && existsSync(out))
+  if (jobs > 1 && counts.length === 0 && isFile(out))
     throw new FtError(
       'INVALID_ARGUMENT',
       `campaign: ${out} exists and is no unfinished run with --jobs ${jobs}; remove the file, or go on with --jobs 1`,
@@ -55,9 +55,10 @@ function shardCounts(out: string): number[] {
  *
  * Stopped by Ctrl-C, every process saves its shard; with `out` the same command goes on from there.
  *
+ * @returns the whole, and what takes away the processes' own files: to be called once the whole is written
  * @throws FtError `ABORTED` when it was stopped, `UNRECOVERABLE` when a shard failed
  */
-export async function inProcesses({ jobs, out }: ShardsRequest): Promise<CampaignResult> {
+export async function inProcesses({ jobs, out }: ShardsRequest): Promise<{ result: CampaignResult; done: () => void }> {
   const folder = out === undefined ? mkdtempSync(join(tmpdir(), 'ft-campaign-')) : undefined
   const files = Array.from({ length: jobs }, (_, index) => `${out ?? join(folder ?? '', 'shard')}.${index}-of-${jobs}`)
   const children: ChildProcess[] = []
@@ -82,8 +83,8 @@ export async function inProcesses({ jobs, out }: ShardsRequest): Promise<Campaig
     if (failed !== undefined || codes.includes(STOPPED))
       throw new FtError('ABORTED', `campaign: stopped${out === undefined ? '' : '; the same command goes on'}`, { out })
     const whole = mergeCampaigns(files.map((file) => parseCampaign(readText(file))))
-    for (const file of files) rmSync(file)
-    return whole
+    // What the processes have saved goes once the whole is written.
+    return { result: whole, done: () => files.forEach((file) => rmSync(file, { force: true })) }
   } finally {
     process.off('SIGINT', stop)
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true })

@@ -71,7 +71,7 @@ export interface MatmulOptions {
   /** `[n]`. */
   readonly bias?: Tensor
   readonly activation?: Activation
-  /** Written instead of a new tensor; must have the product's shape and dtype. */
+  /** Written instead of a new tensor; must have the product's shape and dtype, and share no memory with what the product reads. */
   readonly out?: Tensor
   readonly transposeA?: boolean
   /** Prepared weights were transposed when prepared: to be left out for them, or the same again. */
@@ -117,7 +117,10 @@ export interface PreparedWeights {
    * @throws FtError `INVALID_ARGUMENT` after `release`
    */
   readonly rowSums: Float64Array
-  /** Set where `conv2d` on these weights with nothing but `emit: { replica: true }` gives a replica that is `exact`. */
+  /**
+   * Set where products with these weights have a replica that is `exact`: `matmul` of few columns with any `emit`, depthwise
+   * `conv2d` with nothing but `emit: { replica: true }`.
+   */
   readonly exactReplica?: boolean
   release(): void
 }

@@ -14,13 +14,10 @@ export function checkModel(model: Model, where: string): Model {
   const fail = (what: string): never => {
     throw new FtError('CORRUPT_DATA', `${where}: ${what}`)
   }
-  const lists = [model.trees, model.weights, model.baseScores, model.featureNames, model.featureLevels] as const
-  if (
-    typeof (model as unknown) !== 'object' ||
-    lists.some((each) => typeof (each as { length?: number } | undefined)?.length !== 'number')
-  ) {
+  const given = (model as Partial<Model> | null | undefined) ?? {}
+  const lists = [given.trees, given.weights, given.baseScores, given.featureNames, given.featureLevels]
+  if (lists.some((each) => typeof (each as { length?: number } | undefined)?.length !== 'number'))
     fail('not a model: trees, weights, base scores or features are absent')
-  }
   const { outputs, trees, weights, baseScores, featureNames, featureLevels } = model
   if (!Number.isInteger(outputs) || outputs < 1) fail(`outputs is ${outputs}`)
   if (trees.length % outputs !== 0) fail(`${trees.length} trees for ${outputs} outputs`)

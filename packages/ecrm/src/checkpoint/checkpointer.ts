@@ -121,7 +121,10 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
       if (whole === undefined) return undefined
       const changed = await readIfThere(at(changedName))
       // A crash before the earlier changes were removed leaves those of another whole one, of any step: they say nothing.
-      if (changed === undefined || changed.base?.join() !== whole.checksums.join()) return checkpointOf(whole)
+      if (changed === undefined) return checkpointOf(whole)
+      // Of a version that did not name its whole one: by step alone.
+      const own = changed.base ? changed.base.join() === whole.checksums.join() : changed.step >= whole.step
+      if (!own || changed.width !== whole.width || changed.rows !== whole.rows) return checkpointOf(whole)
       changed.ids!.forEach((id, i) => {
         whole.versions[id] = changed.versions[i]!
         whole.words.set(changed.words.subarray(i * whole.width, (i + 1) * whole.width), id * whole.width)

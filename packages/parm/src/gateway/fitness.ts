@@ -48,6 +48,8 @@ export async function findInstances(
       timer = setTimeout(() => late.abort(), Math.min(STRAGGLER_MS, timeoutMs))
     } catch (error) {
       if (isFtError(error, 'IO')) absent.add(instance)
+      // It starts in no case: nobody need be waited for
+      else late.abort()
       failures.push(error as Error)
     }
   }
@@ -96,7 +98,8 @@ async function metadataWhenReady(
 ): Promise<ModelMetadata> {
   for (;;) {
     try {
-      if (await instance.client.ready(signal)) return await metadataOf(instance, signal)
+      const ready = await instance.client.ready(signal).catch(() => false)
+      if (ready) return await metadataOf(instance, signal)
     } catch (error) {
       if (!isUnreachable(error)) throw error
     }

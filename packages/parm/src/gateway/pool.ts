@@ -203,9 +203,13 @@ export function createPool({
   function pick({ job, failedAt }: Waiting): Instance | undefined {
     const { placed } = job
     const holders: readonly string[] = job.holders ?? nobody
-    const isAvoided = (instance: Instance) => instance === failedAt || holders.includes(instance.name)
-    const avoids =
-      (failedAt !== undefined || holders.length > 0) && instances.some((other) => !other.out && !isAvoided(other))
+    const has = (instance: Instance) => instance === failedAt || holders.includes(instance.name)
+    const failed = (instance: Instance) => instance === failedAt
+    const some = failedAt !== undefined || holders.length > 0
+    // Where all have it or failed it, at least not where it failed
+    const isAvoided = !some
+      ? undefined
+      : [has, failed].find((one) => instances.some((other) => !other.out && !one(other)))
     let best: Instance | undefined
     let cost = Infinity
     turn++
@@ -213,7 +217,7 @@ export function createPool({
     const first = turn + Math.floor(turn / instances.length)
     for (let i = 0; i < instances.length; i++) {
       const instance = instances[(i + first) % instances.length] as Instance
-      if (instance.out || instance.outstanding >= instance.concurrency || (avoids && isAvoided(instance))) continue
+      if (instance.out || instance.outstanding >= instance.concurrency || isAvoided?.(instance)) continue
       // A group is spread over domains, so that one that falls silent takes no two of its members; it costs at most as
       // much waiting as one unit
       const own = instance.outstanding + (placed.has(instance.domain) ? 1 : 0)
@@ -251,7 +255,7 @@ export function createPool({
       }
     } catch (error) {
       // Told to stop, it may be at it all the same: it has room again when it says that it is there
-      if (job.work.abandoned) return await untilThere(instance)
+      if (job.work.abandoned) return await untilThere(instance, own.started)
       waiting.failedAt = instance
       job.holders?.splice(job.holders.indexOf(instance.name), 1)
       onFailure(instance, { waiting, error })
@@ -262,12 +266,15 @@ export function createPool({
     }
   }
 
-  async function untilThere(instance: Instance): Promise<void> {
+  async function untilThere(instance: Instance, started: number): Promise<void> {
     const timeout = new AbortController()
     const cancel = clock.schedule(deadlineMs, () => timeout.abort())
     const there = await instance.client.ready(timeout.signal).catch(() => false)
     cancel()
-    if (!there) health.probe(instance, 0)
+    if (!there) return health.probe(instance, 0)
+    // One that says that it is there may be at it all the same, off its event loop: the place is taken for as long as a unit takes
+    const leftMs = started + instance.latencyMs - clock.now()
+    if (leftMs > 0 && !closed) await new Promise<void>((resolve) => void clock.schedule(leftMs, resolve))
   }
 
   /** Notices an instance that answers nothing although it has units; one timer an instance, not one a unit. */

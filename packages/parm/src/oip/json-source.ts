@@ -29,10 +29,17 @@ function parse(text: string): { readonly value: unknown; readonly nonFinite: boo
   }
 }
 
+/** Digits and sign of the widest integer. */
+const LONGEST = 20
+
 /** The integer that an element of an exact reading is; undefined for anything else. */
 export function integerOf(element: unknown): bigint | undefined {
   if (typeof element === 'number') return Number.isSafeInteger(element) ? BigInt(element) : undefined
-  return typeof element === 'string' && element.startsWith(MARK) ? BigInt(element.slice(MARK.length)) : undefined
+  if (typeof element !== 'string' || !element.startsWith(MARK)) return undefined
+  const digits = element.slice(MARK.length)
+  // JSON has no leading zeros: so long a number is outside all types, and millions of digits would take seconds to read
+  if (digits.length > LONGEST) return digits.startsWith('-') ? -(1n << 64n) : 1n << 64n
+  return BigInt(digits)
 }
 
 /** Marked words, and with `all` marked integers too, as numbers. */

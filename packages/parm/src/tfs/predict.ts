@@ -113,8 +113,10 @@ function nested(output: WireTensor): readonly string[] | string {
       : flat === '[]'
         ? []
         : flat.slice(1, -1).split(',')
-  for (const length of output.shape.slice(1).reverse()) {
-    const count = length === 0 ? 0 : texts.length / length
+  for (let axis = output.shape.length - 1; axis > 0; axis--) {
+    const length = output.shape[axis] as number
+    // From the shape: lists of nothing are as many as it says
+    const count = output.shape.slice(0, axis).reduce((product, size) => product * size, 1)
     const inner = texts
     texts = Array.from({ length: count }, (_, i) => listOf(inner.slice(i * length, (i + 1) * length)))
   }
