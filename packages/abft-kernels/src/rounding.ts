@@ -59,8 +59,9 @@ function analysed(build: string, dtype: DType): Rounding {
   }
   const block = matrixSteps(build)
   if (block !== undefined) {
-    // Tensor cores add the products of a block and the sum so far cut off below the largest of them, at 24 bits or later
-    // (Fasi et al., "Numerical behavior of NVIDIA tensor cores", 2021, section 4): each of block + 1 terms errs by 2 u of it.
+    // Taken: the products of a block and the sum so far are added cut off below the largest of them, at 24 bits or later, as
+    // Fasi et al. found of tensor cores ("Numerical behavior of NVIDIA tensor cores", 2021): each of block + 1 terms errs by 2 u
+    // of it. Not tried on one.
     return { stored: u, storing, accumulated: 2 * u, chain: (k) => k + Math.ceil(k / block), wide: false }
   }
   return { stored: u, storing, accumulated: u, chain: (k) => k + 1, wide: false }

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, readdir, rm, stat, truncate, writeFile } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { crc32 } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { isFtError, type FtErrorCode } from '@ft/core'
 import { createRandom } from '@ft/core/random'
@@ -201,6 +202,24 @@ describe('createCheckpointer', () => {
     await other.push(Uint32Array.of(5), new Float32Array(4).fill(1))
     await again.save({ store: other, step: 3 })
     expect(await again.latest()).toMatchObject({ step: 3, rows: await other.snapshot() })
+  })
+
+  it('differential: of the version before, whose changes did not name their whole one, the later step counts', async () => {
+    const store = await start({ tables: [{ rows: 100 }] })
+    const own = createCheckpointer({ folder, kind: 'differential' })
+    await own.save({ store, step: 1 })
+    await store.push(Uint32Array.of(4), new Float32Array(4).fill(1))
+    await own.save({ store, step: 9 })
+    const place = join(folder, 'changed.ftec')
+    const file = await readFile(place)
+    const length = file.readUInt32LE(8)
+    const { base: _, ...head } = JSON.parse(file.subarray(16, 16 + length).toString()) as { base: unknown }
+    const text = Buffer.from(JSON.stringify(head))
+    const fixed = Buffer.from(file.subarray(0, 16))
+    fixed.writeUInt32LE(text.length, 8)
+    fixed.writeUInt32LE(crc32(text), 12)
+    await writeFile(place, Buffer.concat([fixed, text, file.subarray(16 + length)]))
+    expect(await own.latest()).toMatchObject({ step: 9, rows: await store.snapshot() })
   })
 
   it('a place that takes no file leaves the checkpoint before as it was', async () => {

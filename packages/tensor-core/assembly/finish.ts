@@ -120,44 +120,25 @@ function storeSum<T>(to: usize, c: usize, columns: i32): void {
   else store<i32>(to, sumWords(c, columns))
 }
 
-/**
- * Sum of neighbouring elements: sixteen at a time become four in float32 (as if each element had rounded twice more),
- * which float64 adds up. Conversions are what such a sum costs; this takes a quarter of them.
- */
+/** Sum of neighbouring elements of a tile. */
 // @ts-ignore: decorator
 @inline
 function sumFloats(c: usize, columns: i32): f64 {
   let s0 = f64x2.splat(0)
   let s1 = s0
-  let t0 = s0
-  let t1 = s0
   const end = c + (<usize>columns << 2)
-  for (; c + 128 <= end; c += 128) {
-    const x = addFour(c)
-    const y = addFour(c + 64)
-    s0 = f64x2.add(s0, low(x))
-    s1 = f64x2.add(s1, high(x))
-    t0 = f64x2.add(t0, low(y))
-    t1 = f64x2.add(t1, high(y))
-  }
-  if (c + 64 <= end) {
-    const x = addFour(c)
-    s0 = f64x2.add(s0, low(x))
-    s1 = f64x2.add(s1, high(x))
-    c += 64
-  }
   for (; c + 16 <= end; c += 16) {
     const x = v128.load(c)
-    t0 = f64x2.add(t0, low(x))
-    t1 = f64x2.add(t1, high(x))
+    s0 = f64x2.add(s0, low(x))
+    s1 = f64x2.add(s1, high(x))
   }
-  const pair = f64x2.add(f64x2.add(s0, s1), f64x2.add(t0, t1))
+  const pair = f64x2.add(s0, s1)
   let sum = f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1)
   for (; c < end; c += 4) sum += <f64>load<f32>(c)
   return sum
 }
 
-/** Four vectors in float32. */
+/** Four vectors in float32: a row of a tile, as if each element had rounded twice more. */
 // @ts-ignore: decorator
 @inline
 function addFour(c: usize): v128 {

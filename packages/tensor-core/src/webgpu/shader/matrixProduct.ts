@@ -203,14 +203,12 @@ function predictRows(v: V): string {
       'GROUP_ROWS',
       `
         for (var first = 0u; first < DEPTH; first += MK) {
-          ${v.rowExpected ? 'var expected = Sum();' : ''}
           ${v.rowStatistics ? 'var sum = 0.0;\n          var squared = 0.0;' : ''}
           for (var s = first; s < min(first + MK, p.k - step0); s++) {
             let x = f32(tileA[t * LINE_A + s]);
-            ${v.rowExpected ? 'expected = sumScaled(x, checksum[item * p.checksumItem + step0 + s], expected);' : ''}
+            ${v.rowExpected ? 'rowExpected[q] = sumScaled(x, checksum[item * p.checksumItem + step0 + s], rowExpected[q]);' : ''}
             ${v.rowStatistics ? 'sum += x;\n            squared += x * x;\n            if (x < rowMin[q]) { rowMin[q] = x; }\n            if (x > rowMax[q]) { rowMax[q] = x; }' : ''}
           }
-          ${v.rowExpected ? 'rowExpected[q] = sumAdd(rowExpected[q], expected);' : ''}
           ${v.rowStatistics ? 'rowSum[q] = sumAdd(rowSum[q], sumOf(sum));\n          rowSquares[q] = sumAdd(rowSquares[q], sumOf(squared));' : ''}
         }`,
     )}
@@ -224,12 +222,8 @@ function predictColumns(v: V): string {
     if (predictsColumn) {${ownTasks(
       'GROUP_COLUMNS',
       `
-        for (var first = 0u; first < DEPTH; first += MK) {
-          var expected = Sum();
-          for (var s = first; s < min(first + MK, p.k - step0); s++) {
-            expected = sumScaled(f32(tileB[s * LINE_B + t]), columnsOfA[item * p.k + step0 + s], expected);
-          }
-          columnExpected[q] = sumAdd(columnExpected[q], expected);
+        for (var s = 0u; s < min(DEPTH, p.k - step0); s++) {
+          columnExpected[q] = sumScaled(f32(tileB[s * LINE_B + t]), columnsOfA[item * p.k + step0 + s], columnExpected[q]);
         }`,
     )}
     }`

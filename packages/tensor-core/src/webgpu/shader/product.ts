@@ -113,16 +113,14 @@ function predictRows(v: Variant): string {
   return `
     if (predictsRow) {
       let row = ty * ROWS + tx;
-      ${v.rowExpected ? 'var expected = Sum();' : ''}
       ${v.rowStatistics ? 'var sum = E(0);' : ''}
       ${squares(v, 'var squared = 0.0;')}
       for (var s = 0u; s < min(DEPTH, p.k - step0); s++) {
         let x = tileA[s * LINE_A + row / 4u][row % 4u];
-        ${v.rowExpected ? 'expected = sumScaled(x, checksum[item * p.checksumItem + step0 + s], expected);' : ''}
+        ${v.rowExpected ? 'rowExpected = sumScaled(x, checksum[item * p.checksumItem + step0 + s], rowExpected);' : ''}
         ${v.rowStatistics ? 'sum += x;\n        if (x < rowMin) { rowMin = x; }\n        if (x > rowMax) { rowMax = x; }' : ''}
         ${squares(v, 'squared += x * x;')}
       }
-      ${v.rowExpected ? 'rowExpected = sumAdd(rowExpected, expected);' : ''}
       ${v.rowStatistics ? 'rowSum = sumAdd(rowSum, sumOf(sum));' : ''}
       ${squares(v, 'rowSquares = sumAdd(rowSquares, sumOf(squared));')}
     }`
@@ -134,12 +132,10 @@ function predictColumns(v: Variant): string {
   return `
     if (predictsColumn) {
       let column = tx * COLUMNS + ty;
-      var expected = Sum();
       for (var s = 0u; s < min(DEPTH, p.k - step0); s++) {
         let y = tileB[s * LINE_B + column / 4u][column % 4u];
-        expected = sumScaled(y, columnsOfA[item * p.k + step0 + s], expected);
+        columnExpected = sumScaled(y, columnsOfA[item * p.k + step0 + s], columnExpected);
       }
-      columnExpected = sumAdd(columnExpected, expected);
     }`
 }
 

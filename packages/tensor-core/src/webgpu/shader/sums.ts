@@ -35,10 +35,15 @@ fn sumAdd(x: Sum, y: Sum) -> Sum {
   let u = kept(s - t);
   return Sum(s, x.y + y.y + ((x.x - u) + (y.x - t)));
 }
-// sum + x y; what rounding the product lost is one fused multiply-add.
+// The first twelve bits of a number, whose products with twelve bits are exact.
+fn head(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }
+// sum + x y. What rounding the product lost is taken from halves (Dekker, 1971): WGSL's fma may be two roundings.
 fn sumScaled(x: f32, y: Sum, sum: Sum) -> Sum {
   let product = kept(x * y.x);
-  let total = sumAdd(sum, Sum(product, fma(x, y.x, -product)));
+  let high = vec2<f32>(head(x), head(y.x));
+  let low = vec2<f32>(x, y.x) - high;
+  let lost = ((high.x * high.y - product) + high.x * low.y + low.x * high.y) + low.x * low.y;
+  let total = sumAdd(sum, Sum(product, lost));
   return Sum(total.x, fma(x, y.y, total.y));
 }
 fn storeSum(first: u32, index: u32, x: Sum) {
