@@ -118,6 +118,8 @@ export const config = z.strictObject({
   policy: policy.default({ hold: { quantile: 0.99 } }),
   deadlineMs: z.number().min(1).optional(),
   maxGroupWaitMs: z.number().min(0).optional(),
+  maxBatchRows: z.int().min(1).max(1024).optional(),
+  maxBatchWaitMs: z.number().min(0).optional(),
   queueLimit: z.int().min(1).optional(),
   defaultOutputs: z.array(output).min(1).optional(),
   guard: guard.optional(),

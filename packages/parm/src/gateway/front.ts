@@ -9,13 +9,13 @@ import type { Clock } from '../serving/clock.ts'
 import type { Coordinator, CoordinatorEvent } from '../serving/coordinator.ts'
 import type { Answer } from '../serving/group.ts'
 import type { GatewayOptions, GatewaySnapshot } from './gateway.ts'
-import { metricsOf, type LatencyHistogram } from './metrics.ts'
+import { metricsOf, type Histogram } from './metrics.ts'
 import type { Pool } from './pool.ts'
 import { checkInput, checkInputs, readHints } from './request.ts'
 import { joinRows, rowsOf, splitRows } from './rows.ts'
 
 export interface FrontOptions {
-  readonly latency: LatencyHistogram
+  readonly latency: Histogram
   /** Counts what happens to queries that pass through uncoded. */
   readonly count: (event: CoordinatorEvent) => void
   readonly snapshot: () => GatewaySnapshot
