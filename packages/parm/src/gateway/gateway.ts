@@ -2,6 +2,7 @@
 import process from 'node:process'
 import { FtError, assertInteger, assertNumber } from '@ft/core'
 import type { Code } from '../codes/code.ts'
+import { assertPreprocessing, withPreprocessing, type Preprocessings } from '../codes/preprocessed.ts'
 import type { NamedTensor } from '../named.ts'
 import { toNamedTensor, toWireTensor, type WireTensor } from '../oip/message.ts'
 import { startOipServer, type OipServer, type OipServerOptions } from '../oip/server.ts'
@@ -23,6 +24,7 @@ import { isRowWise } from './rows.ts'
 import { withTracing } from './tracing.ts'
 import { keepRunning, openInstance, type InstanceSpec, type OpenInstance } from './instances.ts'
 import { createPool, type Instance, type Job, type Pool } from './pool.ts'
+import { checkPreprocessing } from './signature.ts'
 import { statusPage } from './statusPage.ts'
 import { tensorflowRoutes } from '../tfs/routes.ts'
 
@@ -34,6 +36,11 @@ export interface GatewayOptions extends OipServerOptions {
   readonly parityInstances?: readonly InstanceSpec[] | Readonly<Record<string, readonly InstanceSpec[]>>
   /** Absent: no redundancy. */
   readonly code?: Code
+  /**
+   * What the model itself makes of its inputs first, by their names: parities are encoded from that, in float32, as their model
+   * was trained. Instances of the model get what clients send, of whatever type. Default: inputs are coded as they come.
+   */
+  readonly preprocessing?: Preprocessings
   readonly policy: Policy
   /** Milliseconds until a query is answered whatever happens; `ft.deadlineMs` of a request shortens it. Default 1000. */
   readonly deadlineMs?: number
@@ -129,15 +136,18 @@ const DRAIN_MARGIN_MS = 1000
  * 504. Inputs that cannot be summed pass through uncoded.
  *
  * @throws FtError `FINGERPRINT_MISMATCH` when a parity instance serves the parity model of another base model or code,
- * `SHAPE_MISMATCH` when instances differ in what they take and give, `IO` when a worker does not start or no instance of a
+ * `SHAPE_MISMATCH` when instances differ in what they take and give, or inputs from their preprocessing, `IO` when a worker does not start or no instance of a
  * model becomes ready, `INVALID_ARGUMENT`
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { model, code, policy, deadlineMs = 1000, maxGroupWaitMs, queueLimit = 1000, startTimeoutMs = 30_000 } = options
+  const { model, policy, deadlineMs = 1000, maxGroupWaitMs, queueLimit = 1000, startTimeoutMs = 30_000 } = options
   const { maxBatchRows = 1, maxBatchWaitMs = 0 } = options
   assertInteger(queueLimit, { where: 'createGateway', argument: 'queueLimit', min: 1 })
   assertInteger(maxBatchRows, { where: 'createGateway', argument: 'maxBatchRows', min: 1, max: 1024 })
   assertNumber(maxBatchWaitMs, { where: 'createGateway', argument: 'maxBatchWaitMs', min: 0 })
+  const { preprocessing = {} } = options
+  assertPreprocessing(preprocessing)
+  const code = options.code && withPreprocessing(options.code, preprocessing)
   const clock = systemClock()
   const guard = utilisationGuard({ limit: 0.9, ...(options.guard === false ? {} : options.guard), clock })
   const shadow = shadowCheck({ share: options.shadowShare ?? 0, seed: options.seed ?? 0 })
@@ -166,6 +176,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     }
     const found = await findInstances(members, { code, timeoutMs: startTimeoutMs, signal: stopping.signal })
     const { metadata, verify } = found
+    checkPreprocessing(metadata, preprocessing)
     const rowWise = isRowWise(metadata)
     for (const [name, own] of members) {
       const signature = found.signatures.get(name) as ModelMetadata

@@ -42,11 +42,11 @@ export interface Instance {
 export interface Job {
   readonly inputs: readonly WireTensor[]
   /** Rows of the inputs, of each of which the outputs must have one. Absent: not said by the model. */
-  readonly rows?: number
+  readonly rows?: number | undefined
   /** Of the request, besides its inputs. Default none. */
-  readonly parameters?: Parameters
+  readonly parameters?: Parameters | undefined
   /** Of the model. Default: the instance's own choice. */
-  readonly version?: string
+  readonly version?: string | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly work: Pick<Cancellation, 'cancelled' | 'abandoned' | 'onCancel'>
   /** Domains to avoid while there are others; the chosen one is added. */
@@ -126,6 +126,10 @@ interface Running extends BagMember {
   cut: ((reason: unknown) => void) | undefined
 }
 
+/** Rows alone, of which nothing else is said, share requests. */
+const keyOf = ({ inputs, headers, rows, parameters, version }: Job) =>
+  rows === 1 && parameters === undefined && version === undefined ? batchKey(inputs, headers) : undefined
+
 /** Whether nobody is left who would have had an answer of it: one client's leaving costs the others nothing. */
 const isAbandoned = ({ units }: Running) => units.every(({ job }) => job.work.abandoned)
 
@@ -185,7 +189,7 @@ export function createPool({
         failedAt: undefined,
         settled: false,
         queued: false,
-        key: maxBatchRows > 1 && job.rows === 1 ? batchKey(job.inputs, job.headers) : undefined,
+        key: maxBatchRows > 1 ? keyOf(job) : undefined,
         ripeMs: ripeMsOf(job),
         running: undefined,
         stopListening: () => undefined,
@@ -337,7 +341,8 @@ export function createPool({
     const all = running.get(instance) as Bag<Running>
     all.add(own)
     watch(instance)
-    if (job.rows !== undefined) onBatch?.(units.length)
+    const rows = units.length === 1 ? job.rows : units.length
+    if (rows !== undefined) onBatch?.(rows)
     try {
       const response = await instance.client.infer(instance.model, {
         request: {
@@ -352,7 +357,6 @@ export function createPool({
           if (isAbandoned(own)) cut(notNeeded)
         },
       })
-      const rows = units.length === 1 ? job.rows : units.length
       const outputs = expected ? checkAnswer(response.outputs, { expected, rows }) : response.outputs
       instance.answeredAtMs = clock.now()
       health.answered(instance, { latencyMs: instance.answeredAtMs - own.started, units: units.length })

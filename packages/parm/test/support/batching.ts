@@ -61,7 +61,7 @@ export function batchingPool(
           asked.push(one)
           started?.((reason) => {
             one.cut.by = reason
-            reject(reason as Error)
+            reject(reason)
           })
           const { ms, error, more = 0 } = behave(one)
           clock.schedule(ms, () => (error ? reject(error) : resolve(answer(values, [count + more, size]))))
