@@ -1,6 +1,6 @@
 // A worker module: y = 3 x for FP32 [b, 2], 'echo' semantics for BYTES when `options.bytes` is set; x = 666 crashes the
 // process, x = 555 is never answered. `delayMs` holds every answer; `headers` answers with what headers came. `never`: it never
-// gets ready.
+// gets ready; `parameters` answers with what the request says to the model.
 export default function create(options = {}) {
   if (options.never) return new Promise(() => {})
   const form = options.bytes ? { datatype: 'BYTES', shape: [-1] } : { datatype: 'FP32', shape: [-1, 2] }
@@ -11,7 +11,11 @@ export default function create(options = {}) {
       outputs: [{ name: 'y', ...form }],
       ...(options.properties ? { properties: options.properties } : {}),
     },
-    infer: async ([x], { headers }) => {
+    infer: async ([x], { headers, parameters }) => {
+      if (options.parameters) {
+        const said = Float32Array.of(parameters.temperature ?? -1, Object.keys(parameters).length)
+        return [{ ...x, name: 'y', bytes: new Uint8Array(said.buffer) }]
+      }
       if (options.bytes) return [{ ...x, name: 'y' }]
       const values = new Float32Array(new Uint8Array(x.bytes).buffer)
       if (values[0] === 666) process.kill(process.pid, 'SIGKILL')
