@@ -69,6 +69,31 @@ describe('a request to an instance', () => {
     pool.close()
   })
 
+  it('takes no row along to where its group or its first copy is, while another instance is there', async () => {
+    const { pool, asked, advance } = batchingPool(['a', 'b'], atOnce, { maxBatchRows: 4, maxBatchWaitMs: 3 })
+    // Ties between instances go round: whichever the first row goes to
+    for (let round = 0; round < 8; round++) {
+      send(pool, rowJob(1))
+      send(pool, rowJob(2, { placed: new Set(['a']) }))
+      await advance(20 * round + 10)
+      send(pool, rowJob(1))
+      send(pool, rowJob(3, { holders: ['a'] }))
+      await advance(20 * round + 20)
+    }
+    const at = (value: number) => asked.filter(({ rows }) => rows.includes(value)).map(({ instance }) => instance)
+    expect([at(2), at(3)]).toEqual([Array(8).fill('b'), Array(8).fill('b')])
+    expect(new Set(at(1)).size).toBe(2)
+    expect(asked.some(({ rows }) => rows.length === 2)).toBe(true)
+    pool.close()
+  })
+
+  it('counts as one of its instance, waiting or not', () => {
+    const { pool } = batchingPool(['a'], atOnce, { maxBatchRows: 4, maxBatchWaitMs: 10 })
+    const utilisations = [1, 2, 3, 4, 5].map((value) => (send(pool, rowJob(value)), pool.utilisation()))
+    expect(utilisations).toEqual([1, 1, 1, 1, 2])
+    pool.close()
+  })
+
   it('does not wait for company with a deadline near, and not with a copy of a late row', async () => {
     const { pool, asked, advance, clock } = batchingPool(['a', 'b'], () => ({ ms: 10 }), {
       maxBatchRows: 8,
