@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { FtError } from '@ft/core'
 import {
   createGateway,
+  deadlineOnly,
   firstWins,
   OipError,
   startOipServer,
@@ -103,8 +104,8 @@ describe('a request to an instance', () => {
     await advance(20)
     // Ten milliseconds are what a row takes: it goes when thrice that is left
     const from = clock.now()
-    send(pool, rowJob(3, { dueMs: from + 70 }))
-    send(pool, rowJob(4, { dueMs: from + 500 }))
+    send(pool, rowJob(3, { dueMs: from + 500 }))
+    send(pool, rowJob(4, { dueMs: from + 70 }))
     await advance(from + 60)
     expect(asked.at(-1)).toMatchObject({ rows: [3, 4], atMs: from + 40 })
     send(pool, rowJob(5, { holders: ['a'] }))
@@ -237,6 +238,8 @@ describe('a gateway', () => {
       instances: [{ url: a.url }, { url: b.url }],
       parityInstances: [{ url: parity.url }],
       code: sum({ k: 2 }),
+      // A reconstruction that came first would take its row off the queue
+      policy: deadlineOnly(),
       maxBatchRows: 4,
       maxBatchWaitMs: 20,
     })

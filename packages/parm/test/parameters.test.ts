@@ -58,7 +58,7 @@ async function serve(kind: 'rest' | 'grpc', o: { first?: number; versions?: stri
     },
   }
   const server = kind === 'rest' ? await startOipServer(service) : await startGrpcServer(service)
-  ends.push(() => ('destroy' in server ? server.destroy() : server.close()))
+  ends.push(() => server.close())
   return { url: server.url, seen }
 }
 
@@ -141,8 +141,14 @@ describe('of a model that is coded', () => {
         { rows: 1, version: undefined, parameters: said },
       ]),
     )
-    expect([seen().length, parity]).toEqual([3, []])
-    expect(gateway.snapshot().counts).toMatchObject({ query: 3, exact: 3 })
+    // Rows that would share a request without them
+    await Promise.all([1, 2, 3, 4].map((beams) => ask(gateway, { rows: 1, parameters: { beams } })))
+    const last = seen().filter(({ parameters }) => !('stop' in parameters) && 'beams' in parameters)
+    expect(last.map(({ rows, parameters }) => [rows, parameters['beams']]).sort()).toEqual(
+      [1, 2, 3, 4].map((beams) => [1, beams]),
+    )
+    expect([seen().length, parity]).toEqual([7, []])
+    expect(gateway.snapshot().counts).toMatchObject({ query: 7, exact: 7 })
   })
 
   it('a request for its only version, or that speaks to the gateway alone, is coded', async () => {

@@ -225,8 +225,8 @@ it('repeats a failed copy where the first is rather than where the copy failed, 
     asked.push('b')
     return Promise.resolve({ modelName: 'b', outputs: [] })
   })
-  // 'b' has the first unit, and room for another; 'a' is the less busy
-  Object.assign(b, { concurrency: 2, outstanding: 1 })
+  // 'b' has the first unit, and room for another; 'a' is the less busy, although the group is there already
+  Object.assign(b, { concurrency: 3, outstanding: 2 })
   const pool = createPool({ instances: [a, b], clock: systemClock() })
   const copy = await pool.run({ ...nothing(), holders: ['b'], placed: new Set() })
   expect([copy.modelName, asked]).toEqual(['b', ['a', 'b']])

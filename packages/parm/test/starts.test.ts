@@ -129,7 +129,10 @@ import create from ${JSON.stringify(tripleModule)}
 writeFileSync(${JSON.stringify(pidFile)}, String(process.pid))
 export default (options) => { ${then}; return create(options) }`,
     )
-    return { spec: { worker: { module: file }, workerFile: built.workerFile }, pid: () => Number(readFileSync(pidFile)) }
+    return {
+      spec: { worker: { module: file }, workerFile: built.workerFile },
+      pid: () => Number(readFileSync(pidFile)),
+    }
   }
   const isThere = (pid: number) => {
     try {

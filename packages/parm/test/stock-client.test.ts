@@ -20,9 +20,9 @@ import {
 } from '../src/index.ts'
 
 // It comes with grpc-js, which is where it is found
-const require = createRequire(createRequire(import.meta.url).resolve('@grpc/grpc-js'))
-const { loadSync } = require('@grpc/proto-loader') as {
-  loadSync(file: string, options: object): grpc.PackageDefinition
+const { resolve } = createRequire(import.meta.url)
+const { loadSync } = createRequire(resolve('@grpc/grpc-js'))('@grpc/proto-loader') as {
+  loadSync(file: string, options: object): Parameters<typeof grpc.loadPackageDefinition>[0]
 }
 const proto = join(fileURLToPath(new URL('.', import.meta.url)), 'support', 'openInference.proto')
 
@@ -71,7 +71,12 @@ beforeAll(async () => {
     parityInstances: [{ url: coded.url }],
     grpc: {},
   })
-  ends.push(() => a.destroy(), () => b.close(), () => coded.destroy(), () => gateway.close())
+  ends.push(
+    () => a.destroy(),
+    () => b.close(),
+    () => coded.destroy(),
+    () => gateway.close(),
+  )
 })
 afterAll(async () => {
   for (const end of ends.reverse()) await end()
@@ -165,23 +170,20 @@ describe('by gRPC', () => {
     request: object,
     callback: (error: grpc.ServiceError | null, response: Record<string, unknown>) => void,
   ) => void
-  let client: grpc.Client & Record<string, Call>
+  let client: InstanceType<grpc.ServiceClientConstructor>
   beforeAll(() => {
     const loaded = grpc.loadPackageDefinition(loadSync(proto, { keepCase: true, longs: Number, oneofs: true }))
-    const { GRPCInferenceService } = loaded['inference'] as grpc.GrpcObject as Record<
-      string,
-      new (target: string, credentials: grpc.ChannelCredentials) => typeof client
-    >
-    const target = (gateway.grpcUrl as string).replace('grpc://', '')
-    client = new (GRPCInferenceService as NonNullable<typeof GRPCInferenceService>)(
-      target,
-      grpc.credentials.createInsecure(),
-    )
+    const { GRPCInferenceService: Client } = loaded['inference'] as {
+      GRPCInferenceService: grpc.ServiceClientConstructor
+    }
+    client = new Client((gateway.grpcUrl as string).replace('grpc://', ''), grpc.credentials.createInsecure())
   })
   afterAll(() => client.close())
   const call = (method: string, request: object = {}) =>
     new Promise<Record<string, unknown>>((resolve, reject) =>
-      (client[method] as Call).call(client, request, (error, response) => (error ? reject(error) : resolve(response))),
+      (client[method] as unknown as Call).call(client, request, (error, response) =>
+        error ? reject(error) : resolve(response),
+      ),
     )
 
   it('the server and the model say what they are', async () => {
