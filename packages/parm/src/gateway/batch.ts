@@ -1,7 +1,18 @@
-// Rows that share a request to an instance: which may, how their tensors become one batch, and how its answer becomes theirs
-// again. When they are sent is the pool's business.
+// Rows that share a request to an instance: which may, when they need not wait for more, how their tensors become one batch,
+// and how its answer becomes theirs again. Which instance they go to, and what comes of it, is the pool's business.
 import type { WireTensor } from '../oip/message.ts'
 import type { TensorMetadata } from '../oip/service.ts'
+import type { Clock } from '../serving/clock.ts'
+
+/** A unit that waits for an instance, or for others to go with. */
+export interface Companion {
+  /** What those have that it may share a request with; undefined: it goes alone. */
+  readonly key: string | undefined
+  /** When it no longer waits for them, by the clock; 0: not at all. */
+  readonly ripeMs: number
+  /** Units of one group have one set. */
+  readonly job: { readonly placed: ReadonlySet<string> }
+}
 
 /** Headers that say which request it is, not what is asked: those of a batch's first row stand for all. */
 const tracing = new Set(['traceparent', 'tracestate', 'x-request-id'])
@@ -19,6 +30,53 @@ export function batchKey(inputs: readonly WireTensor[], headers: Readonly<Record
 /** Whether a model takes and gives any number of rows: a fixed first axis, of 1 row as well, takes no batch. */
 export function takesBatches({ inputs, outputs }: Record<'inputs' | 'outputs', readonly TensorMetadata[]>): boolean {
   return [...inputs, ...outputs].every(({ shape }) => shape[0] === -1)
+}
+
+/**
+ * Whether a unit in the queue need not wait for company: its request would be full, or one behind it that could share it has
+ * waited long enough. At most one unit of a group is in a request.
+ */
+export function isRipe(
+  queue: readonly Companion[],
+  at: number,
+  { most, clock }: { readonly most: number; readonly clock: Clock },
+): boolean {
+  const { key, ripeMs } = queue[at] as Companion
+  if (key === undefined || ripeMs === 0) return true
+  const now = clock.now()
+  const groups = new Set<unknown>()
+  for (let i = at; i < queue.length; i++) {
+    const other = queue[i] as Companion
+    if (other.key !== key) continue
+    groups.add(other.job.placed)
+    if (groups.size >= most || other.ripeMs <= now) return true
+  }
+  return false
+}
+
+/**
+ * Takes a unit off the queue, with those behind it that share its request.
+ *
+ * @param o.most - units together
+ * @param o.mayJoin - whether another may go where the first goes
+ */
+export function takeBatch<Unit extends Companion>(
+  queue: Unit[],
+  at: number,
+  o: { readonly most: number; readonly mayJoin: (head: Unit, other: Unit) => boolean },
+): Unit[] {
+  const [head] = queue.splice(at, 1) as [Unit]
+  const units = [head]
+  if (head.key === undefined) return units
+  const groups = new Set([head.job.placed])
+  for (let i = at; i < queue.length && units.length < o.most;) {
+    const other = queue[i] as Unit
+    if (other.key === head.key && !groups.has(other.job.placed) && o.mayJoin(head, other)) {
+      groups.add(other.job.placed)
+      units.push(...queue.splice(i, 1))
+    } else i++
+  }
+  return units
 }
 
 /** The inputs of b rows, each tensor `[1, ...]`, as tensors `[b, ...]`; those of a single one as they are. */

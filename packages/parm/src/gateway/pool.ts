@@ -8,7 +8,7 @@ import type { TensorMetadata } from '../oip/service.ts'
 import { Bag, type BagMember } from '../serving/bag.ts'
 import { notNeeded, type Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
-import { batchKey, joinInputs, rowOf } from './batch.ts'
+import { batchKey, isRipe, joinInputs, rowOf, takeBatch, type Companion } from './batch.ts'
 import type { Verify } from './fitness.ts'
 import { createHealth } from './health.ts'
 import { checkAnswer } from './unitAnswer.ts'
@@ -100,7 +100,7 @@ export interface PoolOptions {
   readonly onBatch?: (rows: number) => void
 }
 
-interface Waiting {
+interface Waiting extends Companion {
   readonly job: Job
   readonly resolve: (response: InferResponse) => void
   readonly reject: (error: unknown) => void
@@ -110,10 +110,7 @@ interface Waiting {
   settled: boolean
   /** Whether it did not go at once when it came. */
   queued: boolean
-  /** What those have that it may share a request with; undefined: it goes alone. */
   key: string | undefined
-  /** When it no longer waits for them, by the clock. */
-  ripeMs: number
   running: Running | undefined
   stopListening: () => void
 }
@@ -227,36 +224,20 @@ export function createPool({
     let nextMs = Infinity
     for (let at = 0; at < queue.length;) {
       const waiting = queue[at] as Waiting
-      if (!isRipe(at)) {
+      if (!isRipe(queue, at, { most: maxBatchRows, clock })) {
         nextMs = Math.min(nextMs, waiting.ripeMs)
         at++
         continue
       }
       const instance = pick(waiting)
       if (instance) {
-        const units = take(at, instance).filter((unit) => hasTime(unit, instance))
+        const units = take(at, instance)
         if (units.length > 0) void work(instance, units)
       } else if (waiting.failedAt || waiting.job.holders?.length) at++
       else break
     }
     if (nextMs < (ripening?.atMs ?? Infinity)) ripenAt(nextMs)
     onUtilisation?.(utilisation())
-  }
-
-  /** Whether a unit need not wait for company: its request would be full, or one that could share it has waited long enough. */
-  function isRipe(at: number): boolean {
-    const { key, ripeMs } = queue[at] as Waiting
-    if (key === undefined || ripeMs === 0) return true
-    const now = clock.now()
-    if (ripeMs <= now) return true
-    const groups = new Set<unknown>()
-    for (let i = at; i < queue.length; i++) {
-      const other = queue[i] as Waiting
-      if (other.key !== key) continue
-      groups.add(other.job.placed)
-      if (groups.size >= maxBatchRows || other.ripeMs <= now) return true
-    }
-    return false
   }
 
   function ripenAt(atMs: number): void {
@@ -270,25 +251,12 @@ export function createPool({
 
   /** Takes a unit off the queue, with those behind it that may share its request to this instance. */
   function take(at: number, instance: Instance): Waiting[] {
-    const [head] = queue.splice(at, 1) as [Waiting]
-    const units = [head]
-    if (head.key === undefined) return units
-    const groups = new Set([head.job.placed])
     const isThere = ({ job }: Waiting) => job.placed.has(instance.domain)
-    for (let i = at; i < queue.length && units.length < maxBatchRows;) {
-      const other = queue[i] as Waiting
-      const fits =
-        other.key === head.key &&
-        !groups.has(other.job.placed) &&
-        // Where its group is already only if that cannot be helped
-        (isThere(head) || !isThere(other)) &&
-        !avoidedBy(other)?.(instance)
-      if (fits) {
-        groups.add(other.job.placed)
-        units.push(...queue.splice(i, 1))
-      } else i++
-    }
-    return units
+    return takeBatch(queue, at, {
+      most: maxBatchRows,
+      // Where its group is already only if that cannot be helped
+      mayJoin: (head, other) => (isThere(head) || !isThere(other)) && !avoidedBy(other)?.(instance),
+    }).filter((unit) => hasTime(unit, instance))
   }
 
   function hasTime(waiting: Waiting, instance: Instance): boolean {

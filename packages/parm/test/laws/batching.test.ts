@@ -30,7 +30,7 @@ const plan = fc.record({
       cancelAfterMs: fc.option(fc.integer({ min: 0, max: 40 }), { freq: 5 }),
       abandoned: fc.boolean(),
     }),
-    { minLength: 1, maxLength: 20 },
+    { minLength: 4, maxLength: 20 },
   ),
   fates: fc.array(fate, { minLength: 1, maxLength: 40 }),
 })
@@ -108,5 +108,5 @@ it('gives every row its own answer once, whatever it shares its request with', a
     }),
     { numRuns: 150 },
   )
-  expect(shared).toBeGreaterThan(100)
+  expect(shared).toBeGreaterThan(30)
 }, 60_000)
