@@ -25,7 +25,7 @@ export {
 
 export { createGateway, type Gateway, type GatewayOptions, type GatewaySnapshot } from './gateway/gateway.ts'
 export { type InstanceSpec, type ServerSpec, type WorkerSpec } from './gateway/instances.ts'
-export { type ModelFactory, type ServedModel, type WorkerModel } from './workers/served.ts'
+export { type ModelFactory, type ServedContext, type ServedModel, type WorkerModel } from './workers/served.ts'
 export { type WorkerFaults } from './workers/faults.ts'
 export { startWorker, type StartWorkerOptions, type WorkerProcess } from './workers/spawn.ts'
 export { denseFromTorch } from './models/dense.ts'

@@ -6,6 +6,13 @@ export { sum, weighted, type SumOptions, type WeightedOptions } from './codes/we
 export { concat, type ConcatCode, type ConcatOptions, type ImageForm } from './codes/concat.ts'
 export { berrut, type BerrutOptions } from './codes/berrut.ts'
 export { replication } from './codes/replication.ts'
+export {
+  withPreprocessing,
+  type ChannelPreprocessing,
+  type Preprocessing,
+  type Preprocessings,
+  type ScalePreprocessing,
+} from './codes/preprocessed.ts'
 export { systemClock, virtualClock, type Clock, type VirtualClock } from './serving/clock.ts'
 export { deadlineOnly, firstWins, hedge, hedgeThenDecode, hold, type Policy } from './serving/policy.ts'
 export { type DelayOptions } from './serving/delay.ts'

@@ -105,6 +105,17 @@ it.each([
       'instances.0.faults.late.ms': /in this order/,
     },
   ],
+  ['rows of a request', { maxBatchRows: 0 }, { maxBatchRows: />=1/ }],
+  ['a waiting time', { maxBatchWaitMs: -1 }, { maxBatchWaitMs: />=0/ }],
+  ['a scale', { preprocessing: { x: { scale: 'half' } } }, { 'preprocessing.x.scale': /number/ }],
+  ['an option of it', { preprocessing: { x: { mean: [1], std: [1], offset: 2 } } }, { 'preprocessing.x': /"offset"/ }],
+  ['a deviation', { preprocessing: { x: { mean: [1, 2], std: [1, 0] } } }, { 'preprocessing.x.std.1': />0/ }],
+  ['deviations', { preprocessing: { x: { mean: [1, 2], std: [1] } } }, { 'preprocessing.x': /as many std as mean/ }],
+  [
+    'preprocessing for a code without parity models',
+    { code: { kind: 'berrut', k: 2, late: 1 }, preprocessing: { x: { scale: 2 } } },
+    { preprocessing: /the code berrut has no parity model/ },
+  ],
   [
     'a default output',
     { defaultOutputs: [{ name: 'y', datatype: 'FP32', shape: [2, 1], data: [1, 2] }] },
@@ -215,6 +226,15 @@ it('takes default outputs, times and tracing', () => {
   expect(options.defaultOutputs?.map(({ name, shape, dtype, data }) => [name, shape, dtype, [...data]])).toEqual([
     ['y', [1, 2], 'float32', [0.5, 1]],
   ])
+})
+
+it('takes batches and preprocessing', () => {
+  const preprocessing = {
+    pixels: { scale: 1 / 255, mean: [0.5, 0.4, 0.3], std: [0.2, 0.2, 0.2], layout: 'CHW' },
+    gain: { scale: 2, offset: -1 },
+  }
+  const own = { maxBatchRows: 16, maxBatchWaitMs: 2.5, preprocessing }
+  expect(parseConfig(JSON.stringify({ ...good, ...own }), 'c.json')).toMatchObject(own)
 })
 
 it('reads the configuration of the container example', () => {

@@ -294,6 +294,20 @@ describe('faults', () => {
     expect((await ask(gateway, [7, 7])).outputs?.[0]?.data).toEqual([21, 21])
   })
 
+  it('answers those whose request a worker died over, because of one of them', async () => {
+    const gateway = await start({
+      instances: [triple(), triple(), triple()],
+      maxBatchRows: 4,
+      maxBatchWaitMs: 50,
+    })
+    const values = [1, 2, 3, 666]
+    const replies = await Promise.all(values.map((value) => ask(gateway, [value, 1])))
+    expect(gateway.snapshot().batches['base']?.sum).toBeGreaterThan(4)
+    expect(replies.slice(0, 3).map(({ outputs }) => outputs?.[0]?.data)).toEqual([3, 6, 9].map((y) => [y, 3]))
+    expect([503, 504]).toContain(replies[3]?.status)
+    await expect.poll(() => gateway.snapshot().instances.every(({ out }) => !out), { timeout: 20_000 }).toBe(true)
+  })
+
   it('survives a query that crashes every worker it reaches', async () => {
     const gateway = await coded({ deadlineMs: 400, policy: deadlineOnly() })
     // 504 where it still waits for a worker at its deadline, having killed them all

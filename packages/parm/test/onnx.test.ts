@@ -60,7 +60,7 @@ function matmulModel(): Uint8Array {
 describe.skipIf(reason !== undefined)('an ONNX file', () => {
   const file = join(folder, 'matmul.onnx')
   writeFileSync(file, matmulModel())
-  const context = { signal: new AbortController().signal, headers: {} }
+  const context = { signal: new AbortController().signal, headers: {}, parameters: {} }
 
   it('has its own signature and answers like the model', async () => {
     const model = await openOnnxModel(file)

@@ -214,3 +214,36 @@ it('sends a second copy of a unit to another instance than the first, for as lon
   expect((await Promise.all(pair)).map(({ modelName }) => modelName)).toEqual(['a', 'a'])
   pool.close()
 })
+
+it('repeats a failed copy where the first is rather than where the copy failed, when no other instance is left', async () => {
+  const asked: string[] = []
+  const a = instanceOf('a', () => {
+    asked.push('a')
+    return Promise.reject(new OipError(500, 'no'))
+  })
+  const b = instanceOf('b', () => {
+    asked.push('b')
+    return Promise.resolve({ modelName: 'b', outputs: [] })
+  })
+  // 'b' has the first unit, and room for another; 'a' is the less busy, although the group is there already
+  Object.assign(b, { concurrency: 3, outstanding: 2 })
+  const pool = createPool({ instances: [a, b], clock: systemClock() })
+  const copy = await pool.run({ ...nothing(), holders: ['b'], placed: new Set() })
+  expect([copy.modelName, asked]).toEqual(['b', ['a', 'b']])
+  pool.close()
+})
+
+it('asks no third time, and gives the second failure', async () => {
+  const asked: string[] = []
+  const failing = (name: string) =>
+    instanceOf(name, () => {
+      asked.push(name)
+      return Promise.reject(new OipError(500, `${name} failed`))
+    })
+  const pool = createPool({ instances: ['a', 'b', 'c'].map(failing), clock: systemClock() })
+  const failure = pool.run({ ...nothing(), placed: new Set() })
+  await expect(failure).rejects.toMatchObject({ status: 500 })
+  expect(new Set(asked).size).toBe(2)
+  await expect(failure).rejects.toThrow(`${asked[1]} failed`)
+  pool.close()
+})

@@ -18,6 +18,8 @@ it(
     if (long) console.log(JSON.stringify(report, undefined, 2))
     const { queries, right, wrong, refused, aborted, counts, faults, heapMb } = report
     expect(queries).toBeGreaterThan(long ? 50_000 : 300)
+    // Rows did share requests
+    for (const { requests: sent, rows } of Object.values(report.batches)) expect(rows).toBeGreaterThan(sent)
     expect(faults.SIGKILL! + faults.SIGSTOP!).toBeGreaterThan(0)
     expect(wrong).toBe(0)
     expect(report.unsettled).toBe(0)

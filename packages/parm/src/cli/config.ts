@@ -5,6 +5,7 @@ import { FtError, isFtError } from '@ft/core'
 import { berrut } from '../codes/berrut.ts'
 import type { Code } from '../codes/code.ts'
 import { concat } from '../codes/concat.ts'
+import type { Preprocessings } from '../codes/preprocessed.ts'
 import { replication } from '../codes/replication.ts'
 import { sum, weighted } from '../codes/weighted.ts'
 import type { GatewayOptions } from '../gateway/gateway.ts'
@@ -12,7 +13,14 @@ import type { InstanceSpec } from '../gateway/instances.ts'
 import type { DelayOptions } from '../serving/delay.ts'
 import { deadlineOnly, firstWins, hedge, hedgeThenDecode, hold, type Policy } from '../serving/policy.ts'
 import { readTls } from './certificates.ts'
-import { nameMistakes, parityMistakes, parityNames, type Listed, type Mistake } from './mistakes.ts'
+import {
+  nameMistakes,
+  parityMistakes,
+  parityNames,
+  preprocessingMistakes,
+  type Listed,
+  type Mistake,
+} from './mistakes.ts'
 import { config, type CodeEntry, type Config, type DelayEntry, type InstanceEntry, type PolicyEntry } from './schema.ts'
 
 /** Reads a configuration file. @throws FtError `IO`, or as `parseConfig` does */
@@ -66,7 +74,7 @@ function rightFields(json: unknown): Partial<Config> {
 
 /** What needs more than its form to be read, and what is wrong with it. */
 function build(
-  { instances = [], parityInstances, code: coded, tls }: Partial<Config>,
+  { instances = [], parityInstances, code: coded, preprocessing, tls }: Partial<Config>,
   { folder, wrong }: { folder: string; wrong: ReadonlySet<PropertyKey | undefined> },
 ) {
   const code = coded ? tryCode(coded) : undefined
@@ -79,6 +87,7 @@ function build(
     ...(wrong.has('code') || wrong.has('parityInstances') || (code && !code.built)
       ? []
       : parityMistakes(code?.built, parity)),
+    ...(code?.built && preprocessing ? preprocessingMistakes(code.built, preprocessingOf(preprocessing)) : []),
     ...nameMistakes(listed, (entry) => specsOf(entry, folder)),
     ...(secured?.mistakes ?? []),
   ]
@@ -92,7 +101,7 @@ function listsOf(given: NonNullable<Config['parityInstances']>, code: Code | und
 }
 
 function optionsOf(
-  { code: _code, tls: _tls, instances, parityInstances, policy, guard, grpc, ...rest }: Config,
+  { code: _code, tls: _tls, instances, parityInstances, preprocessing, policy, guard, grpc, ...rest }: Config,
   { code, tls, folder }: { code: Code | undefined; tls: GatewayOptions['tls']; folder: string },
 ): GatewayOptions {
   const specs = (list: readonly InstanceEntry[]) => list.flatMap((entry) => specsOf(entry, folder))
@@ -105,6 +114,7 @@ function optionsOf(
     ...(guard === undefined ? {} : { guard: guard === false ? guard : withoutUndefined(guard) }),
     ...(tls ? { tls } : {}),
     ...(code ? { code } : {}),
+    ...(preprocessing ? { preprocessing: preprocessingOf(preprocessing) } : {}),
     ...(parityInstances === undefined
       ? {}
       : {
@@ -169,6 +179,10 @@ function codeOf(chosen: CodeEntry): Code {
     case 'replication':
       return replication(withoutUndefined({ copies: chosen.copies }))
   }
+}
+
+function preprocessingOf(entries: NonNullable<Config['preprocessing']>): Preprocessings {
+  return Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name, withoutUndefined(entry)]))
 }
 
 function policyOf(chosen: PolicyEntry): Policy {

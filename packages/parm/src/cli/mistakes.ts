@@ -1,5 +1,7 @@
 // What is wrong with a configuration although every field by itself has the right form.
+import { isFtError } from '@ft/core'
 import type { Code } from '../codes/code.ts'
+import { withPreprocessing, type Preprocessings } from '../codes/preprocessed.ts'
 import type { InstanceSpec } from '../gateway/instances.ts'
 import type { InstanceEntry } from './schema.ts'
 
@@ -40,6 +42,17 @@ export function parityMistakes(code: Code | undefined, parity: readonly Listed[]
 export function parityNames(code: Code | undefined): string[] {
   const models = Array.from({ length: code?.n ?? 0 }, (_, slot) => code?.modelFor(slot) ?? 'base')
   return [...new Set(models)].filter((model) => model !== 'base')
+}
+
+/** Coded units of some codes run on the model itself, which would preprocess them again. */
+export function preprocessingMistakes(code: Code, preprocessing: Preprocessings): Mistake[] {
+  try {
+    withPreprocessing(code, preprocessing)
+    return []
+  } catch (error) {
+    if (!isFtError(error)) throw error
+    return [{ path: 'preprocessing', message: `the code ${code.name} has no parity model to preprocess for` }]
+  }
 }
 
 /** Metrics, the status page and residual checks know instances by their names. */

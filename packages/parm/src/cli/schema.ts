@@ -94,6 +94,19 @@ const list = z.array(instance)
 const lists = z.record(z.string(), list.min(1))
 const parityInstances = choose<typeof list | typeof lists>((value) => (Array.isArray(value) ? list : lists))
 
+const scaled = z.strictObject({ scale: z.number().optional(), offset: z.number().optional() })
+const byChannel = z
+  .strictObject({
+    scale: z.number().optional(),
+    mean: z.array(z.number()).min(1),
+    std: z.array(z.number().positive()).min(1),
+    layout: z.enum(['HWC', 'CHW']).optional(),
+  })
+  .refine(({ mean, std }) => mean.length === std.length, 'must have as many std as mean')
+const preprocessing = choose<typeof scaled | typeof byChannel>((value) =>
+  isRecord(value) && ('mean' in value || 'std' in value) ? byChannel : scaled,
+)
+
 /** A tensor of one row, as in an answer in JSON. */
 const output = z
   .strictObject({ name: text, datatype: text, shape: z.array(z.int().min(0)), data: z.array(z.unknown()) })
@@ -115,9 +128,12 @@ export const config = z.strictObject({
   instances: list.min(1),
   parityInstances: parityInstances.optional(),
   code: code.optional(),
+  preprocessing: z.record(text, preprocessing).optional(),
   policy: policy.default({ hold: { quantile: 0.99 } }),
   deadlineMs: z.number().min(1).optional(),
   maxGroupWaitMs: z.number().min(0).optional(),
+  maxBatchRows: z.int().min(1).max(1024).optional(),
+  maxBatchWaitMs: z.number().min(0).optional(),
   queueLimit: z.int().min(1).optional(),
   defaultOutputs: z.array(output).min(1).optional(),
   guard: guard.optional(),

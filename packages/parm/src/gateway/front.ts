@@ -2,20 +2,20 @@
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from '@ft/report/prometheus'
 import type { NamedTensor, Quality } from '../named.ts'
 import { OipError, fromInstance } from '../oip/error.ts'
-import type { InferRequest, InferResponse, WireTensor } from '../oip/message.ts'
+import type { InferRequest, InferResponse, Parameters, WireTensor } from '../oip/message.ts'
 import type { InferContext, ModelMetadata, TensorMetadata } from '../oip/service.ts'
 import { Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
 import type { Coordinator, CoordinatorEvent } from '../serving/coordinator.ts'
 import type { Answer } from '../serving/group.ts'
 import type { GatewayOptions, GatewaySnapshot } from './gateway.ts'
-import { metricsOf, type LatencyHistogram } from './metrics.ts'
+import { metricsOf, type Histogram } from './metrics.ts'
 import type { Pool } from './pool.ts'
-import { checkInput, checkInputs, readHints } from './request.ts'
+import { checkInput, checkInputs, ownParameters, readHints } from './request.ts'
 import { joinRows, rowsOf, splitRows } from './rows.ts'
 
 export interface FrontOptions {
-  readonly latency: LatencyHistogram
+  readonly latency: Histogram
   /** Counts what happens to queries that pass through uncoded. */
   readonly count: (event: CoordinatorEvent) => void
   readonly snapshot: () => GatewaySnapshot
@@ -44,20 +44,30 @@ export function createFront(front: FrontOptions) {
   ): Promise<InferResponse> {
     if (stopping.aborted) throw new OipError(503, 'the gateway is closing', { retryAfter: 1 })
     checkInputs(request, metadata)
-    const size = rowWise ? rowsOf(request.inputs) : undefined
+    const parameters = ownParameters(request)
+    const version = otherVersion(context.version)
+    // What is asked with parameters, or of one version of several, no code knows: it passes through as it is
+    const plain = rowWise && parameters === undefined && version === undefined
+    const size = plain ? rowsOf(request.inputs) : undefined
     // Trying again would not help
     if (size !== undefined && size > queueLimit)
       throw new OipError(413, `a request must have at most ${queueLimit} rows, got ${size}`)
     if (base.queued() + (size ?? 1) > queueLimit)
       throw new OipError(429, 'too many requests are waiting', { retryAfter: 1 })
     const hints = readHints(request, deadlineMs)
-    if (size === undefined) return passThrough(request, { context, deadlineMs: hints.deadlineMs })
+    if (size === undefined) return passThrough(request, { context, parameters, version, deadlineMs: hints.deadlineMs })
     const rows = splitRows(request.inputs, size)
     const submit = (inputs: NamedTensor[]) =>
       coordinator.submit({ inputs, ...hints, headers: context.headers, gone: context.gone })
     const answers =
       rows.length === 1 ? [await submit(rows[0] as NamedTensor[])] : await Promise.all(rows.map((row) => submit(row)))
     return respond(request, { answers, allowDegraded: hints.allowDegraded })
+  }
+
+  /** The version that instances are to be asked for: of a model of one version nobody needs to say it. */
+  function otherVersion(version: string | undefined): string | undefined {
+    const { versions = [] } = metadata
+    return version !== undefined && versions.length > 1 && versions.includes(version) ? version : undefined
   }
 
   function respond(
@@ -93,10 +103,15 @@ export function createFront(front: FrontOptions) {
     }
   }
 
-  /** Inputs that no code can sum: on one instance, or on a second when the first fails. */
+  /** A request that no code can sum, as a whole: on one instance, or on a second when the first fails. */
   async function passThrough(
     request: InferRequest,
-    o: { context: InferContext; deadlineMs: number },
+    o: {
+      context: InferContext
+      parameters: Parameters | undefined
+      version: string | undefined
+      deadlineMs: number
+    },
   ): Promise<InferResponse> {
     const work = new Cancellation()
     let late = false
@@ -114,7 +129,10 @@ export function createFront(front: FrontOptions) {
     const stopListening = o.context.gone.onCancel(() => work.cancel({ abandoned: true }))
     try {
       const { headers } = o.context
-      const response = await base.run({ inputs: request.inputs, headers, work, placed: new Set(), dueMs })
+      const { parameters, version } = o
+      const { inputs } = request
+      const rows = rowWise ? rowsOf(inputs) : undefined
+      const response = await base.run({ inputs, rows, parameters, version, headers, work, placed: new Set(), dueMs })
       ended('exact')
       return {
         ...response,

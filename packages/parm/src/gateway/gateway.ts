@@ -1,11 +1,12 @@
 // The gateway: the Open Inference Protocol in front, instances that speak it behind, coding groups between.
 import process from 'node:process'
-import { FtError, assertInteger } from '@ft/core'
+import { FtError, assertInteger, assertNumber } from '@ft/core'
 import type { Code } from '../codes/code.ts'
+import { assertPreprocessing, withPreprocessing, type Preprocessings } from '../codes/preprocessed.ts'
 import type { NamedTensor } from '../named.ts'
 import { toNamedTensor, toWireTensor, type WireTensor } from '../oip/message.ts'
 import { startOipServer, type OipServer, type OipServerOptions } from '../oip/server.ts'
-import type { OipService } from '../oip/service.ts'
+import type { ModelMetadata, OipService } from '../oip/service.ts'
 import { startGrpcServer } from '../grpc/server.ts'
 import { systemClock } from '../serving/clock.ts'
 import { utilisationGuard } from '../serving/guard.ts'
@@ -16,12 +17,14 @@ import type { Policy } from '../serving/policy.ts'
 import type { CoordinatorEvent } from '../serving/coordinator.ts'
 import { createCoordinator } from '../serving/serveGroup.ts'
 import { createFront } from './front.ts'
-import { latencyHistogram, type LatencyHistogram } from './metrics.ts'
+import { BUCKETS_MS, BUCKETS_ROWS, createHistogram, type Histogram } from './metrics.ts'
 import { findInstances } from './fitness.ts'
+import { takesBatches } from './batch.ts'
 import { isRowWise } from './rows.ts'
 import { withTracing } from './tracing.ts'
 import { keepRunning, openInstance, type InstanceSpec, type OpenInstance } from './instances.ts'
 import { createPool, type Instance, type Job, type Pool } from './pool.ts'
+import { checkPreprocessing } from './signature.ts'
 import { statusPage } from './statusPage.ts'
 import { tensorflowRoutes } from '../tfs/routes.ts'
 
@@ -33,11 +36,26 @@ export interface GatewayOptions extends OipServerOptions {
   readonly parityInstances?: readonly InstanceSpec[] | Readonly<Record<string, readonly InstanceSpec[]>>
   /** Absent: no redundancy. */
   readonly code?: Code
+  /**
+   * What the model itself makes of its inputs first, by their names: parities are encoded from that, in float32, as their model
+   * was trained. Instances of the model get what clients send, of whatever type. Default: inputs are coded as they come.
+   */
+  readonly preprocessing?: Preprocessings
   readonly policy: Policy
   /** Milliseconds until a query is answered whatever happens; `ft.deadlineMs` of a request shortens it. Default 1000. */
   readonly deadlineMs?: number
   /** Default 50. */
   readonly maxGroupWaitMs?: number
+  /**
+   * Most rows that an instance is sent in one request: queries, or parities, of any clients and groups, never two of one group.
+   * Of a model whose first axis is fixed always 1. Default 1: every row is a request.
+   */
+  readonly maxBatchRows?: number
+  /**
+   * Milliseconds that a row waits for others to share its request, although an instance is free; less where its deadline is
+   * near. Default 0: only rows that wait for an instance share one.
+   */
+  readonly maxBatchWaitMs?: number
   /** Units that may wait for an instance before requests are refused with 429. Default 1000. */
   readonly queueLimit?: number
   /** Outputs for a row that no answer was found for by its deadline. Absent: such a request gets 504. */
@@ -73,7 +91,9 @@ export interface GatewaySnapshot {
   /** Share of the base instances' places in use, averaged. */
   readonly utilisation: number
   /** Of answers, in milliseconds: cumulative buckets. */
-  readonly latency: ReturnType<LatencyHistogram['counts']>
+  readonly latency: ReturnType<Histogram['counts']>
+  /** Of requests to the instances of a model, by its rows: cumulative buckets; 'base' and the parity models' names. */
+  readonly batches: Readonly<Record<string, ReturnType<Histogram['counts']>>>
   readonly openQueries: number
   readonly openGroups: number
   readonly queued: number
@@ -116,12 +136,18 @@ const DRAIN_MARGIN_MS = 1000
  * 504. Inputs that cannot be summed pass through uncoded.
  *
  * @throws FtError `FINGERPRINT_MISMATCH` when a parity instance serves the parity model of another base model or code,
- * `SHAPE_MISMATCH` when instances differ in what they take and give, `IO` when a worker does not start or no instance of a
+ * `SHAPE_MISMATCH` when instances differ in what they take and give, or inputs from their preprocessing, `IO` when a worker does not start or no instance of a
  * model becomes ready, `INVALID_ARGUMENT`
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
-  const { model, code, policy, deadlineMs = 1000, maxGroupWaitMs, queueLimit = 1000, startTimeoutMs = 30_000 } = options
+  const { model, policy, deadlineMs = 1000, maxGroupWaitMs, queueLimit = 1000, startTimeoutMs = 30_000 } = options
+  const { maxBatchRows = 1, maxBatchWaitMs = 0 } = options
   assertInteger(queueLimit, { where: 'createGateway', argument: 'queueLimit', min: 1 })
+  assertInteger(maxBatchRows, { where: 'createGateway', argument: 'maxBatchRows', min: 1, max: 1024 })
+  assertNumber(maxBatchWaitMs, { where: 'createGateway', argument: 'maxBatchWaitMs', min: 0 })
+  const { preprocessing = {} } = options
+  assertPreprocessing(preprocessing)
+  const code = options.code && withPreprocessing(options.code, preprocessing)
   const clock = systemClock()
   const guard = utilisationGuard({ limit: 0.9, ...(options.guard === false ? {} : options.guard), clock })
   const shadow = shadowCheck({ share: options.shadowShare ?? 0, seed: options.seed ?? 0 })
@@ -129,6 +155,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const stopping = new AbortController()
   const opened: OpenInstance[] = []
   const pools = new Map<string, Pool>()
+  const batches = new Map<string, Histogram>()
   const counts: Partial<Record<CoordinatorEvent, number>> = {}
   let server: OipServer | undefined
   try {
@@ -149,13 +176,24 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     }
     const found = await findInstances(members, { code, timeoutMs: startTimeoutMs, signal: stopping.signal })
     const { metadata, verify } = found
+    checkPreprocessing(metadata, preprocessing)
     const rowWise = isRowWise(metadata)
     for (const [name, own] of members) {
-      const outputs = found.signatures.get(name)?.outputs ?? []
-      const instances = own.map(({ instance }) => instance)
-      const onUtilisation = name === 'base' ? { onUtilisation: guard.sample } : {}
-      const pool = createPool({ instances, clock, deadlineMs, outputs, verify, ...onUtilisation })
+      const signature = found.signatures.get(name) as ModelMetadata
+      const rows = createHistogram(BUCKETS_ROWS)
+      const pool = createPool({
+        instances: own.map(({ instance }) => instance),
+        clock,
+        deadlineMs,
+        outputs: signature.outputs,
+        verify,
+        maxBatchRows: takesBatches(signature) ? maxBatchRows : 1,
+        maxBatchWaitMs,
+        onBatch: rows.observe,
+        ...(name === 'base' ? { onUtilisation: guard.sample } : {}),
+      })
       pools.set(name, pool)
+      batches.set(name, rows)
       for (const open of own) {
         keepRunning(open, { pool, stopped: stopping.signal, verify })
         if (found.absent.has(open.instance)) leaveOut(pool, open.instance)
@@ -179,10 +217,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       residual,
       dispatch: (task, settle) => runTask(pools.get(task.model) as Pool, { task, ...settle }),
     })
-    const latency = latencyHistogram()
+    const latency = createHistogram(BUCKETS_MS)
     const snapshot = (): GatewaySnapshot => ({
       counts: { ...counts },
       latency: latency.counts(),
+      batches: Object.fromEntries([...batches].map(([name, rows]) => [name, rows.counts()])),
       shadow: shadow.counts(),
       residual: residual.state(),
       utilisation: guard.utilisation(),

@@ -21,10 +21,10 @@ const UNFIT_PAUSE_MS = 1000
 const LONGEST_PAUSE_MS = 30_000
 
 export interface Health {
-  /** After an answer: its latency counts. */
-  answered(instance: Instance, latencyMs: number): void
+  /** After an answer to a request of so many units: its latency counts. */
+  answered(instance: Instance, o: { readonly latencyMs: number; readonly units: number }): void
   /** After a failure that is the instance's. */
-  failed(instance: Instance, o: { readonly unreachable: boolean }): void
+  failed(instance: Instance, o: { readonly unreachable: boolean; readonly units: number }): void
   /** Out of use until a health request is answered. */
   probe(instance: Instance, delayMs: number): void
   restore(instance: Instance): void
@@ -103,15 +103,15 @@ export function createHealth(o: {
   return {
     probe,
     restore,
-    answered(instance, latencyMs) {
+    answered(instance, { latencyMs, units }) {
       instance.failuresInRow = 0
-      instance.answered++
+      instance.answered += units
       instance.judged++
       instance.latencyMs += (latencyMs - instance.latencyMs) / Math.min(16, instance.judged)
       if (instance.judged >= JUDGE_AFTER && instance.judged % JUDGE_EVERY === 0) judge(instance)
     },
-    failed(instance, { unreachable }) {
-      instance.failed++
+    failed(instance, { unreachable, units }) {
+      instance.failed += units
       instance.failuresInRow++
       if (unreachable) probe(instance, 0)
       else if (instance.failuresInRow >= REFUSALS) probe(instance, 1000)

@@ -11,7 +11,7 @@ interface CommonSpec {
   readonly name?: string
   /** Instances that fail together share one; a group is spread over domains. Default: its own. */
   readonly domain?: string
-  /** Units in progress at a time. Default 1 for workers, 16 for servers. */
+  /** Requests in progress at a time. Default 1 for workers, 16 for servers. */
   readonly concurrency?: number
 }
 

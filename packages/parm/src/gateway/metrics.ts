@@ -3,29 +3,31 @@ import process from 'node:process'
 import type { MetricsSnapshot } from '@ft/report/prometheus'
 import type { GatewaySnapshot } from './gateway.ts'
 
-/** Upper bounds of the latency histogram's buckets, in milliseconds. */
-const BUCKETS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
+/** Upper bounds of the latency histogram's buckets, in milliseconds, and of those of the rows of a request to an instance. */
+export const BUCKETS_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
+export const BUCKETS_ROWS = [1, 2, 4, 8, 16, 32, 64, 128]
 
-export interface LatencyHistogram {
-  observe(latencyMs: number): void
+export interface Histogram {
+  observe(value: number): void
   /** Cumulative counts by bucket, the sum, and how many. */
   counts(): { readonly buckets: readonly { readonly le: number; readonly count: number }[]; sum: number; count: number }
 }
 
-export function latencyHistogram(): LatencyHistogram {
-  const own = new Array<number>(BUCKETS_MS.length).fill(0)
+/** @param bounds - upper bounds of the buckets, ascending */
+export function createHistogram(bounds: readonly number[]): Histogram {
+  const own = new Array<number>(bounds.length).fill(0)
   let sum = 0
   let count = 0
   return {
-    observe(latencyMs) {
-      const at = BUCKETS_MS.findIndex((bound) => latencyMs <= bound)
+    observe(value) {
+      const at = bounds.findIndex((bound) => value <= bound)
       if (at >= 0) own[at] = (own[at] as number) + 1
-      sum += latencyMs
+      sum += value
       count++
     },
     counts() {
       let below = 0
-      return { buckets: BUCKETS_MS.map((le, i) => ({ le, count: (below += own[i] as number) })), sum, count }
+      return { buckets: bounds.map((le, i) => ({ le, count: (below += own[i] as number) })), sum, count }
     },
   }
 }
@@ -145,6 +147,11 @@ export function metricsOf(snapshot: GatewaySnapshot): MetricsSnapshot {
             count: snapshot.latency.count,
           },
         ],
+      },
+      {
+        name: 'ft_parm_batch_rows',
+        help: 'Rows of the requests that instances of a model were sent.',
+        values: Object.entries(snapshot.batches).map(([name, rows]) => ({ labels: { model: name }, ...rows })),
       },
     ],
   }

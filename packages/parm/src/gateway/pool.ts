@@ -3,16 +3,17 @@
 import { FtError, isFtError } from '@ft/core'
 import type { OipClient } from '../oip/client.ts'
 import { OipError, blamesRequest } from '../oip/error.ts'
-import type { InferResponse, WireTensor } from '../oip/message.ts'
+import type { InferResponse, Parameters, WireTensor } from '../oip/message.ts'
 import type { TensorMetadata } from '../oip/service.ts'
 import { Bag, type BagMember } from '../serving/bag.ts'
 import { notNeeded, type Cancellation } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
+import { batchKey, isRipe, joinInputs, rowOf, takeBatch, type Companion } from './batch.ts'
 import type { Verify } from './fitness.ts'
 import { createHealth } from './health.ts'
 import { checkAnswer } from './unitAnswer.ts'
 
-/** One instance behind the gateway. Units in progress never exceed `concurrency`. */
+/** One instance behind the gateway. Requests in progress never exceed `concurrency`. */
 export interface Instance {
   readonly name: string
   /** Instances of one domain fail together, such as those of one host. */
@@ -41,7 +42,11 @@ export interface Instance {
 export interface Job {
   readonly inputs: readonly WireTensor[]
   /** Rows of the inputs, of each of which the outputs must have one. Absent: not said by the model. */
-  readonly rows?: number
+  readonly rows?: number | undefined
+  /** Of the request, besides its inputs. Default none. */
+  readonly parameters?: Parameters | undefined
+  /** Of the model. Default: the instance's own choice. */
+  readonly version?: string | undefined
   readonly headers: Readonly<Record<string, string>>
   readonly work: Pick<Cancellation, 'cancelled' | 'abandoned' | 'onCancel'>
   /** Domains to avoid while there are others; the chosen one is added. */
@@ -57,7 +62,8 @@ export interface Job {
 export interface Pool {
   readonly instances: readonly Instance[]
   /**
-   * Runs a unit; once more on another instance when the first fails or falls silent.
+   * Runs a unit; once more on another instance when the first fails or falls silent. Units of one row may share a request:
+   * never two of a group (those with one set `placed`), which must not fail together.
    *
    * @throws what the second failed with; FtError `OVERLOADED` when no instance was free in time
    */
@@ -86,9 +92,15 @@ export interface PoolOptions {
   readonly deadlineMs?: number
   /** Shows the utilisation after each change. */
   readonly onUtilisation?: (utilisation: number) => void
+  /** Most units of one row in a request; more than one needs `outputs` of any number of rows. Default 1. */
+  readonly maxBatchRows?: number
+  /** Milliseconds that a unit waits for others to share its request, unless it would be late. Default 0. */
+  readonly maxBatchWaitMs?: number
+  /** Told how many units each request has. */
+  readonly onBatch?: (rows: number) => void
 }
 
-interface Waiting {
+interface Waiting extends Companion {
   readonly job: Job
   readonly resolve: (response: InferResponse) => void
   readonly reject: (error: unknown) => void
@@ -96,19 +108,27 @@ interface Waiting {
   /** Where it failed: it goes to another instance while any is in use, and waits for one. */
   failedAt: Instance | undefined
   settled: boolean
-  /** Whether no instance was free when it came. */
+  /** Whether it did not go at once when it came. */
   queued: boolean
-  /** Tells the instance that nobody needs it, while it is at one. */
-  cut: ((reason: unknown) => void) | undefined
+  key: string | undefined
+  running: Running | undefined
   stopListening: () => void
 }
 
-/** A unit at an instance. */
+/** A request at an instance: a unit, or several of a row each. */
 interface Running extends BagMember {
-  readonly waiting: Waiting
+  readonly units: readonly Waiting[]
   readonly started: number
+  /** Tells the instance that nobody needs it. */
   cut: ((reason: unknown) => void) | undefined
 }
+
+/** Rows alone, of which nothing else is said, share requests. */
+const keyOf = ({ inputs, headers, rows, parameters, version }: Job) =>
+  rows === 1 && parameters === undefined && version === undefined ? batchKey(inputs, headers) : undefined
+
+/** Whether nobody is left who would have had an answer of it: one client's leaving costs the others nothing. */
+const isAbandoned = ({ units }: Running) => units.every(({ job }) => job.work.abandoned)
 
 /**
  * An instance goes on computing what nobody needs any more: the unit keeps its place at the instance until it answers. Only
@@ -126,7 +146,11 @@ const LEAST_PATIENCE_MS = 200
  */
 const LEAST_LATENCIES = 1.5
 
+/** A unit waits for company only as long as it has so many times that left. */
+const SPARE = 2
+
 const nobody: readonly string[] = []
+const noParameters: Parameters = {}
 const silence = new FtError('IO', 'gateway: the instance has fallen silent', {})
 const tooLate = new FtError('OVERLOADED', 'too many requests wait for an instance to be answered in time', {})
 
@@ -138,12 +162,17 @@ export function createPool({
   probeEveryMs = 100,
   deadlineMs = 1000,
   onUtilisation,
+  maxBatchRows = 1,
+  maxBatchWaitMs = 0,
+  onBatch,
 }: PoolOptions): Pool {
   const queue: Waiting[] = []
   const running = new Map<Instance, Bag<Running>>(instances.map((instance) => [instance, new Bag()]))
   const watched = new Set<Instance>()
   let closed = false
   let turn = 0
+  /** Looks for units that have waited for company long enough. */
+  let ripening: { readonly atMs: number; readonly cancel: () => void } | undefined
   const health = createHealth({ instances, clock, probeEveryMs, verify, onBack, onSilent: cutAll })
 
   function run(job: Job): Promise<InferResponse> {
@@ -157,14 +186,16 @@ export function createPool({
         failedAt: undefined,
         settled: false,
         queued: false,
-        cut: undefined,
+        key: maxBatchRows > 1 ? keyOf(job) : undefined,
+        ripeMs: ripeMsOf(job),
+        running: undefined,
         stopListening: () => undefined,
       }
       waiting.stopListening = job.work.onCancel(() => {
         // Exactly this unit leaves the queue, whatever its place; at an instance it keeps its place
         const at = queue.indexOf(waiting)
         if (at >= 0) queue.splice(at, 1)
-        else if (job.work.abandoned) waiting.cut?.(notNeeded)
+        else if (waiting.running && isAbandoned(waiting.running)) waiting.running.cut?.(notNeeded)
         settle(waiting)
         reject(notNeeded)
       })
@@ -181,35 +212,74 @@ export function createPool({
     return true
   }
 
+  /** A copy of a late unit waits for nobody, and none waits so long that it would be late for it. */
+  function ripeMsOf({ dueMs, holders }: Job): number {
+    if (maxBatchRows === 1 || maxBatchWaitMs === 0 || holders?.length) return 0
+    const slowest = Math.max(...instances.map(({ out, latencyMs }) => (out ? 0 : latencyMs)))
+    return Math.min(clock.now() + maxBatchWaitMs, dueMs - SPARE * LEAST_LATENCIES * slowest)
+  }
+
   /** Gives units from the head of the queue to instances as long as one is free. */
   function pull(): void {
+    let nextMs = Infinity
     for (let at = 0; at < queue.length;) {
       const waiting = queue[at] as Waiting
+      if (!isRipe(queue, at, { most: maxBatchRows, clock })) {
+        nextMs = Math.min(nextMs, waiting.ripeMs)
+        at++
+        continue
+      }
       const instance = pick(waiting)
       if (instance) {
-        queue.splice(at, 1)
-        const leftMs = waiting.job.dueMs - clock.now()
-        if (waiting.queued && leftMs < LEAST_LATENCIES * instance.latencyMs) {
-          settle(waiting)
-          waiting.reject(tooLate)
-        } else void work(instance, waiting)
+        const units = take(at, instance)
+        if (units.length > 0) void work(instance, units)
       } else if (waiting.failedAt || waiting.job.holders?.length) at++
       else break
     }
+    if (nextMs < (ripening?.atMs ?? Infinity)) ripenAt(nextMs)
     onUtilisation?.(utilisation())
   }
 
-  /** The least busy instance, preferably of a domain that the group does not use yet. */
-  function pick({ job, failedAt }: Waiting): Instance | undefined {
-    const { placed } = job
+  function ripenAt(atMs: number): void {
+    ripening?.cancel()
+    const cancel = clock.schedule(Math.max(0, atMs - clock.now()), () => {
+      ripening = undefined
+      pull()
+    })
+    ripening = { atMs, cancel }
+  }
+
+  /** Takes a unit off the queue, with those behind it that may share its request to this instance. */
+  function take(at: number, instance: Instance): Waiting[] {
+    const isThere = ({ job }: Waiting) => job.placed.has(instance.domain)
+    return takeBatch(queue, at, {
+      most: maxBatchRows,
+      // Where its group is already only if that cannot be helped
+      mayJoin: (head, other) => (isThere(head) || !isThere(other)) && !avoidedBy(other)?.(instance),
+    }).filter((unit) => hasTime(unit, instance))
+  }
+
+  function hasTime(waiting: Waiting, instance: Instance): boolean {
+    if (!waiting.queued || waiting.job.dueMs - clock.now() >= LEAST_LATENCIES * instance.latencyMs) return true
+    settle(waiting)
+    waiting.reject(tooLate)
+    return false
+  }
+
+  /** Instances that a unit does not go to while there are others: those that have it, and the one that failed it. */
+  function avoidedBy({ job, failedAt }: Waiting): ((instance: Instance) => boolean) | undefined {
     const holders: readonly string[] = job.holders ?? nobody
+    if (failedAt === undefined && holders.length === 0) return undefined
     const has = (instance: Instance) => instance === failedAt || holders.includes(instance.name)
     const failed = (instance: Instance) => instance === failedAt
-    const some = failedAt !== undefined || holders.length > 0
     // Where all have it or failed it, at least not where it failed
-    const isAvoided = !some
-      ? undefined
-      : [has, failed].find((one) => instances.some((other) => !other.out && !one(other)))
+    return [has, failed].find((one) => instances.some((other) => !other.out && !one(other)))
+  }
+
+  /** The least busy instance, preferably of a domain that the group does not use yet. */
+  function pick(waiting: Waiting): Instance | undefined {
+    const { placed } = waiting.job
+    const isAvoided = avoidedBy(waiting)
     let best: Instance | undefined
     let cost = Infinity
     turn++
@@ -226,39 +296,52 @@ export function createPool({
     return best
   }
 
-  async function work(instance: Instance, waiting: Waiting): Promise<void> {
-    const { job } = waiting
+  async function work(instance: Instance, units: readonly Waiting[]): Promise<void> {
+    const { job } = units[0] as Waiting
+    const own: Running = { place: -1, units, started: clock.now(), cut: undefined }
     instance.outstanding++
-    waiting.attempts++
-    job.placed.add(instance.domain)
-    job.holders?.push(instance.name)
-    const own: Running = { place: -1, waiting, started: clock.now(), cut: undefined }
+    for (const unit of units) {
+      unit.attempts++
+      unit.running = own
+      unit.job.placed.add(instance.domain)
+      unit.job.holders?.push(instance.name)
+    }
     const all = running.get(instance) as Bag<Running>
     all.add(own)
     watch(instance)
+    const rows = units.length === 1 ? job.rows : units.length
+    if (rows !== undefined) onBatch?.(rows)
     try {
       const response = await instance.client.infer(instance.model, {
-        request: { parameters: {}, inputs: job.inputs, binaryOutput: true },
+        request: {
+          parameters: job.parameters ?? noParameters,
+          inputs: units.length === 1 ? job.inputs : joinInputs(units.map((unit) => unit.job.inputs)),
+          binaryOutput: true,
+        },
+        version: job.version,
         headers: job.headers,
         started(cut) {
           own.cut = cut
-          waiting.cut = cut
-          if (job.work.abandoned) cut(notNeeded)
+          if (isAbandoned(own)) cut(notNeeded)
         },
       })
-      const outputs = expected ? checkAnswer(response.outputs, { expected, rows: job.rows }) : response.outputs
+      const outputs = expected ? checkAnswer(response.outputs, { expected, rows }) : response.outputs
       instance.answeredAtMs = clock.now()
-      health.answered(instance, instance.answeredAtMs - own.started)
-      if (settle(waiting)) {
-        job.answeredBy = instance.name
-        waiting.resolve(outputs === response.outputs ? response : { ...response, outputs })
-      }
+      health.answered(instance, { latencyMs: instance.answeredAtMs - own.started, units: units.length })
+      units.forEach((unit, i) => {
+        if (!settle(unit)) return
+        unit.job.answeredBy = instance.name
+        if (units.length > 1) unit.resolve({ ...response, outputs: rowOf(outputs, i) })
+        else unit.resolve(outputs === response.outputs ? response : { ...response, outputs })
+      })
     } catch (error) {
       // Told to stop, it may be at it all the same: it has room again when it says that it is there
-      if (job.work.abandoned) return await untilThere(instance, own.started)
-      waiting.failedAt = instance
-      job.holders?.splice(job.holders.indexOf(instance.name), 1)
-      onFailure(instance, { waiting, error })
+      if (isAbandoned(own)) return await untilThere(instance, own.started)
+      for (const unit of units) {
+        unit.failedAt = instance
+        unit.job.holders?.splice(unit.job.holders.indexOf(instance.name), 1)
+      }
+      onFailure(instance, { units, error })
     } finally {
       all.delete(own)
       instance.outstanding--
@@ -310,20 +393,28 @@ export function createPool({
     for (const { cut } of running.get(instance) ?? []) cut?.(silence)
   }
 
-  function onFailure(instance: Instance, { waiting, error }: { waiting: Waiting; error: unknown }): void {
+  function onFailure(instance: Instance, { units, error }: { units: readonly Waiting[]; error: unknown }): void {
     // The fault is the request's, not the instance's: no other instance would answer differently
     const refused = error instanceof OipError && blamesRequest(error.status)
-    if (isInstances(error)) health.failed(instance, { unreachable: isFtError(error, 'IO') })
-    if (waiting.settled) return
-    if (refused || closed || waiting.attempts > 1 || instances.length < 2) {
-      settle(waiting)
-      waiting.reject(error)
-    } else queue.unshift(waiting)
+    const unreachable = isFtError(error, 'IO')
+    if (isInstances(error)) health.failed(instance, { unreachable, units: units.length })
+    // What an instance does not answer of several it may of each: nobody is refused for what another asked
+    const shared = units.length > 1 && !unreachable
+    const again = !closed && (shared || (!refused && instances.length > 1))
+    const repeated = units.filter((unit) => {
+      if (unit.settled) return false
+      if (again && unit.attempts < 2) return true
+      settle(unit)
+      unit.reject(error)
+      return false
+    })
+    for (const unit of repeated) unit.key = undefined
+    queue.unshift(...repeated)
   }
 
   function utilisation(): number {
     let places = 0
-    let taken = queue.length
+    let taken = Math.ceil(queue.length / maxBatchRows)
     for (const { out, concurrency, outstanding } of instances) {
       if (out) continue
       places += concurrency
@@ -342,6 +433,7 @@ export function createPool({
     close() {
       closed = true
       health.close()
+      ripening?.cancel()
       for (const waiting of queue.splice(0)) {
         settle(waiting)
         waiting.reject(new FtError('ABORTED', 'gateway: closing', {}))

@@ -1,6 +1,6 @@
 // What a request must be before it is served: the model's inputs, and parameters that the gateway understands.
 import { OipError } from '../oip/error.ts'
-import type { InferRequest } from '../oip/message.ts'
+import type { InferRequest, Parameters } from '../oip/message.ts'
 import type { ModelMetadata, TensorMetadata } from '../oip/service.ts'
 import { isOfForm } from './signature.ts'
 
@@ -34,4 +34,16 @@ export function readHints(
   if (typeof deadlineMs !== 'number' || !(deadlineMs > 0))
     throw new OipError(400, 'parameters.ft.deadlineMs must be a positive number')
   return { allowDegraded, deadlineMs: Math.min(deadlineMs, longestMs) }
+}
+
+/** What a request says to the model besides its inputs: its parameters but for the gateway's own and the encoding's. */
+export function ownParameters({ parameters }: InferRequest): Parameters | undefined {
+  let own: Record<string, Parameters[string]> | undefined
+  for (const key in parameters) {
+    if (key.startsWith('ft.') || key === 'binary_data_output') continue
+    own ??= {}
+    // A name such as '__proto__' is a name like any other
+    Object.defineProperty(own, key, { value: parameters[key], enumerable: true })
+  }
+  return own
 }

@@ -1,6 +1,7 @@
 // Whether the instances behind a gateway belong together: one base model, and parity models of it and of the code.
 import { FtError } from '@ft/core'
 import type { Code } from '../codes/code.ts'
+import { fitsChannels, type Preprocessings } from '../codes/preprocessed.ts'
 import type { ModelMetadata, TensorMetadata } from '../oip/service.ts'
 import { isRowWise, unsummable } from './rows.ts'
 
@@ -82,6 +83,27 @@ function assertTakesCoded({ inputs }: ModelMetadata, code: Code): void {
   const other = inputs.find(({ datatype }) => datatype !== 'FP32')
   if (coded && other)
     throw mismatch('base', `inputs FP32 for the code ${code.name}`, `'${other.name}' of ${other.datatype}`)
+}
+
+/**
+ * Whether a model has the inputs that preprocessing is declared for, of numbers and so many channels.
+ *
+ * @throws FtError `INVALID_ARGUMENT` for a name that it does not have, `SHAPE_MISMATCH` for an input of another kind
+ */
+export function checkPreprocessing({ inputs }: Pick<ModelMetadata, 'inputs'>, preprocessing: Preprocessings): void {
+  for (const [name, one] of Object.entries(preprocessing)) {
+    const input = inputs.find((each) => each.name === name)
+    if (!input) {
+      const names = inputs.map((each) => each.name).join(', ')
+      const text = `createGateway: \`preprocessing\` must name inputs of the model (${names}), got '${name}'`
+      throw new FtError('INVALID_ARGUMENT', text, { name })
+    }
+    const { datatype, shape } = input
+    if (unsummable.has(datatype) || !fitsChannels(shape, one)) {
+      const text = `createGateway: preprocessing.${name} must fit the input, which is ${datatype} [${shape.join(', ')}]`
+      throw new FtError('SHAPE_MISMATCH', text, { name, datatype, shape })
+    }
+  }
 }
 
 function mismatch(pool: string, expected: string, got: string): FtError {

@@ -58,8 +58,8 @@ export function createGrpcClient(address: string, { maxBodyBytes = 64 << 20 }: O
   }
 
   return {
-    async infer(model, { request, headers, signal, started }) {
-      const message = inferRequest.write({ model, version: '', request })
+    async infer(model, { request, version = '', headers, signal, started }) {
+      const message = inferRequest.write({ model, version, request })
       const bytes = await call<Buffer>('ModelInfer', { message, headers, signal, started })
       try {
         return inferResponse.read(bytes)

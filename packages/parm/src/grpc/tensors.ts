@@ -54,6 +54,7 @@ export function readParameter(bytes: Uint8Array, into: Record<string, string | n
         else if (choice === 2 && form === WireType.Varint) value = Number(inner.int64())
         else if (choice === 3 && form === LENGTH) value = inner.string(true)
         else if (choice === 4 && form === WireType.Bit64) value = inner.double()
+        else if (choice === 5 && form === WireType.Varint) value = Number(inner.uint64())
         else return false
         return true
       })

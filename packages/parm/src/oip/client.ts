@@ -21,6 +21,8 @@ export interface OipClient {
     model: string,
     call: {
       request: InferRequest
+      /** Of the model. Default: the server's own choice. */
+      version?: string | undefined
       headers?: Readonly<Record<string, string>>
       signal?: AbortSignal
       /** Hands over how to cut the call off, cheaper than a signal for one call. */
@@ -50,6 +52,7 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     ? localTransport(address, { connections, maxBodyBytes })
     : remoteTransport(url.origin, { connections, maxBodyBytes })
   let binary = options.binary
+  /** Of models without a version. */
   const paths = new Map<string, string>()
   /** Whether the server has said an id again: then it must. */
   let echoes = false
@@ -61,11 +64,13 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     return String(tags)
   }
 
-  /** Of a model, made once. */
-  function pathOf(model: string): string {
-    const known = paths.get(model)
+  /** Of a model, made once where it has no version. */
+  function pathOf(model: string, version: string | undefined): string {
+    const known = version === undefined ? paths.get(model) : undefined
     if (known !== undefined) return known
-    const path = `/v2/models/${encodeURIComponent(model)}/infer`
+    const name = `/v2/models/${encodeURIComponent(model)}`
+    if (version !== undefined) return `${name}/versions/${encodeURIComponent(version)}/infer`
+    const path = `${name}/infer`
     if (paths.size < MOST_PATHS) paths.set(model, path)
     return path
   }
@@ -110,12 +115,12 @@ export function createOipClient(address: string, options: OipClientOptions = {})
   }
 
   return {
-    async infer(model, { request, headers = {}, signal, started }) {
+    async infer(model, { request, version, headers = {}, signal, started }) {
       binary ??= await speaksBinary(signal)
       const tag = request.id ?? nextTag()
       const written = writeRequest(request, { binary, tag })
       const response = await call({
-        path: pathOf(model),
+        path: pathOf(model, version),
         body: written.parts,
         headers: {
           ...headers,

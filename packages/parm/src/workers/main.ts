@@ -6,7 +6,7 @@ import { startOipServer } from '../oip/server.ts'
 import { openDenseModel } from './denseModel.ts'
 import { openOnnxModel } from './onnxModel.ts'
 import { withFaults } from './faults.ts'
-import type { ModelFactory, ServedModel, WorkerModel, WorkerOrder } from './served.ts'
+import { WorkContext, type ModelFactory, type ServedModel, type WorkerModel, type WorkerOrder } from './served.ts'
 
 async function open(model: WorkerModel): Promise<ServedModel> {
   if ('folder' in model) return openDenseModel(model.folder)
@@ -26,7 +26,7 @@ async function serve({ model, faults, socketPath }: WorkerOrder): Promise<void> 
       ready: () => true,
       metadata: (name) => ({ ...served.metadata, name }),
       async infer(modelName, { request, context }) {
-        const outputs = await served.infer(request.inputs, context)
+        const outputs = await served.infer(request.inputs, new WorkContext(request, context))
         return { modelName, outputs, ...(request.id === undefined ? {} : { id: request.id }) }
       },
     },

@@ -30,6 +30,8 @@ export interface SoakReport {
   readonly refusedWith: readonly number[]
   /** Of answers: the gateway's own counts. */
   readonly counts: Gateway['snapshot'] extends () => { counts: infer C } ? C : never
+  /** Requests to instances of the model and of the parity model, and the rows in them. */
+  readonly batches: Readonly<Record<string, { readonly requests: number; readonly rows: number }>>
   /** Heap in MB after a collection, and open groups, at a tenth of the time each. */
   readonly heapMb: readonly number[]
   readonly openGroups: readonly number[]
@@ -56,6 +58,8 @@ export async function soak(o: { seconds: number; seed: number; workerFile: strin
     policy: hold({ quantile: 0.99 }),
     deadlineMs: DEADLINE_MS,
     residualShare: 0.5,
+    maxBatchRows: 4,
+    maxBatchWaitMs: 5,
     shadowShare: 0.5,
     instances: Array.from({ length: INSTANCES }, (_, i) => worker(i)),
     parityInstances: Array.from({ length: INSTANCES / 2 }, (_, i) => worker(INSTANCES + i)),
@@ -100,7 +104,7 @@ export async function soak(o: { seconds: number; seed: number; workerFile: strin
     // Groups whose outputs are compared stay until the deadline of their members
     for (let i = 0; i < 30 && gateway.snapshot().openGroups > 0; i++)
       await new Promise((resolve) => setTimeout(resolve, DEADLINE_MS / 10))
-    const { counts, openQueries, openGroups: groups } = gateway.snapshot()
+    const { counts, openQueries, openGroups: groups, batches } = gateway.snapshot()
     return {
       queries,
       ...found,
@@ -109,6 +113,9 @@ export async function soak(o: { seconds: number; seed: number; workerFile: strin
       unsettled: ends.subarray(0, queries).reduce((count, times) => count + Number(times !== 1), 0),
       faults,
       counts,
+      batches: Object.fromEntries(
+        Object.entries(batches).map(([name, { count, sum }]) => [name, { requests: count, rows: sum }]),
+      ),
       heapMb,
       openGroups,
       left: { queries: openQueries, groups },

@@ -1,6 +1,6 @@
-// A worker module: y = 3 x for FP32 [b, 2], 'echo' semantics for BYTES when `options.bytes` is set; x = 666 crashes the
-// process, x = 555 is never answered. `delayMs` holds every answer; `headers` answers with what headers came. `never`: it never
-// gets ready.
+// A worker module: y = 3 x for FP32 [b, 2], 'echo' semantics for BYTES when `options.bytes` is set; a row that begins with
+// 666 crashes the process, one with 555 is never answered. `delayMs` holds every answer; `headers` answers with what headers
+// came, `parameters` with what the request says to the model. `never`: it never gets ready.
 export default function create(options = {}) {
   if (options.never) return new Promise(() => {})
   const form = options.bytes ? { datatype: 'BYTES', shape: [-1] } : { datatype: 'FP32', shape: [-1, 2] }
@@ -11,11 +11,16 @@ export default function create(options = {}) {
       outputs: [{ name: 'y', ...form }],
       ...(options.properties ? { properties: options.properties } : {}),
     },
-    infer: async ([x], { headers }) => {
+    infer: async ([x], { headers, parameters }) => {
+      if (options.parameters) {
+        const said = Float32Array.of(parameters.temperature ?? -1, Object.keys(parameters).length)
+        return [{ ...x, name: 'y', bytes: new Uint8Array(said.buffer) }]
+      }
       if (options.bytes) return [{ ...x, name: 'y' }]
       const values = new Float32Array(new Uint8Array(x.bytes).buffer)
-      if (values[0] === 666) process.kill(process.pid, 'SIGKILL')
-      if (values[0] === 555) return new Promise(() => {})
+      const begins = (value) => values.some((x, i) => i % 2 === 0 && x === value)
+      if (begins(666)) process.kill(process.pid, 'SIGKILL')
+      if (begins(555)) return new Promise(() => {})
       if (options.delayMs) await new Promise((resolve) => setTimeout(resolve, options.delayMs))
       if (options.headers) {
         const said = Float32Array.of((headers.traceparent ?? '').length, Number(headers['x-tenant']))
