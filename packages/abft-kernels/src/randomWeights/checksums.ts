@@ -69,6 +69,17 @@ export function takesRandomWeights(scheme: ProtectionScheme): boolean {
   return schemesWithVectors.has(scheme)
 }
 
+/** @throws FtError `UNSUPPORTED` for a scheme whose sums are those of register tiles */
+export function assertTakesRandomWeights(scheme: ProtectionScheme, where: string): void {
+  if (takesRandomWeights(scheme)) return
+  throw new FtError(
+    'UNSUPPORTED',
+    `${where}: scheme '${scheme}' sums register tiles in the kernel, with ones; random weights go with ` +
+      `${[...schemesWithVectors].join(', ')}; give { checksumWeights: 'ones' }`,
+    { scheme },
+  )
+}
+
 /**
  * The checksums that a call uses: those that its weights were prepared with, unless it asks for ones.
  *
@@ -91,12 +102,6 @@ export function randomChecksumsOf(
       checksumWeights,
     )
   if (scheme === 'none') return undefined
-  if (!takesRandomWeights(scheme))
-    throw new FtError(
-      'UNSUPPORTED',
-      `${where}: scheme '${scheme}' sums register tiles in the kernel, with ones; random weights go with ` +
-        `${[...schemesWithVectors].join(', ')}; give { checksumWeights: 'ones' } for this product`,
-      { scheme },
-    )
+  assertTakesRandomWeights(scheme, where)
   return random
 }

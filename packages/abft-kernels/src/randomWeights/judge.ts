@@ -133,7 +133,9 @@ function sumOf(values: Float64Array, weights: Float64Array): number {
 
 /** An error counts for at least so much of itself. */
 function leastOf(weights: Float64Array): number {
-  return weights.reduce((least, weight) => Math.min(least, Math.abs(weight)), 1)
+  let least = 1
+  for (let i = 0; i < weights.length; i++) least = Math.min(least, Math.abs(weights[i] as number))
+  return least
 }
 
 interface Sums {
@@ -162,14 +164,16 @@ function judged(input: RandomlyJudged, sums: Sums): Judgement {
 /** What is known of the rows of diag(v) A from what is known of those of A, item by item. */
 function weighted({ sum, min, max, squares }: RowStatistics, weights: Float64Array): RowStatistics {
   const rows = sum.length
-  const at = (i: number) => weights[i % weights.length] as number
-  const made = (value: (i: number) => number) => Float64Array.from({ length: rows }, (_, i) => value(i))
-  return {
-    sum: made((i) => at(i) * (sum[i] as number)),
-    min: made((i) => at(i) * ((at(i) > 0 ? min[i] : max[i]) as number)),
-    max: made((i) => at(i) * ((at(i) > 0 ? max[i] : min[i]) as number)),
-    ...(squares && { squares: made((i) => at(i) ** 2 * (squares[i] as number)) }),
+  const [sums, low, high] = [new Float64Array(rows), new Float64Array(rows), new Float64Array(rows)]
+  const own = squares && new Float64Array(rows)
+  for (let i = 0; i < rows; i++) {
+    const weight = weights[i % weights.length] as number
+    sums[i] = weight * (sum[i] as number)
+    low[i] = weight * ((weight > 0 ? min[i] : max[i]) as number)
+    high[i] = weight * ((weight > 0 ? max[i] : min[i]) as number)
+    if (own) own[i] = weight * weight * ((squares)[i] as number)
   }
+  return { sum: sums, min: low, max: high, ...(own && { squares: own }) }
 }
 
 /** Squares of the norms of the rows of diag(v) C diag(w) in each range of columns, for builds of which only storing rounds. */

@@ -99,11 +99,13 @@ export function acrossRows(rows: Rows, weights: Float64Array): Float64Array {
 /** Up to three rows that are left, added to each other before they are to the sums. */
 function addRest(rows: Rows, weights: Float64Array, { row, sums }: { row: number; sums: Float64Array }): void {
   const { count, length, data } = rows
-  const places = Array.from({ length: count - row }, (_, i) => rows.at(row + i))
+  const terms = Array.from({ length: count - row }, (_, i) => ({
+    from: rows.at(row + i),
+    weight: weights[row + i] as number,
+  }))
   for (let j = 0; j < length; j++) {
     let sum = 0
-    for (let i = 0; i < places.length; i++)
-      sum += (weights[row + i] as number) * (data[(places[i] as number) + j] as number)
+    for (const { from, weight } of terms) sum += weight * (data[from + j] as number)
     sums[j] = (sums[j] as number) + sum
   }
 }
