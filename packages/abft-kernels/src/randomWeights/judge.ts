@@ -171,7 +171,7 @@ function weighted({ sum, min, max, squares }: RowStatistics, weights: Float64Arr
     sums[i] = weight * (sum[i] as number)
     low[i] = weight * ((weight > 0 ? min[i] : max[i]) as number)
     high[i] = weight * ((weight > 0 ? max[i] : min[i]) as number)
-    if (own) own[i] = weight * weight * ((squares)[i] as number)
+    if (own) own[i] = weight * weight * (squares[i] as number)
   }
   return { sum: sums, min: low, max: high, ...(own && { squares: own }) }
 }
