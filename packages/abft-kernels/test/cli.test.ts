@@ -62,8 +62,8 @@ describe('commands', () => {
         code: 'FINGERPRINT_MISMATCH',
       })
     const random = capture()
-    const own = { ...flags, shape: [...flags.shape], out: file('random.json'), checksumWeights: 'random' } as const
-    await campaign(own, random.output)
+    const own = { ...flags, out: file('random.json'), checksumWeights: 'random' } as const
+    await campaign({ ...own, shape: [...flags.shape] }, random.output)
     expect(random.text()).toMatch(/Scheme row, random weights, on wasm/)
     expect(parseCampaign(readFileSync(own.out, 'utf8')).checksumWeights).toBe('random')
   })
