@@ -22,8 +22,12 @@ interface Places {
 }
 
 function dot(data: ArrayLike<number>, weights: Float64Array, { from, weightsFrom, length }: Places): number {
-  let [s0, s1, s2, s3] = [0, 0, 0, 0]
-  let [x, y] = [from, weightsFrom]
+  let s0 = 0
+  let s1 = 0
+  let s2 = 0
+  let s3 = 0
+  let x = from
+  let y = weightsFrom
   const whole = from + length - (length % 4)
   for (; x < whole; x += 4, y += 4) {
     s0 += (data[x] as number) * (weights[y] as number)

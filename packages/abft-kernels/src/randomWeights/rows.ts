@@ -26,6 +26,9 @@ function copiedRows(count: number, length: number, copy: (row: number, to: Float
   }
 }
 
+/** Neighbouring channels that are copied at once for less than one by one. */
+const COPIED_WHOLE = 16
+
 /** What a filter sees at each output pixel, of the channels of one group: `[kh, kw, channels of the group]`. */
 export function patchRows(
   data: TypedArray,
@@ -34,6 +37,7 @@ export function patchRows(
   const [kh, kw] = g.kernel
   const width = g.channels / groups
   const [area, first] = [g.outHeight * g.outWidth, group * width * g.step.channel]
+  const whole = g.step.channel === 1 && width >= COPIED_WHOLE
   return copiedRows(g.batch * area, kh * kw * width, (row, to) => {
     const [oy, ox] = [Math.floor((row % area) / g.outWidth), row % g.outWidth]
     const image = first + Math.floor(row / area) * g.step.image
@@ -46,7 +50,8 @@ export function patchRows(
         if (x < 0 || x >= g.width) continue
         let from = image + y * g.step.y + x * g.step.x
         const start = (r * kw + s) * width
-        for (let c = 0; c < width; c++, from += g.step.channel) to[start + c] = data[from] as number
+        if (whole) to.set(data.subarray(from, from + width), start)
+        else for (let c = 0; c < width; c++, from += g.step.channel) to[start + c] = data[from] as number
       }
     }
   })
