@@ -77,7 +77,7 @@ async function onStorage(
     const runner = createRunner({ engine, ...(calibration && { calibration }), shareOperands: true })
     const sums = new Map<string, Map<string, number>>()
     for (const item of software ? layers.software : layers.device) {
-      const rounds = context.quick ? 5 : software ? 15 : 51
+      const rounds = context.quick ? 9 : software ? 15 : 51
       const timed = await time({ runner, item, seed: context.seed, rounds, times })
       const [clock] = clocks as [Clock]
       const { padded } = analyseLayer(item.layer, { dtype: name === 'float32' ? 'float32' : 'float16' })
