@@ -1,12 +1,15 @@
 // Bench "abft": what each scheme costs beside the plain product on the wasm engine, alone and in a chain; which is the
-// cheapest adequate one; what whole networks pay; what TensorFlow.js models pay.
+// cheapest adequate one; what whole networks pay; what TensorFlow.js models pay; what random checksum weights cost; the schemes
+// on WebGPU.
 import type { LinearLayer, ProtectionScheme } from '@ft/core'
 import { createKernels, type Kernels } from '@ft/abft-kernels'
 import { createRunner } from '@ft/abft-kernels/runner'
 import { zoo } from '@ft/intensity-guide'
 import { columnRanges } from '@ft/tensor-core'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { randomWeights } from './abftRandomWeights.ts'
 import { tfjsModels } from './abftTfjs.ts'
+import { schemesOnWebgpu, type WebgpuLayer, type WebgpuLayers } from './abftWebgpu.ts'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 import { interleave, type Timed } from './support/interleave.ts'
 
@@ -45,11 +48,11 @@ const TURNED = 4
  * Those that may be the cheapest: the noise of row sums grows with a range's columns, that of column sums with m, and what is
  * added up costs the more beside the product the shorter k is.
  */
-const contenders = ({ k, n }: LinearLayer) =>
+const contenders = ({ k, n, op }: LinearLayer) =>
   all.filter(
     ({ name }) =>
       ['global, chained', 'row', 'column', 'thread-one-sided'].includes(name) ||
-      (name === 'replication' && (k < REPLICATED || n <= TURNED)),
+      (name === 'replication' && (k < REPLICATED || n / (op.kind === 'conv2d' ? op.groups : 1) <= TURNED)),
   )
 /** Smallest error that an adequate scheme sees, as a share of the output's root mean square. */
 const ADEQUATE = 1e-4
@@ -103,44 +106,65 @@ const groups = ['squares', 'thin', 'resnet50', 'dlrm'] as const
 
 export const abft: Bench = {
   name: 'abft',
-  title: 'Overhead of checked products on the wasm engine, one thread (CPU figures)',
+  title: 'Overhead of checked products on the wasm engine, one thread (CPU figures); part webgpu names its device',
   // 'overhead' is its four groups of layers together.
-  parts: ['memory', 'overhead', ...groups, 'tfjs'],
+  parts: ['memory', 'overhead', ...groups, 'tfjs', 'random-weights', 'webgpu'],
   async run(context) {
-    const engine = createWasmEngine({ threads: 1 })
-    try {
-      if (context.wants('memory')) await memory(context, createKernels({ engine }))
-      if (context.wants('tfjs')) await tfjsModels(context)
-      const wanted = (part: string) => context.wants('overhead') || context.wants(part)
-      if (!groups.some(wanted)) return
-      const { calibration } = await createKernels({ engine }).calibrated({ trials: 4, seed: context.seed + 1 })
-      context.note(`engine build ${engine.build}`)
-      const runner = createRunner({ engine, ...(calibration && { calibration }), shareOperands: true })
-      const sums = new Map<string, { base: number; best: number }>()
-      for (const item of cases(context.quick).filter(({ part }) => wanted(part))) {
-        const { base, best } = await measure(context, { runner, item })
-        if (item.network === undefined || best === undefined) continue
-        const sum = sums.get(item.network) ?? { base: 0, best: 0 }
-        sum.base += item.layer.count * base
-        sum.best += item.layer.count * best
-        sums.set(item.network, sum)
-      }
-      for (const [network, { base, best }] of sums) {
-        if (context.quick && network === 'ResNet-50') continue
-        context.emit({
-          case: network,
-          metric: 'sum of the cheapest adequate',
-          value: best,
-          unit: 'ms',
-          baseline: { case: 'none', value: base },
-          ratio: best / base,
-          ...(network === 'DLRM, batch 1' && { target: 'ratio <= 1.5' }),
-        })
-      }
-    } finally {
-      await engine.dispose()
-    }
+    await onWasm(context)
+    if (context.wants('webgpu')) await schemesOnWebgpu(context, webgpuLayers(context.quick))
   },
+}
+
+/** Sizes of the paper's sweep, and the layers of a recommendation model at its batches. */
+function webgpuLayers(quick: boolean): WebgpuLayers {
+  const square = (size: number): WebgpuLayer => dense('webgpu', `${size} cubed`, size, size, size)
+  const network = (batch: number) => networkCases(`DLRM, batch ${batch}`, distinct(recommendation(batch)), undefined)
+  return {
+    device: quick
+      ? [...[128, 512, 1024].map(square), ...network(1)]
+      : [...[32, 64, 128, 256, 512, 1024, 2048].map(square), ...[1, 256, 2048].flatMap(network)],
+    software: quick
+      ? [...[64, 128].map(square), ...network(1)]
+      : [...[64, 128, 256].map(square), ...[1, 256].flatMap(network)],
+  }
+}
+
+/** What the parts on the wasm engine share. */
+async function onWasm(context: BenchContext): Promise<void> {
+  const engine = createWasmEngine({ threads: 1 })
+  try {
+    if (context.wants('memory')) await memory(context, createKernels({ engine }))
+    if (context.wants('tfjs')) await tfjsModels(context)
+    const wanted = (part: string) => context.wants('overhead') || context.wants(part)
+    if (!groups.some(wanted) && !context.wants('random-weights')) return
+    const { calibration } = await createKernels({ engine }).calibrated({ trials: 4, seed: context.seed + 1 })
+    context.note(`engine build ${engine.build}`)
+    if (context.wants('random-weights')) await randomWeights(context, { engine, calibration })
+    const runner = createRunner({ engine, ...(calibration && { calibration }), shareOperands: true })
+    const sums = new Map<string, { base: number; best: number }>()
+    for (const item of cases(context.quick).filter(({ part }) => wanted(part))) {
+      const { base, best } = await measure(context, { runner, item })
+      if (item.network === undefined || best === undefined) continue
+      const sum = sums.get(item.network) ?? { base: 0, best: 0 }
+      sum.base += item.layer.count * base
+      sum.best += item.layer.count * best
+      sums.set(item.network, sum)
+    }
+    for (const [network, { base, best }] of sums) {
+      if (context.quick && network === 'ResNet-50') continue
+      context.emit({
+        case: network,
+        metric: 'sum of the cheapest adequate',
+        value: best,
+        unit: 'ms',
+        baseline: { case: 'none', value: base },
+        ratio: best / base,
+        ...(network === 'DLRM, batch 1' && { target: 'ratio <= 1.5' }),
+      })
+    }
+  } finally {
+    await engine.dispose()
+  }
 }
 
 /** What protection keeps for as long as the weights live, beside weights and one pass of activations. */

@@ -6,6 +6,7 @@ import { createKernels, type Kernels } from '@ft/abft-kernels'
 import { createReferenceEngine } from '@ft/tensor-core/reference'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { createWebgpuEngine, type WebgpuEngineOptions } from '@ft/tensor-core/webgpu'
+import { cancellingPairs } from './abftPairs.ts'
 import { integers, location } from './abftSingleFaults.ts'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 
@@ -57,7 +58,7 @@ const onDevice: Readonly<Record<string, WebgpuEngineOptions>> = {
 export const abftCoverage: Bench = {
   name: 'abft-coverage',
   title: 'False alarms and detection of the row check (calibration and counting use different seeds)',
-  parts: ['clean', 'bits', 'location', 'int8', ...Object.keys(onDevice)],
+  parts: ['clean', 'bits', 'location', 'pairs', 'int8', ...Object.keys(onDevice)],
   async run(context) {
     const engine = createWasmEngine({ threads: 1, instrumented: true })
     try {
@@ -69,6 +70,7 @@ export const abftCoverage: Bench = {
         await detection(context, 'reference', reference)
       }
       if (context.wants('location')) await location(context, kernels)
+      if (context.wants('pairs')) await cancellingPairs(context, kernels)
       if (context.wants('int8')) await integers(context, kernels)
     } finally {
       await engine.dispose()

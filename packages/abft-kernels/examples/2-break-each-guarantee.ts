@@ -3,6 +3,11 @@
 // Prints:
 //   cancelling pair, row check: clean (missed)
 //   cancelling pair, column check: corrected
+//   cancelling pair, random weights: corrected
+//   four that cancel both ways, row-column: clean (missed)
+//   the same, random weights: corrected
+//   a pair that one seed hides: clean (missed)
+//   the same, another seed: corrected
 //   error below the threshold: clean (missed)
 //   the same error, calibrated: corrected
 //   input wrong before the product: clean (missed)
@@ -24,15 +29,16 @@ const matrix = (rows: number, columns: number): Tensor => ({
   dtype: 'float32',
 })
 const a = matrix(16, 128)
-const weights = await kernels.prepare(matrix(128, 32))
-const at = (column: number, value: number): Fault => ({
-  site: { kind: 'output', row: 3, column },
+const b = matrix(128, 32)
+const weights = await kernels.prepare(b)
+const at = (column: number, value: number, row = 3): Fault => ({
+  site: { kind: 'output', row, column },
   effect: { kind: 'add', value },
 })
 const missed = (status: string) => (status === 'clean' ? 'clean (missed)' : status)
 const say = (what: string, how: string) => console.log(`${what}: ${how}`)
 
-// 1. One vector of ones cannot see errors that cancel within its sum; the other direction can.
+// 1. One vector of ones cannot see errors that cancel within its sum; the other direction can, and random weights.
 const pair = [at(4, 8), at(9, -8)]
 say(
   'cancelling pair, row check',
@@ -42,6 +48,19 @@ say(
   'cancelling pair, column check',
   (await kernels.matmul(a, weights, { scheme: 'column', faults: pair })).report.status,
 )
+
+const weighted = await kernels.prepare(b, { checksumWeights: 'random', seed: 1 })
+say('cancelling pair, random weights', (await kernels.matmul(a, weighted, { faults: pair })).report.status)
+const four = [...pair, at(4, -8, 5), at(9, 8, 5)]
+const both = { scheme: 'row-column', faults: four } as const
+say('four that cancel both ways, row-column', missed((await kernels.matmul(a, weights, both)).report.status))
+say('the same, random weights', (await kernels.matmul(a, weighted, both)).report.status)
+// Whoever knows the weights can hide errors from them: the chance that they are hidden is over the seed.
+const [r4, r9] = [4, 9].map((column) => weighted.random!.vectors.columns[column]!)
+const hidden = [at(4, 8 * r9!), at(9, -8 * r4!)]
+say('a pair that one seed hides', missed((await kernels.matmul(a, weighted, { faults: hidden })).report.status))
+const fresh = await kernels.prepare(b, { checksumWeights: 'random', seed: 2 })
+say('the same, another seed', (await kernels.matmul(a, fresh, { faults: hidden })).report.status)
 
 // 2. Errors below what rounding may do are not seen; calibrated thresholds go lower.
 const { report: clean } = await kernels.matmul(a, weights)

@@ -98,6 +98,8 @@ export function createChain(context: ProtectionContext, layers: readonly ChainLa
 function nextOf(layer: ChainLayer, following: ChainLayer): NextChecksum | undefined {
   if ((following.scheme ?? 'global') !== 'global') return undefined
   if (layer.weights.kind !== following.weights.kind) return undefined
+  // Random weights: the layer's activation comes behind its check, and the next one's rows are weighted, not added up.
+  if (layer.weights.random ?? following.weights.random) return undefined
   if (following.weights.kind === 'matmul') return { kind: 'matmul' }
   const [height = 1, width = 1] = following.weights.tensor.shape
   return {

@@ -203,7 +203,7 @@ const tilePlace: Place<TileSums> = ({ grid, tileRows, tileColumns }, at, { m, n 
 }
 
 /** A row and a column that alarm together name an element; what crosses nothing stays as it is. */
-function intersect(alarms: readonly Alarm[]): Alarm[] {
+export function intersect(alarms: readonly Alarm[]): Alarm[] {
   const rows = alarms.filter((alarm) => alarm.region.kind === 'row')
   const columns = alarms.filter((alarm) => alarm.region.kind === 'column')
   const crossed = rows.flatMap((row) =>

@@ -2,6 +2,7 @@
 // counters prove them).
 import { assertInteger, type LinearLayer, type ProtectionScheme } from '@ft/core'
 import { columnRanges } from '@ft/tensor-core'
+import { assertTakesRandomWeights, type ChecksumWeights } from './randomWeights/checksums.ts'
 
 export interface OperationCost {
   readonly multiplyAdds: number
@@ -22,6 +23,8 @@ export interface CostOptions {
   readonly ranges?: number
   /** Whether `global` has its input's checksum from the previous layer and makes the next one's. Default true. */
   readonly chained?: boolean
+  /** Default 'ones'. 'random' for schemes that take them; there `chained` changes nothing. */
+  readonly checksumWeights?: ChecksumWeights
 }
 
 /**
@@ -41,7 +44,18 @@ export interface CostOptions {
  * | thread-two-sided | k R S | m n + k R (n - S) + k S (m - R) |
  * | replication | m n k | m n |
  *
+ * With random checksum weights every sum is a pass of multiply-adds over A, B or the stored C, and nothing is added besides:
+ *
+ * | scheme | multiply-adds |
+ * | --- | --- |
+ * | global | m n + m k + m + k, and k Q where Q is not 1 |
+ * | row | m n + m k Q |
+ * | column | m n + m k + k n |
+ * | row-column | 2 m n + m k (Q + 1) + k n |
+ *
  * Folds of B are counted for every tile, as a kernel without packing makes them; an engine that packs B makes them once.
+ *
+ * @throws FtError `UNSUPPORTED` for random weights of a scheme that sums register tiles
  */
 export function schemeCost(layer: LinearLayer, scheme: ProtectionScheme, options: CostOptions): SchemeCost {
   const [rows, columns] = options.tile
@@ -51,7 +65,10 @@ export function schemeCost(layer: LinearLayer, scheme: ProtectionScheme, options
   const n = layer.op.kind === 'matmul' ? layer.n : layer.n / items
   const grid = { down: Math.ceil(m / rows), across: Math.ceil(n / columns) }
   const ranges = options.ranges ?? columnRanges(n, layer.dtype === 'int8' || layer.dtype === 'uint8').ranges
-  const one = perProduct(scheme, { m, n, k, ...grid, ranges, chained: options.chained ?? true })
+  const sizes = { m, n, k, ...grid, ranges, chained: options.chained ?? true }
+  const random = options.checksumWeights === 'random' && scheme !== 'none'
+  if (random) assertTakesRandomWeights(scheme, 'schemeCost')
+  const one = random ? withRandomWeights(scheme, sizes) : perProduct(scheme, sizes)
   const checked = scheme !== 'none'
   return {
     ...scaled(one, items),
@@ -97,6 +114,26 @@ function perProduct(scheme: ProtectionScheme, { m, n, k, down, across, ranges, c
       return { multiplyAdds: k * tiles, adds: m * n + foldB + k * across * (m - down), bytes: 16 * tiles }
     case 'replication':
       return { multiplyAdds: m * n * k, adds: m * n, bytes: 16 * tiles }
+  }
+}
+
+/** Passes over matrices of 4-byte elements with vectors and sums of 8-byte ones. */
+function withRandomWeights(scheme: ProtectionScheme, { m, n, k, ranges }: Sizes): OperationCost {
+  const rows = { multiplyAdds: m * n + ranges * m * k, bytes: 4 * (m * n + m * k) + 8 * (n + ranges * (k + 2 * m)) }
+  const columns = { multiplyAdds: m * n + m * k + k * n, bytes: 4 * (m * n + m * k + k * n) + 8 * (m + k + 2 * n) }
+  switch (scheme) {
+    case 'row':
+      return { ...rows, adds: 0 }
+    case 'column':
+      return { ...columns, adds: 0 }
+    case 'row-column':
+      return { multiplyAdds: rows.multiplyAdds + columns.multiplyAdds, adds: 0, bytes: rows.bytes + columns.bytes }
+    default:
+      return {
+        multiplyAdds: m * n + m * k + m + k + (ranges > 1 ? ranges * k : 0),
+        adds: 0,
+        bytes: 4 * (m * n + m * k) + 8 * (n + m + k + ranges * k + 2),
+      }
   }
 }
 

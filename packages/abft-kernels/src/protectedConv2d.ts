@@ -5,6 +5,9 @@ import { emitFor, judge } from './checks.ts'
 import { convGeometry, type ConvGeometry } from './convGeometry.ts'
 import type { ProtectionContext, ProtectionOptions, Protected } from './protectedMatmul.ts'
 import { assertOutputApart } from './outputs.ts'
+import { randomChecksumsOf, type RandomChecksums } from './randomWeights/checksums.ts'
+import { assertBare, protectRandomly } from './randomWeights/protect.ts'
+import { matrixRows, outputPixels, patchRows } from './randomWeights/rows.ts'
 import { lasting, type RowAccess } from './recompute.ts'
 import { roundingOf, storedNumber, storedTensor, storedValues, storesFloat16 } from './rounding.ts'
 import { assertChance, assertOnFault, settle } from './settle.ts'
@@ -28,6 +31,9 @@ export async function protectedConv2d(
   assertOnFault(onFault, 'conv2d')
   assertChance(falseAlarmProbability, 'conv2d')
   assertOutputApart(options.out, { x, filter: filter.tensor }, 'conv2d')
+  const checksums = randomChecksumsOf(filter, { checksumWeights: options.checksumWeights, scheme }, 'conv2d')
+  if (checksums)
+    return withRandomWeights({ engine, calibration }, { ...operands, checksums }, { ...options, scheme, onFault })
 
   const rounding = roundingOf(engine.build, 'float32')
   // A replica that is exact needs no threshold, and so no statistics of the input.
@@ -84,6 +90,50 @@ export async function protectedConv2d(
   for (const { outcome } of report.detections) if (outcome === 'false-alarm') filter.falseAlarms++
   const { nextChecksum } = product
   return { output: product.output, report, ...(nextChecksum && { nextChecksum }) }
+}
+
+/** The same convolution, checked with random weights instead of the sums that the engine makes. */
+async function withRandomWeights(
+  context: ProtectionContext,
+  { x, filter, checksums }: { x: Tensor; filter: ProtectedWeights; checksums: RandomChecksums },
+  options: ProtectionOptions & Conv2dOptions & Required<Pick<ProtectionOptions, 'scheme' | 'onFault'>>,
+): Promise<Protected> {
+  const { engine } = context
+  const { groups, k, n, tensor } = filter
+  const { bias, activation, emit: _emit, out: _out, faults, format = 'NHWC', ...plain } = options
+  const channels = n * groups
+  assertBare(options, { engine, channels, where: 'conv2d' })
+  const bare = { ...plain, format, groups: options.groups ?? groups }
+  // The engine says first what is wrong with the shapes.
+  const product = await engine.conv2d(x, filter.prepared, {
+    ...bare,
+    emit: { rowStatistics: true },
+    ...(options.out && { out: options.out }),
+    ...(faults && { faults }),
+  })
+  const geometry = convGeometry(x, tensor.shape, options)
+  const pixels = product.output.data.length / channels
+  const area = geometry.outHeight * geometry.outWidth
+  const channelsLast = format === 'NHWC'
+  const seen = storedTensor(engine.build, x).data
+  const weights = storedTensor(engine.build, tensor).data
+  return protectRandomly({
+    ...{ context, where: 'conv2d', weights: filter, checksums, items: groups, m: pixels, options, product },
+    rows: {
+      a: (group) => patchRows(seen, { geometry, group, groups }),
+      b: (group) => matrixRows(weights, { count: k, length: n, first: group * n, step: channels }),
+      c: (group) => outputPixels(product.output.data, { pixels, area, channels, n, group, channelsLast }),
+    },
+    access: () =>
+      pixelRows({
+        ...{ engine, x, filter, output: product.output, options: { ...bare, ...lasting(faults) }, format },
+        ...{ pixels, channels, rounding: roundingOf(engine.build, 'float32') },
+      }),
+    finish: {
+      ...{ bias, activation },
+      channelOf: channelsLast ? (index) => index % channels : (index) => Math.floor(index / area) % channels,
+    },
+  })
 }
 
 /**

@@ -13,6 +13,9 @@ import type { Calibration } from './calibrate.ts'
 import { emitFor, judge, replicaAlone } from './checks.ts'
 import { matmulRows } from './matmulRows.ts'
 import { assertOutputApart } from './outputs.ts'
+import { randomChecksumsOf, type ChecksumWeights, type RandomChecksums } from './randomWeights/checksums.ts'
+import { assertBare, protectRandomly } from './randomWeights/protect.ts'
+import { matrixRows } from './randomWeights/rows.ts'
 import { lasting } from './recompute.ts'
 import type { Report } from './report.ts'
 import { roundingOf, storedTensor, storesFloat16 } from './rounding.ts'
@@ -28,6 +31,11 @@ export interface ProtectionOptions {
   readonly falseAlarmProbability?: number
   /** Column sums of A, from the layer before (`chain`): spares the global check its pass over A. */
   readonly activationChecksum?: Float64Array
+  /**
+   * What the checksums weigh their terms with; default what the weights were prepared for. 'random' takes weights that were
+   * prepared so, the schemes row, column, row-column and global, and no `emit` and GELU; `activationChecksum` is not used then.
+   */
+  readonly checksumWeights?: ChecksumWeights
   /** Strikes the first threshold of the product: what campaigns do to the check path. */
   readonly thresholdFault?: FaultEffect
 }
@@ -68,8 +76,12 @@ export async function protectedMatmul(
   assertChance(falseAlarmProbability, 'matmul')
   refuseTransposes(options, 'matmul')
   assertOutputApart(out, { a: operands.a, weights: weights.tensor }, 'matmul')
-  const { a, items, m, outShape } = sizesOf(operands.a, weights)
+  const sizes = sizesOf(operands.a, weights)
+  const { a, items, m, outShape } = sizes
   const { k, n } = weights
+  const checksums = randomChecksumsOf(weights, { checksumWeights: options.checksumWeights, scheme }, 'matmul')
+  if (checksums)
+    return withRandomWeights({ engine, calibration }, { sizes, weights, checksums }, { ...options, scheme, onFault })
   const rounding = roundingOf(engine.build, 'float32')
 
   // 1. The product, with both sides of the scheme's sums from the same registers.
@@ -125,6 +137,41 @@ export async function protectedMatmul(
   const { nextChecksum } = product
   const output = outShape === undefined ? product.output : { ...product.output, shape: outShape }
   return nextChecksum === undefined ? { output, report } : { output, report, nextChecksum }
+}
+
+/** The same product, checked with random weights instead of the sums that the engine makes. */
+async function withRandomWeights(
+  context: ProtectionContext,
+  { sizes, weights, checksums }: { sizes: ProductSizes; weights: ProtectedWeights; checksums: RandomChecksums },
+  options: ProtectionOptions & MatmulOptions & Required<Pick<ProtectionOptions, 'scheme' | 'onFault'>>,
+): Promise<Protected> {
+  const { engine } = context
+  const { items, m, outShape } = sizes
+  const { k, n, batch, tensor } = weights
+  const { faults, bias, activation } = options
+  assertBare(options, { engine, channels: n, where: 'matmul' })
+  const out = options.out && { ...options.out, ...(outShape && { shape: [items * m, n] }) }
+  const [a, b] = [storedTensor(engine.build, sizes.a), storedTensor(engine.build, tensor)]
+  const product = await engine.matmul(sizes.a, weights.prepared, {
+    emit: { rowStatistics: true },
+    ...(out && { out }),
+    ...(faults && { faults }),
+  })
+  const { output } = product
+  const done = await protectRandomly({
+    ...{ context, where: 'matmul', weights, checksums, items, m, options, product },
+    rows: {
+      a: (item) => matrixRows(a.data, { count: m, length: k, first: item * m * k, step: k }),
+      b: (item) => matrixRows(b.data, { count: k, length: n, first: batch > 0 ? item * k * n : 0, step: n }),
+      c: (item) => matrixRows(output.data, { count: m, length: n, first: item * m * n, step: n }),
+    },
+    access: () => {
+      const rounding = roundingOf(engine.build, 'float32')
+      return matmulRows({ engine, rounding, a: sizes.a, weights, m, output, options: lasting(faults) })
+    },
+    finish: { bias, activation, channelOf: (index) => index % n },
+  })
+  return outShape === undefined ? done : { ...done, output: { ...done.output, shape: outShape } }
 }
 
 /** Checks read both operands as they lie; a transposed one would have its sums taken along the wrong axis. */

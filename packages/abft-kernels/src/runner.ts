@@ -17,6 +17,7 @@ import { columnChecksum, tapChecksum } from './activationChecksum.ts'
 import type { Calibration } from './calibrate.ts'
 import { convGeometry } from './convGeometry.ts'
 import { createKernels, type Kernels } from './kernels.ts'
+import { checksumWeightKinds, takesRandomWeights, type ChecksumWeights } from './randomWeights/checksums.ts'
 import { layerOperands } from './runner/operands.ts'
 import { smallestDetectable } from './runner/smallestDetectable.ts'
 import type { ProtectedWeights } from './weights.ts'
@@ -32,6 +33,11 @@ export interface RunnerOptions {
    * not that of where their operands lie, which is some per cent of a product of few rows. Default false.
    */
   readonly shareOperands?: boolean
+  /**
+   * What checksums weigh their terms with (`ProtectOptions.checksumWeights`). Default 'ones'. With 'random' `schemes` lists those
+   * that take them, of floats; nothing is chained.
+   */
+  readonly checksumWeights?: ChecksumWeights
   /** What the machine is called in plans. Default the engine's build. */
   readonly device?: string
 }
@@ -71,10 +77,21 @@ export const allSchemes: readonly ProtectionScheme[] = [
  */
 export function createRunner(options: RunnerOptions): LayerRunner {
   const { engine, calibration, falseAlarmProbability = 1e-6, device = engine.build, shareOperands = false } = options
+  const { checksumWeights = 'ones' } = options
+  assertOneOf(checksumWeights, { where: 'runner', argument: 'options.checksumWeights', values: checksumWeightKinds })
+  const random = checksumWeights === 'random'
   const kernels = createKernels({ engine, ...(calibration && { calibration }) })
-  const context = { build: engine.build, calibration, falseAlarmProbability }
-  const open = shareOperands ? sharing(kernels) : (layer: LinearLayer, seed: number) => openLayer(kernels, layer, seed)
-  const schemes = (layer: LinearLayer): ProtectionScheme[] => (runs(layer) ? schemesOf(engine, layer) : [])
+  const context = { build: engine.build, calibration, falseAlarmProbability, random }
+  const openOwn: OpenLayers = (layer, seed) => openLayer(kernels, { layer, seed, random })
+  const open = shareOperands ? sharing(openOwn) : openOwn
+  const schemes = (layer: LinearLayer): ProtectionScheme[] => {
+    if (!runs(layer)) return []
+    if (random)
+      return isInteger(layer.dtype)
+        ? ['none']
+        : allSchemes.filter((scheme) => scheme === 'none' || takesRandomWeights(scheme))
+    return schemesOf(engine, layer)
+  }
   const assertRuns = (layer: LinearLayer, scheme: ProtectionScheme): void => {
     assertOneOf(scheme, { where: 'runner', argument: 'scheme', values: allSchemes })
     if (!runs(layer))
@@ -126,22 +143,29 @@ interface OpenLayer {
   release(): void
 }
 
-async function openLayer(kernels: Kernels, layer: LinearLayer, seed: number): Promise<OpenLayer> {
+type OpenLayers = (layer: LinearLayer, seed: number) => Promise<OpenLayer>
+
+async function openLayer(
+  kernels: Kernels,
+  { layer, seed, random }: { layer: LinearLayer; seed: number; random: boolean },
+): Promise<OpenLayer> {
   const { input, weights: tensor } = layerOperands(layer, seed)
   const { op } = layer
+  const integer = isInteger(layer.dtype)
   const weights = await kernels.prepare(tensor, {
-    kind: isInteger(layer.dtype) ? 'matmul-int8' : op.kind,
+    kind: integer ? 'matmul-int8' : op.kind,
     groups: op.kind === 'conv2d' ? op.groups : 1,
+    ...(random && !integer && { checksumWeights: 'random', seed }),
   })
   return { input, tensor, weights, release: () => weights.release() }
 }
 
 /** Opens layers once for all who hold them. */
-function sharing(kernels: Kernels): (layer: LinearLayer, seed: number) => Promise<OpenLayer> {
+function sharing(openOwn: OpenLayers): OpenLayers {
   const held = new Map<string, { readonly opened: Promise<OpenLayer>; holders: number }>()
   return async (layer, seed) => {
     const key = JSON.stringify([layer, seed])
-    const entry = held.get(key) ?? { opened: openLayer(kernels, layer, seed), holders: 0 }
+    const entry = held.get(key) ?? { opened: openOwn(layer, seed), holders: 0 }
     held.set(key, entry)
     entry.holders++
     const drop = (): boolean => --entry.holders === 0 && held.delete(key)
@@ -175,8 +199,8 @@ function prepareLayer(
   const { op } = layer
   const geometry: Conv2dOptions = op.kind === 'conv2d' ? { stride: op.stride, pad: op.pad, dilation: op.dilation } : {}
   const integer = isInteger(layer.dtype)
-  // Checksums of batches and of integers have no place in a chain.
-  const chain = chained && scheme === 'global' && !integer && weights.batch === 0
+  // Checksums of batches, of integers and with random weights have no place in a chain.
+  const chain = chained && scheme === 'global' && !integer && weights.batch === 0 && !weights.random
   const options = {
     scheme,
     falseAlarmProbability,

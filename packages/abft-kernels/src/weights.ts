@@ -1,7 +1,22 @@
 // Weights with the offline sums and norms that thresholds need. Taken from the original tensor once, in float64: a weight
 // that changes later no longer agrees with them.
-import { assertOneOf, assertTensor, FtError, type MatmulEngine, type PreparedWeights, type Tensor } from '@ft/core'
+import {
+  assertInteger,
+  assertOneOf,
+  assertTensor,
+  FtError,
+  type MatmulEngine,
+  type PreparedWeights,
+  type Tensor,
+} from '@ft/core'
 import type { ColumnRanges } from '@ft/tensor-core'
+import {
+  checksumWeightKinds,
+  randomChecksums,
+  type ChecksumWeights,
+  type RandomChecksums,
+} from './randomWeights/checksums.ts'
+import { matrixRows } from './randomWeights/rows.ts'
 import { storedValues } from './rounding.ts'
 
 /** Norms of one weight matrix `[k, n]` (of one group of a filter). */
@@ -56,6 +71,8 @@ export interface ProtectedWeights {
   readonly k: number
   readonly n: number
   readonly norms: readonly WeightNorms[]
+  /** Checksums with random weights, where these were prepared with them. */
+  readonly random?: RandomChecksums
   /**
    * False alarms of statistical thresholds so far. After the first one this layer's data are not what the calibration was
    * made for, and its checks fall back to the hard bound; set it to 0 to trust the calibration again.
@@ -68,15 +85,22 @@ export interface ProtectOptions {
   /** Default 'matmul': `[k, n]` or `[batch, k, n]`. 'conv2d' takes `[h, w, i, o]`; 'matmul-int8' int8 `[k, n]`. */
   readonly kind?: 'matmul' | 'conv2d' | 'matmul-int8'
   readonly groups?: number
+  /**
+   * What checksums weigh their terms with: 'ones' (default), which the engine adds up beside the product and which miss errors
+   * that cancel; or 'random', numbers of `seed` in +-[1/2, 1), by passes of their own. Not for 'matmul-int8'.
+   */
+  readonly checksumWeights?: ChecksumWeights
+  /** Of the random weights. Default 1. Errors that one seed hides are others than those that another one hides. */
+  readonly seed?: number
 }
 
 /**
  * Prepares weights for an engine and takes their norms.
  *
  * Cost: one pass in float64 over the weights, offline; 24 bytes a column besides the engine's own copy, 32 where a matrix has
- * one column.
+ * one column. Random checksum weights take a second pass, and 8 bytes a row and range of columns, 32 a column.
  *
- * @throws FtError `SHAPE_MISMATCH` for a tensor that is neither `[k, n]` nor `[h, w, i, o]`; `INVALID_ARGUMENT` for
+ * @throws FtError `UNSUPPORTED` for random checksum weights of integers; `SHAPE_MISMATCH` for a tensor that is neither `[k, n]` nor `[h, w, i, o]`; `INVALID_ARGUMENT` for
  * weights that are not finite (on an engine that stores float16: beyond 65,504), and for groups of anything but a filter
  */
 export async function protectWeights(
@@ -84,13 +108,25 @@ export async function protectWeights(
   tensor: Tensor,
   options: ProtectOptions = {},
 ): Promise<ProtectedWeights> {
-  const { kind = 'matmul', groups = 1 } = options
+  const { kind = 'matmul', groups = 1, checksumWeights = 'ones', seed = 1 } = options
   assertTensor(tensor, { where: 'protectWeights', argument: 'weights' })
   assertOneOf(kind, {
     where: 'protectWeights',
     argument: 'options.kind',
     values: ['matmul', 'conv2d', 'matmul-int8'],
   })
+  assertOneOf(checksumWeights, {
+    where: 'protectWeights',
+    argument: 'options.checksumWeights',
+    values: checksumWeightKinds,
+  })
+  assertInteger(seed, { where: 'protectWeights', argument: 'options.seed', min: 0 })
+  if (checksumWeights === 'random' && kind === 'matmul-int8')
+    throw new FtError(
+      'UNSUPPORTED',
+      'protectWeights: no random checksum weights for integers, whose sums are exact modulo 2^32; leave `options.checksumWeights` out',
+      { kind },
+    )
   const { shape } = tensor
   const wanted = { matmul: '[k, n] or [batch, k, n]', conv2d: '[h, w, i, o]', 'matmul-int8': '[k, n]' }[kind]
   const ranks = { matmul: [2, 3], conv2d: [4], 'matmul-int8': [2] }[kind]
@@ -113,12 +149,16 @@ export async function protectWeights(
   const n = columns / groups
   const place = { k, columns, n }
   const data = kind === 'matmul-int8' ? tensor.data : storedValues(engine.build, tensor.data)
-  const norms =
-    batch > 0
-      ? Array.from({ length: batch }, (_, item) => normsOf(data, { ...place, first: item * k * n }))
-      : Array.from({ length: groups }, (_, group) => normsOf(data, { ...place, first: group * n }))
+  const firsts = Array.from({ length: Math.max(batch, groups) }, (_, item) => item * (batch > 0 ? k * n : n))
+  const norms = firsts.map((first) => normsOf(data, { ...place, first }))
+  const matrices = () => firsts.map((first) => matrixRows(data, { count: k, length: n, first, step: columns }))
+  const random = checksumWeights === 'random' ? randomChecksums({ seed, n, norms, matrices: matrices() }) : undefined
   const prepared = await engine.prepare(tensor, { kind, groups })
-  return { tensor, prepared, kind, groups, batch, k, n, norms, falseAlarms: 0, release: () => prepared.release() }
+  return {
+    ...{ tensor, prepared, kind, groups, batch, k, n, norms, falseAlarms: 0 },
+    ...(random && { random }),
+    release: () => prepared.release(),
+  }
 }
 
 function normsOf(

@@ -57,9 +57,15 @@ describe('commands', () => {
     expect(parseCampaign(saved).trials).toBe(60)
     await campaign({ ...flags, shape: [...flags.shape] }, capture().output)
     expect(readFileSync(flags.out, 'utf8')).toBe(saved)
-    await expect(campaign({ ...flags, shape: [...flags.shape], seed: 2 }, capture().output)).rejects.toMatchObject({
-      code: 'FINGERPRINT_MISMATCH',
-    })
+    for (const other of [{ seed: 2 }, { checksumWeights: 'random' }] as const)
+      await expect(campaign({ ...flags, shape: [...flags.shape], ...other }, capture().output)).rejects.toMatchObject({
+        code: 'FINGERPRINT_MISMATCH',
+      })
+    const random = capture()
+    const own = { ...flags, out: file('random.json'), checksumWeights: 'random' } as const
+    await campaign({ ...own, shape: [...flags.shape] }, random.output)
+    expect(random.text()).toMatch(/Scheme row, random weights, on wasm/)
+    expect(parseCampaign(readFileSync(own.out, 'utf8')).checksumWeights).toBe('random')
   })
 
   it('counts nothing again and loses nothing: a result, and shards of other processes, are refused', async () => {

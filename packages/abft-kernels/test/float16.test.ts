@@ -121,6 +121,35 @@ for (const [name, engine] of engines)
       )
 
       it(
+        'random weights: sums are of operands as they were stored, and a cancelling pair is corrected',
+        async () => {
+          const own = kernels()
+          const weights = await own.prepare(b, { checksumWeights: 'random' })
+          const image = normalTensor([2, 6, 6, 4], 3)
+          const filter = await own.prepare(normalTensor([3, 3, 2, 6], 4), {
+            ...({ kind: 'conv2d', groups: 2, checksumWeights: 'random' } as const),
+          })
+          const faults = [0, 2].map((column, i): Fault => {
+            return { site: { kind: 'output', row: 5, column }, effect: { kind: 'add', value: i === 0 ? 8 : -8 } }
+          })
+          for (const scheme of ['row', 'column', 'row-column', 'global'] as const)
+            for (const run of [
+              (more: { faults?: Fault[] }) => own.matmul(a, weights, { scheme, ...more }),
+              (more: { faults?: Fault[] }) => own.conv2d(image, filter, { scheme, pad: [1, 1, 1, 1], ...more }),
+            ]) {
+              const clean = await run({})
+              expect(clean.report, scheme).toMatchObject({ status: 'clean', detections: [] })
+              const struck = await run({ faults })
+              expect(struck.report.status, scheme).toBe('corrected')
+              expect(bits(struck.output), scheme).toEqual(bits(clean.output))
+            }
+          weights.release()
+          filter.release()
+        },
+        patience,
+      )
+
+      it(
         'numbers beyond float16 are reported as the input they are, weights beyond it refused',
         async () => {
           const own = kernels()

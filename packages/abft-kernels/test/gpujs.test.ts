@@ -52,4 +52,16 @@ describe.each(engines)('gpu.js, mode $mode', (engine) => {
     expect(reports.map(({ status }) => status)).toEqual(['clean', 'clean'])
     if (engine.mode === 'webasm') expect(reports[1].threshold.largest).toBeLessThan(reports[0].threshold.largest)
   })
+
+  it.each(['row', 'column', 'row-column', 'global'] as const)(
+    '%s with random weights, which needs no sums of the engine',
+    async (scheme) => {
+      const wrong = createKernels({ engine: struck(engine, 3) })
+      const weights = await wrong.prepare(w, { checksumWeights: 'random' })
+      expect((await createKernels({ engine }).matmul(a, weights, { scheme })).report.status).toBe('clean')
+      const { output, report } = await wrong.matmul(a, weights, { scheme })
+      expect(report.status).toBe('corrected')
+      expect(bits(output)).toEqual(bits((await engine.matmul(a, w)).output))
+    },
+  )
 })

@@ -184,6 +184,59 @@ describe('smallestDetectable', () => {
     expect(runner.smallestDetectable(layer, 'replication') / said).toBeLessThan(5)
   })
 
+  it.each([
+    { groups: 1, n: 3 },
+    { groups: 2, n: 8 },
+    { groups: 4, n: 12 },
+  ])(
+    'replication of convolutions of a few columns on wasm is exact too: $n in $groups groups',
+    async ({ groups, n }) => {
+      const op = { ...conv.op, filter: [3, 3, 8 / groups, n], groups } as LinearLayer['op']
+      const layer: LinearLayer = { ...conv, id: 'narrow convolution', k: 9 * (8 / groups), n, op }
+      const runner = createRunner({ engine: wasm, calibration })
+      const { input, weights: tensor } = layerOperands(layer, 5)
+      const kernels = createKernels({ engine: wasm, calibration })
+      const weights = await kernels.prepare(tensor, { kind: 'conv2d', groups })
+      const options = { scheme: 'replication', stride: [2, 2], pad: [1, 1, 1, 1] } as const
+      const { report, output } = await kernels.conv2d(input, weights, options)
+      expect(report.threshold.kind).toBe('exact')
+      const said = report.threshold.smallestDetectable / Math.sqrt(layer.k)
+      const size = runner.smallestDetectable(layer, 'replication')
+      expect(size / said).toBeGreaterThan(0.2)
+      expect(size / said).toBeLessThan(5)
+      // Of one unit in the last place of an output, the least that can go wrong.
+      const last = { kind: 'flip', bits: [0] } as const
+      const faults = [{ site: { kind: 'output', row: 3, column: 1 } as const, effect: last }]
+      const found = await kernels.conv2d(input, weights, { ...options, faults })
+      expect(found.report.status).toBe('corrected')
+      expect(found.output.data).toEqual(output.data)
+    },
+  )
+
+  const weighed = ['row', 'column', 'row-column', 'global'] as const
+  it.each([true, false].flatMap((fitted) => weighed.map((scheme) => ({ scheme, fitted }))))(
+    '$scheme with random weights, calibrated: $fitted: is what such products say',
+    async ({ scheme, fitted }) => {
+      const options = fitted ? { engine: wasm, calibration } : { engine: wasm }
+      const runner = createRunner({ ...options, checksumWeights: 'random' })
+      const ones = createRunner(options)
+      for (const layer of [dense, { ...dense, id: 'wide', m: 6, n: 1100 }, { ...dense, id: 'column', n: 1 }]) {
+        const { input, weights: tensor } = layerOperands(layer, 5)
+        const weights = await createKernels(options).prepare(tensor, { checksumWeights: 'random' })
+        const { report } = await createKernels(options).matmul(input, weights, { scheme })
+        const said = report.threshold.smallestDetectable / Math.sqrt(layer.k)
+        const ratio = runner.smallestDetectable(layer, scheme) / said
+        expect(ratio).toBeGreaterThan(1 / 1.5)
+        expect(ratio).toBeLessThan(1.5)
+        const sides = scheme === 'global' ? 2 : 1
+        expect(runner.smallestDetectable(layer, scheme)).toBeLessThan(
+          2 ** sides * ones.smallestDetectable(layer, scheme),
+        )
+        weights.release()
+      }
+    },
+  )
+
   it('is infinite without a check, the same for a layer of any float type', () => {
     const runner = createRunner({ engine: wasm })
     const served: ProtectionScheme = 'row'
@@ -192,6 +245,25 @@ describe('smallestDetectable', () => {
       runner.smallestDetectable(conv, served),
     )
   })
+})
+
+it('with random weights lists and runs the schemes that take them', async () => {
+  const runner = createRunner({ engine: wasm, calibration, checksumWeights: 'random' })
+  expect(runner.schemes(dense)).toEqual(['none', 'global', 'row', 'column', 'row-column'])
+  expect(runner.schemes(integers)).toEqual(['none'])
+  for (const layer of [dense, conv, batch])
+    for (const scheme of runner.schemes(layer))
+      for (const chained of [false, true]) {
+        const { run, release } = await runner.prepare(layer, scheme, { seed: 2, chained })
+        await run()
+        release()
+      }
+  await expect(runner.prepare(dense, 'replication', { seed: 1, chained: false })).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+  })
+  expect(() => createRunner({ engine: wasm, checksumWeights: 'twos' as 'ones' })).toThrow(
+    expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error,
+  )
 })
 
 it('shares operands among the schemes of a layer until the last of them is released', async () => {

@@ -72,6 +72,28 @@ describe.skipIf(!available)('float32 on webgpu', () => {
   )
 
   it(
+    'random weights: a pair that cancels in its row is corrected, with the bits of a product with bias and ReLU behind it',
+    async () => {
+      const bias = normalTensor([21], 3)
+      const weights = await kernels.prepare(w, { checksumWeights: 'random' })
+      const plain = await engine.matmul(a, w, { bias, activation: 'relu' })
+      const faults = [5, 9].map((column, i): Fault => {
+        return { site: { kind: 'output', row: 7, column }, effect: { kind: 'add', value: i === 0 ? 8 : -8 } }
+      })
+      const ones = await kernels.matmul(a, weights, { bias, activation: 'relu', faults, checksumWeights: 'ones' })
+      expect(ones.report.status).toBe('clean')
+      for (const scheme of ['row', 'column', 'row-column', 'global'] as const) {
+        const given = { scheme, bias, activation: 'relu' } as const
+        expect((await kernels.matmul(a, weights, given)).report.status).toBe('clean')
+        const { output, report } = await kernels.matmul(a, weights, { ...given, faults })
+        expect(report.status).toBe('corrected')
+        expect(bits(output)).toEqual(bits(plain.output))
+      }
+    },
+    patience,
+  )
+
+  it(
     'soak finds nothing on a sound adapter',
     async () => {
       expect(await soak({ engine, seconds: 0.2, seed: 1 })).toMatchObject({ faults: 0, unrepeatable: 0 })

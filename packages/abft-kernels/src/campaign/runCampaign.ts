@@ -22,13 +22,18 @@ const REPORT_EVERY = 16
  *
  * @throws FtError `INVALID_ARGUMENT` for neither or both of model and shapes, `UNSUPPORTED` for an engine without
  * `instrumented: true`, `FINGERPRINT_MISMATCH` for a resumed result of another campaign, `INVALID_ARGUMENT` for one of
- * another number of shards
+ * another number of shards, `UNSUPPORTED` for random checksum weights of a scheme that takes none
  */
 export async function runCampaign(options: CampaignOptions): Promise<CampaignResult> {
   const { engine, calibration, scheme = 'row', trials, seed, shard = { index: 0, count: 1 } } = options
+  const { checksumWeights = 'ones' } = options
   assertInteger(trials, { where: 'runCampaign', argument: 'trials', min: 1 })
   assertInteger(shard.index, { where: 'runCampaign', argument: 'shard.index', min: 0, max: shard.count - 1 })
-  const sources = (options.faults ?? allSources()).filter(({ schemes }) => schemes?.includes(scheme) ?? true)
+  const weighted = checksumWeights === 'random'
+  // Sums with random weights are no registers of the engine.
+  const sources = (options.faults ?? allSources()).filter(
+    ({ schemes, site }) => (schemes?.includes(scheme) ?? true) && !(weighted && site === 'checksum'),
+  )
   const kernels = createKernels({ engine, ...(calibration && { calibration }) })
   const subjects = await subjectsOf(options, kernels)
   try {
@@ -36,6 +41,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
     const tally = new Tally({
       build: engine.build,
       scheme,
+      ...(weighted && { checksumWeights }),
       seed,
       trials,
       threshold: subjects[0]?.threshold ?? 'hard',
@@ -62,11 +68,12 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRes
 }
 
 function subjectsOf(options: CampaignOptions, kernels: ReturnType<typeof createKernels>): Promise<Subject[]> {
-  const { model, shapes, scheme = 'row', seed } = options
+  const { model, shapes, scheme = 'row', seed, checksumWeights = 'ones' } = options
   if ((model === undefined) === (shapes === undefined) || shapes?.length === 0)
     throw new FtError('INVALID_ARGUMENT', 'runCampaign: give either `model` or `shapes`, with at least one layer', {})
-  if (model) return subjectOfModel(kernels, model, { scheme }).then((subject) => [subject])
-  return subjectsOfShapes(kernels, shapes ?? [], { scheme, seed })
+  const checks = { scheme, seed, checksumWeights }
+  if (model) return subjectOfModel(kernels, model, checks).then((subject) => [subject])
+  return subjectsOfShapes(kernels, shapes ?? [], checks)
 }
 
 interface Place {

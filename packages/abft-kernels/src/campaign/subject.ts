@@ -4,6 +4,7 @@ import { FtError, type LinearLayer, type ProtectionScheme, type Tensor } from '@
 import type { Chain, ChainOptions, ChainResult } from '../chain.ts'
 import type { Kernels } from '../kernels.ts'
 import { hashOfArray } from '../hash.ts'
+import type { ChecksumWeights } from '../randomWeights/checksums.ts'
 import type { ProtectedWeights } from '../weights.ts'
 import { layerOperands } from '../runner/operands.ts'
 import type { CampaignLayer, CampaignModel, FaultClass } from './types.ts'
@@ -22,12 +23,20 @@ export interface Subject {
   release(): void
 }
 
+/** How subjects are checked. */
+export interface SubjectChecks {
+  readonly scheme: ProtectionScheme
+  readonly seed: number
+  readonly checksumWeights: ChecksumWeights
+}
+
 /** @throws FtError `FAULT_DETECTED` when a run without faults alarms: then nothing that follows would mean anything */
 async function createSubject(
   kernels: Kernels,
   network: { layers: readonly CampaignLayer[]; input: Tensor; products: readonly LinearLayer[] },
-  scheme: ProtectionScheme,
+  { scheme, seed, checksumWeights }: SubjectChecks,
 ): Promise<Subject> {
+  const random = checksumWeights === 'random' ? { checksumWeights, seed } : {}
   const prepared: ProtectedWeights[] = []
   const release = () => {
     for (const weights of prepared) weights.release()
@@ -35,7 +44,10 @@ async function createSubject(
   try {
     for (const { weights, groups } of network.layers)
       prepared.push(
-        await kernels.prepare(weights, weights.shape.length === 4 ? { kind: 'conv2d', groups: groups ?? 1 } : {}),
+        await kernels.prepare(weights, {
+          ...(weights.shape.length === 4 && { kind: 'conv2d', groups: groups ?? 1 }),
+          ...random,
+        }),
       )
     return { ...(await subjectOf(kernels, { ...network, prepared }, scheme)), release }
   } catch (error) {
@@ -110,7 +122,7 @@ function struckRun(
 export async function subjectsOfShapes(
   kernels: Kernels,
   shapes: readonly LinearLayer[],
-  { scheme, seed }: { scheme: ProtectionScheme; seed: number },
+  checks: SubjectChecks,
 ): Promise<Subject[]> {
   for (const { id, op } of shapes)
     if (op.kind === 'matmul' && op.batch > 1)
@@ -120,12 +132,12 @@ export async function subjectsOfShapes(
   const subjects: Subject[] = []
   for (const layer of shapes) {
     const { op, id } = layer
-    const { input, weights } = layerOperands(layer, seed)
+    const { input, weights } = layerOperands(layer, checks.seed)
     const geometry =
       op.kind === 'conv2d' ? { groups: op.groups, stride: op.stride, pad: op.pad, dilation: op.dilation } : {}
     try {
       subjects.push(
-        await createSubject(kernels, { layers: [{ id, weights, ...geometry }], input, products: [layer] }, scheme),
+        await createSubject(kernels, { layers: [{ id, weights, ...geometry }], input, products: [layer] }, checks),
       )
     } catch (error) {
       for (const subject of subjects) subject.release()
@@ -135,12 +147,8 @@ export async function subjectsOfShapes(
   return subjects
 }
 
-export async function subjectOfModel(
-  kernels: Kernels,
-  model: CampaignModel,
-  { scheme }: { scheme: ProtectionScheme },
-): Promise<Subject> {
-  return createSubject(kernels, { layers: model.layers, input: model.input, products: productsOf(model) }, scheme)
+export async function subjectOfModel(kernels: Kernels, model: CampaignModel, checks: SubjectChecks): Promise<Subject> {
+  return createSubject(kernels, { layers: model.layers, input: model.input, products: productsOf(model) }, checks)
 }
 
 /** The model's layers as products: shapes followed through the network. */

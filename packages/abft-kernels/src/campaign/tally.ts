@@ -13,7 +13,7 @@ interface Cell extends Key {
   corrected: number
 }
 
-const settingNames = ['build', 'scheme', 'seed', 'trials', 'threshold', 'fingerprint'] as const
+const settingNames = ['build', 'scheme', 'checksumWeights', 'seed', 'trials', 'threshold', 'fingerprint'] as const
 
 export class Tally {
   readonly #settings: Settings
@@ -152,6 +152,8 @@ export function parseCampaign(text: string): CampaignResult {
     )
   for (const name of ['build', 'scheme', 'threshold', 'fingerprint'] as const)
     if (typeof c[name] !== 'string') throw fail(`${name} must be text`)
+  if (c.checksumWeights !== undefined && c.checksumWeights !== 'random')
+    throw fail("checksumWeights must be left out or 'random'")
   for (const name of ['seed', 'trials'] as const) if (!whole(c[name])) throw fail(`${name} must be a whole number`)
   if (
     !Array.isArray(c.shards) ||

@@ -1,6 +1,7 @@
 // What a campaign is asked and what it found: plain data that can be saved, resumed and merged.
 import type { Activation, LinearLayer, LongRunning, MatmulEngine, Pair, ProtectionScheme, TBLR, Tensor } from '@ft/core'
 import type { Calibration } from '../calibrate.ts'
+import type { ChecksumWeights } from '../randomWeights/checksums.ts'
 import type { FaultSource } from './sources.ts'
 
 /** A layer of a model under test: original weights and what follows the product. */
@@ -31,6 +32,8 @@ export interface CampaignOptions extends LongRunning {
   readonly shapes?: readonly LinearLayer[]
   /** Default 'row'. */
   readonly scheme?: ProtectionScheme
+  /** What checksums weigh their terms with. Default 'ones'; 'random' for the schemes that take them, of the campaign's seed. */
+  readonly checksumWeights?: ChecksumWeights
   readonly calibration?: Calibration
   /** Default `allSources()`: single flips at every site. */
   readonly faults?: readonly FaultSource[]
@@ -72,6 +75,8 @@ export interface CampaignResult {
   readonly version: 1
   readonly build: string
   readonly scheme: ProtectionScheme
+  /** Left out for 'ones'. */
+  readonly checksumWeights?: ChecksumWeights
   readonly seed: number
   readonly trials: number
   /** Kind of threshold of the clean runs. */

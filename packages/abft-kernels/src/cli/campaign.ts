@@ -8,12 +8,15 @@ import { runCampaign } from '../campaign/runCampaign.ts'
 import { detectionByBit, summarise, type SummaryRow } from '../campaign/summary.ts'
 import { parseCampaign } from '../campaign/tally.ts'
 import type { CampaignResult } from '../campaign/types.ts'
+import type { ChecksumWeights } from '../randomWeights/checksums.ts'
 import { assertWritable, isFile, layersOf, openEngine, readText, writeOut } from './options.ts'
 import { assertFresh, inProcesses } from './shards.ts'
 
 export interface CampaignFlags {
   readonly engine: EngineName
   readonly scheme: ProtectionScheme
+  /** Default 'ones'. */
+  readonly checksumWeights?: ChecksumWeights
   readonly shape: LinearLayer[]
   readonly model?: string
   readonly input: Record<string, number[]>
@@ -58,7 +61,7 @@ export async function campaign(flags: CampaignFlags, output: Output): Promise<vo
 
 /** Runs the trials, or one shard of them; stopped by Ctrl-C it saves what it has, and the same command goes on. */
 async function here(flags: CampaignFlags, output: Output): Promise<CampaignResult> {
-  const { scheme, trials, seed, out } = flags
+  const { scheme, checksumWeights, trials, seed, out } = flags
   const engine = await openEngine(flags.engine, { instrumented: true })
   const controller = new AbortController()
   const stop = () => controller.abort()
@@ -76,6 +79,7 @@ async function here(flags: CampaignFlags, output: Output): Promise<CampaignResul
             ? flags.shape
             : [defaultShape],
       scheme,
+      ...(checksumWeights !== undefined && { checksumWeights }),
       trials,
       seed,
       shard: { index, count },
@@ -123,5 +127,6 @@ function sentence(result: CampaignResult, all: SummaryRow | undefined): string {
   const found = all?.detectedHarmful
   const share =
     found === undefined ? 'no fault was harmful' : `${(100 * found.value).toFixed(1)} % of harmful faults found`
-  return `Scheme ${result.scheme} on ${result.build}, thresholds ${result.threshold}: ${share}.`
+  const weights = result.checksumWeights === undefined ? '' : `, ${result.checksumWeights} weights,`
+  return `Scheme ${result.scheme}${weights} on ${result.build}, thresholds ${result.threshold}: ${share}.`
 }

@@ -4,6 +4,7 @@ import process from 'node:process'
 import { Command, Option } from 'commander'
 import { isFtError } from '@ft/core'
 import { createOutput, terminalFromEnvironment, type Output } from '@ft/report'
+import { checksumWeightKinds } from '../randomWeights/checksums.ts'
 import { allSchemes } from '../runner.ts'
 import { campaign, type CampaignFlags } from './campaign.ts'
 import { engineName, inputOption, positive, positiveWhole, shapeOption, whole } from './options.ts'
@@ -21,6 +22,11 @@ program
   .option('--engine <name>', 'wasm, reference or webgpu', engineName, 'wasm')
   .addOption(
     new Option('--scheme <name>', 'the check').choices(allSchemes.filter((name) => name !== 'none')).default('row'),
+  )
+  .addOption(
+    new Option('--checksum-weights <kind>', 'of row, column, row-column and global checks')
+      .choices(checksumWeightKinds)
+      .default('ones'),
   )
   .option('--shape <MxKxN>', 'a product; repeat it', shapeOption, [])
   .option('--model <file>', 'an ONNX model: its products, each on its own')

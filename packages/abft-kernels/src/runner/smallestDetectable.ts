@@ -1,16 +1,21 @@
 // What a scheme can see of a layer before the layer has data: its thresholds for standard normal operands.
 import type { LinearLayer, ProtectionScheme } from '@ft/core'
 import { normalQuantile } from '@ft/core/statistics'
+import { columnRanges } from '@ft/tensor-core'
 import type { Calibration } from '../calibrate.ts'
 import { byReplica } from '../protectedConv2d.ts'
+import { LEAST, MEAN_MAGNITUDE, MEAN_SQUARE } from '../randomWeights/vectors.ts'
 import { rangesOf, roundingOf, tileOf } from '../rounding.ts'
 import { thresholdsOf, type Thresholds, type TileGrid } from '../thresholds/thresholdsOf.ts'
+import type { ThresholdKind } from '../thresholds/policy.ts'
 import type { WeightNorms } from '../weights.ts'
 
 export interface SensitivityContext {
   readonly build: string
   readonly calibration: Calibration | undefined
   readonly falseAlarmProbability: number
+  /** Whether checksums weigh their terms with random numbers. */
+  readonly random: boolean
 }
 
 /**
@@ -22,20 +27,20 @@ export interface SensitivityContext {
 export function smallestDetectable(
   layer: LinearLayer,
   scheme: ProtectionScheme,
-  { build, calibration, falseAlarmProbability }: SensitivityContext,
+  { build, calibration, falseAlarmProbability, random }: SensitivityContext,
 ): number {
   if (scheme === 'none') return Infinity
   // Integers are checked exactly: an error of 1, beside outputs of k products of uniform bytes (variance (256^2 - 1) / 12).
   if (layer.dtype === 'int8' || layer.dtype === 'uint8') return 1 / (Math.sqrt(layer.k) * (65_535 / 12))
   const groups = layer.op.kind === 'conv2d' ? layer.op.groups : 1
   // Depthwise on wasm: the replica is exact, whatever the float64 sum of an output line holds of a change is seen.
-  if (byReplica.has(scheme) && isDepthwise(layer) && layer.k <= OWN_PASS_TAPS && build.startsWith('wasm/'))
+  if (!random && byReplica.has(scheme) && isDepthwise(layer) && layer.k <= OWN_PASS_TAPS && build.startsWith('wasm/'))
     return layer.m * 2 ** -52
   const { m, k } = layer
   const n = layer.n / groups
   const [tileRows, tileColumns] = tileOf(build)
-  if (scheme === 'replication' && layer.op.kind === 'matmul' && n <= NARROW && build.startsWith('wasm/'))
-    return Math.min(m, tileRows) * n * 2 ** -52
+  // So is that of any product of few columns, a group's own.
+  if (scheme === 'replication' && n <= NARROW && build.startsWith('wasm/')) return Math.min(m, tileRows) * n * 2 ** -52
   const grid = [Math.ceil(m / tileRows), Math.ceil(n / tileColumns)] as const
   const tiles = {
     tileRows,
@@ -44,7 +49,7 @@ export function smallestDetectable(
     actual: new Float64Array(grid[0] * grid[1]),
     expected: new Float64Array(),
   }
-  const split = rangesOf(build, n)
+  const split = random ? columnRanges(n) : rangesOf(build, n)
   const sums = new Float64Array(split.ranges * m)
   const largest = -normalQuantile(1 / (m * k + 1))
   const row = (value: number) => new Float64Array(m).fill(value)
@@ -72,7 +77,20 @@ export function smallestDetectable(
     falseAlarmProbability: falseAlarmProbability / groups,
     rowSquares: ({ ranges, rangeColumns }) => new Float64Array(ranges * m).fill(Math.min(n, rangeColumns) * k),
   })
-  return (2 * largestThreshold(scheme, thresholds, tiles)) / Math.sqrt(k)
+  const ones = (2 * largestThreshold(scheme, thresholds, tiles)) / Math.sqrt(k)
+  return random ? ones * weighting(thresholds.policy.kind) ** weighedSides(scheme, n) : ones
+}
+
+/** What weights do to a threshold in the mean, beside what is sure to be left of an error. */
+function weighting(kind: ThresholdKind): number {
+  return (kind === 'hard' ? MEAN_MAGNITUDE : Math.sqrt(MEAN_SQUARE)) / LEAST
+}
+
+/** Rows, columns or both. The weight of one column is 1. */
+function weighedSides(scheme: ProtectionScheme, n: number): number {
+  const columns = n > 1 ? 1 : 0
+  if (scheme === 'row') return columns
+  return scheme === 'global' ? 1 + columns : 1
 }
 
 function largestThreshold(scheme: ProtectionScheme, thresholds: Thresholds, tiles: TileGrid): number {

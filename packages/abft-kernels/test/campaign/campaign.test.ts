@@ -217,6 +217,39 @@ describe('campaigns', () => {
     expect(harmful(columns)).toBe(1)
   })
 
+  it.each([
+    ['row', 'row'],
+    ['column', 'column'],
+    ['global', 'diagonal'],
+  ] as const)('%s: random weights find the pairs that ones miss, along a %s', async (scheme, along) => {
+    const faults = [sourceOf(cancellingPairs({ along, magnitude: [256, 1024] }))]
+    const options = { ...common, faults, trials: 80, scheme }
+    const ones = await runCampaign(options)
+    const random = await runCampaign({ ...options, checksumWeights: 'random' })
+    const all = (result: CampaignResult) => summarise(result, { by: 'all' })[0]
+    expect(all(ones)?.detected?.value).toBe(0)
+    // Hard thresholds T are below 0.2, the global one's: the chance of a miss, 8 T / D at most, is below 0.7 %.
+    expect(all(random)?.detected?.value).toBeGreaterThanOrEqual(0.97)
+    expect(all(random)?.corrected?.value).toBe(1)
+    expect([ones.checksumWeights, random.checksumWeights]).toEqual([undefined, 'random'])
+    const [part, other] = [parseCampaign(JSON.stringify(random)), parseCampaign(JSON.stringify(ones))]
+    await expect(runCampaign({ ...options, resume: part })).rejects.toMatchObject({ code: 'FINGERPRINT_MISMATCH' })
+    await expect(runCampaign({ ...options, checksumWeights: 'random', resume: other })).rejects.toMatchObject({
+      code: 'FINGERPRINT_MISMATCH',
+    })
+    expect(() => parseCampaign(JSON.stringify({ ...random, checksumWeights: 'twos' }))).toThrow(/checksumWeights/)
+  })
+
+  it('random weights: strikes every site but registers that such checks do not have, and no scheme of tiles', async () => {
+    const result = await runCampaign({ ...common, trials: 130, checksumWeights: 'random' })
+    const sites = summarise(result, { by: 'site' }).map(({ name }) => name)
+    expect(sites).toContain('threshold')
+    expect(sites).not.toContain('checksum')
+    await expect(
+      runCampaign({ ...common, trials: 5, checksumWeights: 'random', scheme: 'replication' }),
+    ).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+  })
+
   it('draws detection by bit', async () => {
     const faults = [sourceOf(bitFlips({ site: 'output' }))]
     const result = await runCampaign({ ...common, shapes: [dense], faults, trials: 320, scheme: 'row' })
