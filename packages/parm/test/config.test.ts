@@ -43,6 +43,27 @@ it.each([
   expect([parsed?.name, parsed?.n]).toEqual([name, n])
 })
 
+it('takes the weights of a code of several parities', () => {
+  const coefficients = [
+    [1, 1],
+    [1, -1],
+  ]
+  const parityInstances = { 'parity-0': folder, 'parity-1': folder }
+  const code = { kind: 'weighted', k: 2, r: 2, coefficients }
+  const parsed = parseConfig(JSON.stringify({ ...good, code, parityInstances }), 'c.json').code
+  expect([2, 3].map((slot) => parsed?.parityWeights?.(slot))).toEqual(coefficients)
+  const singular = {
+    ...code,
+    coefficients: [
+      [1, 1],
+      [2, 2],
+    ],
+  }
+  expect(mistakesOf({ ...good, code: singular, parityInstances })).toMatchObject({
+    code: expect.stringContaining('invertible') as string,
+  })
+})
+
 /** What is wrong with a configuration, by path. */
 function mistakesOf(config: object, file = 'c.json'): Record<string, string> {
   try {

@@ -59,7 +59,7 @@ describe('a small task', () => {
         trained.bestEpoch === 0 ? trained.validation.degraded : 0,
       ),
     )
-    expect(trained.parity).toEqual({ baseFingerprint: fingerprintOf(base), code: 'sum', k: 2 })
+    expect(trained.parity).toEqual({ baseFingerprint: fingerprintOf(base), code: 'sum', k: 2, weights: [1, 1] })
     expect(notes).toHaveLength(4)
     // The mean over positions is the mean of the positions, and the overall accuracy mixes both
     const [a = 0, b = 0] = accuracy.degradedByPosition

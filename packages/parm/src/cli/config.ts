@@ -167,7 +167,7 @@ function codeOf(chosen: CodeEntry): Code {
     case 'sum':
       return sum({ k: chosen.k, ...withoutUndefined({ shortGroups: chosen.shortGroups }) })
     case 'weighted':
-      return weighted({ k: chosen.k, r: chosen.r })
+      return weighted({ k: chosen.k, r: chosen.r, ...withoutUndefined({ coefficients: chosen.coefficients }) })
     case 'concat': {
       const { height, width, ...form } = chosen.image
       return concat({ k: chosen.k, image: { height, width, ...withoutUndefined(form) } })

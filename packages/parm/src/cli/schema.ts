@@ -42,7 +42,12 @@ const instance = byKey({
 const group = z.int().min(2).max(16)
 const codes = {
   sum: z.strictObject({ kind: z.literal('sum'), k: group, shortGroups: z.boolean().optional() }),
-  weighted: z.strictObject({ kind: z.literal('weighted'), k: group, r: z.int().min(1).max(4) }),
+  weighted: z.strictObject({
+    kind: z.literal('weighted'),
+    k: group,
+    r: z.int().min(1).max(4),
+    coefficients: z.array(z.array(z.number())).optional(),
+  }),
   concat: z.strictObject({
     kind: z.literal('concat'),
     k: z.literal([2, 4, 9]),

@@ -53,12 +53,27 @@ export function checkSignature(
             got: trainedFor,
           },
         )
+      const weights = code && pool !== 'base' ? weightsOf(code, pool) : undefined
+      const trainedTo = metadata.properties?.['ft.weights']
+      if (weights !== undefined && trainedTo !== undefined && trainedTo !== weights)
+        throw new FtError(
+          'FINGERPRINT_MISMATCH',
+          `createGateway: '${pool}' must be trained to the sum of outputs times ${weights}, got ${trainedTo}`,
+          { pool, expected: weights, got: trainedTo },
+        )
       // Queries that no code can sum pass by the parities
       if (pool === 'base' || isRowWise(base)) assertForm(base, { metadata, pool })
     }
   }
   if (code && isRowWise(base)) assertTakesCoded(base, code)
   return base
+}
+
+/** What a code's parity model is trained to, as instances say it. */
+function weightsOf(code: Code, pool: string): string | undefined {
+  const slots = Array.from({ length: code.n - code.k }, (_, j) => code.k + j)
+  const slot = slots.find((one) => code.modelFor(one) === pool)
+  return slot === undefined ? undefined : code.parityWeights?.(slot).join(',')
 }
 
 /** What instances of a pool must take and give: queries as they come, or coded ones, which are float32. */

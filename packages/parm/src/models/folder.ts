@@ -12,6 +12,8 @@ export interface ParityBinding {
   /** Name of the code, such as 'sum'. */
   readonly code: string
   readonly k: number
+  /** What the model's outputs are: the queries' outputs times these, summed. Absent in folders of earlier versions. */
+  readonly weights?: readonly number[]
 }
 
 export interface ModelManifest {
@@ -123,7 +125,8 @@ function parseManifest(json: unknown, folder: string): ModelManifest {
     parity === undefined ||
     (typeof field(parity, 'baseFingerprint') === 'string' &&
       typeof field(parity, 'code') === 'string' &&
-      Number.isSafeInteger(field(parity, 'k')))
+      Number.isSafeInteger(field(parity, 'k')) &&
+      areWeights(field(parity, 'weights')))
   if (field(json, 'schema') !== 'ft.model' || !bound || typeof field(json, 'fingerprint') !== 'string')
     throw new FtError('CORRUPT_DATA', `readModelFolder: ${folder}/ft-model.json must be a manifest of this package`, {
       folder,
@@ -135,6 +138,9 @@ function parseManifest(json: unknown, folder: string): ModelManifest {
     })
   return json as ModelManifest
 }
+
+const areWeights = (weights: unknown) =>
+  weights === undefined || (Array.isArray(weights) && weights.every((weight) => Number.isFinite(weight)))
 
 function layersOf(model: unknown, { bytes, folder }: { bytes: Buffer; folder: string }): Layer[] {
   const weights = field((field(model, 'weightsManifest') as unknown[] | undefined)?.[0], 'weights')
