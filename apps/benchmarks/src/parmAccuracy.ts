@@ -21,7 +21,7 @@ interface Case {
   readonly kind: 'sum' | 'concat' | 'weighted' | 'difference'
   readonly k: 2 | 3 | 4
   /** Parities, each with a model of its own. Default 1. */
-  readonly r?: 2
+  readonly r?: number
   readonly epochs: number
   /** Epochs with --quick. */
   readonly quick: number
@@ -89,8 +89,7 @@ async function trainAndJudge(
   one: Case,
   { task, seed, context }: { task: Task; seed: number; context: BenchContext },
 ): Promise<Accuracy> {
-  const { kind, epochs, quick } = one
-  const r: number = one.r ?? 1
+  const { kind, epochs, quick, r = 1 } = one
   const code = codeOf(one, task)
   const samples = task.train.inputs.shape[0] as number
   const models: ReturnType<typeof createModelRunner>[] = []

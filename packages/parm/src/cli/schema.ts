@@ -66,6 +66,7 @@ const codes = {
     order: z.int().min(0).max(15).optional(),
     wrong: z.int().min(0).max(8).optional(),
   }),
+  learned: z.strictObject({ kind: z.literal('learned'), folder: text }),
   replication: z.strictObject({ kind: z.literal('replication'), copies: z.int().min(2).max(8).optional() }),
 }
 const code = choose<(typeof codes)[keyof typeof codes]>((value) => {

@@ -25,6 +25,8 @@ export interface Code {
   readonly systematic: boolean
   /** Whether decoded answers are the model's own, as copies of a query are: never held back, never marked. */
   readonly exact?: boolean
+  /** Fingerprint of the deployed model that the code was trained for: behind another its answers are wrong. */
+  readonly baseFingerprint?: string
   /** Inputs of all n units; queries are passed on, not copied. */
   encode(group: readonly (readonly NamedTensor[])[]): NamedTensor[][]
   /** Whether outputs of these units give all k answers. */

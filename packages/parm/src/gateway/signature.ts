@@ -42,6 +42,13 @@ export function checkSignature(
             got: own,
           },
         )
+      const learnedFor = pool === 'base' ? code?.baseFingerprint : undefined
+      if (learnedFor !== undefined && own !== undefined && own !== learnedFor)
+        throw new FtError(
+          'FINGERPRINT_MISMATCH',
+          `createGateway: the code ${code?.name ?? ''} must be of the base model ${own}, it was trained for ${learnedFor}`,
+          { pool, expected: own, got: learnedFor },
+        )
       const trainedFor = metadata.properties?.['ft.code']
       if (pool !== 'base' && code && trainedFor !== undefined && trainedFor !== `${code.name}/${code.k}`)
         throw new FtError(
