@@ -105,7 +105,8 @@ it.each([
   ['the guard', { guard: { limit: 'x' } }, { 'guard.limit': /number/ }],
   ["the guard's limit", { guard: { limit: 11 } }, { 'guard.limit': /<=10/ }],
   ['a guard that is true', { guard: true }, { guard: /object/ }],
-  ['the kind of a code', { code: { kind: 'learned', k: 2 } }, { code: /one of sum, weighted/ }],
+  ['the kind of a code', { code: { kind: 'parity', k: 2 } }, { code: /one of sum, weighted/ }],
+  ['a learned code', { code: { kind: 'learned', k: 2 } }, { 'code.folder': /string/ }],
   [
     'a size of a code',
     { code: { kind: 'concat', k: 3, image: { height: 2, width: 4 } } },

@@ -12,6 +12,7 @@ import {
   fingerprintOf,
   hold,
   learned,
+  preset,
   readLearnedCode,
   sum,
   trainLearnedCode,
@@ -141,6 +142,9 @@ describe('the start', () => {
       code: 'INVALID_ARGUMENT',
     })
     await expect(trainLearnedCode(task, { ...narrow, initial: 'none' as never })).rejects.toThrow(/`initial`/)
+    // The published start needs none, and is among the published settings
+    const published = preset('mnist-learned', { k: 2 })
+    await trainLearnedCode(task, { ...published, ...narrow })
     expect((await trainLearnedCode(task, narrow)).encoder[0]?.bias.data).toHaveLength(7)
   })
 })

@@ -46,7 +46,7 @@ describe('a linear model', () => {
   const weights = normal('linear', [8, 3], 1)
   const bias = normal('linear bias', [3], 1)
   const linear = (scale: number) =>
-    createModelRunner([{ weights, bias: { ...bias, data: bias.data.map((b) => scale * (b as number)) }, relu: false }])
+    createModelRunner([{ weights, bias: { ...bias, data: bias.data.map((b) => scale * (b)) }, relu: false }])
 
   it.each([
     ['the default weights', undefined],
