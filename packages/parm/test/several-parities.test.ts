@@ -46,7 +46,7 @@ describe('a linear model', () => {
   const weights = normal('linear', [8, 3], 1)
   const bias = normal('linear bias', [3], 1)
   const linear = (scale: number) =>
-    createModelRunner([{ weights, bias: { ...bias, data: bias.data.map((b) => scale * (b)) }, relu: false }])
+    createModelRunner([{ weights, bias: { ...bias, data: bias.data.map((b) => scale * b) }, relu: false }])
 
   it.each([
     ['the default weights', undefined],
@@ -71,7 +71,10 @@ describe('a linear model', () => {
     // Rounding decides between classes whose scores are almost equal
     for (const { degraded } of accuracy.patterns) expect(degraded).toBeGreaterThan(0.998)
     expect(accuracy.degradedByLosses).toHaveLength(2)
+    // Of one lost query each, whatever else may be lost
     expect(accuracy.meanSquaredError).toBeLessThan(1e-10)
+    expect(accuracy.agreement).toBeGreaterThan(0.998)
+    expect(accuracy.agreement).toBeLessThanOrEqual(1)
     expect(() => evaluateCode({ code: own, inputs, labels: classes, base: run, parity: run })).toThrow(/2 models/)
   })
 })

@@ -16,7 +16,7 @@ export interface Decoded {
  * Shapes: a member is the list of a model's input tensors, the same names and shapes for every member.
  */
 export interface Code {
-  /** For manifests and metrics, such as 'sum'. Equal names with equal k and n encode alike. */
+  /** For manifests and metrics, such as 'sum'. Codes alike in name, k, n and parities' weights encode alike. */
   readonly name: string
   /** Queries in a group. */
   readonly k: number
