@@ -28,6 +28,7 @@ export function reportAccuracy(
       value: percent((accuracy) => accuracy.degradedByPosition[i] ?? 0),
     }),
   )
+  reportPatterns(context, { name, all })
   all[0]?.overall.forEach(({ unavailable }, i) =>
     context.emit({
       ...common,
@@ -44,4 +45,25 @@ export function reportAccuracy(
     const gain = (value - constant) / (available - constant)
     context.emit({ case: name, metric: 'of what base gains over a constant answer', value: gain, unit: '' })
   }
+}
+
+/** What is left when several units are lost: of each number of them the mean over patterns, and every pattern. */
+function reportPatterns(context: BenchContext, { name, all }: { name: string; all: readonly Accuracy[] }): void {
+  const mean = (of: (accuracy: Accuracy) => number | undefined) =>
+    (100 * all.reduce((total, accuracy) => total + (of(accuracy) ?? 0), 0)) / all.length
+  const emit = (metric: string, value: number) => context.emit({ case: name, unit: '%', n: all.length, metric, value })
+  all[0]?.degradedByLosses.forEach((_, more) => {
+    if (more === 0) return
+    emit(
+      `degraded, ${more + 1} units lost`,
+      mean((accuracy) => accuracy.degradedByLosses[more]),
+    )
+    all[0]?.patterns.forEach(({ missing }, i) => {
+      if (missing.length !== more + 1) return
+      emit(
+        `degraded, units ${missing.join(' and ')} lost`,
+        mean((accuracy) => accuracy.patterns[i]?.degraded),
+      )
+    })
+  })
 }

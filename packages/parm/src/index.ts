@@ -31,7 +31,7 @@ export { startWorker, type StartWorkerOptions, type WorkerProcess } from './work
 export { denseFromTorch } from './models/dense.ts'
 export { fingerprintOf, type ConvLayer, type DenseLayer, type Layer } from './models/layers.ts'
 export { createModelRunner } from './models/runner.ts'
-export { readModelFolder, writeModelFolder, type ModelManifest, type ParityBinding } from './models/folder.ts'
+export { readModelFolder, writeModelFolder, type ModelManifest, type ParityBinding, type SavedModel } from './models/folder.ts'
 export {
   trainParityModel,
   type ParityTask,
@@ -41,6 +41,7 @@ export {
 export { evaluateCode, type Accuracy, type EvaluateOptions } from './training/evaluate.ts'
 export { evaluateMixed, type EvaluateMixedOptions } from './training/evaluateMixed.ts'
 export { learned, type LearnedOptions } from './codes/learned.ts'
+export { readLearnedCode, writeLearnedCode, type LearnedCode } from './models/learnedFolder.ts'
 export {
   trainLearnedCode,
   type LearnedTask,

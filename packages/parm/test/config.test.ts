@@ -43,6 +43,27 @@ it.each([
   expect([parsed?.name, parsed?.n]).toEqual([name, n])
 })
 
+it('takes the weights of a code of several parities', () => {
+  const coefficients = [
+    [1, 1],
+    [1, -1],
+  ]
+  const parityInstances = { 'parity-0': folder, 'parity-1': folder }
+  const code = { kind: 'weighted', k: 2, r: 2, coefficients }
+  const parsed = parseConfig(JSON.stringify({ ...good, code, parityInstances }), 'c.json').code
+  expect([2, 3].map((slot) => parsed?.parityWeights?.(slot))).toEqual(coefficients)
+  const singular = {
+    ...code,
+    coefficients: [
+      [1, 1],
+      [2, 2],
+    ],
+  }
+  expect(mistakesOf({ ...good, code: singular, parityInstances })).toMatchObject({
+    code: expect.stringContaining('invertible') as string,
+  })
+})
+
 /** What is wrong with a configuration, by path. */
 function mistakesOf(config: object, file = 'c.json'): Record<string, string> {
   try {
@@ -84,7 +105,8 @@ it.each([
   ['the guard', { guard: { limit: 'x' } }, { 'guard.limit': /number/ }],
   ["the guard's limit", { guard: { limit: 11 } }, { 'guard.limit': /<=10/ }],
   ['a guard that is true', { guard: true }, { guard: /object/ }],
-  ['the kind of a code', { code: { kind: 'learned', k: 2 } }, { code: /one of sum, weighted/ }],
+  ['the kind of a code', { code: { kind: 'parity', k: 2 } }, { code: /one of sum, weighted/ }],
+  ['a learned code', { code: { kind: 'learned', k: 2 } }, { 'code.folder': /string/ }],
   [
     'a size of a code',
     { code: { kind: 'concat', k: 3, image: { height: 2, width: 4 } } },

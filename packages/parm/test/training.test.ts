@@ -59,7 +59,7 @@ describe('a small task', () => {
         trained.bestEpoch === 0 ? trained.validation.degraded : 0,
       ),
     )
-    expect(trained.parity).toEqual({ baseFingerprint: fingerprintOf(base), code: 'sum', k: 2 })
+    expect(trained.parity).toEqual({ baseFingerprint: fingerprintOf(base), code: 'sum', k: 2, weights: [1, 1] })
     expect(notes).toHaveLength(4)
     // The mean over positions is the mean of the positions, and the overall accuracy mixes both
     const [a = 0, b = 0] = accuracy.degradedByPosition
@@ -122,7 +122,7 @@ describe('a small task', () => {
       schedule: 'constant',
     })
     expect(preset('fashion-mnist-concat', { k: 4 }).groupsPerBatch).toBe(32)
-    expect(preset('cifar10-learned', { k: 2 })).toMatchObject({ epochs: 2000 })
+    expect(preset('cifar10-learned', { k: 2 })).toMatchObject({ epochs: 2000, initial: 'published' })
     // Twice turned back: the augmentation moves pixels and adds zeros, it makes no values
     const image = Float32Array.from({ length: 3072 }, (_, i) => i + 1)
     const moved = preset('cifar10-add', { k: 2 }).augment?.(image, createRandom(5)) ?? new Float32Array(1)

@@ -5,11 +5,13 @@ import { FtError, isFtError } from '@ft/core'
 import { berrut } from '../codes/berrut.ts'
 import type { Code } from '../codes/code.ts'
 import { concat } from '../codes/concat.ts'
+import { learned } from '../codes/learned.ts'
 import type { Preprocessings } from '../codes/preprocessed.ts'
 import { replication } from '../codes/replication.ts'
 import { sum, weighted } from '../codes/weighted.ts'
 import type { GatewayOptions } from '../gateway/gateway.ts'
 import type { InstanceSpec } from '../gateway/instances.ts'
+import { readLearnedCodeSync } from '../models/learnedFolder.ts'
 import type { DelayOptions } from '../serving/delay.ts'
 import { deadlineOnly, firstWins, hedge, hedgeThenDecode, hold, type Policy } from '../serving/policy.ts'
 import { readTls } from './certificates.ts'
@@ -77,7 +79,7 @@ function build(
   { instances = [], parityInstances, code: coded, preprocessing, tls }: Partial<Config>,
   { folder, wrong }: { folder: string; wrong: ReadonlySet<PropertyKey | undefined> },
 ) {
-  const code = coded ? tryCode(coded) : undefined
+  const code = coded ? tryCode(coded, folder) : undefined
   const secured = tls ? readTls(tls, folder) : undefined
   const parity = parityInstances && listsOf(parityInstances, code?.built)
   const listed = [{ pool: 'base', path: 'instances', entries: instances }, ...(parity ?? [])]
@@ -152,26 +154,28 @@ function specsOf(entry: InstanceEntry, folder: string): InstanceSpec[] {
   }))
 }
 
-/** Numbers that are right one by one may make no code together. */
-function tryCode(chosen: CodeEntry): { built?: Code; mistakes: Mistake[] } {
+/** Numbers that are right one by one may make no code together, and a folder may hold none. */
+function tryCode(chosen: CodeEntry, folder: string): { built?: Code; mistakes: Mistake[] } {
   try {
-    return { built: codeOf(chosen), mistakes: [] }
+    return { built: codeOf(chosen, folder), mistakes: [] }
   } catch (error) {
     if (!isFtError(error)) throw error
     return { mistakes: [{ path: 'code', message: error.message }] }
   }
 }
 
-function codeOf(chosen: CodeEntry): Code {
+function codeOf(chosen: CodeEntry, folder: string): Code {
   switch (chosen.kind) {
     case 'sum':
       return sum({ k: chosen.k, ...withoutUndefined({ shortGroups: chosen.shortGroups }) })
     case 'weighted':
-      return weighted({ k: chosen.k, r: chosen.r })
+      return weighted({ k: chosen.k, r: chosen.r, ...withoutUndefined({ coefficients: chosen.coefficients }) })
     case 'concat': {
       const { height, width, ...form } = chosen.image
       return concat({ k: chosen.k, image: { height, width, ...withoutUndefined(form) } })
     }
+    case 'learned':
+      return learned(readLearnedCodeSync(resolve(folder, chosen.folder)))
     case 'berrut': {
       const { nodes, order, wrong } = chosen
       return berrut({ k: chosen.k, late: chosen.late, ...withoutUndefined({ nodes, order, wrong }) })

@@ -42,7 +42,12 @@ const instance = byKey({
 const group = z.int().min(2).max(16)
 const codes = {
   sum: z.strictObject({ kind: z.literal('sum'), k: group, shortGroups: z.boolean().optional() }),
-  weighted: z.strictObject({ kind: z.literal('weighted'), k: group, r: z.int().min(1).max(4) }),
+  weighted: z.strictObject({
+    kind: z.literal('weighted'),
+    k: group,
+    r: z.int().min(1).max(4),
+    coefficients: z.array(z.array(z.number())).optional(),
+  }),
   concat: z.strictObject({
     kind: z.literal('concat'),
     k: z.literal([2, 4, 9]),
@@ -61,6 +66,7 @@ const codes = {
     order: z.int().min(0).max(15).optional(),
     wrong: z.int().min(0).max(8).optional(),
   }),
+  learned: z.strictObject({ kind: z.literal('learned'), folder: text }),
   replication: z.strictObject({ kind: z.literal('replication'), copies: z.int().min(2).max(8).optional() }),
 }
 const code = choose<(typeof codes)[keyof typeof codes]>((value) => {

@@ -16,7 +16,7 @@ export interface Decoded {
  * Shapes: a member is the list of a model's input tensors, the same names and shapes for every member.
  */
 export interface Code {
-  /** For manifests and metrics, such as 'sum'. Equal names with equal k and n encode alike. */
+  /** For manifests and metrics, such as 'sum'. Codes alike in name, k, n and parities' weights encode alike. */
   readonly name: string
   /** Queries in a group. */
   readonly k: number
@@ -25,6 +25,8 @@ export interface Code {
   readonly systematic: boolean
   /** Whether decoded answers are the model's own, as copies of a query are: never held back, never marked. */
   readonly exact?: boolean
+  /** Fingerprint of the deployed model that the code was trained for: behind another its answers are wrong. */
+  readonly baseFingerprint?: string
   /** Inputs of all n units; queries are passed on, not copied. */
   encode(group: readonly (readonly NamedTensor[])[]): NamedTensor[][]
   /** Whether outputs of these units give all k answers. */

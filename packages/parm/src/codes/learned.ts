@@ -15,6 +15,8 @@ export interface LearnedOptions {
   readonly decoder: readonly Layer[]
   /** Planes that lie interleaved in an input, as an image's colours; each is encoded alone, by the same weights. Default 1. */
   readonly channels?: number
+  /** `fingerprintOf` the deployed model that they were trained through: a gateway refuses another. Default: not known. */
+  readonly baseFingerprint?: string
 }
 
 /**
@@ -27,7 +29,7 @@ export interface LearnedOptions {
  * Computation, 2018
  * @throws FtError `SHAPE_MISMATCH` when the networks do not fit k or one another; in `encode`, when the inputs do not fit
  */
-export function learned({ k, encoder, decoder, channels = 1 }: LearnedOptions): Code {
+export function learned({ k, encoder, decoder, channels = 1, baseFingerprint }: LearnedOptions): Code {
   assertInteger(k, { where: 'learned', argument: 'k', min: 2, max: 16 })
   assertInteger(channels, { where: 'learned', argument: 'channels', min: 1, max: 1 << 12 })
   assertLayers(encoder, 'learned: `encoder`')
@@ -52,6 +54,7 @@ export function learned({ k, encoder, decoder, channels = 1 }: LearnedOptions): 
     k,
     n: k + 1,
     systematic: true,
+    ...(baseFingerprint === undefined ? {} : { baseFingerprint }),
     encode(group) {
       if (group.length !== k)
         throw invalidArgument({ where: 'learned', argument: 'group' }, `${k} members`, group.length)

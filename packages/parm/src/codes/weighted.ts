@@ -4,6 +4,7 @@ import { FtError, assertInteger, invalidArgument } from '@ft/core'
 import { assertAlike, assertSummable, type NamedTensor, type Quality } from '../named.ts'
 import type { Code, Decoded } from './code.ts'
 import { invert } from './invert.ts'
+import { subsets } from './subsets.ts'
 
 export interface SumOptions {
   /** Queries in a group; at least 2 but for short groups. */
@@ -239,15 +240,6 @@ function assertEveryMinor(rows: readonly (readonly number[])[], k: number): void
           throw new FtError('INVALID_ARGUMENT', message, { rows: chosen, columns }, { cause })
         }
       }
-}
-
-function* subsets(n: number, size: number, from = 0): Generator<number[]> {
-  if (size === 0) {
-    yield []
-    return
-  }
-  for (let first = from; first <= n - size; first++)
-    for (const rest of subsets(n, size - 1, first + 1)) yield [first, ...rest]
 }
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i)

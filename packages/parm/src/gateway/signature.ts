@@ -42,6 +42,13 @@ export function checkSignature(
             got: own,
           },
         )
+      const learnedFor = pool === 'base' ? code?.baseFingerprint : undefined
+      if (learnedFor !== undefined && own !== undefined && own !== learnedFor)
+        throw new FtError(
+          'FINGERPRINT_MISMATCH',
+          `createGateway: the code ${code?.name ?? ''} must be of the base model ${own}, it was trained for ${learnedFor}`,
+          { pool, expected: own, got: learnedFor },
+        )
       const trainedFor = metadata.properties?.['ft.code']
       if (pool !== 'base' && code && trainedFor !== undefined && trainedFor !== `${code.name}/${code.k}`)
         throw new FtError(
@@ -53,12 +60,27 @@ export function checkSignature(
             got: trainedFor,
           },
         )
+      const weights = code && pool !== 'base' ? weightsOf(code, pool) : undefined
+      const trainedTo = metadata.properties?.['ft.weights']
+      if (weights !== undefined && trainedTo !== undefined && trainedTo !== weights)
+        throw new FtError(
+          'FINGERPRINT_MISMATCH',
+          `createGateway: '${pool}' must be trained to the sum of outputs times ${weights}, got ${trainedTo}`,
+          { pool, expected: weights, got: trainedTo },
+        )
       // Queries that no code can sum pass by the parities
       if (pool === 'base' || isRowWise(base)) assertForm(base, { metadata, pool })
     }
   }
   if (code && isRowWise(base)) assertTakesCoded(base, code)
   return base
+}
+
+/** What a code's parity model is trained to, as instances say it. */
+function weightsOf(code: Code, pool: string): string | undefined {
+  const slots = Array.from({ length: code.n - code.k }, (_, j) => code.k + j)
+  const slot = slots.find((one) => code.modelFor(one) === pool)
+  return slot === undefined ? undefined : code.parityWeights?.(slot).join(',')
 }
 
 /** What instances of a pool must take and give: queries as they come, or coded ones, which are float32. */

@@ -1,5 +1,6 @@
 // A model on disk: TensorFlow.js layers files (model.json, weights.bin), which tf.loadLayersModel reads, and a manifest
 // (ft-model.json) that names its fingerprint and, for a parity model, the base model and code it belongs to.
+import { readFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FtError, type Tensor } from '@ft/core'
@@ -12,6 +13,8 @@ export interface ParityBinding {
   /** Name of the code, such as 'sum'. */
   readonly code: string
   readonly k: number
+  /** What the model's outputs are: the queries' outputs times these, summed. Absent in folders of earlier versions. */
+  readonly weights?: readonly number[]
 }
 
 export interface ModelManifest {
@@ -76,11 +79,38 @@ export async function writeModelFolder(
  * @throws FtError `IO`, `CORRUPT_DATA`, `VERSION_UNSUPPORTED`, `UNSUPPORTED` for other layers than dense ones and convolutions,
  * `FINGERPRINT_MISMATCH`
  */
-export async function readModelFolder(folder: string): Promise<{ layers: Layer[]; manifest: ModelManifest }> {
-  const manifest = parseManifest(await readJson(folder, 'ft-model.json'), folder)
-  const model = await readJson(folder, 'model.json')
-  const bytes = await read(folder, 'weights.bin')
-  const layers = layersOf(model, { bytes, folder })
+export async function readModelFolder(folder: string): Promise<SavedModel> {
+  const files: Buffer[] = []
+  for (const file of FILES)
+    files.push(await readFile(join(folder, file)).catch((cause: unknown) => unreadable(cause, { folder, file })))
+  return modelOf(files, folder)
+}
+
+/** The same while nothing else runs, for what is read once at a start. */
+export function readModelFolderSync(folder: string): SavedModel {
+  const read = (file: string) => {
+    try {
+      return readFileSync(join(folder, file))
+    } catch (cause) {
+      return unreadable(cause, { folder, file })
+    }
+  }
+  return modelOf(FILES.map(read), folder)
+}
+
+export interface SavedModel {
+  readonly layers: Layer[]
+  readonly manifest: ModelManifest
+}
+
+const FILES = ['ft-model.json', 'model.json', 'weights.bin'] as const
+
+function modelOf([manifestText, modelText, bytes]: readonly Buffer[], folder: string): SavedModel {
+  const manifest = parseManifest(jsonOf(manifestText as Buffer, { folder, file: 'ft-model.json' }), folder)
+  const layers = layersOf(jsonOf(modelText as Buffer, { folder, file: 'model.json' }), {
+    bytes: bytes as Buffer,
+    folder,
+  })
   const fingerprint = fingerprintOf(layers)
   if (fingerprint !== manifest.fingerprint)
     throw new FtError(
@@ -95,25 +125,23 @@ export async function readModelFolder(folder: string): Promise<{ layers: Layer[]
   return { layers, manifest }
 }
 
-async function read(folder: string, file: string): Promise<Buffer> {
-  try {
-    return await readFile(join(folder, file))
-  } catch (cause) {
-    throw new FtError('IO', `readModelFolder: cannot read ${join(folder, file)}`, { folder, file }, { cause })
-  }
+interface Place {
+  readonly folder: string
+  readonly file: string
 }
 
-async function readJson(folder: string, file: string): Promise<unknown> {
-  const text = (await read(folder, file)).toString('utf8')
+/** @throws FtError `IO` */
+export function unreadable(cause: unknown, { folder, file }: Place): never {
+  throw new FtError('IO', `cannot read ${join(folder, file)}`, { folder, file }, { cause })
+}
+
+/** @throws FtError `CORRUPT_DATA` */
+export function jsonOf(text: Buffer, { folder, file }: Place): unknown {
   try {
-    return JSON.parse(text)
+    return JSON.parse(text.toString('utf8'))
   } catch (cause) {
-    throw new FtError(
-      'CORRUPT_DATA',
-      `readModelFolder: ${join(folder, file)} must be JSON`,
-      { folder, file },
-      { cause },
-    )
+    const message = `${join(folder, file)} must be JSON`
+    throw new FtError('CORRUPT_DATA', message, { folder, file }, { cause })
   }
 }
 
@@ -123,7 +151,8 @@ function parseManifest(json: unknown, folder: string): ModelManifest {
     parity === undefined ||
     (typeof field(parity, 'baseFingerprint') === 'string' &&
       typeof field(parity, 'code') === 'string' &&
-      Number.isSafeInteger(field(parity, 'k')))
+      Number.isSafeInteger(field(parity, 'k')) &&
+      areWeights(field(parity, 'weights')))
   if (field(json, 'schema') !== 'ft.model' || !bound || typeof field(json, 'fingerprint') !== 'string')
     throw new FtError('CORRUPT_DATA', `readModelFolder: ${folder}/ft-model.json must be a manifest of this package`, {
       folder,
@@ -135,6 +164,9 @@ function parseManifest(json: unknown, folder: string): ModelManifest {
     })
   return json as ModelManifest
 }
+
+const areWeights = (weights: unknown) =>
+  weights === undefined || (Array.isArray(weights) && weights.every((weight) => Number.isFinite(weight)))
 
 function layersOf(model: unknown, { bytes, folder }: { bytes: Buffer; folder: string }): Layer[] {
   const weights = field((field(model, 'weightsManifest') as unknown[] | undefined)?.[0], 'weights')

@@ -14,9 +14,9 @@ export interface TrainingSettings {
   readonly validationSamples: number
 }
 
-export interface Preset extends TrainingSettings {
-  /** As the published models start; leave it out to start from the deployed model. */
-  readonly initial: 'noise'
+export interface Preset<Initial extends 'noise' | 'published' = 'noise' | 'published'> extends TrainingSettings {
+  /** As the published models start; leave it out to start from the deployed model, or from the addition code. */
+  readonly initial: Initial
   /** The published rate does not fall. */
   readonly schedule: 'constant'
   /** Of the training images, where the published training has it. */
@@ -46,6 +46,9 @@ const published = {
 
 export type PresetName = keyof typeof published
 
+/** `trainParityModel` and `trainLearnedCode` call the published start by their own names. */
+type InitialOf<N extends PresetName> = N extends `${string}-learned` ? 'published' : 'noise'
+
 /**
  * The published settings of an experiment, by data set and code: Adam at 1e-3 with a weight decay of 1e-5, 64 groups a
  * minibatch for k = 2 and 32 for larger k, 5,000 samples for validation, from noise. Spread them into the options of a
@@ -59,10 +62,10 @@ export type PresetName = keyof typeof published
  * settings.epochs // => 1000
  * ```
  */
-export function preset(name: PresetName, { k }: { readonly k: number }): Preset {
+export function preset<N extends PresetName>(name: N, { k }: { readonly k: number }): Preset<InitialOf<N>> {
   assertOneOf(name, { where: 'preset', argument: 'name', values: Object.keys(published) as PresetName[] })
   return {
-    initial: 'noise',
+    initial: (name.endsWith('-learned') ? 'published' : 'noise') as InitialOf<N>,
     schedule: 'constant',
     learningRate: 1e-3,
     weightDecay: 1e-5,

@@ -6,6 +6,7 @@ import { createRandom } from '@ft/core/random'
 import { joinPlanes, learned } from '../codes/learned.ts'
 import { assertLayers, fingerprintOf, inputsOf, outputsOf, type Layer } from '../models/layers.ts'
 import { createModelRunner } from '../models/runner.ts'
+import { startAsAddition } from './additionStart.ts'
 import type { Augment } from './augment.ts'
 import type { EpochRecord } from './checkpoint.ts'
 import { convEncoder, mlpDecoder, mlpEncoder } from './coders.ts'
@@ -43,17 +44,23 @@ export interface TrainLearnedOptions extends EpochOptions, Partial<TrainingSetti
   readonly loss?: 'outputs' | 'distribution' | 'labels'
   /** Another form of each member of a training group, in each epoch anew; the targets stay. */
   readonly augment?: Augment
-  /** 'scaled' to the inputs of a unit (default), or 'published': N(0, 0.01) and Xavier. */
-  readonly initial?: 'scaled' | 'published'
+  /**
+   * 'addition' starts as the addition code, whose encoder adds and whose decoder subtracts, with what is left of both networks
+   * scaled to the inputs of a unit (default; an encoder 'mlp' needs at least d units for it); 'scaled' has nothing but that;
+   * 'published' draws from N(0, 0.01) and after Xavier.
+   */
+  readonly initial?: 'addition' | 'scaled' | 'published'
   /** Trains on this TensorFlow.js, with its backend set, such as `loadTensorFlow` gives. Default: the WebAssembly engine. */
   readonly tf?: typeof TensorFlow
 }
 
+/** For `learned` and `writeLearnedCode`. */
 export interface TrainedLearned {
+  readonly k: number
+  readonly baseFingerprint: string
   readonly encoder: Layer[]
   /** MLPDecoder: (k + 1) c -> (k + 1) c -> k c -> k c. */
   readonly decoder: Layer[]
-  /** For `learned`. */
   readonly channels: number
   readonly validation: Accuracy
   readonly bestEpoch: number
@@ -66,20 +73,23 @@ export interface TrainedLearned {
  * Guarantees: the deployed model's weights are read, never changed.
  * Cost: the MLP encoder has (k d)^2 + k d^2 weights: 3.7 million for two 28 x 28 images, 20 times the papers' perceptron; the
  * convolutional one 57 million multiplications a parity query.
- * Differs: weights start scaled to the inputs of a unit, and the rate falls to zero over the epochs, which takes fewer of
- * them; `initial: 'published'` and `schedule: 'constant'` are the papers'.
+ * Differs: the networks start as the addition code and the rate falls to zero over the epochs, which takes far fewer of them;
+ * `initial: 'published'`, `schedule: 'constant'` and a rate of 1e-3 are the papers'.
  *
  * @throws FtError `SHAPE_MISMATCH`, `ABORTED`, `INVALID_ARGUMENT`; with a checkpoint as `trainParityModel`
  */
 export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedOptions): Promise<TrainedLearned> {
   const where = 'trainLearnedCode'
   const { base, k, inputs, image } = task
-  const { encoder: kind = 'mlp', loss = 'outputs', initial = 'scaled', schedule = 'cosine', augment } = options
+  const { encoder: kind = 'mlp', loss = 'outputs', schedule = 'cosine', augment } = options
   const { plane, channels, width, classes } = checkTask(task, { where, kind, loss })
+  const adds = kind === 'conv' || (options.encoderWidth ?? k * plane) >= plane
+  const { initial = adds ? 'addition' : 'scaled' } = options
+  checkInitial(initial, { where, adds, plane })
   const settings: TrainingSettings = {
     epochs: options.epochs ?? 20,
     groupsPerBatch: options.groupsPerBatch ?? (k === 2 ? 64 : 32),
-    learningRate: options.learningRate ?? 1e-3,
+    learningRate: options.learningRate ?? rateOf(initial, kind),
     weightDecay: options.weightDecay ?? 1e-5,
     validationSamples: options.validationSamples ?? 5000,
   }
@@ -99,8 +109,10 @@ export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedO
     kind === 'conv' && image
       ? convEncoder({ k, image, channels: options.encoderWidth ?? 20 * k })
       : mlpEncoder({ k, plane, hidden: options.encoderWidth ?? k * plane })
-  const encoder = initialWeights(encoderForm, { random: random.stream('encoder'), scheme: initial })
-  const decoder = initialWeights(mlpDecoder({ k, classes }), { random: random.stream('decoder'), scheme: initial })
+  const scheme = initial === 'published' ? 'published' : 'scaled'
+  const encoder = initialWeights(encoderForm, { random: random.stream('encoder'), scheme })
+  const decoder = initialWeights(mlpDecoder({ k, classes }), { random: random.stream('decoder'), scheme })
+  if (initial === 'addition') startAsAddition({ encoder, decoder, k, lowest: lowestOf(training) })
   const parameters = [...parametersOf(encoder), ...parametersOf(decoder)]
   const split = 2 * encoder.length
   const networks = (from: readonly Float32Array[]) => ({
@@ -136,13 +148,14 @@ export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedO
     seed: options.seed,
     augment: Boolean(augment),
   }
+  const baseFingerprint = fingerprintOf(base)
   const single = classes === 1 || task.values !== undefined
   try {
     const { best, history } = await runEpochs<{ rows: Uint32Array; x: Float32Array }, Accuracy>(
       {
         where,
         run: options.checkpoint
-          ? identityOf({ ...identity, base: fingerprintOf(base), form: fingerprintOf(encoder) }, task)
+          ? identityOf({ ...identity, base: baseFingerprint, form: fingerprintOf(encoder) }, task)
           : '',
         settings,
         parameters,
@@ -173,10 +186,33 @@ export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedO
       },
       options,
     )
-    return { ...networks(best.parameters), validation: best.accuracy, bestEpoch: best.epoch, history }
+    const own = { k, baseFingerprint, ...networks(best.parameters) }
+    return { ...own, validation: best.accuracy, bestEpoch: best.epoch, history }
   } finally {
     byTensorflow?.dispose()
   }
+}
+
+/** A start that is right for many queries is lost by steps as large as a start from noise needs. */
+function rateOf(initial: string, kind: string): number {
+  if (initial !== 'addition') return 1e-3
+  return kind === 'conv' ? 2e-3 : 2e-4
+}
+
+function lowestOf({ data }: Tensor): number {
+  let lowest = 0
+  for (let i = 0; i < data.length; i++) lowest = Math.min(lowest, data[i] as number)
+  return lowest
+}
+
+function checkInitial(initial: string, { where, adds, plane }: { where: string; adds: boolean; plane: number }): void {
+  assertOneOf(initial, { where, argument: 'initial', values: ['addition', 'scaled', 'published'] })
+  if (initial === 'addition' && !adds)
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `${where}: \`encoderWidth\` must be at least ${plane} to start as the addition code`,
+      { plane },
+    )
 }
 
 function checkTask(task: LearnedTask, { where, kind, loss }: { where: string; kind: string; loss: string }) {

@@ -1,7 +1,7 @@
 // Training of a parity model (Parity Models, section 4.1): from the parity of k queries it learns to give the sum of the
 // deployed model's outputs for them.
 import type * as TensorFlow from '@tensorflow/tfjs'
-import { FtError, assertNumber, type Tensor } from '@ft/core'
+import { FtError, assertInteger, assertNumber, type Tensor } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import type { Code } from '../codes/code.ts'
@@ -15,6 +15,7 @@ import { checkSettings, runEpochs, type EpochOptions } from './epochs.ts'
 import { evaluateCode, rowsOf, type Accuracy } from './evaluate.ts'
 import { identityOf } from './identity.ts'
 import { forward, initialWeights, lossAndGradients, parametersOf, tensorsOf, withParameters } from './network.ts'
+import { withOneParity } from './oneParity.ts'
 import { outputLoss } from './outputLoss.ts'
 import { createPasses } from './passes.ts'
 import type { TrainingSettings } from './presets.ts'
@@ -23,6 +24,8 @@ import { pickRows } from './rows.ts'
 
 export interface TrainParityOptions extends EpochOptions, Partial<TrainingSettings> {
   readonly seed: number
+  /** Which of the code's parities the model is for, from 0. Must be given for a code of several. */
+  readonly parity?: number
   /** 'base' starts from the deployed model's weights (default), 'noise' from small random ones as the published models do. */
   readonly initial?: 'base' | 'noise'
   /** Share of groups trained short, for a code whose `shorten` gives codes. Default 0. */
@@ -65,7 +68,9 @@ export interface TrainedParity<L extends Layer = Layer> {
 }
 
 /**
- * Trains the parity model of a code with one parity, of the deployed model's own architecture.
+ * Trains the parity model of one parity of a code, of the deployed model's own architecture. A code of r parities takes r
+ * trainings, each by itself: the model j learns the sum of the outputs weighted by the code's row j, and is judged as if it
+ * were the only one.
  *
  * Guarantees: answers choose among epochs only; targets are the deployed model's outputs, computed once on samples as they
  * are. The same seed gives the same groups; weights agree up to the backend's rounding.
@@ -82,7 +87,9 @@ export async function trainParityModel<L extends Layer>(
   task: ParityTask<L>,
   options: TrainParityOptions,
 ): Promise<TrainedParity<L>> {
-  const { base, code, inputs } = task
+  const { base, inputs } = task
+  checkParity(task.code, options)
+  const code = withOneParity(task.code, options.parity ?? 0)
   const settings: TrainingSettings = {
     epochs: options.epochs ?? 20,
     groupsPerBatch: options.groupsPerBatch ?? (code.k === 2 ? 128 : 64),
@@ -120,7 +127,15 @@ export async function trainParityModel<L extends Layer>(
     augment: Boolean(augment),
     targets,
   }
-  const of = { seed: options.seed, base: fingerprintOf(base), code: code.name, k: code.k }
+  const weights = code.parityWeights?.(code.k) ?? []
+  const of = {
+    seed: options.seed,
+    base: fingerprintOf(base),
+    code: code.name,
+    k: code.k,
+    // Checkpoints of codes with one parity were written before there were others
+    ...(task.code.n > task.code.k + 1 ? { weights } : {}),
+  }
   const { best, history } = await runEpochs<Batch, Accuracy>(
     {
       where: 'trainParityModel',
@@ -145,7 +160,7 @@ export async function trainParityModel<L extends Layer>(
   )
   return {
     layers: withParameters(base, best.parameters),
-    parity: { baseFingerprint: of.base, code: code.name, k: code.k },
+    parity: { baseFingerprint: of.base, code: code.name, k: code.k, weights },
     validation: best.accuracy,
     bestEpoch: best.epoch,
     history,
@@ -263,6 +278,16 @@ function tensorflowGradient(
   })
 }
 
+function checkParity(code: Code, { parity }: TrainParityOptions): void {
+  const where = 'trainParityModel'
+  if (!code.parityWeights)
+    throw new FtError('UNSUPPORTED', `${where}: the code must have trained parities, got '${code.name}'`, {
+      code: code.name,
+    })
+  const r = code.n - code.k
+  if (parity !== undefined || r > 1) assertInteger(parity, { where, argument: 'parity', min: 0, max: r - 1 })
+}
+
 function checkTask(task: ParityTask, settings: TrainingSettings, { shortGroups = 0 }: TrainParityOptions): void {
   const where = 'trainParityModel'
   const { base, code, inputs } = task
@@ -275,12 +300,6 @@ function checkTask(task: ParityTask, settings: TrainingSettings, { shortGroups =
       'SHAPE_MISMATCH',
       `${where}: \`inputs\` must be float32 [n, ${features}] with n answers, got [${inputs.shape.join(', ')}] and ${known}`,
       { shape: inputs.shape, answers: known },
-    )
-  if (!code.parityWeights || code.n !== code.k + 1)
-    throw new FtError(
-      'UNSUPPORTED',
-      `${where}: the code must have one trained parity, got '${code.name}' with n = ${code.n}, k = ${code.k}`,
-      { code: code.name },
     )
   checkSettings(settings, { where, samples, k: code.k })
   assertNumber(shortGroups, { where, argument: 'shortGroups', min: 0, max: 1 })

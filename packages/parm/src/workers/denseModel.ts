@@ -22,6 +22,7 @@ export async function openDenseModel(folder: string): Promise<ServedModel> {
           ? {
               'ft.baseFingerprint': manifest.parity.baseFingerprint,
               'ft.code': `${manifest.parity.code}/${manifest.parity.k}`,
+              ...(manifest.parity.weights ? { 'ft.weights': manifest.parity.weights.join(',') } : {}),
             }
           : {}),
       },
