@@ -199,7 +199,13 @@ export function toColumn(values: ArrayLike<number>, { rows, where }: { rows: num
   }
   const column = Float64Array.from(values)
   const bad = column.findIndex((value) => !Number.isFinite(value))
-  if (bad >= 0)
-    throw new FtError('INVALID_ARGUMENT', `${where}: row ${bad} is ${column[bad]}; it must be finite`, { row: bad })
+  if (bad >= 0) {
+    const given: unknown = values[bad]
+    const got =
+      typeof given === 'string'
+        ? `${JSON.stringify(given)}; number classes from 0, as takeLabel does`
+        : `${column[bad]}; it must be finite`
+    throw new FtError('INVALID_ARGUMENT', `${where}: row ${bad} is ${got}`, { row: bad })
+  }
   return column
 }
