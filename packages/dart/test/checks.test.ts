@@ -210,6 +210,19 @@ describe('data', () => {
     expect(predict(model, [{ other: 1 }, { size: 1 }])).toHaveLength(2)
   })
 
+  it('may be records of an interface', async () => {
+    interface Flat {
+      readonly size: number
+      readonly city: string | null
+    }
+    const flats: Flat[] = [
+      { size: 1, city: 'Ulm' },
+      { size: 2, city: null },
+    ]
+    const { model } = await train({ features: flats, label: [1, 2] }, quick)
+    expect(predict(model, flats)).toHaveLength(2)
+  })
+
   it('to shuffle need no seed', async () => {
     const { model } = await train(data, quick)
     expect(permutationImportance(model, data)).toEqual(permutationImportance(model, { ...data, seed: 1 }))

@@ -17,7 +17,11 @@ export interface Matrix {
   readonly categorical?: readonly (string | number)[]
 }
 
-export type Features = Matrix | Tensor | readonly FeatureRecord[] | ColumnTable
+/**
+ * Records may be of an interface, which has no index signature, hence `object`: their cells (`Cell`) are checked when they are
+ * read.
+ */
+export type Features = Matrix | Tensor | readonly FeatureRecord[] | readonly object[] | ColumnTable
 
 /**
  * Brings features into one form.
