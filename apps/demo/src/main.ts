@@ -1,5 +1,7 @@
 // npm run demo: the steps in order, then one table of what they claim and what was measured here.
+import { accessSync, constants } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
+import { dirname } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { Command, InvalidArgumentError } from 'commander'
@@ -87,6 +89,7 @@ async function main(flags: Flags): Promise<number> {
   const { json, seed, quick, only } = flags
   const chosen = only === undefined ? steps : steps.filter((step) => step.name === only)
   if (chosen.length === 0) program.error(`no step ${only ?? ''}; steps: ${steps.map((step) => step.name).join(', ')}`)
+  if (flags.html !== undefined) assertWritable(flags.html)
   const plain = createOutput({
     stdout: process.stdout,
     stderr: process.stderr,
@@ -142,6 +145,15 @@ async function main(flags: Flags): Promise<number> {
     output.note(`report: ${flags.html}`)
   }
   return broken > 0 || claims.some((claim) => verdictOf(claim) === 'refuted') ? 1 : 0
+}
+
+/** Ends the command before minutes of work whose report could not be written. */
+function assertWritable(file: string): void {
+  try {
+    accessSync(dirname(file), constants.W_OK)
+  } catch (error) {
+    program.error(`cannot write ${file}: ${(error as Error).message}`)
+  }
 }
 
 function factsOf({ rows, seed, threads }: StepContext['options']): { name: string; value: string | number }[] {

@@ -3,6 +3,7 @@ import { FtError } from '@ft/core'
 import { toColumn, toFloatMatrix, type Features } from './data/matrix.ts'
 import type { FloatMatrix, Schema } from './data/schema.ts'
 import { toGroups } from './objectives/lambdarank.ts'
+import type { TrainInput } from './train.ts'
 
 /** Rows with their labels. */
 export interface LabelledData {
@@ -39,6 +40,28 @@ export function checkSize(values: Float64Array, where: string): Float64Array {
   })
 }
 
+/** What other libraries and slips of the pen call a field: such weights would be no weights. Other fields may stand in a set. */
+const meant: Readonly<Record<string, keyof TrainInput>> = {
+  labels: 'label',
+  weights: 'weight',
+  sampleWeight: 'weight',
+  sampleWeights: 'weight',
+  groups: 'group',
+  initialScores: 'initialScore',
+  initScore: 'initialScore',
+  valid: 'validation',
+  validationData: 'validation',
+  evalSet: 'validation',
+}
+
+function checkFields(data: LabelledData, where: string): void {
+  const wrong = Object.keys(meant).find((name) => (data as unknown as Record<string, unknown>)[name] !== undefined)
+  if (wrong === undefined) return
+  throw new FtError('INVALID_ARGUMENT', `${where}: data have no field ${wrong}; it is called ${meant[wrong]}`, {
+    field: wrong,
+  })
+}
+
 /**
  * Reads and checks a set.
  *
@@ -49,6 +72,7 @@ export function readData(data: LabelledData, given: { where: string; ranking: bo
   const { where, ranking, schema } = given
   const isGiven = typeof (data as unknown) === 'object' && (data as unknown) !== null
   if (!isGiven) throw new FtError('INVALID_ARGUMENT', `${where}: expected { features, label }, got ${String(data)}`)
+  checkFields(data, where)
   const matrix = toFloatMatrix(data.features, { where: `${where}: features`, ...(schema ? { schema } : {}) })
   const { rows, columns } = matrix
   if (rows === 0 || columns === 0)

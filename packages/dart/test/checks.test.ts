@@ -4,6 +4,7 @@ import { isFtError } from '@ft/core'
 import {
   compare,
   loadModel,
+  permutationImportance,
   predict,
   prune,
   saveModel,
@@ -179,4 +180,51 @@ it('a model of another objective is not gone on from', async () => {
   const { model } = await train(binary, { ...quick, objective: 'logistic' })
   const run = () => train(binary, { ...quick, continueFrom: model })
   expect(await refusal(run)).toMatch(/continueFrom was trained for logistic, not for squared/)
+})
+
+describe('data', () => {
+  it.each([
+    [{ weights: same(1) }, /train: data have no field weights; it is called weight/],
+    [{ labels: data.label }, /labels; it is called label/],
+    [{ valid: data }, /valid; it is called validation/],
+    [{ validation: { ...data, groups: [60] } }, /train: validation: data have no field groups; it is called group/],
+    [{ label: Array.from(classes.label, () => 'a') }, /label: row 0 is "a"; number classes from 0, as takeLabel does/],
+  ])('of wrong names and kinds are refused: %#', async (given, message) => {
+    expect(await refusal(() => train({ ...data, ...given } as TrainInput, quick))).toMatch(message)
+  })
+
+  it('keep what else stands in a set', async () => {
+    const set = { ...data, source: 'made' }
+    expect(await refusal(() => train(set, quick))).toBe('nothing was refused')
+  })
+
+  it('that name none of the columns are not rows of missing values', async () => {
+    const rows = [{ size: 1 }, { size: 2 }, { size: 3 }]
+    const { model } = await train({ features: rows, label: [1, 2, 3] }, quick)
+    const wrong = [[[1]], [{ Size: 1, town: 'Ulm' }]] as unknown as Features[]
+    expect(await refusal(() => predict(model, wrong[0] as Features))).toMatch(
+      'SHAPE_MISMATCH: predict: records have 0, none of the columns size',
+    )
+    expect(await refusal(() => predict(model, wrong[1] as Features))).toMatch('records have Size, town, none of')
+    expect(predict(model, [{}, { size: undefined }, { other: 1, size: 1 }])).toHaveLength(3)
+    expect(predict(model, [{ other: 1 }, { size: 1 }])).toHaveLength(2)
+  })
+
+  it('may be records of an interface', async () => {
+    interface Flat {
+      readonly size: number
+      readonly city: string | null
+    }
+    const flats: Flat[] = [
+      { size: 1, city: 'Ulm' },
+      { size: 2, city: null },
+    ]
+    const { model } = await train({ features: flats, label: [1, 2] }, quick)
+    expect(predict(model, flats)).toHaveLength(2)
+  })
+
+  it('to shuffle need no seed', async () => {
+    const { model } = await train(data, quick)
+    expect(permutationImportance(model, data)).toEqual(permutationImportance(model, { ...data, seed: 1 }))
+  })
 })

@@ -115,6 +115,25 @@ describe('the command', () => {
     expect(stdout).not.toMatch(/NaN/)
   })
 
+  it('says before it trains that the model cannot be written, or held by the form asked for', async () => {
+    const train = (...more: string[]) => dart('train', 'rows.csv', '--label', 'y', '--rounds', '3', ...more)
+    const cases: [string, string][] = [
+      ['none/m.dart', 'cannot write none/m.dart'],
+      ['.', 'cannot write .: it is a folder'],
+      ['m.onnx', 'm.onnx: trees in ONNX have no categories; leave them out (--ignore kind)'],
+    ]
+    for (const [out, message] of cases) {
+      const { code, stdout, stderr } = await train('--out', out)
+      expect([code, stdout]).toEqual([2, ''])
+      expect(stderr).toContain(message)
+    }
+    expect((await train('--out', 'm.onnx', '--ignore', 'kind')).code).toBe(0)
+    expect((await train('--valid-share', '1')).stderr).toMatch('share of the rows, from 0 to below 1')
+    expect((await train('--out', 'm2.dart')).code).toBe(0)
+    const predicted = await dart('predict', 'm2.dart', 'rows.csv', '--out', 'none/answers.csv')
+    expect([predicted.code, predicted.stderr]).toEqual([2, expect.stringContaining('cannot write none/answers.csv')])
+  })
+
   it('shows rounds and the file on a terminal’s behalf, and classes of text labels', async () => {
     const { code, stdout, stderr } = await dart(
       'train',

@@ -5,6 +5,7 @@ import { candidatesOf, plannedLayer, unprotected, type Candidate } from './candi
 import type { ChooseOptions } from './choosePerLayer.ts'
 import { predict } from './cost.ts'
 import { frontier, type Item } from './knapsack.ts'
+import { checkChooseOptions } from './knownOptions.ts'
 import { checkNetwork, planDocument } from './plan.ts'
 import { residualOf } from './residual.ts'
 import type { Network } from './zoo/index.ts'
@@ -47,6 +48,7 @@ export interface BudgetPlan extends TradeOff {
  * @throws FtError `INVALID_ARGUMENT` for a budget that is negative or not finite
  */
 export function planWithinBudget(network: Network & { fingerprint?: string }, options: BudgetOptions): BudgetPlan {
+  checkChooseOptions(options, { where: 'planWithinBudget', more: ['budget', 'critical', 'times'] })
   const { budget, device, dtype = device.dtype, critical = 0.01, sensitivity = Infinity } = options
   assertNumber(budget, { where: 'planWithinBudget', argument: 'budget', min: 0 })
   assertNumber(critical, { where: 'planWithinBudget', argument: 'critical', min: 0 })

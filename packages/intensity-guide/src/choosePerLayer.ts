@@ -11,6 +11,7 @@ import {
 } from '@ft/core'
 import { candidatesOf, plannedLayer, type Candidate } from './candidates.ts'
 import { ridge, type Device } from './devices.ts'
+import { checkChooseOptions } from './knownOptions.ts'
 
 /** Measured overheads: layer id to scheme to extra time as a share of the unprotected layer's. */
 export type Measurements = ReadonlyMap<string, ReadonlyMap<ProtectionScheme, Interval>>
@@ -48,10 +49,11 @@ const aboveRidge: readonly ProtectionScheme[] = ['global', 'row', 'thread-one-si
  * Cost: a few microseconds a layer.
  *
  * @returns the layers in order, each with its scheme, the alternatives' overheads and what it can detect
- * @throws FtError `UNRECOVERABLE` when no scheme of the target is as sensitive as asked at some layer
+ * @throws FtError `INVALID_ARGUMENT` for options that are none; `UNRECOVERABLE` when no scheme of the target is as sensitive as asked at some layer
  * @see Kosaian and Rashmi, SC'21, sections 3.3 and 5.2
  */
 export function choosePerLayer(layers: readonly LinearLayer[], options: ChooseOptions): PlannedLayer[] {
+  checkChooseOptions(options, { where: 'choosePerLayer' })
   return layers.map((layer, index) => chooseOne(layer, { ...options, last: index === layers.length - 1 }))
 }
 

@@ -50,6 +50,9 @@ export function planDocument(
 
 /** @throws FtError `INVALID_ARGUMENT` for a network without layers or with two layers of one id */
 export function checkNetwork({ name, layers }: Network): void {
+  if (!Array.isArray(layers)) {
+    throw new FtError('INVALID_ARGUMENT', 'planNetwork: a network is { name, layers }, as readOnnx and zoo give it')
+  }
   if (layers.length === 0) throw new FtError('INVALID_ARGUMENT', `planNetwork: ${name} has no linear layers`, { name })
   const ids = new Set(layers.map((layer) => layer.id))
   if (ids.size === layers.length) return

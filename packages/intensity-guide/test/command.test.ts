@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { graphBuilder, serializeModel } from '@ft/onnx'
 import { parsePlan } from '../src/index.ts'
 import { perceptron } from './support/models.ts'
 
@@ -186,5 +187,53 @@ describe('intensity-guide', () => {
       /neither model.json nor config.json/,
     )
     expect(attempt(model, '--input', 'x=0x64').stderr).toMatch(/must be a whole number/)
+    expect(attempt(model, '--bind', 'Batch=2').stderr).toMatch(/no named dimension Batch to bind; there are batch/)
+  })
+
+  it('names the input whose dimension has no name, and takes a value that decides a branch', () => {
+    const b = graphBuilder({ name: 'branches' })
+    const x = b.input('x', 'float32', [undefined, 4])
+    const rate = b.input('rate', 'int64', [])
+    const w = (columns: number) =>
+      b.initializer(`w${columns}`, { type: 'float32', shape: [4, columns], data: new Float32Array(4 * columns) })
+    const [narrow, wide] = [w(2), w(3)]
+    const branch = (weights: string) => {
+      const inner = graphBuilder({ name: weights })
+      inner.output(inner.node('MatMul', [x, weights], { outputs: [`y_${weights}`] }), 'float32')
+      return { graph: inner.graph() }
+    }
+    const fast = b.node('Equal', [
+      rate,
+      b.initializer('fast', { type: 'int64', shape: [], data: BigInt64Array.of(2n) }),
+    ])
+    const attributes = { then_branch: branch(narrow), else_branch: branch(wide) }
+    b.output(b.node('If', [fast], { attributes, outputs: ['y'] }), 'float32')
+    const model = file('branches.onnx', serializeModel(b.build()))
+    expect(attempt(model).stderr).toMatch(/bind it with --batch N, or --input x=1x3x224x224/)
+    const widths = (...more: string[]) =>
+      parsePlan(run(model, '--input', 'x=8x4', '--json', ...more)).layers.map(({ layer }) => layer.n)
+    expect(widths()).toEqual([2, 3])
+    expect(widths('--value', 'rate=2')).toEqual([2])
+    expect(widths('--value', 'rate=1')).toEqual([3])
+    expect(attempt(model, '--value', 'rate=').stderr).toMatch(/must read name=16000/)
+  })
+
+  it('refuses flags that a kind of model would not heed, and says before it begins that a file cannot be written', () => {
+    const layers = file('some.json', '[{ "m": 8, "n": 8, "k": 8 }]')
+    const model = file('given.onnx', perceptron())
+    for (const [args, message] of [
+      [[layers, '--batch', '3'], /a list of layers takes no --batch; it takes none of these flags/],
+      [[model, '--batch', '3', '--tokens', '8'], /an ONNX model takes no --tokens; it takes --input, --bind, --value/],
+      [['zoo', 'resnet50', '--bind', 'batch=3'], /resnet50 of the zoo takes no --bind; it takes --batch, --resolution/],
+      [['zoo', 'resnet50', '--sweep', 'tokens=1,8'], /takes no --tokens/],
+      [['zoo', 'dlrm-top', '--resolution', '8x8'], /dlrm-top of the zoo takes no --resolution/],
+      [['zoo', 'resnet50', '--phase', 'decode'], /takes no --phase/],
+      [['zoo', 'vgg16', '--html', 'none/plan.html'], /cannot write none\/plan.html: ENOENT/],
+      [['zoo', 'vgg16', '--sensitivity', '5%'], /must be a number above 0/],
+    ] as const) {
+      const { status, stdout, stderr } = attempt(...args)
+      expect([status, stdout]).toEqual([2, ''])
+      expect(stderr).toMatch(message)
+    }
   })
 })

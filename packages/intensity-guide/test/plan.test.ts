@@ -10,6 +10,7 @@ import {
   parsePlan,
   planNetwork,
   planTotals,
+  planWithinBudget,
   predict,
   ridge,
   savePlan,
@@ -303,5 +304,39 @@ describe('chains of the zoo', () => {
         expect(op.kind === 'conv2d' ? op.x.reduce((a, b) => a * b) : reader.m * reader.k).toBe(m * n)
       }
     }
+  })
+})
+
+describe('options', () => {
+  const network = zoo('vgg16')
+  const device = findDevice('t4')
+  const refused = (options: object, of: unknown = network): string => {
+    try {
+      planNetwork(of as typeof network, options as { device: typeof device })
+    } catch (error) {
+      if (isFtError(error, 'INVALID_ARGUMENT')) return error.message
+      throw error
+    }
+    return 'nothing was refused'
+  }
+
+  it.each<[object, RegExp]>([
+    [{ device, rules: 'cost' }, /choosePerLayer: no option "rules"; there are device, target, dtype, rule,/],
+    [{ device, rule: 'cheapest' }, /`rule` must be one of 'intensity', 'cost'/],
+    [{ device, target: 'cuda' }, /`target` must be one of 'wasm'/],
+    [{ device, sensitivity: '5%' }, /`sensitivity` must be/],
+    [{ device, band: NaN }, /`band` must be/],
+    [{ device: 't4' }, /device must be what findDevice\(name\) or measureDevice gives.* got 't4'/],
+    [{ device: { name: 'mine', flops: 1e12 } }, /got other fields/],
+    [{}, /got undefined/],
+  ])('%# are refused by name', (options, message) => {
+    expect(refused(options)).toMatch(message)
+  })
+
+  it('and networks are asked for', () => {
+    expect(refused(undefined as unknown as object)).toMatch(/needs options: at least/)
+    expect(refused({ device }, network.layers)).toMatch(/a network is \{ name, layers \}/)
+    expect(refused({ device, sensitivity: Infinity })).toBe('nothing was refused')
+    expect(() => planWithinBudget(network, { device, budget: 0.1, critcal: 1 } as never)).toThrow('no option "critcal"')
   })
 })

@@ -1,5 +1,6 @@
 // Attributes of nodes: read with their defaults, made from plain values.
 import { create } from '@bufbuild/protobuf'
+import { FtError } from '@ft/core'
 import {
   AttributeProtoSchema,
   AttributeProto_AttributeType as Kind,
@@ -59,7 +60,18 @@ export type AttributeValue =
   | { readonly tensor: TensorProto }
   | { readonly graph: GraphProto }
 
+const attributeKinds: readonly string[] = ['int', 'ints', 'float', 'floats', 'string', 'strings', 'tensor', 'graph']
+
+/** @throws FtError `INVALID_ARGUMENT` for a value whose kind is not named */
 export function makeAttribute(name: string, value: AttributeValue): AttributeProto {
+  const kinds = typeof value === 'object' && (value as unknown) !== null ? Object.keys(value) : []
+  if (kinds.length !== 1 || !attributeKinds.includes(kinds[0] ?? '')) {
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `makeAttribute: ${name} must name its kind, as { int: 1 } or { floats: [0.5] }; kinds are ${attributeKinds.join(', ')}`,
+      { attribute: name },
+    )
+  }
   const text = (string: string) => new TextEncoder().encode(string)
   if ('int' in value) return create(AttributeProtoSchema, { name, type: Kind.INT, i: BigInt(value.int) })
   if ('ints' in value) return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: value.ints.map(BigInt) })

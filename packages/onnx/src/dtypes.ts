@@ -90,8 +90,13 @@ export function typeName(code: number, where: string): OnnxType {
   return name
 }
 
+/** @throws FtError `INVALID_ARGUMENT` for a name that is none */
 export function typeCode(type: OnnxType): number {
-  return onnxTypes.indexOf(type)
+  const code = onnxTypes.indexOf(type)
+  if (code >= 0) return code
+  throw new FtError('INVALID_ARGUMENT', `no element type ${String(type)}; there are ${onnxTypes.slice(1).join(', ')}`, {
+    type,
+  })
 }
 
 /** The project's element type of an ONNX type, where there is one. */

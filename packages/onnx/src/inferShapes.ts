@@ -1,5 +1,5 @@
 // Shape inference: one pass over the graph in order, each operator's shape function applied to what is known so far.
-import { FtError } from '@ft/core'
+import { FtError, assertInteger } from '@ft/core'
 import { graphAttribute } from './attributes.ts'
 import { typeName } from './dtypes.ts'
 import type { OnnxModel } from './model.ts'
@@ -40,7 +40,7 @@ export interface ShapeInference {
  *
  * Cost: linear in nodes; no tensor data are computed beyond small integer vectors.
  *
- * @throws FtError `INVALID_ARGUMENT` for a bound input that the graph does not have or whose shape contradicts it;
+ * @throws FtError `INVALID_ARGUMENT` for a bound input or dimension that the graph does not have, or a shape that contradicts it;
  * `CORRUPT_DATA` when a node's attributes do not fit its inputs or the graph is not in topological order
  */
 export function inferShapes(model: OnnxModel, options: InferOptions = {}): ShapeInference {
@@ -124,6 +124,12 @@ function bindInputs(graph: GraphProto, options: InferOptions, values: Map<string
       { name },
     )
   }
+  for (const [name, elements] of Object.entries(options.values ?? {})) {
+    if (Array.isArray(elements) && elements.every(Number.isSafeInteger)) continue
+    const message = `inferShapes: values of ${name} must be a list of whole numbers, as [16000], got ${String(elements)}`
+    throw new FtError('INVALID_ARGUMENT', message, { name })
+  }
+  checkBound(inputs, options)
   for (const input of inputs) {
     const declared = valueOfType(input.type, `input ${input.name}`)
     const given = options.inputs?.[input.name]
@@ -135,15 +141,36 @@ function bindInputs(graph: GraphProto, options: InferOptions, values: Map<string
   }
 }
 
+/** A misspelt dimension would stay unbound, or a fixed size be taken for the one asked for. */
+function checkBound(inputs: readonly ValueInfoProto[], { bind = {} }: InferOptions): void {
+  const shapes = inputs.flatMap((input) => valueOfType(input.type, `input ${input.name}`).shape ?? [])
+  const names = [...new Set(shapes.filter((size) => typeof size === 'string'))]
+  for (const [name, size] of Object.entries(bind)) {
+    if (!names.includes(name)) {
+      const known = names.length === 0 ? 'none' : names.join(', ')
+      throw new FtError(
+        'INVALID_ARGUMENT',
+        `inferShapes: the inputs have no named dimension ${name} to bind; there are ${known}`,
+        { name },
+      )
+    }
+    assertInteger(size, { where: 'inferShapes', argument: `bind.${name}`, min: 0 })
+  }
+}
+
 function checkAgainst(name: string, given: readonly number[], declared: readonly Dimension[]): void {
   const fits =
     given.length === declared.length && given.every((size, axis) => !isKnown(declared[axis]) || declared[axis] === size)
   if (fits) return
   throw new FtError(
     'INVALID_ARGUMENT',
-    `inferShapes: input ${name} is declared ${declared.map((size) => size ?? '?').join('x')}, got ${given.join('x')}`,
+    `inferShapes: input ${name} is declared ${shapeText(declared)}, got ${shapeText(given)}`,
     { name, given, declared },
   )
+}
+
+function shapeText(shape: readonly Dimension[]): string {
+  return shape.length === 0 ? 'a scalar' : shape.map((size) => size ?? '?').join('x')
 }
 
 /** The declared type of an input or output. */

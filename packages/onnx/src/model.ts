@@ -27,10 +27,14 @@ export interface ParseOptions {
  *
  * Cost: tensors are views of `bytes` until they are read.
  *
- * @throws FtError `CORRUPT_DATA` for bytes that are not a model, or external data outside their file;
- * `IO` when reading an external file fails
+ * @throws FtError `INVALID_ARGUMENT` for what is not bytes; `CORRUPT_DATA` for bytes that are not a model, or external data
+ * outside their file; `IO` when reading an external file fails
  */
 export function parseModel(bytes: Uint8Array, options: ParseOptions = {}): OnnxModel {
+  if (!ArrayBuffer.isView(bytes)) {
+    const got = typeof bytes === 'string' ? 'text: read the file first' : Object.prototype.toString.call(bytes)
+    throw new FtError('INVALID_ARGUMENT', `parseModel: takes a Uint8Array of a file's bytes, got ${got}`)
+  }
   let model: ModelProto
   try {
     // Node's Buffers would make every tensor a Buffer, whose slice() does not copy.

@@ -24,7 +24,11 @@ export interface Rewriter {
   remove(node: NodeProto): void
   replace(node: NodeProto, by: readonly NodeProto[]): void
   addOutput(name: string, type: OnnxType, shape?: readonly Dimension[]): void
-  /** Sorts nodes topologically and drops initialisers that nothing reads. */
+  /**
+   * Sorts nodes topologically and drops initialisers that nothing reads.
+   *
+   * @throws FtError `INVALID_ARGUMENT` for an output that nothing makes; `CORRUPT_DATA` for a cycle
+   */
   finish(): void
 }
 
@@ -75,6 +79,11 @@ export function rewriter(model: OnnxModel): Rewriter {
       graph.output.push(makeValueInfo(name, type, shape))
     },
     finish() {
+      const unmade = graph.output.find(({ name }) => !isMade(graph, name))
+      if (unmade)
+        throw new FtError('INVALID_ARGUMENT', `rewriter: nothing makes the output ${unmade.name}`, {
+          name: unmade.name,
+        })
       graph.node = sortNodes(graph)
       const read = new Set([...graph.node.flatMap(readsOf), ...graph.output.map((output) => output.name)])
       const dropped = new Set(graph.initializer.filter((tensor) => !read.has(tensor.name)).map((tensor) => tensor.name))
@@ -83,6 +92,14 @@ export function rewriter(model: OnnxModel): Rewriter {
       graph.input = graph.input.filter((input) => !dropped.has(input.name))
     },
   }
+}
+
+function isMade({ node, input, initializer, sparseInitializer }: GraphProto, name: string): boolean {
+  return (
+    node.some((each) => each.output.includes(name)) ||
+    [...input, ...initializer].some((each) => each.name === name) ||
+    sparseInitializer.some(({ values }) => values?.name === name)
+  )
 }
 
 function redirectIn(node: NodeProto, from: string, to: string): void {

@@ -91,7 +91,12 @@ export function formatInterval(interval: Interval, options: { digits?: number; s
     if (!Number.isFinite(x) || digits !== undefined || decimals === undefined || decimals > 12) {
       return formatNumber(x, digits === undefined ? {} : { digits })
     }
-    return x.toLocaleString('en-US', { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
+    // 'negative' shows no minus before what rounds to nothing.
+    return x.toLocaleString('en-US', {
+      minimumFractionDigits: decimals,
+      maximumFractionDigits: decimals,
+      signDisplay: 'negative',
+    })
   }
   return `${show(value)} [${show(low)}, ${show(high)}]`
 }

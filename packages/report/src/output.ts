@@ -44,6 +44,7 @@ export function createOutput(options: OutputOptions): Output {
   const { stdout, stderr, json = false, quiet = false, colour = false, progress = false } = options
   const paint = createColors(colour)
   const display = createProgress(stderr, { enabled: progress && !json && !quiet })
+  for (const stream of new Set<NodeJS.WritableStream>([stdout, stderr])) outliveReader(stream)
   const print = (text: string) => {
     if (!json) stdout.write(`${text}\n`)
   }
@@ -70,6 +71,15 @@ export function createOutput(options: OutputOptions): Output {
     },
     end: display.stop,
   }
+}
+
+/** A reader that goes early, as `head` does, costs what it did not read: the command goes on, and its files are written. */
+function outliveReader(stream: NodeJS.WritableStream): void {
+  if (!stream.listeners('error').includes(onStreamError)) stream.on('error', onStreamError)
+}
+
+function onStreamError(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
 }
 
 /** JSON has no NaN and no infinities: they become text, which no reader takes for a number. */

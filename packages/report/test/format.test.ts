@@ -91,6 +91,7 @@ describe('intervals', () => {
     expect(formatInterval(interval(2, -Infinity, Infinity))).toBe('2 [-∞, ∞]')
     expect(formatInterval(interval(NaN, NaN, NaN))).toBe('NaN [NaN, NaN]')
     expect(formatInterval(interval(1, 1 - 1e-15, 1 + 1e-15))).toBe('1 [1, 1]')
+    expect(formatInterval(interval(-0.3, -4, 3))).toBe('0 [-4, 3]')
   })
 
   it('never show both ends equal to the value when they differ by more than rounding', () => {

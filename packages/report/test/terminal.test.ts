@@ -8,6 +8,18 @@ afterEach(() => {
   vi.restoreAllMocks()
 })
 
+describe('a reader that goes early', () => {
+  it('does not end the command; other errors of a stream do', () => {
+    const [stdout, stderr] = [new Recorder(false), new Recorder(false)]
+    for (let i = 0; i < 3; i++) createOutput({ stdout, stderr })
+    expect(stdout.listenerCount('error')).toBe(1)
+    for (const stream of [stdout, stderr]) {
+      stream.emit('error', Object.assign(new Error('write EPIPE'), { code: 'EPIPE' }))
+      expect(() => stream.emit('error', Object.assign(new Error('full'), { code: 'ENOSPC' }))).toThrow('full')
+    }
+  })
+})
+
 describe('progress', () => {
   it('says phase, total, rate, time left and the note', () => {
     const at = { phase: 'train', done: 250, total: 1000, note: 'loss 0.4' }

@@ -1,6 +1,6 @@
 // Files of the command line: data and models, by the ending of their names.
-import { readFileSync, writeFileSync } from 'node:fs'
-import { extname } from 'node:path'
+import { accessSync, constants, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, extname } from 'node:path'
 import { FtError } from '@ft/core'
 import { serializeModel } from '@ft/onnx'
 import { readCsv, readLibSvm, type CsvOptions } from '../data/csv.ts'
@@ -155,8 +155,35 @@ export function writeOut(path: string, content: string | Uint8Array): void {
   try {
     writeFileSync(path, content)
   } catch (cause) {
-    throw new FtError('IO', `cannot write ${path}: ${(cause as Error).message}`, { path }, { cause })
+    throw unwritable(path, cause)
   }
+}
+
+/** @throws FtError `IO` where a file cannot be written, before the work that is to fill it */
+export function assertWritable(path: string): void {
+  try {
+    const there = existsSync(path)
+    if (there && statSync(path).isDirectory()) throw new Error('it is a folder')
+    accessSync(there ? path : dirname(path), constants.W_OK)
+  } catch (cause) {
+    throw unwritable(path, cause)
+  }
+}
+
+function unwritable(path: string, cause: unknown): FtError {
+  return new FtError('IO', `cannot write ${path}: ${(cause as Error).message}`, { path }, { cause })
+}
+
+/** @throws FtError `UNSUPPORTED` for a file whose form cannot hold the categories that a set has */
+export function assertForm(path: string, { features }: LabelledData): void {
+  if (extname(path) !== '.onnx' || 'data' in features || !('columns' in features)) return
+  const names = features.columns.filter(({ kind }) => kind === 'category').map(({ name }) => name)
+  if (names.length === 0) return
+  throw new FtError(
+    'UNSUPPORTED',
+    `${path}: trees in ONNX have no categories; leave them out (${names.map((name) => `--ignore ${name}`).join(' ')}) or write another form`,
+    { columns: names },
+  )
 }
 
 function modelBytes(ending: string, model: Model): [string | Uint8Array, string] {

@@ -6,9 +6,9 @@ import { isFtError } from '@ft/core'
 import { createOutput, terminalFromEnvironment, type Output } from '@ft/report'
 import { predict } from '../predict.ts'
 import { compareCommand, type CompareFlags } from './compare.ts'
-import { readFeatures, readModel, unseenCategories, writeOut, type DataFlags } from './files.ts'
+import { assertWritable, readFeatures, readModel, unseenCategories, writeOut, type DataFlags } from './files.ts'
 import { inspectCommand, type InspectFlags } from './inspect.ts'
-import { dropoutOf, number, numbers, whole, withData, withTraining } from './options.ts'
+import { dropoutOf, number, numbers, share, whole, withData, withTraining } from './options.ts'
 import { trainCommand, type TrainCommandFlags } from './train.ts'
 
 const program = new Command('dart')
@@ -28,7 +28,7 @@ withTraining(program.command('train <data>'))
   .option('--rate <x>', 'learning rate; default 0.4 with dropout, 0.1 without', number)
   .option('--dropout <rule>', 'none, a rate, or paper, epsilon, xgboost, lightgbm', checkedDropout, '0.03')
   .option('--valid <file>', 'rows to judge each round by')
-  .option('--valid-share <x>', 'or a share of the rows, held out', number, 0)
+  .option('--valid-share <x>', 'or a share of the rows, held out', share, 0)
   .option('--early-stopping <n>', 'stop after so many rounds without gain; the best round is restored', whole)
   .option('--out <file>', 'the model', 'model.dart')
   .action((data: string, flags: TrainCommandFlags) => run(flags, (output) => trainCommand(data, flags, output)))
@@ -56,7 +56,7 @@ program
 withTraining(program.command('compare <data>'))
   .description('MART beside DART: rates and rounds by cross-validation on the training part, the test part only judges')
   .option('--test <file>', 'rows to judge by')
-  .option('--test-share <x>', 'or a share of the rows, held out', number, 0.25)
+  .option('--test-share <x>', 'or a share of the rows, held out', share, 0.25)
   .option('--drops <list>', 'dropout rules to try', '0.03,0.1')
   .option('--rates <list>', 'learning rates to choose from', numbers, [0.05, 0.1, 0.2, 0.4, 1])
   .option('--folds <n>', 'of the cross-validation', whole, 5)
@@ -82,6 +82,7 @@ interface PredictFlags extends Pick<DataFlags, 'delimiter' | 'category' | 'ignor
 
 function predictCommand(modelFile: string, data: string, flags: PredictFlags, report: Output): void {
   const { output } = flags
+  if (flags.out !== undefined) assertWritable(flags.out)
   const model = readModel(modelFile)
   const features = readFeatures(data, flags, model)
   if (!('data' in features)) for (const line of unseenCategories(model, features)) report.note(line)

@@ -35,6 +35,13 @@ export function whole(text: string): number {
   return value
 }
 
+/** A share of the rows to hold out. */
+export function share(text: string): number {
+  const value = number(text)
+  if (value < 0 || value >= 1) throw new InvalidArgumentError('must be a share of the rows, from 0 to below 1')
+  return value
+}
+
 export function numbers(text: string): number[] {
   return text.split(',').map(number)
 }

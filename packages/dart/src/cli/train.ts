@@ -4,7 +4,7 @@ import { createRandom } from '@ft/core/random'
 import { takeRows } from '../data/rows.ts'
 import { readData, type LabelledData } from '../readData.ts'
 import { train, type TrainInput } from '../train.ts'
-import { readLabelled, writeModel } from './files.ts'
+import { assertForm, assertWritable, readLabelled, writeModel } from './files.ts'
 import { dropoutOf, trainOptions, type TrainFlags } from './options.ts'
 
 export interface TrainCommandFlags extends TrainFlags {
@@ -15,7 +15,10 @@ export interface TrainCommandFlags extends TrainFlags {
 }
 
 export async function trainCommand(file: string, flags: TrainCommandFlags, output: Output): Promise<void> {
+  // Before the training, not after it.
+  assertWritable(flags.out)
   const labelled = readLabelled(file, flags)
+  assertForm(flags.out, labelled)
   const { classes, ...data } = labelled
   const input: TrainInput = flags.valid
     ? { ...data, validation: readLabelled(flags.valid, flags, labelled) }

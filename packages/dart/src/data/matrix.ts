@@ -17,7 +17,11 @@ export interface Matrix {
   readonly categorical?: readonly (string | number)[]
 }
 
-export type Features = Matrix | Tensor | readonly FeatureRecord[] | ColumnTable
+/**
+ * Records may be of an interface, which has no index signature, hence `object`: their cells (`Cell`) are checked when they are
+ * read.
+ */
+export type Features = Matrix | Tensor | readonly FeatureRecord[] | readonly object[] | ColumnTable
 
 /**
  * Brings features into one form.
@@ -199,7 +203,13 @@ export function toColumn(values: ArrayLike<number>, { rows, where }: { rows: num
   }
   const column = Float64Array.from(values)
   const bad = column.findIndex((value) => !Number.isFinite(value))
-  if (bad >= 0)
-    throw new FtError('INVALID_ARGUMENT', `${where}: row ${bad} is ${column[bad]}; it must be finite`, { row: bad })
+  if (bad >= 0) {
+    const given: unknown = values[bad]
+    const got =
+      typeof given === 'string'
+        ? `${JSON.stringify(given)}; number classes from 0, as takeLabel does`
+        : `${column[bad]}; it must be finite`
+    throw new FtError('INVALID_ARGUMENT', `${where}: row ${bad} is ${got}`, { row: bad })
+  }
   return column
 }

@@ -28,6 +28,7 @@ export function tableOfRecords(
   if (none >= 0) {
     throw new FtError('INVALID_ARGUMENT', `${where}: row ${none} is ${String(records[none])}, no record`, { row: none })
   }
+  if (schema) checkKeys(records, schema, where)
   const names = schema?.names ?? [...new Set(records.flatMap((record) => Object.keys(record)))]
   const columns = names.map((name, column): Column => {
     const values = records.map((record) => record[name])
@@ -44,6 +45,23 @@ export function tableOfRecords(
   })
   return { rows: records.length, columns }
 }
+
+/** A key that a record lacks is a missing value; but records with none of the columns are about something else, or arrays. */
+function checkKeys(records: readonly FeatureRecord[], { names }: Schema, where: string): void {
+  const keys = [...new Set(records.slice(0, FEW).flatMap((record) => Object.keys(record)))]
+  if (keys.length === 0 || names.some((name) => records.some((record) => name in record))) return
+  const got = keys.slice(0, 10).join(', ')
+  throw new FtError(
+    'SHAPE_MISMATCH',
+    `${where}: records have ${got}, none of the columns ${names.slice(0, 10).join(', ')}`,
+    {
+      got: keys.slice(0, 10),
+    },
+  )
+}
+
+/** Records whose keys an error names. */
+const FEW = 10
 
 function isCell(value: unknown): value is Cell {
   return value === null || ['number', 'boolean', 'string', 'undefined'].includes(typeof value)

@@ -51,7 +51,8 @@ export interface PermutationOptions {
   readonly emptyQuery?: EmptyQuery
   /** Shuffles of each column. Default 5. */
   readonly repeats?: number
-  readonly seed: number
+  /** Default 1. */
+  readonly seed?: number
 }
 
 /** How much worse the metric gets when a column is shuffled: mean and standard error over repeats. Positive is worse. */
@@ -69,7 +70,7 @@ export interface PermutationImportance {
  * @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT`
  */
 export function permutationImportance(model: Model, data: LabelledData & PermutationOptions): PermutationImportance {
-  const { repeats = 5, seed } = data
+  const { repeats = 5, seed = 1 } = data
   if (!Number.isInteger(repeats) || repeats < 2) {
     throw new FtError('INVALID_ARGUMENT', `permutationImportance: repeats must be at least 2, got ${repeats}`, {
       repeats,

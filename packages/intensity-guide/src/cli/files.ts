@@ -1,8 +1,8 @@
 // Files of the command: what it writes, and measurements that it keeps.
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import process from 'node:process'
 import { FtError } from '@ft/core'
 import type { ProfileCache } from '../profile/profileLayers.ts'
@@ -15,6 +15,15 @@ export function writeText(file: string, text: string): void {
     renameSync(part, file)
   } catch (cause) {
     throw new FtError('IO', `intensity-guide: cannot write ${file}`, { file }, { cause })
+  }
+}
+
+/** @throws FtError `IO` where a file cannot be written, before the measurements that are to fill it */
+export function assertWritable(file: string): void {
+  try {
+    accessSync(dirname(file), constants.W_OK)
+  } catch (cause) {
+    throw new FtError('IO', `intensity-guide: cannot write ${file}: ${(cause as Error).message}`, { file }, { cause })
   }
 }
 

@@ -9,6 +9,8 @@ import { plan, type Flags } from './plan.ts'
 
 const program = new Command('intensity-guide')
   .description('Which fault protection should each layer of a network get on this device?')
+  // Wrong use ends with 2, as a bad file does.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .option('--device <name>', "device of the catalogue; with a runner also 'measured'. Default t4, or measured")
   .option('--target <target>', 'wasm, webgpu, gpujs, onnx or tfjs; default webgpu, or with a runner its engine')
   .option('--rule <rule>', "'intensity' (the paper's) or 'cost' (the cheapest by the cost model)", 'intensity')
@@ -27,6 +29,7 @@ const program = new Command('intensity-guide')
   .addOption(new Option('--seed <n>', 'seed of operands and order').argParser(Number).default(1))
   .option('--input <name=1x3x224x224>', 'shape of an input of the model; repeat it', shapeOption, {})
   .option('--bind <name=n>', 'size of a named dimension; repeat it', bindOption, {})
+  .option('--value <name=n>', 'whole number that an input holds, where it decides shapes; repeat it', valueOption, {})
   .option('--batch <n>', 'samples a pass', whole)
   .option('--resolution <HxW>', 'input pixels, for the zoo', resolutionOption)
   .option('--tokens <n>', 'tokens of a prompt, for language models', whole)
@@ -85,8 +88,10 @@ async function run(model: string, options: { zooOnly?: boolean } = {}): Promise<
 function advice(error: FtError): string {
   const { unbound } = error.details
   if (Array.isArray(unbound)) {
-    const name = String(unbound[0] ?? 'x').replace(/\[.*$/, '')
-    return `\nbind it with --batch N, --bind ${name}=N, or --input NAME=1x3x224x224`
+    // 'x[1]' is a dimension without a name.
+    const [, input] = /^(.*)\[\d+\]$/.exec(String(unbound[0])) ?? []
+    const named = input === undefined ? `--bind ${unbound[0]}=N, or --input NAME` : `or --input ${input}`
+    return `\nbind it with --batch N, ${named}=1x3x224x224`
   }
   if (error.code === 'ABORTED')
     return '\nwhat was measured is kept where --cache was given: the same command goes on from there'
@@ -122,6 +127,14 @@ function bindOption(text: string, all: Record<string, number>): Record<string, n
   const at = text.lastIndexOf('=')
   if (at < 1) throw new InvalidArgumentError('must read name=8')
   return { ...all, [text.slice(0, at)]: whole(text.slice(at + 1)) }
+}
+
+function valueOption(text: string, all: Record<string, number[]>): Record<string, number[]> {
+  const at = text.lastIndexOf('=')
+  const value = Number(text.slice(at + 1))
+  if (at < 1 || text.endsWith('=') || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError('must read name=16000')
+  return { ...all, [text.slice(0, at)]: [value] }
 }
 
 function resolutionOption(text: string): [number, number] {

@@ -12,6 +12,7 @@ import { zoo, zooNames, type ZooName } from '../zoo/index.ts'
 export interface OpenFlags {
   readonly input: Readonly<Record<string, number[]>>
   readonly bind: Readonly<Record<string, number>>
+  readonly value: Readonly<Record<string, number[]>>
   readonly batch?: number
   readonly resolution?: [number, number]
   readonly tokens?: number
@@ -25,22 +26,53 @@ const LARGEST_FILE = 2 ** 31 - 1
 export function openModel(model: string, flags: OpenFlags & { zooOnly: boolean }): ReadNetwork {
   if (flags.zooOnly || (zooNames as readonly string[]).includes(model)) return fromZoo(model as ZooName, flags)
   const file = fileOf(model)
-  const { input: inputs, bind, batch } = flags
+  const { input: inputs, bind, value: values, batch } = flags
   const name = basename(file)
   const sized = { ...(batch === undefined ? {} : { batch }) }
-  if (!file.endsWith('.json')) return checked(readOnnx(read(file), { name, inputs, bind, ...sized }), model)
+  if (!file.endsWith('.json')) {
+    refuseOthers(flags, { what: 'an ONNX model', takes: ['input', 'bind', 'value', 'batch'] })
+    return checked(readOnnx(read(file), { name, inputs, bind, values, ...sized }), model)
+  }
 
   const text = new TextDecoder().decode(read(file))
   const json = parseJson(text, name)
   if (isTfjsModel(json)) {
+    refuseOthers(flags, { what: 'a TensorFlow.js model', takes: ['input', 'batch'] })
     const readFile = (path: string) => read(join(dirname(file), path))
     return checked(readTfjs(text, { name, inputs, readFile, ...sized }), model)
   }
-  if (isLanguageModelConfig(json)) return languageModel(text, { ...flags, name: basename(dirname(file)) })
+  if (isLanguageModelConfig(json)) {
+    refuseOthers(flags, { what: 'a language model', takes: ['batch', 'tokens', 'phase'] })
+    return languageModel(text, { ...flags, name: basename(dirname(file)) })
+  }
+  refuseOthers(flags, { what: 'a list of layers', takes: [] })
   return checked(readLayerList(text, { name }), model)
 }
 
-function fromZoo(name: ZooName, { batch = 1, resolution, tokens, dtype }: OpenFlags): ReadNetwork {
+const shaping = ['input', 'bind', 'value', 'batch', 'resolution', 'tokens', 'phase'] as const
+
+/** @throws FtError `INVALID_ARGUMENT` for a flag that this kind of model would not heed */
+function refuseOthers(
+  flags: OpenFlags,
+  { what, takes }: { what: string; takes: readonly (typeof shaping)[number][] },
+): void {
+  const isGiven = (flag: (typeof shaping)[number]): boolean => {
+    const value = flags[flag]
+    if (flag === 'phase') return value !== 'prefill'
+    return Array.isArray(value) || (typeof value === 'object' ? Object.keys(value).length > 0 : value !== undefined)
+  }
+  const wrong = shaping.find((flag) => isGiven(flag) && !takes.includes(flag))
+  if (wrong === undefined) return
+  const has = takes.length === 0 ? 'none of these flags' : takes.map((flag) => `--${flag}`).join(', ')
+  throw new FtError('INVALID_ARGUMENT', `intensity-guide: ${what} takes no --${wrong}; it takes ${has}`, {
+    flag: wrong,
+  })
+}
+
+function fromZoo(name: ZooName, flags: OpenFlags): ReadNetwork {
+  const own = name === 'transformer' ? (['tokens'] as const) : name.startsWith('dlrm') ? [] : (['resolution'] as const)
+  refuseOthers(flags, { what: `${name} of the zoo`, takes: ['batch', ...own] })
+  const { batch = 1, resolution, tokens, dtype } = flags
   const sized = { batch, ...(resolution ? { resolution } : {}), ...(tokens === undefined ? {} : { tokens }) }
   const network = zoo(name, { ...sized, ...(dtype === undefined ? {} : { dtype: dtype as DType }) })
   return { ...network, skipped: [], unsupported: [], unknownShare: 0 }

@@ -13,7 +13,7 @@ import { profileLayers } from '../profile/profileLayers.ts'
 import { profileNetwork } from '../profile/profileNetwork.ts'
 import { measuredTotals, type MeasuredTotals } from '../profile/totals.ts'
 import { targetSchemes } from '../targets.ts'
-import { fileCache, writeText } from './files.ts'
+import { assertWritable, fileCache, writeText } from './files.ts'
 import { openModel, type OpenFlags } from './open.ts'
 import { loadRunnerModule, type OpenedRunner } from './runner.ts'
 import { showPlan, type Shown } from './show.ts'
@@ -48,6 +48,7 @@ export interface Call {
 
 export async function plan(model: string, call: Call): Promise<void> {
   const { flags, output } = call
+  for (const file of [flags.html, flags.svg]) if (file !== undefined) assertWritable(file)
   if (flags.sweep !== undefined) return sweep(model, call, parseSweep(flags.sweep))
   const network = openModel(model, { ...flags, zooOnly: call.zooOnly === true })
   const measuring = flags.profile !== undefined || flags.device === 'measured'
