@@ -11,7 +11,7 @@ export function resolveOptions(options: ShardOptions): { readonly spec: ShardSpe
     servers = (options.shards ?? options.redis)?.length ?? k + r,
     optimizer = { name: 'adagrad', learningRate: 0.01 },
   } = options
-  const { stripes = 512, pause = 5, share = 0.2 } = options.sweep ?? {}
+  const { stripes = 512, pause = 5, share = 0.12 } = options.sweep ?? {}
   const at = (argument: string) => ({ where: 'openShards', argument })
   assertOneOf(acknowledgement, { ...at('acknowledgement'), values: ['sync', 'async'] })
   assertInteger(stripes, { ...at('sweep.stripes'), min: 1, max: 1_000_000 })

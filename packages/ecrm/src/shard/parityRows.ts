@@ -117,7 +117,8 @@ export function createParityRows(
       present.base = heads[at + 2]!
       present.version = heads[at + 3]!
       present.words = words
-      return add(local, positionHere(stripe) - k, present, i * width)
+      // Of one parity all factors are 1: which it is need not be known.
+      return add(local, r === 1 ? 0 : positionHere(stripe) - k, present, i * width)
     }
     if (parityState[local] === decoding && without !== 'holding') {
       const list = held.get(stripe)
