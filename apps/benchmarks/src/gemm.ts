@@ -74,7 +74,7 @@ async function besidePeers(setting: Setting, { shape, peers, square }: Compariso
   }
   // Every product from array to array makes an output, and collecting large ones falls on some products and not on others:
   // samples are as long as many of them.
-  const timed = await interleave(rivals, { rounds, seed: context.seed, shortestMs: m * n > 2 ** 18 ? 60 : 5 })
+  const timed = await interleave(rivals, { rounds, seed: context.seed, shortestMs: m * n >= 2 ** 18 ? 60 : 5 })
   for (const rival of rivals.slice(2)) {
     const mine = rival.name.endsWith(' resident') ? 'ours resident' : 'ours'
     const ratio = timed.ratio(rival.name, mine)

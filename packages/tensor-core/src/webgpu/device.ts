@@ -18,9 +18,6 @@ export interface GpuDevice {
   readonly features: ReadonlySet<string>
   /** Blocks of subgroup matrices, where the device has them. */
   readonly matrices: MatrixShape | undefined
-  /** Tiles of large products, once they were measured: of invocations, and of subgroups with matrices. */
-  largeTile: Tile | undefined
-  largeMatrixTile: Tile | undefined
   /** Why the device is gone; undefined while it works. */
   lost: string | undefined
 }
@@ -28,7 +25,7 @@ export interface GpuDevice {
 interface Holder {
   gpu: GPU | undefined
   current: Promise<GpuDevice> | undefined
-  /** Measured tiles by the adapter's name, and with matrices. */
+  /** Measured tiles of large products, by adapter and storage. */
   readonly tuned: Map<string, Tile>
   /** Lost devices with their adapters: kept from the garbage collector. */
   readonly past: GpuDevice[]
@@ -100,8 +97,6 @@ async function requestDevice(held: Holder): Promise<GpuDevice> {
     software: info.isFallbackAdapter || /swiftshader|llvmpipe|lavapipe|warp|basic render/i.test(nameOf(info)),
     features: new Set(features),
     matrices,
-    largeTile: held.tuned.get(nameOf(info)),
-    largeMatrixTile: held.tuned.get(withMatrices(nameOf(info))),
     lost: undefined,
   }
   void device.lost.then(({ reason, message }) => {
@@ -110,14 +105,8 @@ async function requestDevice(held: Holder): Promise<GpuDevice> {
   return opened
 }
 
-/** Takes a tile for all large products on this adapter, on this device and those after it. */
-export function keepTile(device: GpuDevice, tile: Tile, matrices: boolean): void {
-  if (matrices) device.largeMatrixTile = tile
-  else device.largeTile = tile
-  holder().tuned.set(matrices ? withMatrices(device.name) : device.name, tile)
-}
-
-const withMatrices = (name: string): string => `${name} with matrices`
+/** Tiles that were measured in this process, for the devices of now and later. */
+export const measuredTiles = (): Map<string, Tile> => holder().tuned
 
 function nameOf({ vendor, architecture, description, device }: GPUAdapterInfo): string {
   const parts = [vendor, architecture, description === '' ? device : description]

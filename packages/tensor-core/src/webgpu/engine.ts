@@ -20,13 +20,14 @@ import { assertOptionNames, assertSwitch } from '../problem/engine-options.ts'
 import { optionsOf } from '../problem/options.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
 import { Buffers, type BufferUse } from './buffers.ts'
-import { openDevice } from './device.ts'
+import { measuredTiles, openDevice } from './device.ts'
 import { assertNotLost, deviceError, watched } from './guard.ts'
 import { runProduct } from './run.ts'
 import type { Storage } from './shader/variant.ts'
 import { conv2dTask, matmulTask, type Task } from './task.ts'
 import { largeMatrixTile, matrixName } from './matrices.ts'
 import { assertMatrixTile, assertTile, chooseTile, tiles, type KernelTile, type Tile } from './tile.ts'
+import { savedTile, tunedName, type TileUse, type TunedTiles } from './tuned.ts'
 import {
   decodeSums,
   dropWeights,
@@ -56,6 +57,8 @@ export interface WebgpuEngineOptions {
   readonly instrumented?: boolean
   /** The tile of every product (of subgroups, with matrices); default: chosen by the product's size. */
   readonly tile?: Tile
+  /** Tiles of large products that another process measured and saved (`tunedTiles`); they go before those of this process. */
+  readonly tuned?: TunedTiles
   /** Called after each product with its time on the device; needs the feature timestamp-query, else never called. */
   readonly onTime?: (nanoseconds: number) => void
 }
@@ -80,6 +83,7 @@ const optionNames: Readonly<Record<keyof WebgpuEngineOptions, true>> = {
   matrices: true,
   instrumented: true,
   tile: true,
+  tuned: true,
   onTime: true,
 }
 
@@ -145,6 +149,10 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
   if (tile !== undefined && matrices !== undefined)
     assertMatrixTile(tile, { where, argument: 'options.tile', matrices, storage: workgroupStorage })
   else if (tile !== undefined) assertTile(tile, { where, argument: 'options.tile' })
+  const large = {
+    floats: largeTileOf({ storage, matrices }),
+    integers: largeTileOf({ storage: 'float32' }),
+  }
   const build = `webgpu/${storage}${matrices === undefined ? '' : ` ${matrixName(matrices)}`}/${name}`
   const buffers = new Buffers(device)
   const underWay = new Set<Promise<Product>>()
@@ -207,15 +215,23 @@ export async function createWebgpuEngine(options: WebgpuEngineOptions = {}): Pro
     return { layout, batched: layout.batched }
   }
 
+  /** The saved or measured tile of large products; asked at each product, since it may be measured at any time. */
+  function largeTileOf(use: TileUse): () => Tile | undefined {
+    const saved = savedTile(options.tuned, { gpu, use, where })
+    const measured = tunedName(name, use)
+    return () => saved ?? measuredTiles().get(measured)
+  }
+
   /** Integers are multiplied without matrices, by tiles of their own. */
   function tileOf(problem: Task['problem']): KernelTile {
     if (matrices !== undefined && !problem.integer) {
       if (tile !== undefined) return { ...tile, matrices }
-      const large = gpu.largeMatrixTile ?? largeMatrixTile(matrices, { storage: workgroupStorage, software })
-      return chooseTile(problem, { ...large, matrices })
+      const square = large.floats() ?? largeMatrixTile(matrices, { storage: workgroupStorage, software })
+      return chooseTile(problem, { ...square, matrices })
     }
     const own = matrices === undefined ? tile : undefined
-    return own ?? chooseTile(problem, gpu.largeTile ?? (software ? tiles.medium : tiles.large))
+    const measured = problem.integer ? large.integers() : large.floats()
+    return own ?? chooseTile(problem, measured ?? (software ? tiles.medium : tiles.large))
   }
 
   async function run(task: Task, weights: DeviceWeights, faults: MatmulOptions['faults'] = []): Promise<Product> {

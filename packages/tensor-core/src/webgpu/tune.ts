@@ -1,10 +1,11 @@
 // Measures which tile large products should have on this adapter.
 import { assertInteger, assertOneOf, throwIfAborted, type Tensor } from '@ft/core'
 import { createRandom } from '@ft/core/random'
-import { keepTile, openDevice } from './device.ts'
+import { measuredTiles, openDevice } from './device.ts'
 import { createWebgpuEngine } from './engine.ts'
 import { MOST_BLOCKS, matrixTiles } from './matrices.ts'
 import { assertMatrixTile, assertTile, invocations, tiles, workgroupBytes, type Tile } from './tile.ts'
+import { tunedName } from './tuned.ts'
 
 export interface TuneOptions {
   /** Rows, columns and steps of the products that are timed; default 1024, on software adapters 128. */
@@ -38,8 +39,8 @@ const variants: readonly Tile[] = [
 ]
 
 /**
- * Times products with several tiles and takes the fastest for all large products on this adapter: of engines that exist
- * and of those made later in this process. Give `chosen` as `tile` to an engine to use it in another process.
+ * Times products with several tiles and takes the fastest for all large products on this adapter with this storage: of
+ * engines that exist and of those made later in this process. `tunedTiles` gives what other processes need to have it too.
  *
  * Cost: one kernel to compile a candidate, and `rounds + 1` products.
  *
@@ -87,7 +88,7 @@ export async function tuneWebgpu(options: TuneOptions = {}): Promise<Tuning> {
     .map((tile, i) => ({ tile, nanoseconds: best[i] as number }))
     .sort((x, y) => x.nanoseconds - y.nanoseconds)
   const chosen = (measured[0] as (typeof measured)[number]).tile
-  keepTile(gpu, chosen, matrices !== undefined)
+  measuredTiles().set(tunedName(gpu.name, { storage, matrices }), chosen)
   return { adapter: gpu.name, chosen, measured, clock }
 }
 

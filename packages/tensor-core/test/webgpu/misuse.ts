@@ -1,7 +1,7 @@
 // Checks: misuse rejects with clear errors, and the engine goes on working; buffers neither leak nor pile up.
 import { isFtError, type Emit, type Fault } from '@ft/core'
 import { createReferenceEngine } from '../../src/reference.ts'
-import { createWebgpuEngine, tuneWebgpu } from '../../src/webgpu.ts'
+import { createWebgpuEngine, tunedTiles, tuneWebgpu } from '../../src/webgpu.ts'
 import { Buffers, roomFor } from '../../src/webgpu/buffers.ts'
 import { openDevice } from '../../src/webgpu/device.ts'
 import { floats, integers } from '../support/cases.ts'
@@ -216,8 +216,8 @@ const checks: Check[] = [
       const [first, second] = tuning.measured
       assert(first?.tile === tuning.chosen && candidates.includes(tuning.chosen), () => JSON.stringify(tuning))
       assert((first?.nanoseconds ?? 0) <= (second?.nanoseconds ?? 0), () => JSON.stringify(tuning))
-      const { largeTile } = await openDevice()
-      assert(largeTile === tuning.chosen, () => JSON.stringify(largeTile))
+      const kept = tunedTiles()[`${tuning.adapter}, float32`]
+      assert(JSON.stringify(kept) === JSON.stringify(tuning.chosen), () => JSON.stringify(tunedTiles()))
       const engine = await createWebgpuEngine()
       const [column, row] = [floats([130, 3], 1), floats([3, 130], 2)]
       sameBits((await engine.matmul(column, row)).output, (await (await engineOf()).matmul(column, row)).output)
@@ -226,6 +226,36 @@ const checks: Check[] = [
       assert(code === 'ABORTED', () => code)
       const wrong = await codeOf(() => tuneWebgpu({ candidates: [{ ...smallTile, depth: 3 }] }))
       assert(wrong === 'INVALID_ARGUMENT', () => wrong)
+    },
+  },
+  {
+    name: 'tiles saved by another process are those of large products, and of their own adapter and storage alone',
+    async run() {
+      const { name } = await openDevice()
+      const tile = { rows: 4, columns: 8, across: 8, down: 16, depth: 8 }
+      const [column, row] = [floats([130, 3], 1), floats([3, 130], 2)]
+      const tileUsed = async (tuned: object): Promise<string> => {
+        const engine = await createWebgpuEngine({ tuned: JSON.parse(JSON.stringify(tuned)) })
+        const { output, replica } = await engine.matmul(column, row, { emit: { replica: true } })
+        sameBits(output, (await (await engineOf()).matmul(column, row)).output)
+        await engine.dispose()
+        return `${replica?.tileRows}x${replica?.tileColumns}`
+      }
+      const own = await tileUsed({})
+      const saved = await tileUsed({ [`${name}, float32`]: tile })
+      assert(saved === '4x8' && own !== saved, () => `${saved} and ${own}`)
+      const others = { [`another ${name}, float32`]: tile, [`${name}, float16`]: tile, [name]: tile }
+      const foreign = await tileUsed(others)
+      assert(foreign === own, () => foreign)
+      // What is measured or given later does not reach into an engine's saved tiles.
+      const measured = JSON.stringify(tunedTiles())
+      Object.assign(tunedTiles()[`${name}, float32`] ?? {}, { rows: 3 })
+      assert(JSON.stringify(tunedTiles()) === measured, () => measured)
+      const bad = { [`${name}, float32`]: { ...tile, depth: 3 } }
+      for (const tuned of [bad, 1, null, { [`${name}, float32`]: null }]) {
+        const code = await codeOf(() => createWebgpuEngine({ tuned: loose(tuned) }))
+        assert(code === 'INVALID_ARGUMENT', () => `${JSON.stringify(tuned)}: ${code}`)
+      }
     },
   },
   {
