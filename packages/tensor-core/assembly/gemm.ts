@@ -6,6 +6,7 @@ import { foldPanels, packWeights, sumRows } from './pack-weights'
 export { transposeBytes, transposeWords } from './copy'
 export { depthwise } from './depthwise'
 export { judgeRows, judgeTiles } from './judge'
+export { judgeThin } from './thin'
 export { measureExtrema }
 
 export function multiplyFloats(d: usize, block: i32, row0: i32, row1: i32, panel0: i32, panel1: i32): void {

@@ -87,15 +87,23 @@ function measureRows(d: usize, a: usize, row0: i32, row1: i32, step: i32, steps:
 @inline
 function rowsOf(d: usize, a: usize, checksum: usize, across: usize, row0: i32, row1: i32, range: i32, steps: i32, first: bool, ranges: i32, measured: bool): void {
   let row = row0
-  for (; row + 2 <= row1; row += 2, a += 2 * rowStride)
-    measure(2, ranges, measured, d, a, checksum, across, row, range, steps, first)
-  if (row < row1) measure(1, ranges, measured, d, a, checksum, across, row, range, steps, first)
+  const m: usize = load<u32>(d, fieldM)
+  const down = m << 3
+  let to = <usize>load<u32>(d, fieldRowExpected) + ((<usize>range * m + <usize>row) << 3)
+  let sum = <usize>load<u32>(d, fieldRowSum) + (<usize>row << 3)
+  let squares = <usize>load<u32>(d, fieldRowSquares) + (<usize>row << 3)
+  for (; row + 2 <= row1; row += 2, a += 2 * rowStride, to += 16, sum += 16, squares += 16)
+    measure(2, ranges, measured, a, rowStride, checksum, across, steps, first, to, down, sum, squares)
+  if (row < row1) measure(1, ranges, measured, a, rowStride, checksum, across, steps, first, to, down, sum, squares)
 }
 
-/** One or two rows with none, one or two checksums, `across` bytes apart. */
+/**
+ * One or two rows, `next` bytes apart, with none, one or two checksums, `across` bytes apart, of which predicted sums go to `to`
+ * and `down` bytes behind; zeros fill the last four steps.
+ */
 // @ts-ignore: decorator
 @inline
-function measure(rows: i32, ranges: i32, measured: bool, d: usize, a: usize, checksum: usize, across: usize, row: i32, range: i32, steps: i32, first: bool): void {
+export function measure(rows: i32, ranges: i32, measured: bool, a: usize, next: usize, checksum: usize, across: usize, steps: i32, first: bool, to: usize, down: usize, sum: usize, squares: usize): void {
   const zero = f32x4.splat(0)
   let sumX = zero
   let sumY = zero
@@ -114,7 +122,7 @@ function measure(rows: i32, ranges: i32, measured: bool, d: usize, a: usize, che
     let qy = zero
     for (; a < stop; a += 16, checksum += 16) {
       const x = v128.load(a)
-      const y = rows > 1 ? v128.load(a, rowStride) : zero
+      const y = rows > 1 ? v128.load(a + next) : zero
       if (ranges > 0) {
         const b = v128.load(checksum)
         px = madd<f32>(x, b, px)
@@ -143,13 +151,11 @@ function measure(rows: i32, ranges: i32, measured: bool, d: usize, a: usize, che
       if (rows > 1) v = f64x2.add(v, f64x2.add(low(qy), high(qy)))
     }
   }
-  const m: usize = load<u32>(d, fieldM)
-  const to = <usize>load<u32>(d, fieldRowExpected) + ((<usize>range * m + <usize>row) << 3)
   if (ranges > 0) addPairOfDoubles(rows, to, s, t, first)
-  if (ranges > 1) addPairOfDoubles(rows, to + (m << 3), u, v, first)
+  if (ranges > 1) addPairOfDoubles(rows, to + down, u, v, first)
   if (!measured) return
-  addPair(rows, <usize>load<u32>(d, fieldRowSum) + (<usize>row << 3), sumX, sumY, first)
-  addPair(rows, <usize>load<u32>(d, fieldRowSquares) + (<usize>row << 3), squaresX, squaresY, first)
+  addPair(rows, sum, sumX, sumY, first)
+  addPair(rows, squares, squaresX, squaresY, first)
 }
 
 /** Adds the lanes of one or two rows' float64 sums to theirs in memory; the first block of k stores. */

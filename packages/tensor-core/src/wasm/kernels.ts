@@ -32,6 +32,7 @@ export interface Kernels {
   readonly threadCounter: number
   /** Kernels that the calling thread alone runs. */
   readonly judgeRows: Kernel
+  readonly judgeThin: Kernel
   readonly judgeTiles: Kernel
   readonly measureExtrema: Kernel
   /** Name of what decides the bits of float products. */
@@ -53,13 +54,14 @@ function threadCounterOf(runtime: WasmRuntime, module: WasmModule): number {
 export function loadEngine(runtime: WasmRuntime, instrumented: boolean): Kernels {
   const name = instrumented ? 'ft.gemm.instrumented' : 'ft.gemm'
   const module = loadKernels(runtime, name, instrumented ? instrumentedBuilds : gemm)
-  const { judgeRows, judgeTiles, measureExtrema } = module.exports as Readonly<
-    Record<'judgeRows' | 'judgeTiles' | 'measureExtrema', Kernel>
+  const { judgeRows, judgeThin, judgeTiles, measureExtrema } = module.exports as Readonly<
+    Record<'judgeRows' | 'judgeThin' | 'judgeTiles' | 'measureExtrema', Kernel>
   >
   return {
     runtime,
     module,
     judgeRows,
+    judgeThin,
     judgeTiles,
     measureExtrema,
     threadCounter: threadCounterOf(runtime, module),

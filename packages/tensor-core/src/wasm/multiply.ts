@@ -2,6 +2,7 @@
 import { FtError, type Fault, type Product } from '@ft/core'
 import {
   addBias,
+  aFloats,
   applyGelu,
   applyRelu,
   descriptorBytes,
@@ -149,11 +150,17 @@ function multiplyAll(engine: Engine, request: ProductRequest): JudgedProduct {
   const perBlock = rowsPerBlock(weights.arithmetic, m)
   const blocks = Math.ceil(m / perBlock)
   const flags = flagsOf(emit)
-  const wanted: Wanted = { next, perBlock, blocks, flags }
-  if (request.limits !== undefined && (flags === rowsToJudge || (flags === emitReplica && hasExactReplica(weights))))
-    if (count === 1 && problem.n > 0 && !weights.arithmetic.integer)
-      return multiplyJudged(engine, request, { ...wanted, limits: request.limits })
+  const { limits } = request
+  if (limits !== undefined && count === 1 && problem.n > 0 && !weights.arithmetic.integer) {
+    if (flags === rowsToJudge) {
+      if (isThin(request)) return multiplyThin(engine, request, limits)
+      return multiplyJudged(engine, request, { next, perBlock, blocks, flags, limits })
+    }
+    if (flags === emitReplica && hasExactReplica(weights))
+      return multiplyJudged(engine, request, { next, perBlock, blocks, flags, limits })
+  }
 
+  const wanted: Wanted = { next, perBlock, blocks, flags }
   const sums = flags === 0 ? undefined : new Sums(sumsRequest(engine, request, wanted), flags)
   for (let item = 0; item < count; item++) {
     const descriptor = describe(engine, request, { item, flags })
@@ -180,21 +187,51 @@ function sumsRequest({ kernels, staging }: Engine, { problem, weights }: Product
   return { kernels, staging, weights, sizes: problem, emit: problem.emit, next: o.next, blocks: o.blocks }
 }
 
+/** Most rows of a product whose rows are judged in a pass of their own: A and C are small beside B. */
+const thinRows = 8
+
+/** Whether `judgeThin` can judge a product: outputs have to be those of the product, and rows of A whole vectors. */
+function isThin({ problem, operand }: ProductRequest): boolean {
+  const { m, k, bias, activation } = problem
+  return m <= thinRows && k > 0 && k % 4 === 0 && operand.kind === aFloats && !bias && !activation
+}
+
 /**
- * One product, judged as soon as it is done. Of a clean one nothing is copied and nothing made: behind a product that streamed its
- * weights through the caches, whatever has to be fetched again is dear. Extrema are for those who judge the rest.
+ * A product of few rows, computed as without checks and judged in a pass of its own: behind a product that streamed its weights
+ * through the caches, whatever has to be fetched again is dear, numbers and objects alike.
  */
+function multiplyThin(engine: Engine, request: ProductRequest, limits: Float64Array): JudgedProduct {
+  const { kernels, staging } = engine
+  const { problem, weights } = request
+  const limitsAt = stageLimits(staging, request, limits)
+  const perBlock = rowsPerBlock(weights.arithmetic, problem.m)
+  const descriptor = describe(engine, request, { item: 0, flags: 0 })
+  multiplyItem(engine, request, { item: 0, descriptor, perBlock, blocks: 1 })
+  const { rangeColumns } = weights.split
+  const largest = kernels.judgeThin(descriptor, limitsAt, rangeColumns, 0)
+  if (largest >= 0) return { output: request.output.tensor(), passed: Math.sqrt(largest) }
+
+  const wanted: Wanted = { next: undefined, perBlock, blocks: 1, flags: rowsToJudge & ~emitExtrema }
+  const layout = layoutFor({ weights, sizes: problem, next: undefined, blocks: 1 }, wanted.flags)
+  const base = placeSums(staging, layout, { n: problem.n, descriptor })
+  kernels.judgeThin(descriptor, limitsAt, rangeColumns, 1)
+  measureExtrema(engine, request, { descriptor, perBlock })
+  const sums = new Sums(sumsRequest(engine, request, wanted), wanted.flags, base)
+  sums.collect(0)
+  return sums.result(request.output.tensor())
+}
+
+/** One product, judged as soon as it is done; extrema of A's rows are for those who judge what does not pass. */
 function multiplyJudged(
   engine: Engine,
   request: ProductRequest,
-  { limits, ...wanted }: Wanted & { readonly limits: Float64Array },
+  wanted: Wanted & { readonly limits: Float64Array },
 ): JudgedProduct {
   const { staging } = engine
   const { problem, weights } = request
-  const { perBlock, blocks, next } = wanted
+  const { perBlock, blocks, next, limits } = wanted
   const rows = wanted.flags === rowsToJudge
   const flags = wanted.flags & ~emitExtrema
-  assertLimits(limits, rows ? limitsLength(weights.split) : 0, request.where)
   const limitsAt = rows ? stageLimits(staging, request, limits) : 0
   const descriptor = describe(engine, request, { item: 0, flags })
   const layout = layoutFor({ weights, sizes: problem, next, blocks }, flags)
@@ -214,9 +251,10 @@ function multiplyJudged(
 }
 
 /** Limits in wasm memory, written when they are others than those of the last product with these weights. */
-function stageLimits(staging: Staging, { weights, reserve }: ProductRequest, limits: Float64Array): number {
+function stageLimits(staging: Staging, { where, weights, reserve }: ProductRequest, limits: Float64Array): number {
   const known = weights.limits
   if (known?.given === limits) return known.address
+  assertLimits(limits, limitsLength(weights.split), where)
   const address = known?.address ?? reserve('limits', limits.byteLength)
   staging.doubles.set(limits, address / 8)
   weights.limits = { given: limits, address }
