@@ -36,7 +36,10 @@ export interface ScreenRequest {
 }
 
 /** Whether the engine judges: of no other wishes, and nothing that strikes what is judged here. */
-export function isScreened(rounding: Rounding, o: { readonly emit?: unknown; readonly thresholdFault?: unknown }): boolean {
+export function isScreened(
+  rounding: Rounding,
+  o: { readonly emit?: unknown; readonly thresholdFault?: unknown },
+): boolean {
   return rounding.rowSums !== undefined && o.emit === undefined && o.thresholdFault === undefined
 }
 

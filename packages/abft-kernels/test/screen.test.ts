@@ -89,9 +89,7 @@ it('a struck threshold, and a struck sum, are judged here', async () => {
   const weights = await kernels.prepare(b)
   const low = await kernels.matmul(a, weights, { thresholdFault: { kind: 'set', value: 0 } })
   expect(low.report.detections.length).toBe(1)
-  const faults: Fault[] = [
-    { site: { kind: 'checksum', side: 'actual', index: 3 }, effect: { kind: 'add', value: 50 } },
-  ]
+  const faults: Fault[] = [{ site: { kind: 'checksum', side: 'actual', index: 3 }, effect: { kind: 'add', value: 50 } }]
   const sum = await kernels.matmul(a, weights, { faults })
   expect(sum.report.detections.map(({ outcome }) => outcome)).toEqual(['check-fault'])
   weights.release()

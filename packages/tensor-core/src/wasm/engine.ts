@@ -8,7 +8,6 @@ import {
   type MatmulOptions,
   type PrepareOptions,
   type PreparedWeights,
-  type Product,
   type SyncMatmulEngine,
   type Tensor,
   type WasmRuntime,

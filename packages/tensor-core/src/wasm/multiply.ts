@@ -1,5 +1,5 @@
 // The wasm product: stage rows of A, let the threads multiply blocks of rows with panels of B, copy C out.
-import { FtError, type Fault, type Product } from '@ft/core'
+import { FtError, type Fault } from '@ft/core'
 import {
   addBias,
   aFloats,
@@ -141,7 +141,7 @@ export function faultContext({
 }
 
 function multiplyAll(engine: Engine, request: ProductRequest): JudgedProduct {
-  const { kernels, staging } = engine
+  const { kernels } = engine
   const { problem, weights } = request
   const { emit, count, m } = problem
   const next = emit.nextChecksum === undefined ? undefined : planNextChecksum(problem, emit.nextChecksum)
