@@ -187,8 +187,9 @@ async function memory(context: BenchContext, kernels: Kernels): Promise<void> {
       // depthwise: there they are its values.
       const { ranges } = columnRanges(weights.n)
       const depthwise = weights.prepared.exactReplica === true
-      const norms = weights.norms.reduce((bytes, { columnSquares, columnSums, columnAbsolute }) => {
-        const held = [columnSquares, columnSums, columnAbsolute].reduce((sum, { byteLength }) => sum + byteLength, 0)
+      const norms = weights.norms.reduce((bytes, { columnSquares, columnSums, columnAbsolute, rows }) => {
+        const columns = [columnSquares, columnSums, columnAbsolute].reduce((sum, { byteLength }) => sum + byteLength, 0)
+        const held = columns + 3 * 8 * rows.ranges.length
         return bytes + (weights.n === 1 ? 4 * 8 : held)
       }, 0)
       const arrays = norms + (depthwise ? 0 : 8 * ranges * filterGroups * weights.k)

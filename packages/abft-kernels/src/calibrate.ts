@@ -2,6 +2,8 @@
 import { assertInteger, FtError, invalidArgument, throwIfAborted, type LongRunning, type MatmulEngine } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
 import { clamped, meanSquareOf } from './thresholds/rows.ts'
+import { dot } from './protectedMatmul.ts'
+import { roundingOf } from './rounding.ts'
 import { noiseOf, rowScale, type RowScale } from './thresholds/policy.ts'
 import { protectWeights, rangeNorms, type SumNorms } from './weights.ts'
 
@@ -19,7 +21,7 @@ export interface CalibrationPoint {
 /** An engine build's noise. Saved as JSON; refused for another build. */
 export interface Calibration {
   readonly schema: 'ft.calibration'
-  readonly version: 2
+  readonly version: 3
   readonly build: string
   readonly dtype: 'float32'
   readonly seed: number
@@ -80,7 +82,7 @@ export async function calibrate(engine: MatmulEngine, options: CalibrateOptions 
     }
     points.push(fit(k, samples))
   }
-  return { schema: 'ft.calibration', version: 2, build: engine.build, dtype: 'float32', seed, points }
+  return { schema: 'ft.calibration', version: 3, build: engine.build, dtype: 'float32', seed, points }
 }
 
 /** Thresholds are interpolated between lengths, in their order. */
@@ -123,7 +125,8 @@ function fit(k: number, samples: ReadonlyMap<string, readonly Residual[]>): Cali
 }
 
 const ROWS = 48
-const COLUMNS = 96
+/** A strip of the wasm engine, whose sums begin anew at the next. */
+const COLUMNS = 128
 
 async function residuals(engine: MatmulEngine, o: { name: string; k: number; random: Random }): Promise<Residual[]> {
   const make = ordinaryDistributions[o.name] as (random: Random, size: number) => Float32Array
@@ -137,6 +140,7 @@ async function residuals(engine: MatmulEngine, o: { name: string; k: number; ran
     emit: { rowSums: true, rowStatistics: true },
   })
   const norms = weights.norms[0]
+  const exact = roundingOf(engine.build, 'float32').rowSums && predicted(a.data, weights.prepared.rowSums)
   weights.release()
   if (!rowSums || !rowStatistics || !norms)
     throw new FtError('UNSUPPORTED', `calibrate: ${engine.build} emits no row sums`, { build: engine.build })
@@ -149,8 +153,17 @@ async function residuals(engine: MatmulEngine, o: { name: string; k: number; ran
     const square = squares === undefined ? NaN : (squares[i] as number) / (o.k || 1)
     const part = parts[Math.floor(at / ROWS)] as SumNorms
     const scale = rowScale(mean, meanSquareOf(square, mean, low, high), part)
-    return { difference: actual - (rowSums.expected[at] as number), scale }
+    return { difference: actual - ((exact ?? rowSums.expected)[at] as number), scale }
   })
+}
+
+/**
+ * Row sums predicted in float64: where the engine predicts in float32, what that rounds is known (`rowSumNoise`), and is not the
+ * noise of these few columns.
+ */
+function predicted(a: Float32Array, rowSums: Float64Array): Float64Array {
+  const k = rowSums.length
+  return Float64Array.from({ length: a.length / k }, (_, i) => dot(a.subarray(i * k, (i + 1) * k), rowSums))
 }
 
 export function saveCalibration(calibration: Calibration): string {
@@ -173,10 +186,10 @@ export function parseCalibration(text: string, options: { build: string }): Cali
   const c = value as Partial<Calibration> | null
   if (typeof c !== 'object' || c?.schema !== 'ft.calibration')
     throw new FtError('CORRUPT_DATA', 'parseCalibration: schema must be "ft.calibration"')
-  if (c.version !== 2)
+  if (c.version !== 3)
     throw new FtError(
       'VERSION_UNSUPPORTED',
-      `parseCalibration: version ${String(c.version)} is not supported; this reads 2: calibrate again`,
+      `parseCalibration: version ${String(c.version)} is not supported; this reads 3: calibrate again`,
     )
   const ok =
     Array.isArray(c.points) &&

@@ -1,5 +1,6 @@
 // A convolution that checks itself: the checks of the implicit product, exact for any stride, padding, dilation and groups.
 import { FtError, type Conv2dOptions, type ProtectionScheme, type Tensor } from '@ft/core'
+import type { JudgedProduct } from '@ft/tensor-core'
 import { channelFigures, tapChecksum } from './activationChecksum.ts'
 import { emitFor, judge } from './checks.ts'
 import { convGeometry, type ConvGeometry } from './convGeometry.ts'
@@ -10,6 +11,7 @@ import { assertBare, protectRandomly } from './randomWeights/protect.ts'
 import { matrixRows, outputPixels, patchRows } from './randomWeights/rows.ts'
 import { lasting, type RowAccess } from './recompute.ts'
 import { roundingOf, storedNumber, storedTensor, storedValues, storesFloat16 } from './rounding.ts'
+import { isScreened, screened, screenFor } from './screen.ts'
 import { assertChance, assertOnFault, settle } from './settle.ts'
 import type { ProtectedWeights } from './weights.ts'
 
@@ -43,11 +45,27 @@ export async function protectedConv2d(
   // One column a group: as many rows as outputs, whose statistics would cost more than the product.
   const byChannel =
     scheme === 'global' && !more && filter.n === 1 && filter.groups === x.shape[format === 'NHWC' ? 3 : 1]
-  const product = await engine.conv2d(x, filter.prepared, {
+  const calibrated = filter.falseAlarms > 0 ? undefined : calibration
+  const m = scheme === 'row' && filter.groups === 1 && !bare ? pixelsOf(x, filter, options) : 0
+  const screen =
+    m > 0 && isScreened(rounding, options)
+      ? screenFor(filter, {
+          scheme: 'row',
+          build: engine.build,
+          rounding,
+          m,
+          calibration: calibrated,
+          falseAlarmProbability,
+        })
+      : undefined
+  const product: JudgedProduct = await engine.conv2d(x, filter.prepared, {
     ...options,
     groups: options.groups ?? filter.groups,
     emit: bare ? { replica: true } : byChannel ? { ...emit, total: true } : emitFor(scheme, emit),
+    ...(screen && { limits: screen.limits }),
   })
+  if (screen !== undefined && product.passed !== undefined)
+    return { output: product.output, report: screened(screen, product.passed) }
 
   const channels = filter.n * filter.groups
   const pixels = product.output.data.length / channels
@@ -65,7 +83,7 @@ export async function protectedConv2d(
     k: filter.k,
     norms: filter.norms,
     rounding,
-    calibration: filter.falseAlarms > 0 ? undefined : calibration,
+    calibration: calibrated,
     falseAlarmProbability,
     thresholdFault: options.thresholdFault,
     itemFigures: byChannel && geometry && seen ? channelFigures(seen, geometry) : undefined,
@@ -134,6 +152,15 @@ async function withRandomWeights(
       channelOf: channelsLast ? (index) => index % channels : (index) => Math.floor(index / area) % channels,
     },
   })
+}
+
+/** Output pixels; 0 of operands and options that the engine refuses, which it says better. */
+function pixelsOf(x: Tensor, filter: ProtectedWeights, options: Conv2dOptions): number {
+  const lists = [(x as Partial<Tensor> | null)?.shape, options.stride ?? [], options.dilation ?? [], options.pad ?? []]
+  if (!lists.every((list) => Array.isArray(list)) || x.shape.length !== 4) return 0
+  const { batch, outHeight, outWidth } = convGeometry(x, filter.tensor.shape, options)
+  const pixels = batch * outHeight * outWidth
+  return Number.isSafeInteger(pixels) && pixels > 0 ? pixels : 0
 }
 
 /**

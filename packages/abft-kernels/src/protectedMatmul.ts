@@ -7,7 +7,7 @@ import {
   type ProtectionScheme,
   type Tensor,
 } from '@ft/core'
-import type { ColumnRanges } from '@ft/tensor-core'
+import type { ColumnRanges, JudgedProduct, Judging } from '@ft/tensor-core'
 import { columnChecksum } from './activationChecksum.ts'
 import type { Calibration } from './calibrate.ts'
 import { emitFor, judge, replicaAlone } from './checks.ts'
@@ -19,6 +19,7 @@ import { matrixRows } from './randomWeights/rows.ts'
 import { lasting } from './recompute.ts'
 import type { Report } from './report.ts'
 import { roundingOf, storedTensor, storesFloat16 } from './rounding.ts'
+import { isScreened, screened, screenFor } from './screen.ts'
 import { assertChance, assertOnFault, settle, type OnFault } from './settle.ts'
 import type { ProtectedWeights } from './weights.ts'
 
@@ -86,12 +87,29 @@ export async function protectedMatmul(
 
   // 1. The product, with both sides of the scheme's sums from the same registers.
   const exact = scheme === 'replication' && !emit && weights.prepared.exactReplica === true
-  const wish: Writable<MatmulOptions> = { emit: exact ? replicaAlone : emitFor(scheme, emit) }
+  const wish: Writable<MatmulOptions & Judging> = { emit: exact ? replicaAlone : emitFor(scheme, emit) }
   if (bias) wish.bias = bias
   if (activation) wish.activation = activation
   if (out) wish.out = items === 1 && out.shape.length === 3 ? { ...out, shape: [m, n] } : out
   if (options.faults) wish.faults = options.faults
-  const product = await engine.matmul(a, weights.prepared, wish)
+  const calibrated = weights.falseAlarms > 0 ? undefined : calibration
+  const judged = items === 1 && (exact || scheme === 'row') && isScreened(rounding, options)
+  const screen = judged
+    ? screenFor(weights, {
+        scheme: exact ? 'replication' : 'row',
+        build: engine.build,
+        rounding,
+        m,
+        calibration: calibrated,
+        falseAlarmProbability,
+      })
+    : undefined
+  if (screen !== undefined) wish.limits = screen.limits
+  const product: JudgedProduct = await engine.matmul(a, weights.prepared, wish)
+  if (screen !== undefined && product.passed !== undefined) {
+    const output = outShape === undefined ? product.output : { ...product.output, shape: outShape }
+    return { output, report: screened(screen, product.passed) }
+  }
 
   // 2. Compare each pair of sums with its threshold.
   const judgement = judge({
@@ -103,7 +121,7 @@ export async function protectedMatmul(
     k,
     norms: weights.norms,
     rounding,
-    calibration: weights.falseAlarms > 0 ? undefined : calibration,
+    calibration: calibrated,
     falseAlarmProbability,
     thresholdFault: options.thresholdFault,
     rowSquares:

@@ -14,7 +14,22 @@ export interface Rounding {
   readonly storing: { readonly centred: number; readonly aligned: number }
   /** Whether the accumulator is so much wider than the stored type that only storing rounds. */
   readonly wide: boolean
+  /** How row sums round, where they are not float64 sums from the start. */
+  readonly rowSums?: RowSumRounding
 }
+
+/** Row sums that begin in the accumulator's type. */
+export interface RowSumRounding {
+  /** Additions that an output passes through in that type, beyond the two that every bound allows for. */
+  readonly summed: number
+  /** Roundings on the way of a term of the predicted sum: of the row sum of B, of the product, of additions. */
+  readonly predicted: number
+}
+
+/** Predicted row sums of the wasm engine are float32 along so many vectors of k, in each lane. */
+export const CHAIN = 16
+/** Sums over C of the wasm engine are float32 along the eight panels of a strip of 128 columns. */
+const PANELS = 8
 
 /** float32 products of the wasm engine are summed in blocks of so many along k, blocks one after another. */
 const WASM_BLOCK = 256
@@ -55,6 +70,7 @@ function analysed(build: string, dtype: DType): Rounding {
       accumulated: u,
       chain: (k) => Math.min(k, WASM_BLOCK) + Math.ceil(k / WASM_BLOCK),
       wide: false,
+      rowSums: { summed: PANELS - 1, predicted: 2 + CHAIN },
     }
   }
   const block = matrixSteps(build)

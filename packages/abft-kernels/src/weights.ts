@@ -17,7 +17,8 @@ import {
   type RandomChecksums,
 } from './randomWeights/checksums.ts'
 import { matrixRows } from './randomWeights/rows.ts'
-import { storedValues } from './rounding.ts'
+import { CHAIN, rangesOf, storedValues } from './rounding.ts'
+import type { Screen } from './screen.ts'
 
 /** Norms of one weight matrix `[k, n]` (of one group of a filter). */
 export interface WeightNorms {
@@ -34,21 +35,40 @@ export interface WeightNorms {
   readonly columnSums: Float64Array
   /** Sum of absolute values of each column. */
   readonly columnAbsolute: Float64Array
+  /** Of the matrix's rows within each range of columns that the engine adds up by themselves. */
+  readonly rows: { readonly rangeColumns: number; readonly ranges: readonly RowNorms[] }
+}
+
+/** Norms of the rows of a range of columns: of the sums that predict row sums, which are added up along k. */
+export interface RowNorms {
+  /** Square of the norm of the rows' sums of absolute values. */
+  readonly absoluteSquares: number
+  /** Square of the norm of the rows' sums. */
+  readonly sumSquares: number
+  /** Sum of the squares of all partial sums of the rows' sums, chain by chain (`CHAIN`). */
+  readonly chainSquares: number
 }
 
 /** What the thresholds of row sums need of the columns that are added up. */
-export type SumNorms = Pick<WeightNorms, 'squares' | 'columnSumSquares' | 'absolute'>
+export interface SumNorms extends Pick<WeightNorms, 'squares' | 'columnSumSquares' | 'absolute'> {
+  /** Undefined where the range is not one of those whose rows were measured. */
+  readonly rows: RowNorms | undefined
+}
 
 const split = new WeakMap<WeightNorms, { readonly rangeColumns: number; readonly norms: readonly SumNorms[] }>()
 
 /** Norms of each range of columns. Cost: O(n), once for weights and width. */
 export function rangeNorms(norms: WeightNorms, { ranges, rangeColumns }: ColumnRanges): readonly SumNorms[] {
-  if (ranges === 1) return [norms]
+  const { columnSquares, columnSums, columnAbsolute, rows } = norms
+  if (ranges === 1) {
+    const { squares, columnSumSquares, absolute } = norms
+    return [{ squares, columnSumSquares, absolute, rows: together(rows.ranges) }]
+  }
   const known = split.get(norms)
   if (known?.rangeColumns === rangeColumns) return known.norms
-  const { columnSquares, columnSums, columnAbsolute } = norms
   const made = Array.from({ length: ranges }, (_, range) => {
-    const own = { squares: 0, columnSumSquares: 0, absolute: 0 }
+    const measured = rows.rangeColumns === rangeColumns ? rows.ranges[range] : undefined
+    const own = { squares: 0, columnSumSquares: 0, absolute: 0, rows: measured }
     for (let j = range * rangeColumns; j < Math.min(columnSums.length, (range + 1) * rangeColumns); j++) {
       own.squares += columnSquares[j] as number
       own.columnSumSquares += (columnSums[j] as number) ** 2
@@ -58,6 +78,17 @@ export function rangeNorms(norms: WeightNorms, { ranges, rangeColumns }: ColumnR
   })
   split.set(norms, { rangeColumns, norms: made })
   return made
+}
+
+/** Bounds of the norms of rows across all ranges. */
+function together(ranges: readonly RowNorms[]): RowNorms | undefined {
+  if (ranges.length < 2) return ranges[0]
+  const sum = (of: (norms: RowNorms) => number) => ranges.reduce((all, norms) => all + of(norms), 0)
+  return {
+    absoluteSquares: sum(({ absoluteSquares }) => Math.sqrt(absoluteSquares)) ** 2,
+    sumSquares: ranges.length * sum(({ sumSquares }) => sumSquares),
+    chainSquares: ranges.length * sum(({ chainSquares }) => chainSquares),
+  }
 }
 
 export interface ProtectedWeights {
@@ -78,6 +109,8 @@ export interface ProtectedWeights {
    * made for, and its checks fall back to the hard bound; set it to 0 to trust the calibration again.
    */
   falseAlarms: number
+  /** What the engine judged the last product with these weights by; the package's own. */
+  screen?: Screen
   release(): void
 }
 
@@ -147,7 +180,7 @@ export async function protectWeights(
   const columns = shape[shape.length - 1] as number
   const k = shape.slice(batch > 0 ? 1 : 0, -1).reduce((all, size) => all * size, 1)
   const n = columns / groups
-  const place = { k, columns, n }
+  const place = { k, columns, n, split: rangesOf(engine.build, n) }
   const data = kind === 'matmul-int8' ? tensor.data : storedValues(engine.build, tensor.data)
   const firsts = Array.from({ length: Math.max(batch, groups) }, (_, item) => item * (batch > 0 ? k * n : n))
   const norms = firsts.map((first) => normsOf(data, { ...place, first }))
@@ -161,35 +194,82 @@ export async function protectWeights(
   }
 }
 
-function normsOf(
-  data: ArrayLike<number>,
-  { k, columns, first, n }: { k: number; columns: number; first: number; n: number },
-): WeightNorms {
+interface MatrixPlace {
+  readonly k: number
+  /** Of all matrices that lie side by side. */
+  readonly columns: number
+  readonly first: number
+  readonly n: number
+  readonly split: ColumnRanges
+}
+
+function normsOf(data: ArrayLike<number>, { k, columns, first, n, split }: MatrixPlace): WeightNorms {
   const [columnSquares, columnSums, columnAbsolute] = [new Float64Array(n), new Float64Array(n), new Float64Array(n)]
+  const { ranges, rangeColumns } = split
+  const rows = Array.from({ length: ranges }, () => new RowsSoFar())
   let [squares, absolute, largestRow] = [0, 0, 0]
   for (let row = 0; row < k; row++) {
     let rowAbsolute = 0
-    for (let j = 0; j < n; j++) {
-      const value = data[row * columns + first + j] as number
-      if (!Number.isFinite(value)) {
-        throw new FtError(
-          'INVALID_ARGUMENT',
-          `protectWeights: weight [${row}, ${first + j}] is ${value}; checksums need finite weights`,
-          { row, column: first + j },
-        )
+    for (let range = 0; range < ranges; range++) {
+      const end = Math.min(n, (range + 1) * rangeColumns)
+      let [sum, size] = [0, 0]
+      for (let j = range * rangeColumns; j < end; j++) {
+        const value = data[row * columns + first + j] as number
+        if (!Number.isFinite(value)) {
+          throw new FtError(
+            'INVALID_ARGUMENT',
+            `protectWeights: weight [${row}, ${first + j}] is ${value}; checksums need finite weights`,
+            { row, column: first + j },
+          )
+        }
+        columnSquares[j] = (columnSquares[j] as number) + value * value
+        columnSums[j] = (columnSums[j] as number) + value
+        columnAbsolute[j] = (columnAbsolute[j] as number) + Math.abs(value)
+        squares += value * value
+        sum += value
+        size += Math.abs(value)
       }
-      columnSquares[j] = (columnSquares[j] as number) + value * value
-      columnSums[j] = (columnSums[j] as number) + value
-      columnAbsolute[j] = (columnAbsolute[j] as number) + Math.abs(value)
-      rowAbsolute += Math.abs(value)
-      squares += value * value
+      rows[range]?.add(row, sum, size)
+      rowAbsolute += size
     }
     absolute += rowAbsolute
     largestRow = Math.max(largestRow, rowAbsolute)
   }
   if (n === 1) return new OneColumn({ squares, columnSum: columnSums[0] as number, absolute, largestRow })
   const columnSumSquares = columnSums.reduce((sum, value) => sum + value * value, 0)
-  return { squares, columnSumSquares, absolute, largestRow, columnSquares, columnSums, columnAbsolute }
+  return {
+    ...{ squares, columnSumSquares, absolute, largestRow, columnSquares, columnSums, columnAbsolute },
+    rows: { rangeColumns, ranges: rows.map((own) => own.norms()) },
+  }
+}
+
+/** Lanes of the vectors that the engine adds up along k. */
+const LANES = 4
+
+/** Norms of a range's rows while they are measured, in their order. */
+class RowsSoFar {
+  readonly #partial = new Float64Array(LANES)
+  #absoluteSquares = 0
+  #sumSquares = 0
+  #chainSquares = 0
+
+  add(row: number, sum: number, absolute: number): void {
+    const lane = row % LANES
+    if (row % (LANES * CHAIN) === 0) this.#partial.fill(0)
+    const partial = (this.#partial[lane] as number) + sum
+    this.#partial[lane] = partial
+    this.#chainSquares += partial * partial
+    this.#sumSquares += sum * sum
+    this.#absoluteSquares += absolute * absolute
+  }
+
+  norms(): RowNorms {
+    return {
+      absoluteSquares: this.#absoluteSquares,
+      sumSquares: this.#sumSquares,
+      chainSquares: this.#chainSquares,
+    }
+  }
 }
 
 /** Of a matrix with one column, as depthwise filters have by the hundred: four numbers instead of three arrays of one each. */
@@ -208,6 +288,13 @@ class OneColumn implements WeightNorms {
 
   get columnSumSquares(): number {
     return this.#columnSum ** 2
+  }
+
+  /** Its rows' sums are its values; those of a chain add up to its length times their squares at most. */
+  get rows(): WeightNorms['rows'] {
+    const { squares } = this
+    const chainSquares = ((CHAIN * (CHAIN + 1)) / 2) * squares
+    return { rangeColumns: 1, ranges: [{ absoluteSquares: squares, sumSquares: squares, chainSquares }] }
   }
 
   get columnSquares(): Float64Array {

@@ -10,6 +10,9 @@ export const blockRows = 132
 /** Columns whose row sums are added up together: whole panels. */
 export const stripColumns = 128
 
+/** Vectors of four steps whose products with the row sums of B are added up in float32, before float64 takes over. */
+export const chainVectors = 16
+
 /** Columns of a panel of B: what every step of k holds side by side. */
 export const panelColumns = 16
 /**
@@ -45,6 +48,8 @@ export const emitReplica = 256
 export const addBias = 512
 export const applyRelu = 1024
 export const applyGelu = 2048
+/** Least and greatest element of each row, beside the statistics. */
+export const emitExtrema = 4096
 
 /** Kinds of A. */
 export const aFloats = 0
@@ -68,7 +73,10 @@ export const fieldPanels = 40
 export const fieldC = 44
 export const fieldCStride = 48
 export const fieldM = 52
-/** `B e` of each range of columns, `fieldRowChecksumStride` bytes apart: [k] and zeros up to a multiple of 4. */
+/**
+ * `B e` of each range of columns, `fieldRowChecksumStride` bytes apart: [k] and zeros up to a multiple of 4. Of float32 as two
+ * float32 vectors, the sums and what rounding them left.
+ */
 export const fieldRowChecksum = 56
 /** [ranges, m] */
 export const fieldRowExpected = 60

@@ -173,6 +173,13 @@ function storeTileSums<T>(d: usize, c: usize, stride: usize, row0: i32, rows: i3
 @inline
 function storeTileSum<T>(to: usize, c: usize, stride: usize, rows: i32, columns: i32): void {
   if (columns < panelColumns) {
+    if (isFloat<T>()) {
+      let sum = sumFloats(c, columns)
+      for (let r = 1; r < rows; r++)
+        for (let j = 0; j < columns; j++) sum += <f64>load<f32>(c + <usize>r * stride + (j << 2))
+      store<f64>(to, sum)
+      return
+    }
     storeSum<T>(to, c, columns)
     for (let r = 1; r < rows; r++)
       for (let j = 0; j < columns; j++) addElementTo<T>(to, c + <usize>r * stride + (j << 2))

@@ -1,10 +1,13 @@
 // Entry of the engine's kernels. Everything works on addresses it is given; nothing is allocated.
 import { expectColumns } from './column-checksum'
 import { depthwiseLines } from './depthwise-lines'
-import { multiply } from './multiply'
+import { measureExtrema, multiply } from './multiply'
 import { foldPanels, packWeights, sumRows } from './pack-weights'
 export { transposeBytes, transposeWords } from './copy'
 export { depthwise } from './depthwise'
+export { judgeRows, judgeTiles } from './judge'
+export { judgeThin } from './thin'
+export { measureExtrema }
 
 export function multiplyFloats(d: usize, block: i32, row0: i32, row1: i32, panel0: i32, panel1: i32): void {
   multiply<f32>(d, block, row0, row1, panel0, panel1)
@@ -18,11 +21,11 @@ export function packFloats(from: usize, stride: usize, to: usize, k: i32, n: i32
 export function packIntegers(from: usize, stride: usize, to: usize, k: i32, n: i32, panel0: i32, panel1: i32): void {
   packWeights<i32>(from, stride, to, k, n, panel0, panel1)
 }
-export function sumFloatRows(from: usize, stride: usize, n: i32, row0: i32, row1: i32, to: usize): void {
-  sumRows<f32>(from, stride, n, row0, row1, to)
+export function sumFloatRows(from: usize, stride: usize, n: i32, row0: i32, row1: i32, to: usize, rest: usize): void {
+  sumRows<f32>(from, stride, n, row0, row1, to, rest)
 }
 export function sumIntegerRows(from: usize, stride: usize, n: i32, row0: i32, row1: i32, to: usize): void {
-  sumRows<i32>(from, stride, n, row0, row1, to)
+  sumRows<i32>(from, stride, n, row0, row1, to, 0)
 }
 export function foldFloats(
   b: usize,

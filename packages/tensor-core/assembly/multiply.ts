@@ -3,6 +3,7 @@
 import {
   blockSteps,
   emitColumnOfA,
+  emitExtrema,
   emitOneSided,
   emitReplica,
   emitRowActual,
@@ -35,7 +36,7 @@ import { strikeAccumulators, strikeOperands, strikeOutputs } from './faults'
 import { finishStrip, hasExactReplica, needsFinish } from './finish'
 import { packRows } from './pack-rows'
 import { panelAddress } from './pack-weights'
-import { rowPass } from './row-pass'
+import { extremaOfRows, rowPass } from './row-pass'
 import { addPanel } from './row-sums'
 import { checkTiles, foldRows } from './tile-check'
 import { narrowPanel, narrowPanelTwice } from './narrow'
@@ -49,7 +50,7 @@ let thread: i32 = -1
 
 // @ts-ignore: decorator
 @inline
-function threadScratch(d: usize): usize {
+export function threadScratch(d: usize): usize {
   if (thread < 0) thread = ASC_FEATURE_THREADS ? atomic.add<i32>(load<u32>(d, fieldThreads), 1) : 0
   return <usize>load<u32>(d, fieldScratch) + <usize>thread * scratchBytes
 }
@@ -71,7 +72,7 @@ export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: 
   const rows = row1 - row0
   for (let step = 0; step < steps; step += blockSteps) {
     const own = min(blockSteps, steps - step)
-    if (panel0 == 0 && flags & (emitRowExpected | emitStatistics | emitColumnOfA)) {
+    if (panel0 == 0 && flags & (emitRowExpected | emitStatistics | emitExtrema | emitColumnOfA)) {
       // A few rows at a time, so that they are in the first cache when they are read again.
       for (let row = row0; row < row1; row += rowsAtOnce) {
         const to = scratch + <usize>(row - row0) * rowStride
@@ -95,6 +96,17 @@ export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: 
         finishStrip<T>(d, scratch, c, stride, block, row0, rows, j0, min(end * panelColumns, load<i32>(d, fieldN)))
       }
     }
+  }
+}
+
+/** Least and greatest elements of rows [row0, row1) of A (at most `blockRows`) of a float product, and nothing else. */
+export function measureExtrema(d: usize, row0: i32, row1: i32): void {
+  const steps = load<i32>(d, fieldSteps)
+  const scratch = threadScratch(d)
+  for (let step = 0; step < steps; step += blockSteps) {
+    const own = min(blockSteps, steps - step)
+    packRows<f32>(d, scratch, row0, row1, step, own)
+    extremaOfRows(d, scratch, row0, row1, own, step == 0)
   }
 }
 

@@ -65,12 +65,19 @@ function packPairs(to: usize, from: usize, stride: usize, valid: i32, columns: i
   }
 }
 
-/** `B e` of rows [row0, row1) of row-major weights: float64 sums of float32, int32 sums of int8. */
-export function sumRows<T>(from: usize, stride: usize, n: i32, row0: i32, row1: i32, to: usize): void {
+/**
+ * `B e` of rows [row0, row1) of row-major weights: int32 sums of int8; of float32 float64 sums, rounded to float32, and what that
+ * left, at `rest`.
+ */
+export function sumRows<T>(from: usize, stride: usize, n: i32, row0: i32, row1: i32, to: usize, rest: usize): void {
   for (let s = row0; s < row1; s++) {
     const row = from + <usize>s * stride
-    if (isFloat<T>()) store<f64>(to + (<usize>s << 3), sumFloats(row, n))
-    else store<i32>(to + (<usize>s << 2), sumBytes(row, n))
+    if (isFloat<T>()) {
+      const sum = sumFloats(row, n)
+      const rounded = <f32>sum
+      store<f32>(to + (<usize>s << 2), rounded)
+      store<f32>(rest + (<usize>s << 2), <f32>(sum - <f64>rounded))
+    } else store<i32>(to + (<usize>s << 2), sumBytes(row, n))
   }
 }
 

@@ -1,8 +1,13 @@
 // What checks need of A, taken while its packed rows are in cache: products with the row sums of B, sums, squares, extrema.
-// Products and sums of float32 are float64: exact products, additions rounded to 2^-53.
-import { high, low, madd, madd64, sumShift } from './arithmetic'
+//
+// Products with row sums, and what they are added up in, are float32 along chains of `chainVectors` in each lane, then float64:
+// such a sum rounds much less than the elements of C that it stands beside, which are chains of 256, at a third of the cost of
+// float64 throughout.
+import { high, low, madd, sumShift } from './arithmetic'
 import {
+  chainVectors,
   emitColumnOfA,
+  emitExtrema,
   emitRowExpected,
   emitStatistics,
   fieldColumnOfA,
@@ -23,11 +28,11 @@ import {
 /** For packed rows [row0, row1), steps [step, step + steps) of A. */
 export function rowPass<T>(d: usize, a: usize, block: i32, row0: i32, row1: i32, step: i32, steps: i32): void {
   const flags = load<i32>(d, fieldFlags)
-  const checksum = <usize>load<u32>(d, fieldRowChecksum) + (<usize>step << 3)
   if (isFloat<T>()) {
-    if (flags & emitRowExpected) expectRows(d, a, checksum, row0, row1, steps, step == 0)
-    if (flags & emitStatistics) measureRows(d, a, row0, row1, steps, step == 0)
+    if (flags & (emitRowExpected | emitStatistics)) measureRows(d, a, row0, row1, step, steps)
+    if (flags & emitExtrema) extremaOfRows(d, a, row0, row1, steps, step == 0)
   } else {
+    const checksum = <usize>load<u32>(d, fieldRowChecksum) + (<usize>step << 3)
     const count = integerCount(d, step, steps)
     if (flags & emitRowExpected) expectIntegerRows(a, checksum, load<u32>(d, fieldRowExpected), row0, row1, step, count)
     if (flags & emitStatistics) measureIntegerRows(d, a, row0, row1, count, step == 0)
@@ -55,72 +60,105 @@ function integerCount(d: usize, step: i32, steps: i32): i32 {
 }
 
 /**
- * Products of rows with the checksums of all ranges. Two rows, and two ranges, at a time share what they load and convert;
- * each sum's additions are the same as when it is alone.
+ * Each row's products with the checksums of all ranges, its sum and its sum of squares. Two rows, and two ranges, at a time share
+ * what they load; each sum's additions are the same as when it is alone.
  */
-function expectRows(d: usize, a: usize, checksum: usize, row0: i32, row1: i32, steps: i32, first: bool): void {
-  const ranges = load<i32>(d, fieldRanges)
+function measureRows(d: usize, a: usize, row0: i32, row1: i32, step: i32, steps: i32): void {
+  const flags = load<i32>(d, fieldFlags)
   const across: usize = load<u32>(d, fieldRowChecksumStride)
-  const down = <usize>load<u32>(d, fieldM) << 3
-  let to = <usize>load<u32>(d, fieldRowExpected) + (<usize>row0 << 3)
+  const first = step == 0
+  let checksum = <usize>load<u32>(d, fieldRowChecksum) + (<usize>step << 2)
+  let left = flags & emitRowExpected ? load<i32>(d, fieldRanges) : 0
   let range = 0
-  for (; range + 2 <= ranges; range += 2, checksum += 2 * across, to += 2 * down) {
-    let row = row0
-    let at = a
-    let into = to
-    for (; row + 2 <= row1; row += 2, at += 2 * rowStride, into += 16)
-      expect(2, 2, at, checksum, across, into, down, steps, first)
-    if (row < row1) expect(1, 2, at, checksum, across, into, down, steps, first)
+  if (flags & emitStatistics) {
+    if (left == 0) rowsOf(d, a, checksum, across, row0, row1, range, steps, first, 0, true)
+    else if (left == 1) rowsOf(d, a, checksum, across, row0, row1, range, steps, first, 1, true)
+    else rowsOf(d, a, checksum, across, row0, row1, range, steps, first, 2, true)
+    left -= 2
+    range += 2
+    checksum += 2 * across
   }
-  if (range == ranges) return
-  let row = row0
-  for (; row + 2 <= row1; row += 2, a += 2 * rowStride, to += 16) expect(2, 1, a, checksum, 0, to, 0, steps, first)
-  if (row < row1) expect(1, 1, a, checksum, 0, to, 0, steps, first)
+  for (; left >= 2; left -= 2, range += 2, checksum += 2 * across)
+    rowsOf(d, a, checksum, across, row0, row1, range, steps, first, 2, false)
+  if (left > 0) rowsOf(d, a, checksum, across, row0, row1, range, steps, first, 1, false)
 }
 
-/** One or two rows with one or two checksums, `across` bytes apart; their sums are `down` bytes apart. */
 // @ts-ignore: decorator
 @inline
-function expect(rows: i32, ranges: i32, a: usize, checksum: usize, across: usize, to: usize, down: usize, steps: i32, first: bool): void {
-  const zero = f64x2.splat(0)
-  let s0 = zero
-  let s1 = zero
-  let t0 = zero
-  let t1 = zero
-  let u0 = zero
-  let u1 = zero
-  let v0 = zero
-  let v1 = zero
-  const end = a + (<usize>steps << 2)
-  for (; a < end; a += 16, checksum += 32) {
-    const x = v128.load(a)
-    const x0 = low(x)
-    const x1 = high(x)
-    const b0 = v128.load(checksum)
-    const b1 = v128.load(checksum, 16)
-    s0 = madd64(x0, b0, s0)
-    s1 = madd64(x1, b1, s1)
-    if (ranges > 1) {
-      t0 = madd64(x0, v128.load(checksum + across), t0)
-      t1 = madd64(x1, v128.load(checksum + across, 16), t1)
-    }
-    if (rows > 1) {
-      const y = v128.load(a, rowStride)
-      const y0 = low(y)
-      const y1 = high(y)
-      u0 = madd64(y0, b0, u0)
-      u1 = madd64(y1, b1, u1)
-      if (ranges > 1) {
-        v0 = madd64(y0, v128.load(checksum + across), v0)
-        v1 = madd64(y1, v128.load(checksum + across, 16), v1)
-      }
-    }
-  }
-  addPairOfDoubles(rows, to, f64x2.add(s0, s1), f64x2.add(u0, u1), first)
-  if (ranges > 1) addPairOfDoubles(rows, to + down, f64x2.add(t0, t1), f64x2.add(v0, v1), first)
+function rowsOf(d: usize, a: usize, checksum: usize, across: usize, row0: i32, row1: i32, range: i32, steps: i32, first: bool, ranges: i32, measured: bool): void {
+  let row = row0
+  const m: usize = load<u32>(d, fieldM)
+  const down = m << 3
+  let to = <usize>load<u32>(d, fieldRowExpected) + ((<usize>range * m + <usize>row) << 3)
+  let sum = <usize>load<u32>(d, fieldRowSum) + (<usize>row << 3)
+  let squares = <usize>load<u32>(d, fieldRowSquares) + (<usize>row << 3)
+  for (; row + 2 <= row1; row += 2, a += 2 * rowStride, to += 16, sum += 16, squares += 16)
+    measure(2, ranges, measured, a, rowStride, checksum, across, steps, first, to, down, sum, squares)
+  if (row < row1) measure(1, ranges, measured, a, rowStride, checksum, across, steps, first, to, down, sum, squares)
 }
 
-/** Adds the lanes of one or two rows' sums to theirs in memory; the first block of k stores. */
+/**
+ * One or two rows, `next` bytes apart, with none, one or two checksums, `across` bytes apart, of which predicted sums go to `to`
+ * and `down` bytes behind; zeros fill the last four steps.
+ */
+// @ts-ignore: decorator
+@inline
+export function measure(rows: i32, ranges: i32, measured: bool, a: usize, next: usize, checksum: usize, across: usize, steps: i32, first: bool, to: usize, down: usize, sum: usize, squares: usize): void {
+  const zero = f32x4.splat(0)
+  let sumX = zero
+  let sumY = zero
+  let squaresX = zero
+  let squaresY = zero
+  let s = zero
+  let t = zero
+  let u = zero
+  let v = zero
+  const end = a + (<usize>((steps + 3) & ~3) << 2)
+  while (a < end) {
+    const stop = min(a + chainVectors * 16, end)
+    let px = zero
+    let py = zero
+    let qx = zero
+    let qy = zero
+    for (; a < stop; a += 16, checksum += 16) {
+      const x = v128.load(a)
+      const y = rows > 1 ? v128.load(a + next) : zero
+      if (ranges > 0) {
+        const b = v128.load(checksum)
+        px = madd<f32>(x, b, px)
+        if (rows > 1) py = madd<f32>(y, b, py)
+      }
+      if (ranges > 1) {
+        const c = v128.load(checksum + across)
+        qx = madd<f32>(x, c, qx)
+        if (rows > 1) qy = madd<f32>(y, c, qy)
+      }
+      if (measured) {
+        sumX = f32x4.add(sumX, x)
+        squaresX = madd<f32>(x, x, squaresX)
+        if (rows > 1) {
+          sumY = f32x4.add(sumY, y)
+          squaresY = madd<f32>(y, y, squaresY)
+        }
+      }
+    }
+    if (ranges > 0) {
+      s = f64x2.add(s, f64x2.add(low(px), high(px)))
+      if (rows > 1) t = f64x2.add(t, f64x2.add(low(py), high(py)))
+    }
+    if (ranges > 1) {
+      u = f64x2.add(u, f64x2.add(low(qx), high(qx)))
+      if (rows > 1) v = f64x2.add(v, f64x2.add(low(qy), high(qy)))
+    }
+  }
+  if (ranges > 0) addPairOfDoubles(rows, to, s, t, first)
+  if (ranges > 1) addPairOfDoubles(rows, to + down, u, v, first)
+  if (!measured) return
+  addPair(rows, sum, sumX, sumY, first)
+  addPair(rows, squares, squaresX, squaresY, first)
+}
+
+/** Adds the lanes of one or two rows' float64 sums to theirs in memory; the first block of k stores. */
 // @ts-ignore: decorator
 @inline
 function addPairOfDoubles(rows: i32, at: usize, x: v128, y: v128, first: bool): void {
@@ -139,78 +177,31 @@ function addDouble(at: usize, sum: f64, first: bool): void {
   store<f64>(at, first ? sum : load<f64>(at) + sum)
 }
 
-/** Each row's sum and sum of squares (float32 within a block of k), least and greatest element, of two rows at a time. */
-function measureRows(d: usize, a: usize, row0: i32, row1: i32, steps: i32, first: bool): void {
-  let row = row0
-  for (; row + 2 <= row1; row += 2, a += 2 * rowStride) measure(2, d, a, row, steps, first)
-  if (row < row1) measure(1, d, a, row, steps, first)
-}
-
-/** One or two rows. NaN shows in the sum; comparisons pass it over. */
-// @ts-ignore: decorator
-@inline
-function measure(rows: i32, d: usize, a: usize, row: i32, steps: i32, first: bool): void {
-  const zero = f32x4.splat(0)
-  let sumX = zero
-  let sumY = zero
-  let squaresX = zero
-  let squaresY = zero
-  let leastX = f32x4.splat(Infinity)
-  let leastY = leastX
-  let mostX = f32x4.splat(-Infinity)
-  let mostY = mostX
-  const end = a + (<usize>(steps & ~3) << 2)
-  for (; a < end; a += 16) {
-    const x = v128.load(a)
-    sumX = f32x4.add(sumX, x)
-    squaresX = madd<f32>(x, x, squaresX)
-    leastX = f32x4.pmin(leastX, x)
-    mostX = f32x4.pmax(mostX, x)
-    if (rows > 1) {
-      const y = v128.load(a, rowStride)
-      sumY = f32x4.add(sumY, y)
-      squaresY = madd<f32>(y, y, squaresY)
-      leastY = f32x4.pmin(leastY, y)
-      mostY = f32x4.pmax(mostY, y)
+/** Each row's least and greatest element. NaN shows in the sum; comparisons pass it over. */
+export function extremaOfRows(d: usize, a: usize, row0: i32, row1: i32, steps: i32, first: bool): void {
+  for (let row = row0; row < row1; row++, a += rowStride) {
+    let least = f32x4.splat(Infinity)
+    let most = f32x4.splat(-Infinity)
+    const whole = a + (<usize>(steps & ~3) << 2)
+    const end = a + (<usize>steps << 2)
+    let at = a
+    for (; at < whole; at += 16) {
+      const x = v128.load(at)
+      least = f32x4.pmin(least, x)
+      most = f32x4.pmax(most, x)
     }
-  }
-  if (steps & 3) {
-    // The last steps are filled with zeros, which are no elements: sums take them, extrema do not.
-    const x = v128.load(a)
-    const y = rows > 1 ? v128.load(a, rowStride) : zero
-    sumX = f32x4.add(sumX, x)
-    squaresX = madd<f32>(x, x, squaresX)
-    sumY = f32x4.add(sumY, y)
-    squaresY = madd<f32>(y, y, squaresY)
-    for (let s = 0; s < (steps & 3); s++, a += 4) {
-      leastX = f32x4.pmin(leastX, v128.load32_splat(a))
-      mostX = f32x4.pmax(mostX, v128.load32_splat(a))
-      if (rows > 1) {
-        leastY = f32x4.pmin(leastY, v128.load32_splat(a, rowStride))
-        mostY = f32x4.pmax(mostY, v128.load32_splat(a, rowStride))
-      }
+    // The last steps are filled with zeros, which are no elements.
+    for (; at < end; at += 4) {
+      const x = v128.load32_splat(at)
+      least = f32x4.pmin(least, x)
+      most = f32x4.pmax(most, x)
     }
-  }
-  const at = <usize>row
-  addPair(rows, <usize>load<u32>(d, fieldRowSum) + (at << 3), sumX, sumY, first)
-  addPair(rows, <usize>load<u32>(d, fieldRowSquares) + (at << 3), squaresX, squaresY, first)
-  const leastAt = <usize>load<u32>(d, fieldRowMin) + (at << 2)
-  const mostAt = <usize>load<u32>(d, fieldRowMax) + (at << 2)
-  // Lanes 0 and 1 are the two rows'.
-  let least = f32x4.pmin(evens(leastX, leastY), odds(leastX, leastY))
-  let most = f32x4.pmax(evens(mostX, mostY), odds(mostX, mostY))
-  least = f32x4.pmin(least, upper(least))
-  most = f32x4.pmax(most, upper(most))
-  if (!first) {
-    least = f32x4.pmin(least, rows > 1 ? v128.load64_zero(leastAt) : v128.load32_zero(leastAt))
-    most = f32x4.pmax(most, rows > 1 ? v128.load64_zero(mostAt) : v128.load32_zero(mostAt))
-  }
-  if (rows > 1) {
-    v128.store64_lane(leastAt, least, 0)
-    v128.store64_lane(mostAt, most, 0)
-  } else {
-    v128.store32_lane(leastAt, least, 0)
-    v128.store32_lane(mostAt, most, 0)
+    least = f32x4.pmin(least, upper(least))
+    most = f32x4.pmax(most, upper(most))
+    least = f32x4.pmin(least, v128.shuffle<i32>(least, least, 1, 1, 1, 1))
+    most = f32x4.pmax(most, v128.shuffle<i32>(most, most, 1, 1, 1, 1))
+    storeLeast(<usize>load<u32>(d, fieldRowMin) + (<usize>row << 2), f32x4.extract_lane(least, 0), first)
+    storeMost(<usize>load<u32>(d, fieldRowMax) + (<usize>row << 2), f32x4.extract_lane(most, 0), first)
   }
 }
 
@@ -233,7 +224,7 @@ function upper(x: v128): v128 {
   return v128.shuffle<i64>(x, x, 1, 1)
 }
 
-/** Adds the lanes of one or two rows' sums to theirs in memory; the first block of k stores. */
+/** Adds the lanes of one or two rows' float32 sums to theirs in memory; the first block of k stores. */
 // @ts-ignore: decorator
 @inline
 function addPair(rows: i32, at: usize, x: v128, y: v128, first: bool): void {

@@ -1,11 +1,11 @@
 // What a scheme can see of a layer before the layer has data: its thresholds for standard normal operands.
 import type { LinearLayer, ProtectionScheme } from '@ft/core'
 import { normalQuantile } from '@ft/core/statistics'
-import { columnRanges } from '@ft/tensor-core'
+import { columnRanges, type ColumnRanges } from '@ft/tensor-core'
 import type { Calibration } from '../calibrate.ts'
 import { byReplica } from '../protectedConv2d.ts'
 import { LEAST, MEAN_MAGNITUDE, MEAN_SQUARE } from '../randomWeights/vectors.ts'
-import { rangesOf, roundingOf, tileOf } from '../rounding.ts'
+import { CHAIN, rangesOf, roundingOf, tileOf } from '../rounding.ts'
 import { thresholdsOf, type Thresholds, type TileGrid } from '../thresholds/thresholdsOf.ts'
 import type { ThresholdKind } from '../thresholds/policy.ts'
 import type { WeightNorms } from '../weights.ts'
@@ -71,7 +71,7 @@ export function smallestDetectable(
     m,
     n,
     k,
-    norms: [normalNorms(k, n)],
+    norms: [{ ...normalNorms(k, n, split), ...(random && { rows: { rangeColumns: 0, ranges: [] } }) }],
     rounding: roundingOf(build, 'float32'),
     calibration,
     falseAlarmProbability: falseAlarmProbability / groups,
@@ -115,8 +115,15 @@ function largestThreshold(scheme: ProtectionScheme, thresholds: Thresholds, tile
 }
 
 /** Expected norms of a `[k, n]` matrix of standard normal numbers: E|x| is sqrt(2 / pi). */
-function normalNorms(k: number, n: number): WeightNorms {
+function normalNorms(k: number, n: number, { ranges, rangeColumns }: ColumnRanges): WeightNorms {
   const mean = Math.sqrt(2 / Math.PI)
+  const width = Math.min(n, rangeColumns)
+  const rows = {
+    absoluteSquares: k * ((width * mean) ** 2 + width * (1 - mean ** 2)),
+    sumSquares: k * width,
+    // The mean length of partial sums.
+    chainSquares: (k * width * (CHAIN + 1)) / 2,
+  }
   const column = (value: number) => new Float64Array(n).fill(value)
   return {
     squares: k * n,
@@ -126,6 +133,7 @@ function normalNorms(k: number, n: number): WeightNorms {
     columnSquares: column(k),
     columnSums: column(Math.sqrt(k)),
     columnAbsolute: column(mean * k),
+    rows: { rangeColumns, ranges: Array.from({ length: ranges }, () => rows) },
   }
 }
 

@@ -1,8 +1,8 @@
 // Thresholds: how large a residual rounding alone may make. Every one of them can say how sure it is.
 import { normalQuantile } from '@ft/core/statistics'
 import { FtError } from '@ft/core'
-import { gamma, type Rounding } from '../rounding.ts'
-import type { SumNorms } from '../weights.ts'
+import { CHAIN, gamma, type Rounding } from '../rounding.ts'
+import type { RowNorms, SumNorms } from '../weights.ts'
 import type { Calibration } from '../calibrate.ts'
 
 export type ThresholdKind = 'hard' | 'storage' | 'v-abft' | 'exact'
@@ -38,6 +38,25 @@ export function kappaFor(checks: number, falseAlarmProbability: number): number 
 const kappas = new Map<number, number>()
 const MOST_KAPPAS = 256
 
+/** The policy of a float product's thresholds, and the noise that statistical ones are made of. */
+export function policyOf(o: {
+  readonly rounding: Rounding
+  readonly calibration: Calibration | undefined
+  readonly k: number
+  readonly checks: number
+  readonly falseAlarmProbability: number
+}): { readonly policy: ThresholdPolicy; readonly unit: Noise } {
+  const { rounding, calibration, k, checks, falseAlarmProbability } = o
+  const noise = rounding.wide ? undefined : noisePerUnit(calibration, k)
+  const kind: ThresholdKind = rounding.wide ? 'storage' : noise === undefined ? 'hard' : 'v-abft'
+  const kappa = kind === 'hard' ? 0 : kappaFor(checks, falseAlarmProbability)
+  return {
+    policy: { kind, kappa, falseAlarmProbability: kind === 'hard' ? 0 : falseAlarmProbability },
+    // Where nothing was measured: storing alone, since |c_i| is bounded by its rowScale.
+    unit: noise ?? rounding.storing,
+  }
+}
+
 /** The two parts of a row's size, squared. */
 export interface RowScale {
   /** Of what is centred: operand and weights whose products change sign. */
@@ -60,7 +79,11 @@ export interface Noise {
  * the first term without its square root and so loosens with n. Differs: norms of B instead of the extrema of its rows,
  * which are offline here and exact.)
  */
-export function rowScale(mean: number, meanSquare: number, norms: SumNorms): RowScale {
+export function rowScale(
+  mean: number,
+  meanSquare: number,
+  norms: Pick<SumNorms, 'squares' | 'columnSumSquares'>,
+): RowScale {
   return { centred: meanSquare * norms.squares, aligned: mean * mean * norms.columnSumSquares }
 }
 
@@ -69,15 +92,44 @@ export function noiseOf({ centred, aligned }: RowScale, noise: Noise): number {
   return Math.sqrt(noise.centred ** 2 * centred + noise.aligned ** 2 * aligned)
 }
 
+/** What is predicted of row sums: in the kernel, beside the product; or by somebody else, in float64. */
+export type Prediction = 'kernel' | 'float64'
+
 /**
- * Bound of one row's residual that rounding can never exceed (Higham): gamma_chain sum_k |a_ik| sum_j |b_kj|, with the
- * sum bounded by max|a_i| times the sum of all |b|. The check sums are float64 sums of exact products: their own error is
- * below 2^-53 times the number of terms, covered by the factor.
+ * Bound of one row's residual that rounding can never exceed (Higham), per unit of sum_k |a_ik| sum_j |b_kj|: gamma_chain. Check sums
+ * add what they round themselves; of their part in float64 the error is below 2^-53 times the number of terms.
  */
-export function hardRow(largest: number, norms: SumNorms, rounding: Rounding, k: number, n: number): number {
-  const terms = gamma(rounding.chain(k) + 1, rounding.accumulated) + rounding.stored + gamma(k + n + 2, 2 ** -53)
-  return terms * largest * norms.absolute
+export function hardFactor(rounding: Rounding, k: number, n: number, prediction: Prediction): number {
+  const { accumulated, rowSums } = rounding
+  const predicted = rowSums !== undefined && prediction === 'kernel' ? gamma(rowSums.predicted, accumulated) : 0
+  const chain = rounding.chain(k) + 1 + (rowSums?.summed ?? 0)
+  return gamma(chain, accumulated) + predicted + rounding.stored + gamma(k + n + 2, 2 ** -53)
 }
+
+/**
+ * Variances of what row sums round themselves, per unit of a row's mean square and of its squared mean, which calibration
+ * does not know: it measures the sums over C alone, and of columns that are independent.
+ *
+ * A rounding to float32 has a variance of u^2 / 3 of what is rounded, at most. Of a predicted sum these are: row sums of B and
+ * products, sum_k a^2 s^2 each; partial sums along chains of L, of centred rows (L + 1) / 2 times as much, and of their mean
+ * mean^2 times the partial sums' squares. Sums over C along a strip's panels round like calibrated ones but for what columns have
+ * in common, whose partial sums grow with their number: less than sum_k a^2 s^2, with s the row sums of B.
+ */
+export function rowSumNoise(
+  rounding: Rounding,
+  rows: RowNorms | undefined,
+  prediction: Prediction,
+): { readonly centred: number; readonly aligned: number } {
+  if (rounding.rowSums === undefined || rows === undefined) return noNoise
+  const variance = rounding.accumulated ** 2 / 3
+  if (prediction === 'float64') return { centred: variance * rows.sumSquares, aligned: 0 }
+  return {
+    centred: variance * (3 + (CHAIN + 1) / 2) * rows.sumSquares,
+    aligned: variance * rows.chainSquares,
+  }
+}
+
+const noNoise = { centred: 0, aligned: 0 }
 
 /** Rounding error per unit of rowScale, from calibration where there is one; else no statistical threshold exists. */
 export function noisePerUnit(calibration: Calibration | undefined, k: number): Noise | undefined {

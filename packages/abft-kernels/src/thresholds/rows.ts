@@ -31,6 +31,23 @@ export function largestOf(low: number, high: number): number {
   return Math.max(-low, high)
 }
 
+/** Above this factor no float32 sum of squares is too small: 66 roundings, and those of elements that vanish. */
+export const SQUARES_SLACK = 1 + 2 ** -16
+
+/**
+ * Bound of a row's sum_k |a_k| r_k, for r >= 0 of which sum and norm are known: by the row's largest element, and by its own
+ * norm (Cauchy and Schwarz), where its squares did not vanish. The second is smaller where elements are of different size.
+ */
+export function reachOfRow(
+  largest: number,
+  squares: number,
+  r: { readonly sum: number; readonly norm: number },
+): number {
+  const byLargest = largest * r.sum
+  const byNorm = largest > VANISHING ? Math.sqrt(squares * SQUARES_SLACK) * r.norm : Infinity
+  return byNorm < byLargest ? byNorm : byLargest
+}
+
 /** Sum over rows first..last of each one's largest absolute value. */
 export function reachOf({ min, max }: RowStatistics, first: number, last: number): number {
   let reach = 0

@@ -3,17 +3,18 @@ import type { FaultEffect, Product, ProtectionScheme, RowStatistics, TileSums } 
 import type { ColumnRanges } from '@ft/tensor-core'
 import type { Calibration } from '../calibrate.ts'
 import { gamma, type Rounding } from '../rounding.ts'
-import { rangeNorms, type WeightNorms } from '../weights.ts'
+import type { WeightNorms } from '../weights.ts'
 import {
-  hardRow,
-  kappaFor,
+  hardFactor,
   noiseOf,
-  noisePerUnit,
+  policyOf,
   type Noise,
+  type Prediction,
   type ThresholdKind,
   type ThresholdPolicy,
 } from './policy.ts'
-import { clamped, largestOf, meanSquareOf, momentsOf, reachOf } from './rows.ts'
+import { clamped, largestOf, meanSquareOf, momentsOf, reachOf, reachOfRow } from './rows.ts'
+import { scalesOf, type RangeScale } from './scales.ts'
 
 /** One product's sizes, and what is known of its operands. */
 export interface Judged {
@@ -92,28 +93,30 @@ class RoundingThresholds implements Rule, Thresholds {
 
   constructor(input: Judged, rounding: Rounding, room: Room) {
     const { product, items, k, m, calibration, falseAlarmProbability } = input
-    const noise = rounding.wide ? undefined : noisePerUnit(calibration, k)
-    const kind: ThresholdKind = rounding.wide ? 'storage' : noise === undefined ? 'hard' : 'v-abft'
-    const kappa = kind === 'hard' ? 0 : kappaFor(checksOf(input), falseAlarmProbability)
-    this.policy = { kind, kappa, falseAlarmProbability: kind === 'hard' ? 0 : falseAlarmProbability }
+    const checks = checksOf(input)
+    const { policy, unit } = policyOf({ rounding, calibration, k, checks, falseAlarmProbability })
+    this.policy = policy
     this.input = input
     this.room = room
     this.rounding = rounding
     // Rows of no elements have no extrema: figures of none stand for them.
     this.statistics = k === 0 ? nothing(items * m) : (product.rowStatistics ?? nothing(0))
-    this.kind = kind
-    this.kappa = kappa
-    // Where nothing was measured: storing alone, since |c_i| is bounded by its rowScale.
-    this.unit = noise ?? rounding.storing
+    this.kind = policy.kind
+    this.kappa = policy.kappa
+    this.unit = unit
   }
 
   rows(): Float64Array {
-    const split = this.input.product.rowSums
-    return split === undefined || split.ranges === 1 ? this.#wholeRows() : rowLimits(this, split)
+    return rowLimits(this, this.input.product.rowSums ?? this.#wholeRow(), 'kernel')
   }
 
+  /** Limits of sums that somebody else predicts. */
   #wholeRows(): Float64Array {
-    return (this.#whole ??= rowLimits(this, { ranges: 1, rangeColumns: this.input.n }))
+    return (this.#whole ??= rowLimits(this, this.#wholeRow(), 'float64'))
+  }
+
+  #wholeRow(): ColumnRanges {
+    return { ranges: 1, rangeColumns: this.input.n }
   }
 
   columns(): Float64Array {
@@ -192,57 +195,18 @@ function normsOf({ norms }: Judged, item: number): WeightNorms {
 }
 
 /** kappa standard deviations of a row's rounding (`rowScale`, `noiseOf`) and what the float64 sums of both sides may differ by. */
-function rowLimits(rule: Rule, split: ColumnRanges): Float64Array {
-  const { input, kind } = rule
-  const { items, m, rowSquares } = input
+function rowLimits(rule: Rule, split: ColumnRanges, prediction: Prediction): Float64Array {
+  const { input, kind, rounding, unit } = rule
+  const { items, m, k, n, rowSquares } = input
   const limits = rule.room(split.ranges * items * m)
   const outputs = kind === 'storage' ? rowSquares?.(split) : undefined
   for (let item = 0; item < items; item++) {
-    const scales = scalesOf(rule, normsOf(input, item), split)
+    const scales = scalesOf(normsOf(input, item), { k, n, split, rounding, unit, prediction })
     if (kind === 'hard') hardLimits(rule, limits, { scales, item })
     else if (outputs !== undefined) storedLimits(rule, limits, { scales, item, outputs })
     else noisyLimits(rule, limits, { scales, item })
   }
   return limits
-}
-
-/** What a range's limits are multiples of. */
-interface RangeScale {
-  /** Of a row's largest element: the bound of rounding, and what float64 sums may differ by. */
-  readonly hard: number
-  readonly slack: number
-  /** Variance of rounding, of a row's mean square and of its squared mean. */
-  readonly centred: number
-  readonly aligned: number
-}
-
-interface KnownScales {
-  readonly rangeColumns: number
-  readonly rounding: Rounding
-  readonly unit: Noise
-  readonly scales: readonly RangeScale[]
-}
-
-/** Of the last product with each weights: another width of ranges, build or calibration makes them anew. */
-const known = new WeakMap<WeightNorms, KnownScales>()
-
-function scalesOf(rule: Rule, norms: WeightNorms, split: ColumnRanges): readonly RangeScale[] {
-  const { input, rounding, unit } = rule
-  const { rangeColumns } = split
-  const last = known.get(norms)
-  if (last?.rangeColumns === rangeColumns && last.rounding === rounding && last.unit === unit) return last.scales
-  const { k, n } = input
-  const scales = rangeNorms(norms, split).map((own, range): RangeScale => {
-    const columns = Math.min(n, (range + 1) * rangeColumns) - range * rangeColumns
-    return {
-      hard: hardRow(1, own, rounding, k, columns),
-      slack: gamma(k + columns + 2, 2 ** -53) * own.absolute,
-      centred: unit.centred ** 2 * own.squares,
-      aligned: unit.aligned ** 2 * own.columnSumSquares,
-    }
-  })
-  known.set(norms, { rangeColumns, rounding, unit, scales })
-  return scales
 }
 
 interface ItemScales {
@@ -252,12 +216,15 @@ interface ItemScales {
 
 function hardLimits({ input, statistics }: Rule, limits: Float64Array, o: ItemScales): void {
   const { items, m } = input
-  const { min, max } = statistics
-  o.scales.forEach(({ hard }, range) => {
+  o.scales.forEach(({ hard, reach }, range) => {
     let to = (range * items + o.item) * m
-    for (let i = o.item * m; i < (o.item + 1) * m; i++)
-      limits[to++] = hard * largestOf(min[i] as number, max[i] as number)
+    for (let i = o.item * m; i < (o.item + 1) * m; i++) limits[to++] = hard * reachAt(statistics, i, reach)
   })
+}
+
+function reachAt({ min, max, squares }: RowStatistics, i: number, reach: RangeScale['reach']): number {
+  const square = squares === undefined ? NaN : (squares[i] as number)
+  return reachOfRow(largestOf(min[i] as number, max[i] as number), square, reach)
 }
 
 /** Only storing rounds, and what was stored is known: its norm is the noise's scale, with nothing to bound. */
@@ -267,12 +234,11 @@ function storedLimits(
   { scales, item, outputs }: ItemScales & { readonly outputs: Float64Array },
 ): void {
   const { items, m } = input
-  const { min, max } = statistics
   const deviation = kappa * rounding.storing.centred
-  scales.forEach(({ slack }, range) => {
+  scales.forEach(({ slack, reach }, range) => {
     let to = (range * items + item) * m
     for (let i = item * m; i < (item + 1) * m; i++, to++)
-      limits[to] = deviation * Math.sqrt(outputs[to] as number) + slack * largestOf(min[i] as number, max[i] as number)
+      limits[to] = deviation * Math.sqrt(outputs[to] as number) + slack * reachAt(statistics, i, reach)
   })
 }
 
@@ -282,15 +248,15 @@ function noisyLimits({ input, kappa, statistics }: Rule, limits: Float64Array, {
   const { sum, min, max, squares } = statistics
   const [first, end, share] = [item * m, (item + 1) * m, 1 / (k || 1)]
   for (let range = 0; range < scales.length; range++) {
-    const { centred, aligned, slack } = scales[range] as RangeScale
+    const { centred, aligned, slack, reach } = scales[range] as RangeScale
     const shift = range * items * m
     for (let i = first; i < end; i++) {
       const low = min[i] as number
       const high = max[i] as number
       const mean = clamped((sum[i] as number) * share, low, high)
-      const square = squares === undefined ? NaN : (squares[i] as number) * share
-      const noise = centred * meanSquareOf(square, mean, low, high) + aligned * mean * mean
-      limits[i + shift] = kappa * Math.sqrt(noise) + slack * largestOf(low, high)
+      const square = squares === undefined ? NaN : (squares[i] as number)
+      const noise = centred * meanSquareOf(square * share, mean, low, high) + aligned * mean * mean
+      limits[i + shift] = kappa * Math.sqrt(noise) + slack * reachOfRow(largestOf(low, high), square, reach)
     }
   }
 }
@@ -318,7 +284,7 @@ function totalOfItem(rule: Rule, { squares, largest }: ItemFigures, item: number
   const weights = normsOf(input, item)
   const [square, reach] = [squares[item] as number, largest[item] as number]
   const exact = m * gamma(k + n + 2 + m, 2 ** -53) * reach * weights.absolute
-  if (kind === 'hard') return m * hardRow(reach, weights, rounding, k, n) + exact
+  if (kind === 'hard') return m * hardFactor(rounding, k, n, 'float64') * reach * weights.absolute + exact
   return (
     kappa * noiseOf({ centred: square * weights.squares, aligned: square * weights.columnSumSquares }, unit) + exact
   )

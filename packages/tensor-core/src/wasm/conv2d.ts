@@ -37,6 +37,7 @@ import {
 import type { Conv2dProblem } from '../problem/conv2d.ts'
 import { strikeChecksum } from '../problem/checksum-faults.ts'
 import { assertFaults } from '../problem/faults.ts'
+import type { JudgedProduct } from '../problem/judging.ts'
 import { encodeDepthwiseEvents, strikeTaps } from './events.ts'
 import { forkRanges } from './kernels.ts'
 import { faultContext, matrixTarget, multiply, type Engine, type Operand, type Target } from './multiply.ts'
@@ -51,9 +52,10 @@ export interface Conv2dRequest {
   readonly depthwise: number | undefined
   readonly reserve: Reserve
   readonly faults: readonly Fault[] | undefined
+  readonly limits: Float64Array | undefined
 }
 
-export function convolve(engine: Engine, request: Conv2dRequest): Product {
+export function convolve(engine: Engine, request: Conv2dRequest): JudgedProduct {
   const { problem, faults } = request
   const x = stageImages(engine, problem)
   const output = new Output(engine.staging, problem)
@@ -78,6 +80,7 @@ export function convolve(engine: Engine, request: Conv2dRequest): Product {
     target,
     output,
     faults,
+    limits: request.limits,
   })
 }
 

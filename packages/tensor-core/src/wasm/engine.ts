@@ -8,7 +8,6 @@ import {
   type MatmulOptions,
   type PrepareOptions,
   type PreparedWeights,
-  type Product,
   type SyncMatmulEngine,
   type Tensor,
   type WasmRuntime,
@@ -19,6 +18,7 @@ import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { matmulWeightSizes, resolveMatmul } from '../problem/matmul.ts'
 import { assertOptionNames, assertSwitch } from '../problem/engine-options.ts'
 import { optionsOf } from '../problem/options.ts'
+import type { JudgedProduct, Judging } from '../problem/judging.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
 import { createWasmRuntime, type OwnedWasmRuntime, type WasmRuntimeOptions } from '../runtime/runtime.ts'
 import { convolve } from './conv2d.ts'
@@ -48,6 +48,10 @@ export interface WasmEngineOptions extends WasmRuntimeOptions {
 export interface WasmEngine extends SyncMatmulEngine {
   readonly name: 'wasm'
   readonly runtime: WasmRuntime
+  matmul(a: Tensor, weights: Tensor | PreparedWeights, options?: MatmulOptions & Judging): Promise<JudgedProduct>
+  conv2d(x: Tensor, filter: Tensor | PreparedWeights, options?: Conv2dOptions & Judging): Promise<JudgedProduct>
+  matmulSync(a: Tensor, weights: Tensor | PreparedWeights, options?: MatmulOptions & Judging): JudgedProduct
+  conv2dSync(x: Tensor, filter: Tensor | PreparedWeights, options?: Conv2dOptions & Judging): JudgedProduct
   /** Resolves when all threads of the engine's own runtime are there. */
   ready(): Promise<void>
 }
@@ -69,9 +73,10 @@ interface Kept {
  * Guarantees: an element of a product has bits that depend on its row of A, its column of B and the engine's `build`
  * only: not on the number of threads, the other rows and columns, what is emitted, or whether weights were prepared.
  * float32 products are summed in blocks of 256 along k, each in the order of k, blocks in their order.
- * Check sums of float products: predicted sums are float64 sums of exact products (`tileSums` and `replica` predict in
- * float32 within a block of k, from folds rounded to float32); sums over C add four neighbouring elements in float32, as
- * if each element had rounded twice more, then go on in float64. Column sums are float64 throughout.
+ * Check sums of float products: predicted row sums are products with row sums of B rounded to float32, added up in float32 along
+ * chains of 16, then in float64 (`tileSums` and `replica` predict in float32 within a block of k, from folds rounded to
+ * float32); sums over C are float32 within a strip of 128 columns, as if each element had rounded nine times more, and float64 from
+ * there; of tiles, within a row of the tile, as if twice more. Column sums are float64 throughout.
  * Float products of up to 4 columns have an exact replica. Depthwise convolutions that emit `replica` alone have tiles of one
  * output line and channel, and an exact replica.
  * Tensors whose data lie in `engine.runtime.memory` are read and written in place.
@@ -211,8 +216,8 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
   function product(
     where: 'matmul' | 'matmulInt8',
     operands: { a: Tensor; weights: Tensor | PreparedWeights },
-    o: MatmulOptions,
-  ): Product {
+    o: MatmulOptions & Judging,
+  ): JudgedProduct {
     const { a, weights } = operands
     const known = registry.find(weights, { where, kind: where === 'matmul' ? 'matmul' : 'matmul-int8', options: o })
     const kept = known?.value.packed
@@ -224,11 +229,11 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
     const packed =
       kept ?? packMatrices(weights as Tensor, { where, transposeB: o.transposeB ?? false, reserve: passing })
     const reserve = known === undefined ? passing : keeping(known.value.blocks)
-    return multiplyMatrices(engine, { problem, weights: packed, reserve, faults: o.faults })
+    return multiplyMatrices(engine, { problem, weights: packed, reserve, faults: o.faults, limits: o.limits })
   }
 
-  function conv2dSync(x: Tensor, filter: Tensor | PreparedWeights, options?: Conv2dOptions): Product {
-    const o: Conv2dOptions = optionsOf(options, 'conv2d')
+  function conv2dSync(x: Tensor, filter: Tensor | PreparedWeights, options?: Conv2dOptions): JudgedProduct {
+    const o: Conv2dOptions & Judging = optionsOf(options, 'conv2d')
     const known = registry.find(filter, { where: 'conv2d', kind: 'conv2d', options: o })
     const groups = known?.facts.groups ?? o.groups ?? 1
     const shape = known?.value.filter ?? assertFilter(filter as Tensor, groups, 'conv2d')
@@ -248,6 +253,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
       depthwise: depthwise ? address : undefined,
       reserve,
       faults: o.faults,
+      limits: o.limits,
     })
   }
 

@@ -20,6 +20,8 @@ export interface Arithmetic {
   readonly sumBytes: number
 }
 
+type Kernel = (...args: number[]) => number
+
 export interface Kernels {
   readonly runtime: WasmRuntime
   readonly module: WasmModule
@@ -28,6 +30,11 @@ export interface Kernels {
   readonly instrumented: boolean
   /** Address of the word that numbers the threads. */
   readonly threadCounter: number
+  /** Kernels that the calling thread alone runs. */
+  readonly judgeRows: Kernel
+  readonly judgeThin: Kernel
+  readonly judgeTiles: Kernel
+  readonly measureExtrema: Kernel
   /** Name of what decides the bits of float products. */
   readonly build: string
 }
@@ -47,9 +54,16 @@ function threadCounterOf(runtime: WasmRuntime, module: WasmModule): number {
 export function loadEngine(runtime: WasmRuntime, instrumented: boolean): Kernels {
   const name = instrumented ? 'ft.gemm.instrumented' : 'ft.gemm'
   const module = loadKernels(runtime, name, instrumented ? instrumentedBuilds : gemm)
+  const { judgeRows, judgeThin, judgeTiles, measureExtrema } = module.exports as Readonly<
+    Record<'judgeRows' | 'judgeThin' | 'judgeTiles' | 'measureExtrema', Kernel>
+  >
   return {
     runtime,
     module,
+    judgeRows,
+    judgeThin,
+    judgeTiles,
+    measureExtrema,
     threadCounter: threadCounterOf(runtime, module),
     floats: {
       integer: false,

@@ -1,6 +1,7 @@
 // Matrix products: bringing A to the kernels.
-import type { Fault, Product } from '@ft/core'
+import type { Fault } from '@ft/core'
 import { aFloats, aInt8, aUint8 } from '../../assembly/fields.ts'
+import type { JudgedProduct } from '../problem/judging.ts'
 import type { MatmulProblem } from '../problem/matmul.ts'
 import { matrixTarget, multiply, type Engine, type Operand } from './multiply.ts'
 import { Output } from './output.ts'
@@ -12,17 +13,18 @@ export interface MatmulRequest {
   readonly weights: PackedWeights
   readonly reserve: Reserve
   readonly faults: readonly Fault[] | undefined
+  readonly limits: Float64Array | undefined
 }
 
-export function multiplyMatrices(engine: Engine, request: MatmulRequest): Product {
-  const { weights, reserve, faults } = request
+export function multiplyMatrices(engine: Engine, request: MatmulRequest): JudgedProduct {
+  const { weights, reserve, faults, limits } = request
   const problem = flattened(request.problem, weights.count)
   const { m, n, integer } = problem
   const output = new Output(engine.staging, problem)
   const operand = problem.transposeA ? transposedOperand(engine, problem) : rowsOperand(engine.staging, problem)
   const target = matrixTarget(engine.staging, { output, m, n })
   const where = integer ? 'matmulInt8' : 'matmul'
-  return multiply(engine, { where, problem, weights, reserve, operand, target, output, faults })
+  return multiply(engine, { where, problem, weights, reserve, operand, target, output, faults, limits })
 }
 
 /**

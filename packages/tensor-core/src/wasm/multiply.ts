@@ -1,10 +1,16 @@
 // The wasm product: stage rows of A, let the threads multiply blocks of rows with panels of B, copy C out.
-import { FtError, type Fault, type Product } from '@ft/core'
+import { FtError, type Fault } from '@ft/core'
 import {
   addBias,
+  aFloats,
   applyGelu,
   applyRelu,
   descriptorBytes,
+  emitExtrema,
+  emitReplica,
+  emitRowActual,
+  emitRowExpected,
+  emitStatistics,
   eventBytes,
   fieldA,
   fieldAKind,
@@ -33,14 +39,15 @@ import {
 import { strikeChecksum } from '../problem/checksum-faults.ts'
 import type { Conv2dProblem } from '../problem/conv2d.ts'
 import { assertFaults, type FaultContext } from '../problem/faults.ts'
+import { assertLimits, limitsLength, type JudgedProduct } from '../problem/judging.ts'
 import type { MatmulProblem } from '../problem/matmul.ts'
 import { planNextChecksum } from '../problem/next-checksum.ts'
 import { encodeEvents, strikeWeights } from './events.ts'
 import { rowsPerBlock, type Kernels } from './kernels.ts'
 import type { Output } from './output.ts'
 import type { Staging } from './staging.ts'
-import { flagsOf, Sums } from './sums.ts'
-import { foldWeights, type PackedWeights, type Reserve } from './weights.ts'
+import { flagsOf, layoutFor, placeSums, Sums, type SumsRequest } from './sums.ts'
+import { foldWeights, hasExactReplica, type PackedWeights, type Reserve } from './weights.ts'
 
 export interface Engine {
   readonly kernels: Kernels
@@ -84,15 +91,17 @@ export interface ProductRequest {
   readonly target: Target
   readonly output: Output
   readonly faults: readonly Fault[] | undefined
+  /** What the product is to be judged by: see `Judging`. */
+  readonly limits: Float64Array | undefined
 }
 
-export function multiply(engine: Engine, request: ProductRequest): Product {
+export function multiply(engine: Engine, request: ProductRequest): JudgedProduct {
   if (request.faults !== undefined && request.faults.length > 0) return multiplyStruck(engine, request, request.faults)
   return multiplyAll(engine, request)
 }
 
 /** A product under injected faults. */
-function multiplyStruck(engine: Engine, request: ProductRequest, faults: readonly Fault[]): Product {
+function multiplyStruck(engine: Engine, request: ProductRequest, faults: readonly Fault[]): JudgedProduct {
   const { kernels } = engine
   const { weights } = request
   const context = contextOf(request)
@@ -106,7 +115,9 @@ function multiplyStruck(engine: Engine, request: ProductRequest, faults: readonl
   if (request.problem.emit.tileSums !== undefined) weights.folds ??= foldWeights(kernels, weights, request.reserve)
   const restore = strikeWeights(kernels.runtime, weights, faults)
   try {
-    const product = multiplyAll(engine, request)
+    // Sums that are struck afterwards have to be there.
+    const sums = faults.some(({ site }) => site.kind === 'checksum')
+    const product = multiplyAll(engine, sums ? { ...request, limits: undefined } : request)
     for (const { site, effect } of faults)
       if (site.kind === 'checksum') strikeChecksum(product, { site, effect, context })
     return product
@@ -129,8 +140,8 @@ export function faultContext({
   return { where, integer, ownWeights, operand, sums, count, m, n, k }
 }
 
-function multiplyAll(engine: Engine, request: ProductRequest): Product {
-  const { kernels, staging } = engine
+function multiplyAll(engine: Engine, request: ProductRequest): JudgedProduct {
+  const { kernels } = engine
   const { problem, weights } = request
   const { emit, count, m } = problem
   const next = emit.nextChecksum === undefined ? undefined : planNextChecksum(problem, emit.nextChecksum)
@@ -139,8 +150,18 @@ function multiplyAll(engine: Engine, request: ProductRequest): Product {
   const perBlock = rowsPerBlock(weights.arithmetic, m)
   const blocks = Math.ceil(m / perBlock)
   const flags = flagsOf(emit)
-  const sums =
-    flags === 0 ? undefined : new Sums({ kernels, staging, weights, sizes: problem, emit, next, blocks }, flags)
+  const { limits } = request
+  if (limits !== undefined && count === 1 && problem.n > 0 && !weights.arithmetic.integer) {
+    if (flags === rowsToJudge) {
+      if (isThin(request)) return multiplyThin(engine, request, limits)
+      return multiplyJudged(engine, request, { next, perBlock, blocks, flags, limits })
+    }
+    if (flags === emitReplica && hasExactReplica(weights))
+      return multiplyJudged(engine, request, { next, perBlock, blocks, flags, limits })
+  }
+
+  const wanted: Wanted = { next, perBlock, blocks, flags }
+  const sums = flags === 0 ? undefined : new Sums(sumsRequest(engine, request, wanted), flags)
   for (let item = 0; item < count; item++) {
     const descriptor = describe(engine, request, { item, flags })
     sums?.begin(descriptor)
@@ -149,6 +170,109 @@ function multiplyAll(engine: Engine, request: ProductRequest): Product {
   }
   const output = request.output.tensor()
   return sums === undefined ? { output } : sums.result(output)
+}
+
+/** What is emitted where rows are judged. */
+const rowsToJudge = emitRowActual | emitRowExpected | emitStatistics | emitExtrema
+
+/** A product's sums and blocks. */
+interface Wanted {
+  readonly next: SumsRequest['next']
+  readonly perBlock: number
+  readonly blocks: number
+  readonly flags: number
+}
+
+function sumsRequest({ kernels, staging }: Engine, { problem, weights }: ProductRequest, o: Wanted): SumsRequest {
+  return { kernels, staging, weights, sizes: problem, emit: problem.emit, next: o.next, blocks: o.blocks }
+}
+
+/** Most rows of a product whose rows are judged in a pass of their own: A and C are small beside B. */
+const thinRows = 8
+
+/** Whether `judgeThin` can judge a product: outputs have to be those of the product, and rows of A whole vectors. */
+function isThin({ problem, operand }: ProductRequest): boolean {
+  const { m, k, bias, activation } = problem
+  return m <= thinRows && k > 0 && k % 4 === 0 && operand.kind === aFloats && !bias && !activation
+}
+
+/**
+ * A product of few rows, computed as without checks and judged in a pass of its own: behind a product that streamed its weights
+ * through the caches, whatever has to be fetched again is dear, numbers and objects alike.
+ */
+function multiplyThin(engine: Engine, request: ProductRequest, limits: Float64Array): JudgedProduct {
+  const { kernels, staging } = engine
+  const { problem, weights } = request
+  const limitsAt = stageLimits(staging, request, limits)
+  const perBlock = rowsPerBlock(weights.arithmetic, problem.m)
+  const descriptor = describe(engine, request, { item: 0, flags: 0 })
+  multiplyItem(engine, request, { item: 0, descriptor, perBlock, blocks: 1 })
+  const { rangeColumns } = weights.split
+  const largest = kernels.judgeThin(descriptor, limitsAt, rangeColumns, 0)
+  if (largest >= 0) return { output: request.output.tensor(), passed: Math.sqrt(largest) }
+
+  const wanted: Wanted = { next: undefined, perBlock, blocks: 1, flags: rowsToJudge & ~emitExtrema }
+  const layout = layoutFor({ weights, sizes: problem, next: undefined, blocks: 1 }, wanted.flags)
+  const base = placeSums(staging, layout, { n: problem.n, descriptor })
+  kernels.judgeThin(descriptor, limitsAt, rangeColumns, 1)
+  measureExtrema(engine, request, { descriptor, perBlock })
+  const sums = new Sums(sumsRequest(engine, request, wanted), wanted.flags, base)
+  sums.collect(0)
+  return sums.result(request.output.tensor())
+}
+
+/** One product, judged as soon as it is done; extrema of A's rows are for those who judge what does not pass. */
+function multiplyJudged(
+  engine: Engine,
+  request: ProductRequest,
+  wanted: Wanted & { readonly limits: Float64Array },
+): JudgedProduct {
+  const { staging } = engine
+  const { problem, weights } = request
+  const { perBlock, blocks, next, limits } = wanted
+  const rows = wanted.flags === rowsToJudge
+  const flags = wanted.flags & ~emitExtrema
+  const limitsAt = rows ? stageLimits(staging, request, limits) : 0
+  const descriptor = describe(engine, request, { item: 0, flags })
+  const layout = layoutFor({ weights, sizes: problem, next, blocks }, flags)
+  const base = placeSums(staging, layout, { n: problem.n, descriptor })
+  multiplyItem(engine, request, { item: 0, descriptor, perBlock, blocks })
+  const { judgeRows, judgeTiles } = engine.kernels
+  const stripsPerRange = weights.split.ranges === 1 ? layout.strips : weights.split.rangeColumns / stripColumns
+  const largest = rows
+    ? judgeRows(descriptor, limitsAt, layout.strips, stripsPerRange)
+    : judgeTiles(descriptor, layout.grid[0] * layout.grid[1])
+  if (largest >= 0) return { output: request.output.tensor(), passed: rows ? Math.sqrt(largest) : largest }
+
+  if (rows) measureExtrema(engine, request, { descriptor, perBlock })
+  const sums = new Sums(sumsRequest(engine, request, wanted), flags, base)
+  sums.collect(0)
+  return sums.result(request.output.tensor())
+}
+
+/** Limits in wasm memory, written when they are others than those of the last product with these weights. */
+function stageLimits(staging: Staging, { where, weights, reserve }: ProductRequest, limits: Float64Array): number {
+  const known = weights.limits
+  if (known?.given === limits) return known.address
+  assertLimits(limits, limitsLength(weights.split), where)
+  const address = known?.address ?? reserve('limits', limits.byteLength)
+  staging.doubles.set(limits, address / 8)
+  weights.limits = { given: limits, address }
+  return address
+}
+
+/** Least and greatest elements of A's rows, a block at a time. */
+function measureExtrema(
+  { kernels, staging }: Engine,
+  { problem: { m }, operand }: ProductRequest,
+  { descriptor, perBlock }: { readonly descriptor: number; readonly perBlock: number },
+): void {
+  for (let from = 0; from < m; from += perBlock) {
+    const to = Math.min(m, from + perBlock)
+    const a = operand.rows(0, from, to)
+    staging.words[(descriptor + fieldA) >>> 2] = a
+    kernels.measureExtrema(descriptor, from, to)
+  }
 }
 
 /** Writes the descriptor of one product and returns its address. */

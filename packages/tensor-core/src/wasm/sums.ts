@@ -4,6 +4,7 @@ import {
   descriptorBytes,
   emitColumnActual,
   emitColumnOfA,
+  emitExtrema,
   emitNext,
   emitOneSided,
   emitReplica,
@@ -61,7 +62,7 @@ export function flagsOf(emit: Emit): number {
   let flags = 0
   if (emit.rowSums === true) flags |= emitRowActual | emitRowExpected
   if (emit.total === true) flags |= emitRowActual
-  if (emit.rowStatistics === true) flags |= emitStatistics
+  if (emit.rowStatistics === true) flags |= emitStatistics | emitExtrema
   if (emit.tileSums !== undefined) flags |= emit.tileSums === 'one-sided' ? emitOneSided : emitTwoSided
   if (emit.replica === true) flags |= emitReplica
   if (emit.columnSums === true) flags |= emitColumnOfA | emitColumnActual
@@ -132,7 +133,10 @@ export class SumsLayout {
 }
 
 /** The layout of the last product with these weights, if it serves this one too. */
-function layoutFor({ weights, sizes, next, blocks }: SumsRequest, flags: number): SumsLayout {
+export function layoutFor(
+  { weights, sizes, next, blocks }: Pick<SumsRequest, 'weights' | 'sizes' | 'next' | 'blocks'>,
+  flags: number,
+): SumsLayout {
   const { m } = sizes
   const classes = next?.classes ?? 0
   const known = weights.layout
@@ -140,14 +144,34 @@ function layoutFor({ weights, sizes, next, blocks }: SumsRequest, flags: number)
   return (weights.layout = new SumsLayout(weights, { flags, m, blocks, classes }))
 }
 
+/**
+ * Clears the sums of a product of `n` columns, tells its descriptor where they lie, and returns the address of the first.
+ */
+export function placeSums(
+  staging: Staging,
+  { bytes, fields, offsets, clearFrom }: SumsLayout,
+  { n, descriptor }: { readonly n: number; readonly descriptor: number },
+): number {
+  const base = staging.reserve('sums', bytes)
+  // A product without columns computes no strips that would store their sums.
+  const from = n === 0 ? 0 : clearFrom
+  if (from < bytes) staging.clear(base + from, bytes - from)
+  const words = staging.words
+  for (let i = 0; i < fields.length; i++)
+    words[(descriptor + (fields[i] as number)) >>> 2] = base + (offsets[i] as number)
+  return base
+}
+
 /** The sums of one call: of all its products, one after the other. */
 export class Sums {
   readonly #request: SumsRequest
   readonly #layout: SumsLayout
   readonly #result: Result = {}
-  #base = 0
+  #base: number
 
-  constructor(request: SumsRequest, flags: number) {
+  /** `base`: where the sums of a product that has begun already lie. */
+  constructor(request: SumsRequest, flags: number, base = 0) {
+    this.#base = base
     const { weights, sizes, emit, next } = request
     const { n, m, count } = sizes
     const { arithmetic, split } = weights
@@ -205,17 +229,11 @@ export class Sums {
   /** Clears the sums and tells the descriptor at an address where they lie. */
   begin(descriptor: number): void {
     const { staging, sizes, next } = this.#request
-    const { bytes, fields, offsets } = this.#layout
-    this.#base = staging.reserve('sums', bytes)
-    // A product without columns computes no strips that would store their sums.
-    const clearFrom = sizes.n === 0 ? 0 : this.#layout.clearFrom
-    if (clearFrom < bytes) staging.clear(this.#base + clearFrom, bytes - clearFrom)
+    this.#base = placeSums(staging, this.#layout, { n: sizes.n, descriptor })
     const classOfRow = next?.classOfRow
     const classesAt = classOfRow === undefined ? 0 : staging.reserve('classes', classOfRow.byteLength)
     if (classOfRow !== undefined) staging.write(classesAt, classOfRow)
     const words = staging.words
-    for (let i = 0; i < fields.length; i++)
-      words[(descriptor + (fields[i] as number)) >>> 2] = this.#base + (offsets[i] as number)
     words[(descriptor + fieldClassOfRow) >>> 2] = classesAt
     words[(descriptor + fieldClasses) >>> 2] = next?.classes ?? 0
   }

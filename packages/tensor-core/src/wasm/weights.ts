@@ -24,13 +24,18 @@ export interface PackedWeights {
   readonly itemBytes: number
   /** How columns are split for row sums. */
   readonly split: ColumnRanges
-  /** Row sums of each matrix, range by range, `checksumBytes` from one to the next; zeros fill the last eight. */
+  /**
+   * Row sums of each matrix, range by range, `checksumBytes` from one to the next; zeros fill the last eight. Of float32 first the sums,
+   * rounded, which the kernels multiply with, then what that left of them.
+   */
   readonly checksumAddress: number
   readonly checksumBytes: number
   /** Folds of the panels, made when first needed. */
   folds?: { address: number; itemBytes: number; stride: number }
   /** Of the last product that emitted sums. */
   layout?: SumsLayout
+  /** Limits of the last product that was judged, and where they lie. */
+  limits?: { readonly given: Float64Array; readonly address: number }
 }
 
 /** Whether replicas of float products with these weights are exact: of so few columns that rows of A take the lanes. */
@@ -88,7 +93,15 @@ export function packWeights(kernels: Kernels, staging: Staging, request: PackReq
         fn: arithmetic.integer ? 'sumIntegerRows' : 'sumFloatRows',
         total: k,
         least: Math.max(1, Math.ceil(65_536 / Math.max(1, columns))),
-        args: (from, until) => [address + first * arithmetic.operandBytes, stride, columns, from, until, sums],
+        args: (from, until) => [
+          address + first * arithmetic.operandBytes,
+          stride,
+          columns,
+          from,
+          until,
+          sums,
+          sums + checksumBytes / 2,
+        ],
       })
     }
   }
@@ -100,11 +113,15 @@ export function packWeights(kernels: Kernels, staging: Staging, request: PackReq
 export function rowSumsOf(staging: Staging, weights: PackedWeights): Float64Array {
   const { arithmetic, count, k, split, checksumAddress, checksumBytes } = weights
   const sums = new Float64Array(count * k)
-  const values = arithmetic.integer ? staging.words : staging.doubles
+  const values = arithmetic.integer ? staging.words : staging.floats
+  const rest = arithmetic.integer ? undefined : checksumBytes / 8
   for (let item = 0; item < count; item++)
     for (let range = 0; range < split.ranges; range++) {
-      const from = (checksumAddress + (item * split.ranges + range) * checksumBytes) / arithmetic.sumBytes
-      for (let s = 0; s < k; s++) sums[item * k + s] = (sums[item * k + s] as number) + (values[from + s] as number)
+      const from = (checksumAddress + (item * split.ranges + range) * checksumBytes) / 4
+      for (let s = 0; s < k; s++) {
+        const left = rest === undefined ? 0 : (values[from + rest + s] as number)
+        sums[item * k + s] = (sums[item * k + s] as number) + (values[from + s] as number) + left
+      }
     }
   return sums
 }

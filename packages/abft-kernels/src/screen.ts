@@ -1,0 +1,105 @@
+// The engine's own judgement of row sums, by the limits that `thresholdsOf` would make of its statistics: what passes it is clean,
+// and nothing is made of it but a report. What does not pass is judged here, with all that is known of the rows.
+import type { Calibration } from './calibrate.ts'
+import type { Report } from './report.ts'
+import { rangesOf, tileOf, type Rounding } from './rounding.ts'
+import { policyOf, type ThresholdPolicy } from './thresholds/policy.ts'
+import { SQUARES_SLACK } from './thresholds/rows.ts'
+import { scalesOf } from './thresholds/scales.ts'
+import type { ProtectedWeights } from './weights.ts'
+
+/** Schemes whose products the engine can judge. */
+export type ScreenedScheme = 'row' | 'replication'
+
+/** What products of `m` rows with some weights are judged by. */
+export interface Screen {
+  readonly scheme: ScreenedScheme
+  readonly m: number
+  readonly calibration: Calibration | undefined
+  readonly falseAlarmProbability: number
+  /** As the engine takes them: see `Judging` of tensor-core. */
+  readonly limits: Float64Array
+  readonly policy: ThresholdPolicy
+  readonly checks: number
+  /** How much larger than the engine's limit a row's threshold may be. */
+  readonly widest: number
+}
+
+export interface ScreenRequest {
+  /** 'replication' of products whose replica is exact. */
+  readonly scheme: ScreenedScheme
+  readonly build: string
+  readonly rounding: Rounding
+  readonly m: number
+  readonly calibration: Calibration | undefined
+  readonly falseAlarmProbability: number
+}
+
+/** Whether the engine judges: of no other wishes, and nothing that strikes what is judged here. */
+export function isScreened(
+  rounding: Rounding,
+  o: { readonly emit?: unknown; readonly thresholdFault?: unknown },
+): boolean {
+  return rounding.rowSums !== undefined && o.emit === undefined && o.thresholdFault === undefined
+}
+
+/** The screen of the last product with these weights, if it serves this one too. Cost otherwise: O(ranges), O(n) the first time. */
+export function screenFor(weights: ProtectedWeights, request: ScreenRequest): Screen {
+  const { scheme, m, calibration, falseAlarmProbability } = request
+  const last = weights.screen
+  const same = last?.m === m && last.calibration === calibration && last.scheme === scheme
+  if (same && last.falseAlarmProbability === falseAlarmProbability) return last
+  return (weights.screen = screenOf(weights, request))
+}
+
+/**
+ * A row's threshold is kappa sqrt(centred q / k + aligned (s / k)^2) + reach sqrt(q), of its sum s and sum of squares q. With the
+ * reach within the root, sqrt((kappa sqrt(centred / k) + reach)^2 q + ...), it is smaller by that reach at most: by less than a
+ * thousandth of it, and not at all where rounding is bounded and not estimated.
+ */
+function screenOf(weights: ProtectedWeights, request: ScreenRequest): Screen {
+  const { scheme, build, rounding, m, calibration, falseAlarmProbability } = request
+  const { k, n } = weights
+  if (scheme === 'replication') {
+    const [rows, columns] = tileOf(build)
+    const checks = Math.ceil(m / rows) * Math.ceil(n / columns)
+    return { scheme, m, calibration, falseAlarmProbability, checks, limits: none, policy: exact, widest: 0 }
+  }
+  const split = rangesOf(build, n)
+  const checks = split.ranges * m
+  const { policy, unit } = policyOf({ rounding, calibration, k, checks, falseAlarmProbability })
+  const [norms] = weights.norms
+  const scales = norms === undefined ? [] : scalesOf(norms, { k, n, split, rounding, unit, prediction: 'kernel' })
+  const limits = new Float64Array(2 * scales.length)
+  const steps = Math.max(1, k)
+  let widest = 1
+  scales.forEach(({ hard, slack, reach, centred, aligned }, range) => {
+    const bounded = (policy.kind === 'hard' ? hard : slack) * reach.norm * Math.sqrt(SQUARES_SLACK)
+    const noise = policy.kappa * Math.sqrt(centred / steps)
+    limits[2 * range] = (noise + bounded) ** 2
+    limits[2 * range + 1] = (policy.kappa / steps) ** 2 * aligned
+    if (noise > 0) widest = Math.max(widest, 1 + bounded / noise)
+  })
+  return { scheme, m, calibration, falseAlarmProbability, limits, policy, checks, widest }
+}
+
+const none = new Float64Array()
+const exact: ThresholdPolicy = { kind: 'exact', kappa: 0, falseAlarmProbability: 0 }
+
+/**
+ * The report of a product that passed: `passed` is the largest limit; of an exact replica, whose limits are 0, the largest sum of
+ * a tile, of which float64 holds changes of 2^-52 of it.
+ */
+export function screened({ scheme, policy, checks, widest }: Screen, passed: number): Report {
+  const { kind, falseAlarmProbability } = policy
+  const largest = passed * widest
+  const smallestDetectable = kind === 'exact' ? passed * 2 ** -52 : 2 * largest
+  return {
+    status: 'clean',
+    scheme,
+    checks,
+    threshold: { kind, largest, falseAlarmProbability, smallestDetectable },
+    detections: [],
+    recomputed: 0,
+  }
+}
