@@ -11,6 +11,7 @@ import {
   type TBLR,
   type Tensor,
 } from '@ft/core'
+import { assertNames, chainNames } from './knownOptions.ts'
 import { protectedConv2d } from './protectedConv2d.ts'
 import { protectedMatmul, type Protected, type ProtectionContext } from './protectedMatmul.ts'
 import { statusOf, type Report } from './report.ts'
@@ -91,7 +92,13 @@ export function createChain(context: ProtectionContext, layers: readonly ChainLa
   if (new Set(steps.map((step) => step.id)).size !== steps.length)
     throw new FtError('INVALID_ARGUMENT', 'chain: layers must have different ids', { ids: steps.map(({ id }) => id) })
   const links = steps.map((step, i) => (step.scheme !== 'global' ? 'own' : steps[i - 1]?.next ? 'fused' : 'pass'))
-  return { links, run: (x, options) => runChain(context, steps, { x, options: options ?? {} }) }
+  return {
+    links,
+    async run(x, options) {
+      assertNames(options, chainNames, 'chain.run')
+      return runChain(context, steps, { x, options: options ?? {} })
+    },
+  }
 }
 
 /** The checksum that `following` predicts from, where `layer` can make it. */

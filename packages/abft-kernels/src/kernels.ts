@@ -4,6 +4,16 @@ import { FtError } from '@ft/core'
 import { calibrate, type CalibrateOptions, type Calibration } from './calibrate.ts'
 import { protectedAttention, type AttentionOptions, type AttentionResult } from './attention.ts'
 import { createChain, type Chain, type ChainLayer } from './chain.ts'
+import {
+  assertNames,
+  assertPrepared,
+  attentionNames,
+  calibrateNames,
+  conv2dNames,
+  kernelsNames,
+  matmulNames,
+  protectNames,
+} from './knownOptions.ts'
 import { protectedConv2d } from './protectedConv2d.ts'
 import { protectedMatmul, type Protected, type ProtectionOptions } from './protectedMatmul.ts'
 import { protectedMatmulInt8 } from './protectedMatmulInt8.ts'
@@ -41,7 +51,8 @@ export interface Kernels {
 /**
  * Makes protected kernels.
  *
- * @throws FtError `FINGERPRINT_MISMATCH` for a calibration of another build
+ * @throws FtError `FINGERPRINT_MISMATCH` for a calibration of another build; these and all calls: `INVALID_ARGUMENT` for an
+ * option that there is not
  * @example
  * ```ts
  * import { createReferenceEngine } from '@ft/tensor-core/reference'
@@ -51,7 +62,9 @@ export interface Kernels {
  * report.status // => 'clean'
  * ```
  */
-export function createKernels({ engine, calibration }: KernelsOptions): Kernels {
+export function createKernels(options: KernelsOptions): Kernels {
+  assertNames(options, kernelsNames, 'createKernels')
+  const { engine, calibration } = options
   if (calibration && calibration.build !== engine.build) {
     throw new FtError(
       'FINGERPRINT_MISMATCH',
@@ -63,16 +76,38 @@ export function createKernels({ engine, calibration }: KernelsOptions): Kernels 
     )
   }
   const context = { engine, calibration }
+  // Misuse is told as all errors are: by promises that are rejected.
   const kernels: Kernels = {
     engine,
     calibration,
-    prepare: (weights, options) => protectWeights(engine, weights, options),
-    matmul: (a, weights, options) => protectedMatmul(context, { a, weights }, options),
-    conv2d: (x, filter, options) => protectedConv2d(context, { x, filter }, options),
-    matmulInt8: (a, weights, options) => protectedMatmulInt8(context, { a, weights }, options),
-    attention: (operands, options) => protectedAttention(kernels, operands, options),
+    async prepare(weights, options) {
+      assertNames(options, protectNames, 'prepare')
+      return protectWeights(engine, weights, options)
+    },
+    async matmul(a, weights, options) {
+      assertNames(options, matmulNames, 'matmul')
+      assertPrepared(weights, 'weights', 'matmul')
+      return protectedMatmul(context, { a, weights }, options)
+    },
+    async conv2d(x, filter, options) {
+      assertNames(options, conv2dNames, 'conv2d')
+      assertPrepared(filter, 'filter', 'conv2d')
+      return protectedConv2d(context, { x, filter }, options)
+    },
+    async matmulInt8(a, weights, options) {
+      assertNames(options, matmulNames, 'matmulInt8')
+      assertPrepared(weights, 'weights', 'matmulInt8')
+      return protectedMatmulInt8(context, { a, weights }, options)
+    },
+    async attention(operands, options) {
+      assertNames(options, attentionNames, 'attention')
+      return protectedAttention(kernels, operands, options)
+    },
     chain: (layers) => createChain(context, layers),
-    calibrated: async (options) => createKernels({ engine, calibration: await calibrate(engine, options) }),
+    async calibrated(options) {
+      assertNames(options, calibrateNames, 'calibrated')
+      return createKernels({ engine, calibration: await calibrate(engine, options) })
+    },
   }
   return kernels
 }

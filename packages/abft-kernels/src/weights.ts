@@ -166,7 +166,7 @@ export async function protectWeights(
   if (!ranks.includes(shape.length)) {
     throw new FtError(
       'SHAPE_MISMATCH',
-      `protectWeights: ${kind} weights must be ${wanted}, got [${shape.join(', ')}]`,
+      `prepare: ${kind} weights must be ${wanted}, got [${shape.join(', ')}]${shape.length === 4 ? "; a filter takes { kind: 'conv2d' }" : ''}`,
       { shape },
     )
   }

@@ -99,7 +99,7 @@ it('says in a line what is wrong with a file that is not there, and lists what i
   expect(await outcome('advise', 'none.csv', '--instances', '4')).toEqual([1, 'cannot read the trace none.csv\n'])
   writeFileSync(join(built.folder, 'bad.json'), '{ "model": "m", "instances": [], "polcy": 1 }')
   const [code, said] = await outcome('serve', '--config', 'bad.json')
-  expect([code, said]).toEqual([1, expect.stringMatching(/^bad.json has 2 mistake\(s\):\n {2}\S+: .+\n {2}\S+: .+\n$/)])
+  expect([code, said]).toEqual([2, expect.stringMatching(/^bad.json has 2 mistake\(s\):\n {2}\S+: .+\n {2}\S+: .+\n$/)])
 })
 
 describe('parm advise', { timeout: 30_000 }, () => {

@@ -12,9 +12,12 @@ import { protect, runCalibrate, type CalibrateFlags, type ProtectFlags } from '.
 import { STOPPED } from './shards.ts'
 import { runSoak, type SoakFlags } from './soak.ts'
 
-const program = new Command('abft-kernels').description(
-  'Matrix products that find, locate and correct their own errors: try them, tune them, put them into models',
-)
+const program = new Command('abft-kernels')
+  .description(
+    'Matrix products that find, locate and correct their own errors: try them, tune them, put them into models',
+  )
+  // Wrong use ends with 2, as a bad file does.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
 
 program
   .command('campaign')

@@ -6,7 +6,10 @@ import { createGateway } from '../gateway/gateway.ts'
 import { printAdvice } from './advise.ts'
 import { readConfig } from './config.ts'
 
-const program = new Command('parm').description('Serves predictions; late ones are answered from coded ones.')
+const program = new Command('parm')
+  .description('Serves predictions; late ones are answered from coded ones.')
+  // Wrong use ends with 2, as a bad file does.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
 
 program
   .command('serve')
@@ -60,5 +63,5 @@ function whole(least: number): (text: string) => number {
 
 program.parseAsync().catch((error: unknown) => {
   console.error(isFtError(error) ? error.message : error)
-  process.exitCode = 1
+  process.exitCode = isFtError(error) ? 2 : 1
 })
