@@ -21,7 +21,7 @@ const memoryNames: Names<MemoryShardOptions> = {
 const shardNames: Names<ShardOptions> = {
   ...memoryNames,
   ...{ heartbeat: true, spares: true, shards: true, token: true, redis: true, owners: true, name: true },
-  ...{ tls: true, patience: true },
+  ...{ tls: true, patience: true, resume: true, linger: true },
 }
 const sweepNames: Names<NonNullable<ShardOptions['sweep']>> = { stripes: true, pause: true, share: true }
 const heartbeatNames: Names<NonNullable<ShardOptions['heartbeat']>> = { interval: true, missed: true }

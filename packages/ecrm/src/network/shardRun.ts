@@ -1,12 +1,12 @@
 // One shard's part in one run: its shard, its peers, its clock.
 import type { Socket } from 'node:net'
-import { mayOvertake, type Message } from '../shard/messages.ts'
+import { mayOvertake, nobody, type Message } from '../shard/messages.ts'
 import { createShard, type Shard } from '../shard/shard.ts'
 import { unpackSpec } from '../shard/spec.ts'
 import { unpackText } from '../shard/text.ts'
 import { carryMessages, type Connection } from './connection.ts'
 import { createPace } from './pace.ts'
-import { protocol, type Refusal } from './refusals.ts'
+import { passer, protocol, reasonOf, type Refusal } from './refusals.ts'
 import { createTurns } from './turns.ts'
 
 export interface Node {
@@ -19,11 +19,21 @@ export interface RunOptions {
   readonly token: Uint32Array
   readonly run: Uint32Array
   dial(address: string): Socket
+  /** Nobody took the part up in the time that it stays without its control. */
+  over(): void
+}
+
+/** Who greets. */
+export interface Greeting extends Node {
+  /** The trainer that it speaks for. */
+  readonly epoch: number
+  /** Where a peer listens; empty for those answered on this connection. */
+  readonly address: string
 }
 
 export interface ShardRun {
-  /** Somebody of this run has connected. `address`: where a peer listens; empty for those answered on this connection. */
-  greet(from: Node, address: string, connection: Connection): void
+  /** Somebody of this run has connected. */
+  greet(from: Greeting, connection: Connection): Refusal | undefined
   /** Takes a message; those before the start wait for it. A refusal ends the connection. */
   take(from: Node, message: Message, connection: Connection): Refusal | undefined
   /** A connection is gone; whether the run is over with it. */
@@ -49,7 +59,7 @@ const fruitlessMs = 20
 /** Messages that wait for the start: peers say little before they are answered. */
 const mostEarly = 10_000
 
-export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
+export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun {
   const peers = new Map<number, Peer>()
   /** Workers and the control: they connect here and are answered on their own connection. */
   const workers = new Map<number, Connection>()
@@ -60,6 +70,15 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
   let shard: Shard | undefined
   let self: Node = { node: -1, incarnation: 0 }
   let control: Connection | undefined
+  /** The latest trainer that has led the run here. */
+  let epoch = 1
+  /** The trainer that each connection spoke for. */
+  const epochs = new WeakMap<Connection, number>()
+  let linger = 0
+  let lingering: NodeJS.Timeout | undefined
+  let spec = new Uint32Array(0)
+  /** The highest number of a node that spoke here. */
+  let highest = 0
   let ownAddress = new Uint32Array(0)
   let servers = 0
   let pace = createPace({ stripes: 1, pause: 5, share: 1 })
@@ -75,20 +94,49 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
     for (const worker of workers.values()) worker.flush()
   })
 
-  function start(message: Message & { type: 'start' }): void {
-    const spec = unpackSpec(message.spec)
+  function start(message: Message & { type: 'start' }, connection: Connection): void {
+    const resolved = unpackSpec(message.spec)
     const { server, incarnation } = message
+    spec = message.spec.slice()
+    linger = message.linger
+    epoch = epochs.get(connection) ?? 1
     self = { node: server, incarnation }
-    servers = spec.layout.servers
+    servers = resolved.layout.servers
     ownAddress = message.address.slice()
-    shard = createShard({ spec, server, incarnation, lost: message.lost === 1, send, swept, cpu })
+    shard = createShard({ spec: resolved, server, incarnation, lost: message.lost === 1, send, swept, cpu })
     for (const one of unmet.splice(0)) meet(one.from, one.address)
     const held = early
     early = []
     for (const one of held) take(one.from, one.message, one.connection)
   }
 
+  /** Says what is here; with an epoch the part follows that trainer from now on, and those before it are cut off. */
+  function attach(message: Message & { type: 'attach' }, connection: Connection): Refusal | undefined {
+    if (message.epoch > 0 && shard !== undefined) {
+      if (message.epoch <= epoch) return 'fenced'
+      epoch = message.epoch
+      for (const earlier of new Set([control, ...workers.values()])) {
+        if (earlier === undefined || epochs.get(earlier)! >= epoch) continue
+        earlier.send({ type: 'refused', reason: reasonOf('fenced') })
+        earlier.end()
+      }
+      for (const [node, worker] of workers) if (epochs.get(worker)! < epoch) workers.delete(node)
+      control = connection
+      clearTimeout(lingering)
+    }
+    const lives = new Uint32Array(servers)
+    for (const [node, { incarnation }] of peers) lives[node] = incarnation
+    if (shard !== undefined) lives[self.node] = self.incarnation
+    const part = { server: shard === undefined ? nobody : self.node, incarnation: self.incarnation }
+    const numbers = { epoch, ...part, highest, push: shard?.latestPush(servers) ?? 0 }
+    connection.send({ type: 'attached', ...numbers, spec, lives })
+    return undefined
+  }
+
   function take(from: Node, message: Message, connection: Connection): Refusal | undefined {
+    if (message.type === 'attach') return attach(message, connection)
+    // What an earlier trainer and its workers said before they were cut off.
+    if (from.node >= servers && shard !== undefined && workers.get(from.node) !== connection) return undefined
     if (shard === undefined || from.node >= servers || mayOvertake(message)) return takeNow(from, message, connection)
     turns.add(() => {
       if (ended) return
@@ -106,7 +154,9 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
     if (message.type === 'start') {
       if (shard !== undefined) return message.incarnation > self.incarnation ? 'run' : 'epoch'
       control = connection
-      start(message)
+      start(message, connection)
+    } else if (message.type === 'leave') {
+      if (connection === control) over()
     } else if (shard === undefined) {
       if (early.length >= mostEarly) return 'run'
       early.push({ from, message, connection })
@@ -199,7 +249,7 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
       },
     })
     peer.connection = connection
-    connection.send({ type: 'hello', protocol, ...self, token, run, address: ownAddress })
+    connection.send({ type: 'hello', protocol, ...self, epoch, token, run, address: ownAddress })
     // What was said into the broken connection may be lost.
     if (again) shard?.reconnected(node)
   }
@@ -228,26 +278,36 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
     get started() {
       return shard !== undefined
     },
-    greet(from, address, connection) {
+    greet({ epoch: spokenFor, address, ...from }, connection) {
+      if (spokenFor < epoch) return 'fenced'
+      epochs.set(connection, spokenFor)
       everyone.add(connection)
       if (address === '') {
+        if (from.node < passer) highest = Math.max(highest, from.node)
         workers.set(from.node, connection)
-        return
+        return undefined
       }
       // A peer in a new life may speak before the control has told of it; its questions need an answer.
       if (shard !== undefined) meet(from, address)
       else unmet.push({ from, address })
       if (greeted.get(from.node) === from.incarnation) shard?.reconnected(from.node)
       greeted.set(from.node, from.incarnation)
+      return undefined
     },
     take,
     gone(from, connection) {
       everyone.delete(connection)
       if (workers.get(from.node) === connection) workers.delete(from.node)
-      return connection === control
+      if (connection !== control) return false
+      if (linger === 0) return true
+      // The trainer is gone, and its rows wait for the next one.
+      control = undefined
+      lingering = setTimeout(over, linger)
+      return false
     },
     end() {
       ended = true
+      clearTimeout(lingering)
       turns.clear()
       clearTimeout(timer)
       for (const { connection } of peers.values()) connection?.drop()
