@@ -60,7 +60,8 @@ export function unpackVersion(words: Uint32Array, d: number): Numbered | undefin
   return { step, about, arrays, numbers, ...push }
 }
 
-const bitsOf = ({ buffer, byteOffset, length }: Float32Array): Uint32Array => new Uint32Array(buffer, byteOffset, length)
+const bitsOf = ({ buffer, byteOffset, length }: Float32Array): Uint32Array =>
+  new Uint32Array(buffer, byteOffset, length)
 
 /**
  * Of all words but the first. Each word's step is a bijection of the sum so far: a change of any one word changes the result.

@@ -172,6 +172,14 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     }
     act(server)
   }
+  const checkKeeps = (where: string): void => {
+    if (kind.keeps !== false) return
+    throw new FtError(
+      'UNSUPPORTED',
+      `${where}: rows on Redis nodes end with their trainer, and nothing is kept there; save checkpoints`,
+      {},
+    )
+  }
   let offset = 0
   const store: ShardStore = {
     get layout() {
@@ -194,8 +202,15 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       const [kept, values] = [held(ids), held(gradients)]
       return enter(() => push(kept, values, options), true)
     },
-    keep: (version) => enter(() => keeper.keep(version), false),
-    kept: () => enter(() => keeper.kept(), false),
+    async keep(version) {
+      checkKeeps('keep')
+      const still = { ...version, arrays: version.arrays.map(held) }
+      return enter(() => keeper.keep(still), false)
+    },
+    async kept() {
+      checkKeeps('kept')
+      return enter(() => keeper.kept(), false)
+    },
     report: () => now.report(),
     async recovered() {
       await settled()

@@ -1,6 +1,6 @@
 // The dense network beside the rows: a version of it at r + 1 shards every so many steps, so that the next trainer begins where
 // this one ended.
-import { FtError, assertInteger } from '@ft/core'
+import { FtError } from '@ft/core'
 import type { KeptVersion } from '../keptVersion.ts'
 import type { ShardStore } from '../store.ts'
 import { arraysOf, setArrays } from './denseArrays.ts'
@@ -31,7 +31,6 @@ export interface ReplicationOptions {
  * its step (`after`), behind the trainer's back.
  */
 export function createReplication({ store, model, every, from, about }: ReplicationOptions): Replication {
-  assertInteger(every, { where: 'train', argument: 'replicateEvery', min: 0 })
   let step = from
   let ahead = false
   let keeping: Promise<void> = Promise.resolve()

@@ -35,6 +35,8 @@ export type StartCluster = (spec: ResolvedSpec, events: ClusterEvents) => Promis
 
 /** A kind of servers, and what it becomes with one more or without one. */
 export interface ClusterKind {
+  /** Whether servers keep versions of what a trainer must have again; default true. */
+  readonly keeps?: boolean
   /** Whether the servers outlive the trainer, for the next one. Rows then stay on as many servers. */
   readonly lasting?: boolean
   readonly start: StartCluster

@@ -144,7 +144,14 @@ export async function startMembers(
       const { token } = places
       const nowhere = new Uint32Array(0)
       connection.send({ type: 'hello', protocol, node: control, incarnation: 1, epoch, token, run, address: nowhere })
-      const start = { server, incarnation, lost: how === 'lost' ? 1 : 0, linger, spec: words, address: packText(address) }
+      const start = {
+        server,
+        incarnation,
+        lost: how === 'lost' ? 1 : 0,
+        linger,
+        spec: words,
+        address: packText(address),
+      }
       connection.send(how === 'found' ? { type: 'attach', epoch } : { type: 'start', ...start })
       const stripes = Math.min(o.sweep.stripes, spec.rowsAMessage)
       connection.send({ type: 'sweep', ...o.sweep, stripes, share: Math.max(1, Math.round(o.sweep.share * 1000)) })

@@ -4,7 +4,14 @@ import { FtError } from '@ft/core'
 import { packSpec, type ResolvedSpec } from '../shard/spec.ts'
 import { dial, parseAddress, type TlsFiles } from './address.ts'
 import type { Cluster, ClusterEvents, ClusterKind } from './cluster.ts'
-import { assignFound, assignShards, checkDistinct, parseShard, type Assignment, type RemoteShard } from './assignment.ts'
+import {
+  assignFound,
+  assignShards,
+  checkDistinct,
+  parseShard,
+  type Assignment,
+  type RemoteShard,
+} from './assignment.ts'
 import { checkFound, findRun } from './attach.ts'
 import { startMembers, type LastingRun, type MemberOptions, type Place, type Places } from './members.ts'
 
@@ -49,7 +56,8 @@ export function remoteKind(options: RemoteOptions): ClusterKind {
   const state: State = { assignment: undefined }
   const { lasting } = options
   const stays = (): never => {
-    const text = 'openShards: rows of a run with a `name` stay on as many servers, where the next trainer looks for them'
+    const text =
+      'openShards: rows of a run with a `name` stay on as many servers, where the next trainer looks for them'
     throw new FtError('UNSUPPORTED', text, { name: lasting!.name })
   }
   if (lasting !== undefined)

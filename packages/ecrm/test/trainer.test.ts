@@ -1,0 +1,212 @@
+// A trainer that dies: what shards keep for it, and the next one that goes on from there as if nothing had happened.
+import { spawn } from 'node:child_process'
+import { createRequire } from 'node:module'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { isFtError, type FtErrorCode } from '@ft/core'
+import { openShards, serveShards, train, type ShardOptions, type ShardStore, type TrainOptions } from '../src/index.ts'
+import { packVersion, unpackVersion } from '../src/keptVersion.ts'
+import { createKeeping } from '../src/shard/keeping.ts'
+import { plantedSamples } from './support/made.ts'
+import { base, places, pushes, token } from './support/stores.ts'
+
+const fails = (code: FtErrorCode): unknown => expect.toSatisfy((error) => isFtError(error, code))
+let after: (() => unknown)[] = []
+afterEach(async () => {
+  for (const end of after.toReversed()) await end()
+  after = []
+})
+const data = plantedSamples(1_000, 1)
+const tables = data.categorical.map(({ size }) => ({ rows: size }))
+const optimizer = { name: 'adagrad', learningRate: 0.1 } as const
+async function start(options: Partial<ShardOptions>): Promise<ShardStore> {
+  const store = await openShards({ tables, d: 4, k: 2, servers: 3, optimizer, ...options })
+  after.push(() => store.close())
+  return store
+}
+async function hosts(count: number): Promise<{ shards: string[]; all: { close(): Promise<void> }[] }> {
+  const all = await Promise.all(Array.from({ length: count }, () => serveShards({ listen: '127.0.0.1:0', token })))
+  for (const one of all) after.push(() => one.close())
+  return { shards: all.map(({ address }) => address), all }
+}
+const training = (store: ShardStore, options: Partial<TrainOptions> = {}) =>
+  train(data, { store, batch: 10, seed: 5, ...options })
+
+/** What a run leaves behind that never failed. */
+let calm: Promise<unknown> | undefined
+const bitsOf = async (store: ShardStore, { model }: Awaited<ReturnType<typeof training>>) => ({
+  parameters: model.parameters,
+  state: model.state,
+  rows: await store.snapshot(),
+})
+const twin = () => {
+  const run = async () => {
+    const store = await openShards({ tables, d: 4, k: 2, servers: 3, optimizer, where: 'memory' })
+    const bits = await bitsOf(store, await training(store))
+    await store.close()
+    return bits
+  }
+  return (calm ??= run())
+}
+const dies = new Error('the trainer dies')
+
+describe.each(places)('shards in $name', (place) => {
+  afterAll(() => place.close())
+
+  it('keep the newest version, whichever of its holders die, or say that they do not', async () => {
+    const { store } = await place.open()
+    after.push(() => store.close())
+    if (place.name === 'Redis nodes') {
+      await expect(store.keep({ step: 1, arrays: [] })).rejects.toThrow(fails('UNSUPPORTED'))
+      await expect(store.kept()).rejects.toThrow(fails('UNSUPPORTED'))
+      return
+    }
+    expect(await store.kept()).toBeUndefined()
+    // More than one message takes.
+    const array = Float32Array.from({ length: 700_000 }, (_, i) => i)
+    for (const step of [1, 2]) {
+      array[0] = step
+      await store.keep({ step, arrays: [array, Float32Array.of(step)], about: 'a test' })
+    }
+    for (const server of [0, 1, 0]) {
+      store.kill(server)
+      expect(await store.recovered()).toEqual([])
+      const version = (await store.kept())!
+      expect(version).toMatchObject({ step: 2, about: 'a test' })
+      expect(version.arrays).toEqual([array, Float32Array.of(2)])
+    }
+    // Whoever stops between a version and its push: whoever takes it up has the push applied, once.
+    const push = { ids: Uint32Array.of(3, 70), gradients: new Float32Array(16).fill(1) }
+    await pushes(store, 3)
+    await store.keep({ step: 3, arrays: [], push })
+    for (let time = 0; time < 2; time++) expect((await store.kept())!.push).toEqual(push)
+    const other = await openShards({ ...base, where: 'memory' })
+    await pushes(other, 3)
+    await other.push(push.ids, push.gradients)
+    expect(await store.snapshot()).toEqual(await other.snapshot())
+    await other.close()
+  })
+})
+
+it('of a version that has not arrived whole, the one before is the newest', () => {
+  const keeping = createKeeping()
+  const words = Uint32Array.of(1, 2, 3, 4)
+  const piece = (version: number, at: number, end: number) =>
+    keeping.keep({ type: 'keep', id: 1, version, at, total: 4, words: words.subarray(at, end) })
+  const newest = () => keeping.recall({ type: 'recall', id: 1, at: 0, most: 10 })
+  expect(newest()).toMatchObject({ version: 0, total: 0 })
+  expect(piece(1, 0, 4)).toMatchObject({ version: 1 })
+  words.fill(9)
+  expect(piece(2, 0, 3)).toMatchObject({ version: 1 })
+  // The rest of another, and what comes late.
+  expect(piece(3, 3, 4)).toMatchObject({ version: 1 })
+  expect(newest()).toMatchObject({ version: 1, words: Uint32Array.of(1, 2, 3, 4) })
+  expect(piece(2, 3, 4)).toMatchObject({ version: 2 })
+  expect(piece(1, 0, 4)).toMatchObject({ version: 2 })
+  expect(newest()).toMatchObject({ version: 2, words: Uint32Array.of(9, 9, 9, 9) })
+  expect(() => piece(3, 0, 5)).not.toThrow()
+  expect(() => keeping.keep({ type: 'keep', id: 1, version: 4, at: 2, total: 3, words })).toThrow(fails('CORRUPT_DATA'))
+})
+
+it('a version with a changed bit is none', () => {
+  const version = {
+    step: 4,
+    arrays: [Float32Array.of(1, 2)],
+    push: { ids: Uint32Array.of(1), gradients: new Float32Array(2) },
+  }
+  const words = packVersion(version, 2, [5, 6])
+  expect(unpackVersion(words, 2)).toEqual({ ...version, about: '', numbers: [5, 6] })
+  for (let i = 0; i < words.length; i++) {
+    const changed = words.slice()
+    changed[i]! ^= 1 << (i % 32)
+    expect(unpackVersion(changed, 2)).toBeUndefined()
+  }
+})
+
+it.each([
+  ['after a step', false],
+  ['between a version and its push', true],
+])('a training that ended %s goes on with the same bits', async (_, cut) => {
+  const store = await start({ where: 'memory' })
+  let count = 0
+  const value = (...given: Parameters<ShardStore['push']>): Promise<void> =>
+    cut && count++ > 40 ? Promise.reject(dies) : store.push(...given)
+  const failing = Object.create(store, { push: { value } }) as ShardStore
+  const onStep = ({ step }: { step: number }): void => {
+    if (step === 60) throw dies
+  }
+  await expect(training(failing, { replicateEvery: 1, onStep })).rejects.toBe(dies)
+  const rest = await training(store, { replicateEvery: 1, resume: true })
+  expect(rest.history[0]!.step).toBe(cut ? 42 : 61)
+  expect(await bitsOf(store, rest)).toEqual(await twin())
+})
+
+it('the next trainer takes a run up, a shard that died meanwhile is replaced, and the trainer before is cut off', async () => {
+  const { shards, all } = await hosts(5)
+  const named = { shards, token, name: 'run', servers: 3 }
+  await expect(start({ ...named, resume: true })).rejects.toThrow(/none of the shards has a part/)
+  const first = await start(named)
+  expect(first.lasting).toBe(true)
+  await expect(first.addServer()).rejects.toThrow(fails('UNSUPPORTED'))
+  const onStep = ({ step }: { step: number }): void => {
+    if (step === 50) throw dies
+  }
+  await expect(training(first, { onStep })).rejects.toBe(dies)
+  await expect(start(named)).rejects.toThrow(/has a part in a run of this name already/)
+  await expect(start({ ...named, d: 8, resume: true })).rejects.toThrow(/other tables or options/)
+  const second = await start({ ...named, resume: true })
+  await expect(first.push(Uint32Array.of(1), new Float32Array(4).fill(1))).rejects.toThrow(fails('ABORTED'))
+  await expect(training(second, { batch: 20, resume: true })).rejects.toThrow(/the same data and options/)
+  await expect(
+    training(second, { resume: true, onStep: ({ step }) => step < 70 || Promise.reject(dies) }),
+  ).rejects.toBe(dies)
+  await all[1]!.close()
+  const third = await start({ ...named, resume: true })
+  const rest = await training(third, { resume: true })
+  expect(rest.history[0]!.step).toBe(71)
+  expect(await third.recovered()).toEqual([])
+  expect(await bitsOf(third, rest)).toEqual(await twin())
+  // A run that has ended is not there for anybody.
+  await third.close()
+  await expect(start({ ...named, resume: true })).rejects.toThrow(/none of the shards has a part/)
+})
+
+it('a trainer that is killed is followed by one that ends with the same bits', async () => {
+  const { shards } = await hosts(4)
+  const named = { shards, token, name: 'killed', servers: 3 }
+  const tsup = createRequire(import.meta.url).resolve('tsup')
+  const { build } = createRequire(tsup)('esbuild') as {
+    build(options: object): Promise<{ outputFiles: { text: string }[] }>
+  }
+  const { outputFiles } = await build({
+    entryPoints: [new URL('support/trainerProcess.ts', import.meta.url).pathname],
+    ...{ bundle: true, write: false, format: 'esm', platform: 'node', target: 'es2022', conditions: ['ft-source'] },
+  })
+  const child = spawn(process.execPath, ['--input-type=module', '-', JSON.stringify(named)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  after.push(() => child.kill('SIGKILL'))
+  const ended = new Promise<string | null>((resolve) => child.once('exit', (_, signal) => resolve(signal)))
+  child.stdin.end(outputFiles[0]!.text)
+  // Killed at whatever moment of a step after the thirtieth it then is.
+  for await (const lines of child.stdout.setEncoding('utf8')) {
+    if (Math.max(...String(lines).trim().split('\n').map(Number)) < 30) continue
+    child.kill('SIGKILL')
+    break
+  }
+  expect(await ended).toBe('SIGKILL')
+  const store = await start({ ...named, resume: true })
+  const rest = await training(store, { resume: true })
+  expect(rest.history[0]!.step).toBeGreaterThan(30)
+  expect(rest.history.at(-1)!.step).toBe(99)
+  expect(await bitsOf(store, rest)).toEqual(await twin())
+})
+
+it('versions every few steps follow the training, and it goes on from the latest', async () => {
+  const store = await start({ where: 'memory' })
+  await training(store, { replicateEvery: 8, until: 30 })
+  const rest = await training(store, { replicateEvery: 8, resume: true })
+  expect(rest.history[0]!.step).toBe(24)
+  expect(rest.history.at(-1)!.step).toBe(99)
+  await expect(training(store, { resume: true, from: 3 })).rejects.toThrow(fails('INVALID_ARGUMENT'))
+  await expect(training(store, { replicateEvery: -1 })).rejects.toThrow(fails('INVALID_ARGUMENT'))
+})
