@@ -44,12 +44,12 @@ export async function trainStep(state: StepState, batch: Batch): Promise<number>
   checkGradients({ ...gradients, rows: ofRows })
 
   // 5. The dense network is small and stays with the trainer; where another one may have to go on, r + 1 shards keep a copy of it
-  // and of the push, before anything of the push is sent: see keeper.ts.
+  // and of the push, before anything of the push is sent and after the one before was answered: see keeper.ts.
   model.update(gradients.parameters)
+  await state.pushing
   await state.ahead?.({ ids: rows.ids, gradients: ofRows })
 
   // 6. The shards apply the optimizer, and send the difference of row and state, bit by bit, to the parity's servers.
-  await state.pushing
   state.pushing = store.push(rows.ids, ofRows, { readsNext: true })
   // A failure is told by the next step, or by whoever awaits the last push.
   state.pushing.catch(() => undefined)

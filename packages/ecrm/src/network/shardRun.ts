@@ -135,8 +135,8 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
 
   function take(from: Node, message: Message, connection: Connection): Refusal | undefined {
     if (message.type === 'attach') return attach(message, connection)
-    // What an earlier trainer and its workers said before they were cut off.
-    if (from.node >= servers && shard !== undefined && workers.get(from.node) !== connection) return undefined
+    // What an earlier trainer or its workers said before they were cut off.
+    if (from.node >= servers && shard !== undefined && epochs.get(connection)! < epoch) return 'fenced'
     if (shard === undefined || from.node >= servers || mayOvertake(message)) return takeNow(from, message, connection)
     turns.add(() => {
       if (ended) return
