@@ -192,8 +192,8 @@ export async function startMembers(
     })
   }
 
-  async function replace(server: number): Promise<void> {
-    members[server] = undefined
+  /** Finds a place for a lost server, at another when one does not answer. */
+  async function enlistLost(server: number): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
         await enlist(server, 'lost')
@@ -203,6 +203,11 @@ export async function startMembers(
         await new Promise((resolve) => setTimeout(resolve, places.retry))
       }
     }
+  }
+
+  async function replace(server: number): Promise<void> {
+    members[server] = undefined
+    await enlistLost(server)
     if (closed) return
     announce()
     events.renewed(server)
@@ -260,7 +265,7 @@ export async function startMembers(
     await Promise.all(
       there.filter((server) => !missing.includes(server)).map((server) => enlist(server, found ? 'found' : 'first')),
     )
-    await Promise.all(missing.map((server) => enlist(server, 'lost')))
+    await Promise.all(missing.map(enlistLost))
     announce()
   } catch (error) {
     // A run that could not be taken up goes on without this trainer.

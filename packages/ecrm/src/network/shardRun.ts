@@ -152,7 +152,7 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
 
   function takeNow(from: Node, message: Message, connection: Connection): Refusal | undefined {
     if (message.type === 'start') {
-      if (shard !== undefined) return message.incarnation > self.incarnation ? 'run' : 'epoch'
+      if (shard !== undefined) return message.incarnation > self.incarnation || linger > 0 ? 'run' : 'epoch'
       control = connection
       start(message, connection)
     } else if (message.type === 'leave') {
@@ -284,7 +284,9 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
       everyone.add(connection)
       if (address === '') {
         if (from.node < passer) highest = Math.max(highest, from.node)
-        workers.set(from.node, connection)
+        // A stranger that begins the same run once more must not get the answers of the trainer that leads it.
+        if (control === undefined || workers.get(from.node) !== control || spokenFor > epoch)
+          workers.set(from.node, connection)
         return undefined
       }
       // A peer in a new life may speak before the control has told of it; its questions need an answer.
