@@ -1,11 +1,18 @@
 // A trainer that dies: what shards keep for it, and the next one that goes on from there as if nothing had happened.
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
+import { connect } from 'node:net'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { isFtError, type FtErrorCode } from '@ft/core'
 import { openShards, serveShards, train, type ShardOptions, type ShardStore, type TrainOptions } from '../src/index.ts'
 import { packVersion, unpackVersion } from '../src/keptVersion.ts'
+import { parseAddress } from '../src/network/address.ts'
+import { carryMessages } from '../src/network/connection.ts'
+import { passer, protocol } from '../src/network/refusals.ts'
+import { runWords, tokenWords } from '../src/network/remote.ts'
 import { createKeeping } from '../src/shard/keeping.ts'
+import { nobody, type Message, type MessageOf } from '../src/shard/messages.ts'
+import { packText } from '../src/shard/text.ts'
 import { plantedSamples } from './support/made.ts'
 import { base, places, pushes, token } from './support/stores.ts'
 
@@ -47,6 +54,28 @@ const twin = () => {
   }
   return (calm ??= run())
 }
+const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength)
+/** A line to a shard on which anything can be said in a run. */
+function lineTo(address: string, name: string, { node, epoch }: { node: number; epoch: number }) {
+  const heard: Message[] = []
+  const { host, port } = parseAddress(address)
+  const socket = connect(port, host)
+  after.push(() => socket.destroy())
+  const { send } = carryMessages(socket, { message: (message) => heard.push(message), closed: () => undefined })
+  const who = { protocol, node, incarnation: 1, epoch, token: tokenWords(token), run: runWords(name) }
+  send({ type: 'hello', ...who, address: new Uint32Array(0) })
+  return { send, heard, socket }
+}
+/** The part that a shard has in a run. */
+async function partAt(address: string, name: string) {
+  const { send, heard, socket } = lineTo(address, name, { node: passer, epoch: 2 ** 32 - 1 })
+  const gone = new Promise((resolve) => socket.once('close', resolve))
+  send({ type: 'attach', epoch: 0 })
+  await Promise.race([gone, expect.poll(() => heard.length, { timeout: 5_000 }).toBeGreaterThan(0)])
+  socket.destroy()
+  const part = heard[0] as MessageOf<'attached'> | undefined
+  return part === undefined || part.server === nobody ? undefined : part
+}
 const dies = new Error('the trainer dies')
 
 describe.each(places)('shards in $name', (place) => {
@@ -72,7 +101,9 @@ describe.each(places)('shards in $name', (place) => {
       expect(await store.recovered()).toEqual([])
       const version = (await store.kept())!
       expect(version).toMatchObject({ step: 2, about: 'a test' })
-      expect(version.arrays).toEqual([array, Float32Array.of(2)])
+      const [first, ...others] = version.arrays
+      expect(Buffer.compare(bytesOf(first!), bytesOf(array))).toBe(0)
+      expect(others).toEqual([Float32Array.of(2)])
     }
     // Whoever stops between a version and its push: whoever takes it up has the push applied, once.
     const push = { ids: Uint32Array.of(3, 70), gradients: new Float32Array(16).fill(1) }
@@ -168,6 +199,55 @@ it('the next trainer takes a run up, a shard that died meanwhile is replaced, an
   // A run that has ended is not there for anybody.
   await third.close()
   await expect(start({ ...named, resume: true })).rejects.toThrow(/none of the shards has a part/)
+})
+
+it('a server that an earlier trainer puts in the place of one is not taken for the later one', async () => {
+  const { shards, all } = await hosts(7)
+  const named = { shards, token, name: 'late', servers: 3 }
+  const until = (last: number) => ({
+    onStep: ({ step }: { step: number }) => (step === last ? Promise.reject(dies) : undefined),
+  })
+  await expect(training(await start(named), until(30))).rejects.toBe(dies)
+  // It has no other place than that of the fourth.
+  const second = await start({ ...named, shards: shards.slice(0, 4), resume: true })
+  await all[1]!.close()
+  await expect.poll(() => second.replacements).toBe(1)
+  expect(await second.recovered()).toEqual([])
+  const parts = () => Promise.all(shards.map((address) => partAt(address, named.name)))
+  const before = await parts()
+  expect(before.map((part) => part?.server)).toEqual([0, undefined, 2, 1, undefined, undefined, undefined])
+
+  // What the first trainer said to two shards that stood by, before it was cut off, arrives now; one hears of the other servers.
+  const addresses = [shards[0]!, '', shards[2]!]
+  const [spec, node] = [before[0]!.spec, 3]
+  for (const [index, told] of [
+    [4, addresses],
+    [5, []],
+  ] as const) {
+    const { send } = lineTo(shards[index]!, named.name, { node, epoch: 1 })
+    send({ type: 'start', server: 1, incarnation: 2, lost: 0, linger: 60_000, spec, address: packText(shards[index]!) })
+    send({ type: 'members', incarnations: Uint32Array.of(1, 0, 1), addresses: packText(JSON.stringify(told)) })
+  }
+  await expect.poll(async () => (await parts())[5]?.server).toBe(1)
+  // Whoever hears that another has its place, ends.
+  await expect.poll(async () => (await parts())[4]).toBeUndefined()
+
+  await expect(training(second, { resume: true, ...until(60) })).rejects.toBe(dies)
+  await all[3]!.close()
+  const third = await start({ ...named, resume: true })
+  const rest = await training(third, { resume: true })
+  expect(rest.history[0]!.step).toBe(61)
+  expect(await third.recovered()).toEqual([])
+  expect(await bitsOf(third, rest)).toEqual(await twin())
+})
+
+it('a server that was given up ends, though its run outlives trainers', async () => {
+  const { shards } = await hosts(4)
+  const store = await start({ shards, token, name: 'given-up', servers: 3 })
+  store.kill(1)
+  expect(await store.recovered()).toEqual([])
+  expect((await partAt(shards[3]!, 'given-up'))?.server).toBe(1)
+  await expect.poll(() => partAt(shards[1]!, 'given-up')).toBeUndefined()
 })
 
 it('a trainer that is killed is followed by one that ends with the same bits', async () => {

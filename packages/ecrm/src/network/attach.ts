@@ -51,10 +51,12 @@ export async function findRun(o: FindOptions): Promise<FoundRun | undefined> {
     // Of two lives of one server the later counts; the earlier is not attached to, and ends.
     if (server < count && incarnation > (servers[server]?.incarnation ?? 0)) servers[server] = { address, incarnation }
   const most = (of: (part: Part) => number): number => Math.max(...parts.map(of))
+  const lives = Array.from({ length: count }, (_, server) => most(({ lives: known }) => known[server] ?? 0))
   return {
     epoch: 1 + most(({ epoch }) => epoch),
-    servers,
-    lives: Array.from({ length: count }, (_, server) => most(({ lives }) => lives[server] ?? 0)),
+    // One in whose place another was put has not heard what that one has, though that one be gone.
+    servers: servers.map((server, i) => (server?.incarnation === lives[i] ? server : undefined)),
+    lives,
     highest: most(({ highest }) => highest),
     push: most(({ push }) => push),
     spec: first.spec,

@@ -84,6 +84,9 @@ interface Member {
 /** In ms: servers are not waited for longer when the run ends. */
 const leaveMs = 2_000
 
+/** Lives of one server under one trainer, at most: those under a later trainer are later, whoever of the two is heard first. */
+const livesATrainer = 2 ** 16
+
 /** In ms: a recovery is not given longer to end before a process is started that stands by. */
 const longestWithoutSpare = 30_000
 
@@ -98,7 +101,8 @@ export async function startMembers(
   const epoch = found?.epoch ?? 1
   const words = packSpec({ ...spec })
   const members = new Array<Member | undefined>(servers).fill(undefined)
-  const lives: number[] = found?.lives.slice() ?? new Array<number>(servers).fill(0)
+  const lives: number[] =
+    found?.lives.map((life) => Math.max(life, epoch * livesATrainer)) ?? new Array<number>(servers).fill(0)
   /** Where each server is, or was before it died. */
   const addresses = new Array<string>(servers).fill('')
   /** When places are got ready for the next deaths, recovered or not. */
@@ -128,6 +132,11 @@ export async function startMembers(
           if (message.type === 'refused') refusal = refusalError(message.reason, address)
           if (member.dead || member.isolated || refusal !== undefined) return
           clearTimeout(impatience)
+          if (closed) {
+            // The run has ended, or is another trainer's, since it was asked: nobody would end it.
+            dismiss(member)
+            return
+          }
           members[server] = member
           addresses[server] = address
           resolve()
@@ -175,11 +184,22 @@ export async function startMembers(
     events.failed(refusal)
   }
 
+  /** Ends a server's part: one that outlives its trainer does not end with the connection. */
+  function dismiss({ connection, isolated }: Member): void {
+    if (linger === 0 || isolated) {
+      connection.drop()
+      return
+    }
+    connection.send({ type: 'leave', last: 1 })
+    connection.end()
+    setTimeout(() => connection.drop(), leaveMs).unref()
+  }
+
   /** One way to die, whoever noticed: the process's end, its connection's, or silence. */
   function died(server: number, member: Member): void {
     if (member.dead || closed) return
     member.dead = true
-    member.connection.drop()
+    dismiss(member)
     member.place.kill()
     if (r === 0) {
       const text = `openShards: server ${server} died and r is 0; open with r = 1 or restore a checkpoint`
@@ -201,6 +221,7 @@ export async function startMembers(
       } catch (error) {
         if (attempt >= places.attempts || closed) throw error
         await new Promise((resolve) => setTimeout(resolve, places.retry))
+        if (closed) throw error
       }
     }
   }
@@ -279,11 +300,11 @@ export async function startMembers(
       const member = members[server]
       if (member?.dead === false && !member.isolated) member.connection.send(message)
     },
-    // Whoever is elsewhere loses its part in the run with its connection.
+    // Whoever is elsewhere loses its part in the run.
     kill(server) {
       const member = members[server]
       member?.place.kill()
-      if (member !== undefined && member.place.pause === undefined) member.connection.drop()
+      if (member !== undefined && member.place.pause === undefined) died(server, member)
     },
     ...(members.every((member) => member?.place.pause !== undefined) ? { pause } : {}),
     isolate(server) {

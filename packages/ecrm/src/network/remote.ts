@@ -40,7 +40,7 @@ const answerMs = 5_000
 export const tokenWords = (token: string): Uint32Array => digestOf(token)
 
 /** The number of a run that is known by its name. */
-const runWords = (name: string): Uint32Array<ArrayBuffer> => digestOf(`run ${name}`).slice(0, 4)
+export const runWords = (name: string): Uint32Array<ArrayBuffer> => digestOf(`run ${name}`).slice(0, 4)
 
 function digestOf(text: string): Uint32Array<ArrayBuffer> {
   const digest = createHash('sha256').update(`@ft/ecrm ${text}`).digest()

@@ -19,7 +19,7 @@ export interface RunOptions {
   readonly token: Uint32Array
   readonly run: Uint32Array
   dial(address: string): Socket
-  /** Nobody took the part up in the time that it stays without its control. */
+  /** The part has ended: it was told to, or has lost its place, or nobody took it up in the time that it stays without its control. */
   over(): void
 }
 
@@ -63,8 +63,8 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
   const peers = new Map<number, Peer>()
   /** Workers and the control: they connect here and are answered on their own connection. */
   const workers = new Map<number, Connection>()
-  /** Peers that have greeted in their present life. */
-  const greeted = new Map<number, number>()
+  /** The life in which each peer has greeted last, and where it did. */
+  const greeted = new Map<number, { readonly incarnation: number; readonly connection: Connection }>()
   const everyone = new Set<Connection>()
   const unmet: { from: Node; address: string }[] = []
   let shard: Shard | undefined
@@ -116,9 +116,7 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
       if (message.epoch <= epoch) return 'fenced'
       epoch = message.epoch
       for (const earlier of new Set([control, ...workers.values()])) {
-        if (earlier === undefined || epochs.get(earlier)! >= epoch) continue
-        earlier.send({ type: 'refused', reason: reasonOf('fenced') })
-        earlier.end()
+        if (earlier !== undefined && epochs.get(earlier)! < epoch) refuse(earlier, 'fenced')
       }
       for (const [node, worker] of workers) if (epochs.get(worker)! < epoch) workers.delete(node)
       control = connection
@@ -230,18 +228,29 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
     if (timer !== undefined && !stepping) recoverSoon()
   }
 
+  function refuse(connection: Connection, refusal: Refusal): void {
+    connection.send({ type: 'refused', reason: reasonOf(refusal) })
+    connection.end()
+  }
+
   /** Learns where a peer is; one in a new life is reached anew. */
   function meet({ node, incarnation }: Node, address: string): void {
     if (node === self.node || address === '' || (peers.get(node)?.incarnation ?? 0) >= incarnation) return
     peers.get(node)?.connection?.drop()
     const peer: Peer = { address, incarnation, connection: undefined, queued: 0 }
     peers.set(node, peer)
+    const earlier = greeted.get(node)
+    if (earlier !== undefined && earlier.incarnation < incarnation) refuse(earlier.connection, 'epoch')
     reach(node, peer, false)
   }
 
   function reach(node: number, peer: Peer, again: boolean): void {
     const connection = carryMessages(dial(peer.address), {
-      message: () => connection.drop(),
+      message(message) {
+        connection.drop()
+        // Another has this server's place: a trainer put it there that this one has not heard of.
+        if (message.type === 'refused' && message.reason === reasonOf('epoch')) over()
+      },
       closed() {
         if (ended || peers.get(node) !== peer) return
         peer.connection = undefined
@@ -279,6 +288,7 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
       return shard !== undefined
     },
     greet({ epoch: spokenFor, address, ...from }, connection) {
+      if (address !== '' && from.incarnation < (peers.get(from.node)?.incarnation ?? 0)) return 'epoch'
       if (spokenFor < epoch) return 'fenced'
       epochs.set(connection, spokenFor)
       everyone.add(connection)
@@ -292,8 +302,8 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
       // A peer in a new life may speak before the control has told of it; its questions need an answer.
       if (shard !== undefined) meet(from, address)
       else unmet.push({ from, address })
-      if (greeted.get(from.node) === from.incarnation) shard?.reconnected(from.node)
-      greeted.set(from.node, from.incarnation)
+      if (greeted.get(from.node)?.incarnation === from.incarnation) shard?.reconnected(from.node)
+      greeted.set(from.node, { incarnation: from.incarnation, connection })
       return undefined
     },
     take,
