@@ -13,6 +13,8 @@ export interface Keeper {
   keep(version: KeptVersion): Promise<void>
   /** The newest version that any of them has whole; its push has then been applied once. Undefined when there is none. */
   kept(): Promise<KeptVersion | undefined>
+  /** Resolves when servers that were replaced have the latest version. */
+  settled(): Promise<unknown>
   /**
    * The run was another trainer's: its latest version is brought to where it belongs, and the push of it is applied.
    *
@@ -118,6 +120,7 @@ export function createKeeper(first: Generation): Keeper {
       }
       return undefined
     },
+    settled: () => Promise.all(tails),
     async takeUp(latestPush) {
       await keeper.kept()
       const { client } = generation

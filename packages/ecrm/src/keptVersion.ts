@@ -11,7 +11,7 @@ export interface KeptVersion {
   readonly about?: string
   /**
    * The push that makes the rows those of the step, written ahead: it must be the next one that is sent. Whoever takes the version up
-   * has it applied, once.
+   * has it applied, once. Rows that move to another number of servers take with them what was pushed alone.
    */
   readonly push?: { readonly ids: Uint32Array; readonly gradients: Float32Array }
 }

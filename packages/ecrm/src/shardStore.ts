@@ -204,7 +204,9 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     },
     async keep(version) {
       checkKeeps('keep')
-      const still = { ...version, arrays: version.arrays.map(held) }
+      const { push } = version
+      const kept = push && { push: { ids: held(push.ids), gradients: held(push.gradients) } }
+      const still = { ...version, arrays: version.arrays.map(held), ...kept }
       return enter(() => keeper.keep(still), false)
     },
     async kept() {
@@ -215,6 +217,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     async recovered() {
       await settled()
       await now.whole()
+      await keeper.settled()
       return [...new Set([...past.lost, ...(await now.lost())])]
     },
     async snapshot({ mark = false } = {}) {

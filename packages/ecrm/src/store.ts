@@ -165,7 +165,7 @@ export interface ShardStore {
   /** Flips one bit of a row (position below k) or of a parity row, to see that a scrub finds it. */
   flipBit(at: FlippedBit): Promise<void>
   report(): Promise<ServerReport[]>
-  /** Resolves when every row of every server is recovered; to the ids that could not be and started over. */
+  /** Resolves when every row of every server is recovered, and what is kept is where it belongs; to the ids that could not be and started over. */
   recovered(): Promise<number[]>
   /**
    * Adds a server while training goes on: opens as many servers and one more, moves the rows there piece by piece, and ends

@@ -1,12 +1,12 @@
 // A trainer that dies: what shards keep for it, and the next one that goes on from there as if nothing had happened.
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { connect } from 'node:net'
 import { afterAll, afterEach, describe, expect, it } from 'vitest'
 import { isFtError, type FtErrorCode } from '@ft/core'
 import { openShards, serveShards, train, type ShardOptions, type ShardStore, type TrainOptions } from '../src/index.ts'
 import { packVersion, unpackVersion } from '../src/keptVersion.ts'
-import { parseAddress } from '../src/network/address.ts'
+import { dial } from '../src/network/address.ts'
+import { findRun } from '../src/network/attach.ts'
 import { carryMessages } from '../src/network/connection.ts'
 import { passer, protocol } from '../src/network/refusals.ts'
 import { runWords, tokenWords } from '../src/network/remote.ts'
@@ -58,8 +58,7 @@ const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.fro
 /** A line to a shard on which anything can be said in a run. */
 function lineTo(address: string, name: string, { node, epoch }: { node: number; epoch: number }) {
   const heard: Message[] = []
-  const { host, port } = parseAddress(address)
-  const socket = connect(port, host)
+  const socket = dial(address, undefined)
   after.push(() => socket.destroy())
   const { send } = carryMessages(socket, { message: (message) => heard.push(message), closed: () => undefined })
   const who = { protocol, node, incarnation: 1, epoch, token: tokenWords(token), run: runWords(name) }
@@ -96,9 +95,12 @@ describe.each(places)('shards in $name', (place) => {
       array[0] = step
       await store.keep({ step, arrays: [array, Float32Array.of(step)], about: 'a test' })
     }
-    for (const server of [0, 1, 0]) {
-      store.kill(server)
-      expect(await store.recovered()).toEqual([])
+    // One after the other; nobody reads in between, which would bring it to all of them again.
+    for (const servers of [[0, 1], [0]]) {
+      for (const server of servers) {
+        store.kill(server)
+        expect(await store.recovered()).toEqual([])
+      }
       const version = (await store.kept())!
       expect(version).toMatchObject({ step: 2, about: 'a test' })
       const [first, ...others] = version.arrays
@@ -110,9 +112,14 @@ describe.each(places)('shards in $name', (place) => {
     await pushes(store, 3)
     await store.keep({ step: 3, arrays: [], push })
     for (let time = 0; time < 2; time++) expect((await store.kept())!.push).toEqual(push)
+    // Read once more when there were others since: those after it count, too.
+    await pushes(store, 3)
+    await store.kept()
+    await pushes(store, 3)
     const other = await openShards({ ...base, where: 'memory' })
     await pushes(other, 3)
     await other.push(push.ids, push.gradients)
+    for (let time = 0; time < 2; time++) await pushes(other, 3)
     expect(await store.snapshot()).toEqual(await other.snapshot())
     await other.close()
   })
@@ -234,6 +241,9 @@ it('a server that an earlier trainer puts in the place of one is not taken for t
 
   await expect(training(second, { resume: true, ...until(60) })).rejects.toBe(dies)
   await all[3]!.close()
+  const how = { run: runWords(named.name), token: tokenWords(token), addresses: shards, patience: 5_000 }
+  const found = await findRun({ ...how, dial: (address) => dial(address, undefined) })
+  expect(found!.servers.map((server) => server?.address)).toEqual([shards[0], undefined, shards[2]])
   const third = await start({ ...named, resume: true })
   const rest = await training(third, { resume: true })
   expect(rest.history[0]!.step).toBe(61)
@@ -248,6 +258,15 @@ it('a server that was given up ends, though its run outlives trainers', async ()
   expect(await store.recovered()).toEqual([])
   expect((await partAt(shards[3]!, 'given-up'))?.server).toBe(1)
   await expect.poll(() => partAt(shards[1]!, 'given-up')).toBeUndefined()
+})
+
+it('a run that ends while a server is replaced leaves nothing behind', async () => {
+  const { shards } = await hosts(4)
+  const store = await start({ shards, token, name: 'short', servers: 3 })
+  store.kill(1)
+  await store.close()
+  const parts = () => Promise.all(shards.map((address) => partAt(address, 'short')))
+  await expect.poll(parts).toEqual([undefined, undefined, undefined, undefined])
 })
 
 it('a trainer that is killed is followed by one that ends with the same bits', async () => {
@@ -279,6 +298,24 @@ it('a trainer that is killed is followed by one that ends with the same bits', a
   expect(rest.history[0]!.step).toBeGreaterThan(30)
   expect(rest.history.at(-1)!.step).toBe(99)
   expect(await bitsOf(store, rest)).toEqual(await twin())
+})
+
+it('what a trainer pushes after the one before pushed more than its version tells counts', async () => {
+  const { shards } = await hosts(3)
+  const named = { shards, token, name: 'behind', servers: 3 }
+  const onStep = ({ step }: { step: number }): void => {
+    if (step === 38) throw dies
+  }
+  const twice = async (first: ShardStore, next: () => Promise<ShardStore>) => {
+    await expect(training(first, { replicateEvery: 8, onStep })).rejects.toBe(dies)
+    const store = await next()
+    const rest = await training(store, { replicateEvery: 8, resume: true })
+    expect(rest.history[0]!.step).toBe(32)
+    return bitsOf(store, rest)
+  }
+  const one = await start({ where: 'memory' })
+  const bits = await twice(one, () => Promise.resolve(one))
+  expect(await twice(await start(named), () => start({ ...named, resume: true }))).toEqual(bits)
 })
 
 it('versions every few steps follow the training, and it goes on from the latest', async () => {
