@@ -271,9 +271,10 @@ export async function startMembers(
   function leave(): Promise<unknown> {
     closed = true
     const late = new Promise((resolve) => setTimeout(resolve, leaveMs).unref())
-    const left = members.map((member) => {
-      member?.connection.send({ type: 'leave', last: 1 })
-      return member?.gone
+    const there = members.filter((member) => member !== undefined)
+    const left = there.map(({ connection, gone }) => {
+      connection.send({ type: 'leave', last: 1 })
+      return gone
     })
     return Promise.race([Promise.all(left), late])
   }
