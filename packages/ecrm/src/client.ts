@@ -30,6 +30,15 @@ export interface RowAccess {
 }
 
 export interface Client extends RowAccess {
+  /** The latest push to each server, by the numbers that pushes have. */
+  readonly numbers: readonly number[]
+  /** Of an earlier life of this client: later pushes have greater numbers. */
+  continueFrom(numbers: readonly number[]): void
+  /**
+   * Says once more a push that was said, or was about to be, when `numbers` were the latest: where it was applied it is not
+   * applied again, and what this client has said itself is not said again.
+   */
+  repeat(numbers: readonly number[], ids: Uint32Array, gradients: Float32Array): Promise<void>
   /** Makes rows these: `[ids.length, width]` bits of values and state, and a least version of each. */
   write(ids: Uint32Array, words: Uint32Array, versions: Uint32Array): Promise<void>
   /** Asks one server something that has an `id` and one answer. */
@@ -41,7 +50,7 @@ export interface Client extends RowAccess {
   fail(error: FtError): void
 }
 
-type Question = MessageOf<'snapshot' | 'status' | 'read' | 'mend' | 'flip'>
+type Question = MessageOf<'snapshot' | 'status' | 'read' | 'mend' | 'flip' | 'keep' | 'recall'>
 type Update = MessageOf<'push' | 'write'>
 type Request = MessageOf<'pull'> | Update | Question
 
@@ -53,7 +62,7 @@ interface Waiting {
 
 const isUpdate = ({ type }: Request): boolean => type === 'push' || type === 'write'
 
-const answers = new Set(['rows', 'rowBits', 'counts', 'stripes'])
+const answers = new Set(['rows', 'rowBits', 'counts', 'stripes', 'kept', 'recalled'])
 
 const refused = (server: number, { type, id }: Request): FtError =>
   new FtError(
@@ -186,6 +195,27 @@ export function createClient({ spec, send }: ClientOptions): Client {
     }
   }
 
+  /** @param numbers - of each server's latest push before this one; counted on */
+  async function pushShares(
+    ids: Uint32Array,
+    gradients: Float32Array,
+    { readsNext, numbers }: { readsNext: boolean; numbers: number[] },
+  ): Promise<void> {
+    const bits = new Uint32Array(gradients.buffer, gradients.byteOffset, gradients.length)
+    await Promise.all(
+      split(ids, 'push', [d]).map(async ({ server, at, room, last }) => {
+        const id = ++numbers[server]!
+        if (numbers !== counters.push) {
+          if (id <= counters.push[server]!) return
+          counters.push[server] = id
+        }
+        const [rows, share] = room as [Uint32Array, Uint32Array]
+        for (let i = 0; i < at.length; i++) copyWords(share, i * d, bits, at[i]! * d, d)
+        await request(server, { type: 'push', id, readsNext: Number(readsNext && last), rows, gradients: share })
+      }),
+    )
+  }
+
   return {
     async pull(ids) {
       checkPull(ids)
@@ -218,16 +248,15 @@ export function createClient({ spec, send }: ClientOptions): Client {
           { id: ids[Math.floor(bad / d)] },
         )
       }
-      const bits = new Uint32Array(gradients.buffer, gradients.byteOffset, gradients.length)
-      await Promise.all(
-        split(ids, 'push', [d]).map(async ({ server, at, room, last }) => {
-          const [rows, share] = room as [Uint32Array, Uint32Array]
-          for (let i = 0; i < at.length; i++) copyWords(share, i * d, bits, at[i]! * d, d)
-          const id = ++counters.push[server]!
-          await request(server, { type: 'push', id, readsNext: Number(readsNext && last), rows, gradients: share })
-        }),
-      )
+      await pushShares(ids, gradients, { readsNext, numbers: counters.push })
     },
+    get numbers() {
+      return counters.push.slice()
+    },
+    continueFrom(numbers) {
+      numbers.forEach((number, server) => (counters.push[server] = Math.max(counters.push[server]!, number)))
+    },
+    repeat: (numbers, ids, gradients) => pushShares(ids, gradients, { readsNext: false, numbers: numbers.slice() }),
     async write(ids, words, versions) {
       await Promise.all(
         split(ids, 'write', [width, 1]).map(async ({ server, at, room }) => {

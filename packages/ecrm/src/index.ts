@@ -8,6 +8,7 @@ export {
   type ShardStore,
   type FlippedBit,
 } from './store.ts'
+export type { KeptVersion } from './keptVersion.ts'
 export type { PushOptions } from './client.ts'
 export { serveShards, type ServedShards, type ServeOptions } from './serveShards.ts'
 export { type TlsAuthority, type TlsFiles } from './network/address.ts'

@@ -21,7 +21,7 @@ const memoryNames: Names<MemoryShardOptions> = {
 const shardNames: Names<ShardOptions> = {
   ...memoryNames,
   ...{ heartbeat: true, spares: true, shards: true, token: true, redis: true, owners: true, name: true },
-  ...{ tls: true, patience: true },
+  ...{ tls: true, patience: true, resume: true, linger: true },
 }
 const sweepNames: Names<NonNullable<ShardOptions['sweep']>> = { stripes: true, pause: true, share: true }
 const heartbeatNames: Names<NonNullable<ShardOptions['heartbeat']>> = { interval: true, missed: true }
@@ -31,6 +31,7 @@ const optimizerNames: Names<OptimizerOptions> = {
 const trainNames: Names<TrainOptions> = {
   ...{ store: true, epochs: true, batch: true, bottom: true, top: true, optimizer: true, seed: true, engine: true },
   ...{ model: true, from: true, until: true, onStep: true, onProgress: true, signal: true },
+  ...{ replicateEvery: true, resume: true },
 }
 const workersNames: Names<WorkersOptions> = { ...trainNames, workers: true, mode: true }
 const evaluateNames: Names<EvaluateOptions> = { store: true, batch: true, onProgress: true, signal: true }

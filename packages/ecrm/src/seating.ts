@@ -7,13 +7,15 @@ import type { ShardStore } from './store.ts'
 interface Seating {
   /** Undefined where workers have no way to the servers but through the store. */
   seats(): Seats | undefined
+  /** Numbers up to this one were given by an earlier trainer. */
+  begin(highest: number): void
   /** Tells every worker that the servers cannot go on. */
   fail(error: Error): void
   /** @throws FtError `UNSUPPORTED` while there are workers: they would not find rows that have moved */
   refuseMove(): void
 }
 
-/** @param control - the store's own number among the nodes */
+/** @param control - the highest number of a node so far: the store's own, or one of an earlier trainer */
 export function createSeating(current: () => Generation, control: number): Seating {
   const seated = new Set<SeatEvents>()
   /** Numbers of workers: none comes twice, as servers remember the pushes of each. */
@@ -34,6 +36,7 @@ export function createSeating(current: () => Generation, control: number): Seati
   }
   return {
     seats: () => (current().cluster.seat === undefined ? undefined : { take }),
+    begin: (highest) => void (last = Math.max(last, highest)),
     fail(error) {
       for (const worker of seated) worker.failed(error)
     },

@@ -2,6 +2,7 @@
 import { FtError, assertInteger, throwIfAborted } from '@ft/core'
 import { checkPull, checkPush, type PushOptions } from './client.ts'
 import { openGeneration, type Generation } from './generation.ts'
+import { createKeeper } from './keeper.ts'
 import { checkScrubNames } from './knownOptions.ts'
 import { moveRows } from './moveRows.ts'
 import type { ClusterKind } from './network/cluster.ts'
@@ -44,6 +45,12 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
   let closed = false
   current = await openGeneration(resolved, first.start, fail)
   let now: Generation = current
+  const keeper = createKeeper(current)
+  const { takenUp } = current.cluster
+  if (takenUp !== undefined) {
+    seating.begin(takenUp.highest)
+    await keeper.takeUp(takenUp.push)
+  }
   /** Of servers that rows have moved away from. */
   const past = { replacements: 0, lost: [] as number[] }
 
@@ -139,11 +146,11 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       const old = now
       past.lost.push(...(await old.lost()))
       past.replacements += old.replacements
-      await exclusive(() => {
+      await exclusive(async () => {
+        await keeper.moved(target)
         now = current = target
         next = moved = undefined
         kind = changed
-        return Promise.resolve()
       })
       await old.close()
     })
@@ -165,6 +172,14 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     }
     act(server)
   }
+  const checkKeeps = (where: string): void => {
+    if (kind.keeps !== false) return
+    throw new FtError(
+      'UNSUPPORTED',
+      `${where}: rows on Redis nodes end with their trainer, and nothing is kept there; save checkpoints`,
+      {},
+    )
+  }
   let offset = 0
   const store: ShardStore = {
     get layout() {
@@ -173,6 +188,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     d,
     width,
     offsets: resolved.ranges.map((range) => (offset += range.rows) - range.rows),
+    lasting: first.lasting === true,
     get replacements() {
       return past.replacements + now.replacements + (next?.replacements ?? 0)
     },
@@ -186,10 +202,22 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       const [kept, values] = [held(ids), held(gradients)]
       return enter(() => push(kept, values, options), true)
     },
+    async keep(version) {
+      checkKeeps('keep')
+      const { push } = version
+      const kept = push && { push: { ids: held(push.ids), gradients: held(push.gradients) } }
+      const still = { ...version, arrays: version.arrays.map(held), ...kept }
+      return enter(() => keeper.keep(still), false)
+    },
+    async kept() {
+      checkKeeps('kept')
+      return enter(() => keeper.kept(), false)
+    },
     report: () => now.report(),
     async recovered() {
       await settled()
       await now.whole()
+      await keeper.settled()
       return [...new Set([...past.lost, ...(await now.lost())])]
     },
     async snapshot({ mark = false } = {}) {

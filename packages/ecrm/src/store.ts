@@ -1,5 +1,5 @@
 // The store of embedding rows: what a trainer sees of the shards.
-import { assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
+import { FtError, assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
 import type { PushOptions } from './client.ts'
 import { checkShardNames } from './knownOptions.ts'
 import type { Layout } from './layout.ts'
@@ -8,12 +8,14 @@ import { memoryKind } from './network/memory.ts'
 import type { TlsAuthority, TlsFiles } from './network/address.ts'
 import type { MemberOptions } from './network/members.ts'
 import type { RemoteShard } from './network/assignment.ts'
+import type { Lasting } from './network/remote.ts'
 import type { OwnerPlaces } from './redis/employer.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import { resolveOptions } from './resolveOptions.ts'
 import { createStore } from './shardStore.ts'
 import type { ScrubOptions, ScrubReport } from './scrub.ts'
 import type { RowSet, Snapshot } from './snapshot.ts'
+import type { KeptVersion } from './keptVersion.ts'
 
 export interface EmbeddingTable {
   readonly rows: number
@@ -76,8 +78,15 @@ export interface ShardOptions {
    * is sent to it: encrypted only where `tls` has `cert` and `key`.
    */
   readonly owners?: readonly string[]
-  /** Of the keys on those nodes; default 'default'. Whoever opens it later takes the nodes over. */
+  /**
+   * Of the run. On Redis nodes it is in their keys, default 'default', and whoever opens it later takes the nodes over. With `shards` the
+   * run then outlives this process: when it dies, its shards keep rows and the versions that it kept, and wait for who resumes it.
+   */
   readonly name?: string
+  /** Takes up the run of this `name` at `shards`, with the same options; an earlier trainer that still lives is cut off. Default false. */
+  readonly resume?: boolean
+  /** Milliseconds that shards of a run with a `name` wait for the next trainer; default 600,000. */
+  readonly linger?: number
   /**
    * Certificates: connections to shards elsewhere and between them, or to Redis nodes, are then encrypted. Redis nodes that ask
    * for none need the authority alone; those named `rediss://` without this option must be known to the system's authorities.
@@ -119,6 +128,8 @@ export interface ShardStore {
   readonly offsets: readonly number[]
   /** Servers replaced so far. */
   readonly replacements: number
+  /** Whether the servers outlive this process, for a trainer that resumes the run. */
+  readonly lasting: boolean
   /**
    * Reads rows.
    *
@@ -154,7 +165,7 @@ export interface ShardStore {
   /** Flips one bit of a row (position below k) or of a parity row, to see that a scrub finds it. */
   flipBit(at: FlippedBit): Promise<void>
   report(): Promise<ServerReport[]>
-  /** Resolves when every row of every server is recovered; to the ids that could not be and started over. */
+  /** Resolves when every row of every server is recovered, and what is kept is where it belongs; to the ids that could not be and started over. */
   recovered(): Promise<number[]>
   /**
    * Adds a server while training goes on: opens as many servers and one more, moves the rows there piece by piece, and ends
@@ -170,6 +181,20 @@ export interface ShardStore {
    * @throws FtError `INVALID_ARGUMENT` when fewer than k + r servers would be left, else as `addServer`
    */
   drain(server: number): Promise<void>
+  /**
+   * Keeps what a trainer must have again when it dies, at r + 1 servers: the dense network of a step, and the push that follows on it.
+   * Whole versions; a later one takes the place of the one before when it is whole itself. One that is replaced gets the latest.
+   *
+   * Cost: (r + 1) x (arrays + push) bytes, and the answer of the slowest of them.
+   *
+   * @throws FtError `UNSUPPORTED` for a push of too many rows to be kept, `UNRECOVERABLE`
+   */
+  keep(version: KeptVersion): Promise<void>
+  /**
+   * The newest version that any server has whole: at least the latest that `keep` resolved for, if no more than r servers were lost
+   * since. Its push has been applied when this resolves, once, whoever sent it before. Undefined when there is none.
+   */
+  kept(): Promise<KeptVersion | undefined>
   /** Ends a server at once (SIGKILL), to see that it does not matter. */
   kill(server: number): void
   /** Stops a server's process (SIGSTOP), as a hung machine would be. `UNSUPPORTED` in memory. */
@@ -201,6 +226,10 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
   assertOneOf(where, { where: 'openShards', argument: 'where', values: ['process', 'memory'] })
   assertInteger(spares, { where: 'openShards', argument: 'spares', min: 0, max: 64 })
   const { spec, sweep } = resolveOptions(options)
+  if (options.shards === undefined && (options.resume === true || options.linger !== undefined)) {
+    const text = 'openShards: only a run at `shards` elsewhere outlives its trainer; the others end with it'
+    throw new FtError('UNSUPPORTED', text, {})
+  }
   const timing: MemberOptions = { sweep, ...heartbeatOf(options) }
   if (options.redis !== undefined) return createStore({ spec, sweep, kind: await redisNodes(options, timing) })
   if (options.shards !== undefined) return createStore({ spec, sweep, kind: await remoteKind(options, timing) })
@@ -227,7 +256,22 @@ async function remoteKind(options: ShardOptions, timing: MemberOptions): Promise
   if (tls !== undefined && !('cert' in tls && 'key' in tls))
     throw invalidArgument({ ...at, argument: 'tls' }, 'given with `cert` and `key`, which shards ask for', 'ca alone')
   const remote = await import('./network/remote.ts')
-  return remote.remoteKind({ ...timing, shards: named, token, tls, patience })
+  return remote.remoteKind({ ...timing, shards: named, token, tls, patience, lasting: lastingOf(options) })
+}
+
+/** Of a run at shards elsewhere: whether it outlives its trainer. */
+function lastingOf({ name, resume = false, linger = 600_000 }: ShardOptions): Lasting | undefined {
+  const at = { where: 'openShards' }
+  if (name === undefined && !resume) return undefined
+  checkName(name)
+  assertInteger(linger, { ...at, argument: 'linger', min: 1, max: 2 ** 31 - 1 })
+  return { name: name!, linger, resume }
+}
+
+function checkName(name: unknown): void {
+  if (typeof name === 'string' && /^[\w.-]{1,64}$/.test(name)) return
+  const argument = { where: 'openShards', argument: 'name' }
+  throw invalidArgument(argument, 'up to 64 letters, digits, dots, dashes and underscores', name)
 }
 
 async function redisNodes(options: ShardOptions, timing: MemberOptions): Promise<ClusterKind> {
@@ -235,8 +279,7 @@ async function redisNodes(options: ShardOptions, timing: MemberOptions): Promise
   const at = { where: 'openShards' }
   const { named, patience } = placesOf(options, 'redis')
   if (shards !== undefined) throw invalidArgument({ ...at, argument: 'redis' }, 'given without `shards`', shards)
-  if (typeof name !== 'string' || !/^[\w.-]{1,64}$/.test(name))
-    throw invalidArgument({ ...at, argument: 'name' }, 'up to 64 letters, digits, dots, dashes and underscores', name)
+  checkName(name)
   const [{ redisKind }, owners] = await Promise.all([import('./redis/kind.ts'), ownersOf(options)])
   return redisKind({ ...timing, nodes: named, name, patience, tls, owners })
 }

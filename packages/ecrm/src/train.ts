@@ -1,10 +1,18 @@
 // Training and evaluation of a DLRM whose embeddings live in shards.
-import { FtError, assertInteger, throwIfAborted, type LongRunning, type SyncMatmulEngine } from '@ft/core'
+import {
+  FtError,
+  assertInteger,
+  invalidArgument,
+  throwIfAborted,
+  type LongRunning,
+  type SyncMatmulEngine,
+} from '@ft/core'
 import { createRandom } from '@ft/core/random'
 import { auc, logLoss } from '@ft/core/statistics'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { createDenseModel, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 import { distinct, gather } from './dlrm/lookUp.ts'
+import { createReplication, takeUp, type Replication } from './dlrm/replication.ts'
 import { batchesOf, checkSamples, takeBatch, type Samples } from './dlrm/samples.ts'
 import { checkEvaluateNames, checkTrainNames } from './knownOptions.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
@@ -38,6 +46,18 @@ export interface TrainOptions extends LongRunning {
   readonly model?: DenseModel
   /** Steps already done, as a checkpoint says: the same batches are passed over. Default 0. */
   readonly from?: number
+  /**
+   * Steps between versions of the dense network and its optimizer state that r + 1 shards keep; 0: none. With 1 and one worker a
+   * version goes ahead of its step's push and holds it: whenever the trainer dies, rows and dense network are of the same step, and
+   * the training that goes on has the same bits as one that never stopped. Else it follows, and the dense network is up to two
+   * such intervals behind the rows. Default 1 where the store outlives the trainer, else 0.
+   */
+  readonly replicateEvery?: number
+  /**
+   * Goes on from the newest version at the shards, if there is one, else from the beginning: data, batch and seed must be those of the
+   * training before. Default false.
+   */
+  readonly resume?: boolean
   /** Ends after this many steps in all; default when the epochs are done. */
   readonly until?: number
   /**
@@ -57,22 +77,30 @@ export interface Trained {
 export interface Plan extends Trained {
   /** Rows of each step's batch. */
   readonly steps: Iterable<Uint32Array>
+  readonly replication: Replication
   /** To be called after every step. */
   stepped(loss: number): Promise<void>
 }
 
 /** @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT` */
-export function planTraining(data: Samples, options: TrainOptions): Plan {
+export async function planTraining(data: Samples, options: TrainOptions): Promise<Plan> {
   checkTrainNames(options)
-  const { store, epochs = 1, batch = 128, seed = 0, from = 0, until = Infinity, onProgress, onStep } = options
+  const { store, epochs = 1, batch = 128, seed = 0, until = Infinity, resume = false, onProgress, onStep } = options
+  const { replicateEvery = store.lasting ? 1 : 0 } = options
   const { rows, features } = checkSamples(data, 'train')
   checkTables(data, store, 'train')
   assertInteger(epochs, { where: 'train', argument: 'epochs', min: 1 })
   assertInteger(batch, { where: 'train', argument: 'batch', min: 1 })
-  assertInteger(from, { where: 'train', argument: 'from', min: 0 })
+  assertInteger(options.from ?? 0, { where: 'train', argument: 'from', min: 0 })
+  assertInteger(replicateEvery, { where: 'train', argument: 'replicateEvery', min: 0 })
+  if (resume && options.from !== undefined)
+    throw invalidArgument({ where: 'train', argument: 'from' }, 'left out with `resume`', options.from)
   if (until !== Infinity) assertInteger(until, { where: 'train', argument: 'until', min: 0 })
   const engine = options.engine ?? createWasmEngine({ threads: 1 })
   const model = options.model ?? newModel(options, { engine, features, tables: data.categorical.length })
+  const about = `${rows} rows, batch ${batch}, seed ${seed}`
+  const from = resume ? await takeUp(store, model, about) : (options.from ?? 0)
+  const replication = createReplication({ store, model, every: replicateEvery, from, about })
   const history: StepRecord[] = []
   const total = Math.min(until, epochs * Math.ceil(rows / batch))
   function* steps(): Generator<Uint32Array> {
@@ -88,7 +116,9 @@ export function planTraining(data: Samples, options: TrainOptions): Plan {
     model,
     history,
     steps: steps(),
+    replication,
     async stepped(loss) {
+      await replication.after()
       const record = { step: from + history.length, loss }
       history.push(record)
       await onStep?.(record, model)
@@ -108,14 +138,15 @@ export function planTraining(data: Samples, options: TrainOptions): Plan {
  */
 export async function train(data: Samples, options: TrainOptions): Promise<Trained> {
   const { store, signal } = options
-  const { model, history, steps, stepped } = planTraining(data, options)
-  const state: StepState = { model, store, pushing: Promise.resolve() }
+  const { model, history, steps, stepped, replication } = await planTraining(data, options)
+  const state: StepState = { model, store, pushing: Promise.resolve(), ahead: (push) => replication.ahead(push) }
   for (const chosen of steps) {
     throwIfAborted(signal, 'train')
     await stepped(await trainStep(state, takeBatch(data, chosen, store.offsets)))
     await eventsTurn()
   }
   await state.pushing
+  await replication.settle()
   return { model, history }
 }
 

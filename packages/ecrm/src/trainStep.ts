@@ -11,6 +11,8 @@ export interface StepState {
   readonly store: ShardStore
   /** The push of the step before, still on its way. */
   pushing: Promise<void>
+  /** Keeps the dense network and the push that follows, so that another trainer can begin here; left out: nobody does. */
+  readonly ahead?: (push: { readonly ids: Uint32Array; readonly gradients: Float32Array }) => Promise<void>
 }
 
 /**
@@ -41,11 +43,13 @@ export async function trainStep(state: StepState, batch: Batch): Promise<number>
   const ofRows = scatterSum(gradients.embeddings, rows, store.d)
   checkGradients({ ...gradients, rows: ofRows })
 
-  // 5. The dense network is small and stays with the trainer.
+  // 5. The dense network is small and stays with the trainer; where another one may have to go on, r + 1 shards keep a copy of it
+  // and of the push, before anything of the push is sent and after the one before was answered: see keeper.ts.
   model.update(gradients.parameters)
+  await state.pushing
+  await state.ahead?.({ ids: rows.ids, gradients: ofRows })
 
   // 6. The shards apply the optimizer, and send the difference of row and state, bit by bit, to the parity's servers.
-  await state.pushing
   state.pushing = store.push(rows.ids, ofRows, { readsNext: true })
   // A failure is told by the next step, or by whoever awaits the last push.
   state.pushing.catch(() => undefined)

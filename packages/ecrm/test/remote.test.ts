@@ -60,7 +60,16 @@ async function line(port: number) {
   after.push(() => socket.destroy())
   const { send } = carryMessages(socket, { message: (message) => heard.push(message), closed: () => closed() })
   const none = new Uint32Array(0)
-  const hello = { type: 'hello', protocol, node: 4, incarnation: 1, token: tokenWords(token), run: none, address: none }
+  const hello = {
+    type: 'hello',
+    protocol,
+    node: 4,
+    incarnation: 1,
+    epoch: 1,
+    token: tokenWords(token),
+    run: none,
+    address: none,
+  }
   return { send, heard, end, hello: hello as Message & { type: 'hello' } }
 }
 
@@ -96,7 +105,7 @@ it('a stranger is not taken at its word for a large frame, who has greeted is', 
   expect(spec.byteLength).toBeGreaterThan(8_000)
   // They leave together and may arrive in one piece.
   send(hello)
-  send({ type: 'start', server: 0, incarnation: 1, lost: 0, spec, address: new Uint32Array(0) })
+  send({ type: 'start', server: 0, incarnation: 1, lost: 0, linger: 0, spec, address: new Uint32Array(0) })
   send({ type: 'ping' })
   await expect.poll(() => heard).toEqual([{ type: 'pong', missing: 0, unrecoverable: 0 }])
 })
@@ -155,7 +164,15 @@ it('a shard has one part in a run, and stale or strange words change nothing', a
 
   const again = await line(all[1].port)
   again.send({ ...again.hello, run })
-  again.send({ type: 'start', server: 1, incarnation: 1, lost: 0, spec: packText('{}'), address: packText('x:1') })
+  again.send({
+    type: 'start',
+    server: 1,
+    incarnation: 1,
+    lost: 0,
+    linger: 0,
+    spec: packText('{}'),
+    address: packText('x:1'),
+  })
   await again.end
   expect(again.heard).toEqual([{ type: 'refused', reason: 3 }])
 

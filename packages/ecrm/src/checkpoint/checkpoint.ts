@@ -1,5 +1,6 @@
 // Saving a run and taking it up again, whatever happened to the machine.
 import { FtError } from '@ft/core'
+import { arraysOf, setArrays } from '../dlrm/denseArrays.ts'
 import type { DenseModel } from '../dlrm/denseModel.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { ShardStore } from '../store.ts'
@@ -42,7 +43,7 @@ export function fullContent(rows: Snapshot, model: DenseModel | undefined, step:
 
 /** The dense network's arrays as they are now. */
 export function denseArrays(model: DenseModel | undefined): Float32Array[] {
-  return model === undefined ? [] : [...model.parameters, ...model.state].map((array) => array.slice())
+  return model === undefined ? [] : arraysOf(model).map((array) => array.slice())
 }
 
 /**
@@ -69,16 +70,5 @@ export function checkpointOf({ step, width, words, versions, dense }: Checkpoint
  * @throws FtError `SHAPE_MISMATCH` when it is of another shape
  */
 export function restoreModel(model: DenseModel, { parameters, state }: Checkpoint): void {
-  const [to, from] = [
-    [...model.parameters, ...model.state],
-    [...parameters, ...state],
-  ]
-  if (to.length !== from.length || to.some((array, i) => array.length !== from[i]!.length)) {
-    throw new FtError(
-      'SHAPE_MISMATCH',
-      'restoreModel: the checkpoint is of a network with other layers or another optimizer; make the model alike',
-      { expected: to.map(({ length }) => length), got: from.map(({ length }) => length) },
-    )
-  }
-  to.forEach((array, i) => array.set(from[i]!))
+  setArrays(model, [...parameters, ...state], 'restoreModel')
 }

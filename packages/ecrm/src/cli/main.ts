@@ -34,7 +34,8 @@ program
   .option('--token-file <file>', 'the secret of shards elsewhere')
   .option('--redis <list>', 'Redis or Valkey nodes that hold the rows: host:port,host:port=domain,...; needs ioredis')
   .option('--owners <list>', 'ecrm shard processes that own the nodes instead of one here: host:port,host:port,...')
-  .option('--name <name>', 'of the keys on them; a later run of the same name takes them over', 'default')
+  .option('--name <name>', 'of the run: in the keys on nodes; at shards elsewhere, under which --resume finds it')
+  .option('--resume', 'goes on where the trainer of this --name ended, however it did; shards elsewhere', false)
   .option(
     '--tls-ca <file>',
     'PEM; with --tls-cert and --tls-key connections to shards elsewhere or nodes are encrypted',

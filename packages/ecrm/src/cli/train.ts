@@ -26,8 +26,9 @@ export interface TrainFlags extends TlsFlags {
   readonly redis?: string
   /** Who owns them: `host:port`, with commas. */
   readonly owners?: string
-  /** Of the keys on them. */
+  /** Of the run: in the keys on nodes, or under which a later trainer finds it at shards elsewhere. */
   readonly name?: string
+  readonly resume?: boolean
   readonly k: number
   readonly r: number
   readonly d: number
@@ -67,8 +68,13 @@ export function parseKill(text: string): Kill {
 /** @throws FtError `INVALID_ARGUMENT`, `IO` */
 async function whereShards(
   flags: TrainFlags,
-): Promise<Pick<ShardOptions, 'servers' | 'shards' | 'token' | 'tls' | 'redis' | 'owners' | 'name'>> {
-  const { shards, tokenFile, redis, owners, name, k, r } = flags
+): Promise<Pick<ShardOptions, 'servers' | 'shards' | 'token' | 'tls' | 'redis' | 'owners' | 'name' | 'resume'>> {
+  const { shards, tokenFile, redis, owners, name, resume = false, k, r } = flags
+  const elsewhere = redis === undefined && shards !== undefined && !/^\d+$/.test(shards)
+  if (resume && !(elsewhere && name !== undefined)) {
+    const text = 'ecrm: --resume needs --name and --shards elsewhere: others end with their trainer'
+    throw new FtError('INVALID_ARGUMENT', text, {})
+  }
   if (redis !== undefined) {
     const servers = shards === undefined ? {} : { servers: Number(shards) }
     const tls = await readNodeTls(flags)
@@ -78,10 +84,16 @@ async function whereShards(
     return { redis: redis.split(',').map(parseShard), ...servers, ...owned, ...named }
   }
   if (shards === undefined) return { servers: k + r }
-  if (/^\d+$/.test(shards)) return { servers: Number(shards) }
+  if (!elsewhere) return { servers: Number(shards) }
   const token = await tokenFrom(tokenFile, '--shards elsewhere')
   const tls = await readTls(flags)
-  return { shards: shards.split(',').map(parseShard), token, ...(tls ? { tls } : {}) }
+  return {
+    shards: shards.split(',').map(parseShard),
+    token,
+    resume,
+    ...(name ? { name } : {}),
+    ...(tls ? { tls } : {}),
+  }
 }
 
 function tokenFrom(file: string | undefined, who: string): Promise<string> {
@@ -106,7 +118,8 @@ export async function runTrain(
   const { k, r, d, seed, epochs, batch } = flags
   const servers = where.servers ?? (where.shards ?? where.redis)?.length ?? k + r
   checkClasses(table)
-  checkKills(kills, { servers, steps: epochs * Math.ceil(table.train.label.length / batch) })
+  const steps = epochs * Math.ceil(table.train.label.length / batch)
+  checkKills(kills, { servers, steps })
   output.settings('Training on erasure-coded shards', {
     rows: table.train.label.length,
     shards: servers,
@@ -124,7 +137,7 @@ export async function runTrain(
   try {
     let sum = 0
     const live = createLiveShards(performance.now())
-    const { model, history } = await train(table.train, {
+    const { model } = await train(table.train, {
       store,
       epochs,
       batch,
@@ -132,6 +145,7 @@ export async function runTrain(
       workers,
       mode,
       optimizer,
+      resume: flags.resume === true,
       signal,
       onProgress: output.onProgress,
       async onStep({ step, loss }) {
@@ -157,7 +171,7 @@ export async function runTrain(
     })
     const lost = await store.recovered()
     // What was trained is kept before anything else is done with it.
-    if (flags.save !== undefined) await saveCheckpoint(flags.save, { store, model, step: history.length })
+    if (flags.save !== undefined) await saveCheckpoint(flags.save, { store, model, step: steps })
     if (flags.onnx !== undefined) await writeOnnx(flags.onnx, { model, store })
     const { auc, logLoss } = await evaluate(model, table.test, { store, signal })
     const reports = await store.report()

@@ -51,16 +51,52 @@ export function assignShards(
   )
   const assigned = order.map((i) => chosen[i]!)
   const spares = shards.slice(servers)
-  const taken = new Array<boolean>(servers).fill(false)
+  return keepAssigned({ assigned, spares, taken: new Array<boolean>(servers).fill(false), window })
+}
+
+/**
+ * Places of a run that is there already: who is which server is known, and one that is lost gets another place.
+ *
+ * @param at - by server, the address of the place; undefined: it is lost
+ */
+export function assignFound(
+  shards: readonly RemoteShard[],
+  { at, window }: { at: readonly (string | undefined)[]; window: number },
+): Assignment {
+  const spares = shards.filter(({ address }) => !at.includes(address))
+  const assigned = at.map((address) => shards.find((shard) => shard.address === address))
+  return keepAssigned({ assigned, spares, taken: assigned.map((shard) => shard === undefined), window })
+}
+
+function keepAssigned({
+  assigned: begun,
+  spares,
+  taken,
+  window,
+}: {
+  readonly assigned: readonly (RemoteShard | undefined)[]
+  readonly spares: RemoteShard[]
+  /** Servers whose place, if they had one, is asked for because it is dead. */
+  readonly taken: boolean[]
+  readonly window: number
+}): Assignment {
+  const assigned = begun.slice()
   return {
-    assigned,
+    assigned: assigned as RemoteShard[],
     spares,
     take(server) {
       if (taken[server]) {
         // The dead one goes behind those that stand by: it may come back.
-        spares.push(assigned[server]!)
-        const domains = assigned.map(({ domain }) => domain)
+        const dead = assigned[server]
+        if (dead !== undefined) spares.push(dead)
+        const domains = assigned.map((shard) => shard?.domain)
         const fits = spares.findIndex(({ domain }) => fitsDomain(domains, { at: server, window, domain }))
+        if (fits < 0)
+          throw new FtError(
+            'INVALID_ARGUMENT',
+            `openShards: no shard can take the place of server ${server}; start another with \`npx @ft/ecrm shard\` and name it`,
+            { server },
+          )
         assigned[server] = spares.splice(fits, 1)[0]!
       }
       taken[server] = true

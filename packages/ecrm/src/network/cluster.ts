@@ -23,6 +23,8 @@ export interface Cluster {
   pause?(server: number): void
   /** Loses all that is said to and by a server here, as a network that swallows packets would. */
   isolate?(server: number): void
+  /** Of a run that another trainer led before: the highest number of a node then, and the latest push of that trainer. */
+  readonly takenUp?: { readonly highest: number; readonly push: number }
   /** What a further worker needs to reach the servers by itself. Only where they listen. */
   seat?(node: number): Seat
   close(): Promise<void>
@@ -33,6 +35,10 @@ export type StartCluster = (spec: ResolvedSpec, events: ClusterEvents) => Promis
 
 /** A kind of servers, and what it becomes with one more or without one. */
 export interface ClusterKind {
+  /** Whether servers keep versions of what a trainer must have again; default true. */
+  readonly keeps?: boolean
+  /** Whether the servers outlive the trainer, for the next one. Rows then stay on as many servers. */
+  readonly lasting?: boolean
   readonly start: StartCluster
   /** @param address - where the new server is; only kinds that do not start their servers need one */
   grown(address: string | undefined): ClusterKind

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import { FtError } from '@ft/core'
 import type { Message } from '../shard/messages.ts'
 import { packSpec, type ResolvedSpec } from '../shard/spec.ts'
+import type { FoundRun } from './attach.ts'
 import { packText } from '../shard/text.ts'
 import type { TlsFiles } from './address.ts'
 import type { Cluster, ClusterEvents } from './cluster.ts'
@@ -55,6 +56,16 @@ export interface Places {
   close(): Promise<void>
 }
 
+/** A run that outlives its trainer. */
+export interface LastingRun {
+  /** Its number among all runs, as words. */
+  readonly run: Uint32Array
+  /** Milliseconds that its servers wait for the next trainer. */
+  readonly linger: number
+  /** As the trainer before left it; undefined: it begins. */
+  readonly found: FoundRun | undefined
+}
+
 interface Member {
   readonly place: Place
   readonly connection: Connection
@@ -66,7 +77,15 @@ interface Member {
   missing: number
   dead: boolean
   isolated: boolean
+  /** Resolves when its connection has ended. */
+  readonly gone: Promise<void>
 }
+
+/** In ms: servers are not waited for longer when the run ends. */
+const leaveMs = 2_000
+
+/** Lives of one server under one trainer, at most: those under a later trainer are later, whoever of the two is heard first. */
+const livesATrainer = 2 ** 16
 
 /** In ms: a recovery is not given longer to end before a process is started that stands by. */
 const longestWithoutSpare = 30_000
@@ -74,38 +93,50 @@ const longestWithoutSpare = 30_000
 export async function startMembers(
   spec: ResolvedSpec,
   events: ClusterEvents,
-  { places, ...o }: MemberOptions & { readonly places: Places },
+  { places, lasting, ...o }: MemberOptions & { readonly places: Places; readonly lasting: LastingRun | undefined },
 ): Promise<Cluster> {
   const { servers, r } = spec.layout
   const control = servers
-  const run = crypto.getRandomValues(new Uint32Array(4))
+  const { run = crypto.getRandomValues(new Uint32Array(4)), linger = 0, found } = lasting ?? {}
+  const epoch = found?.epoch ?? 1
   const words = packSpec({ ...spec })
   const members = new Array<Member | undefined>(servers).fill(undefined)
-  const lives = new Array<number>(servers).fill(0)
+  const lives: number[] =
+    found?.lives.map((life) => Math.max(life, epoch * livesATrainer)) ?? new Array<number>(servers).fill(0)
   /** Where each server is, or was before it died. */
   const addresses = new Array<string>(servers).fill('')
   /** When places are got ready for the next deaths, recovered or not. */
   let refillBy = Infinity
   let closed = false
 
-  /** Makes a process the server; resolves when it has its memory and answers. */
-  async function enlist(server: number, lost: boolean): Promise<void> {
+  /** Makes a process the server, or takes one over that is it already; resolves when it has its memory and answers. */
+  async function enlist(server: number, how: 'first' | 'lost' | 'found'): Promise<void> {
     const place = places.take(server)
     const address = await place.address
-    const incarnation = ++lives[server]!
+    const incarnation = how === 'found' ? found!.servers[server]!.incarnation : ++lives[server]!
     await new Promise<void>((resolve, reject) => {
       let refusal: FtError | undefined
+      let hasGone: () => void
+      const going = new Promise<void>((done) => (hasGone = done))
       const gone = (cause?: unknown): void => {
+        hasGone()
         clearTimeout(impatience)
         const text = `openShards: no shard answers at ${address} for server ${server}; see that it runs and can be reached`
         reject(refusal ?? new FtError('IO', text, { server, address }, { cause }))
-        if (members[server] === member) died(server, member)
+        if (members[server] !== member) return
+        if (refusal?.details['refusal'] === 'fenced') fence(refusal)
+        else died(server, member)
       }
       const connection = carryMessages(places.dial(address), {
         message(message) {
           if (message.type === 'refused') refusal = refusalError(message.reason, address)
           if (member.dead || member.isolated || refusal !== undefined) return
           clearTimeout(impatience)
+          if (closed) {
+            // The run has ended, or is another trainer's, since it was asked: nobody would end it.
+            dismiss(member)
+            return
+          }
           members[server] = member
           addresses[server] = address
           resolve()
@@ -117,13 +148,20 @@ export async function startMembers(
       })
       const impatience = places.patience > 0 ? setTimeout(() => connection.drop(), places.patience) : undefined
       const fresh = { silent: 0, missing: Infinity, dead: false, isolated: false }
-      const member: Member = { place, connection, address, incarnation, ...fresh }
+      const member: Member = { place, connection, address, incarnation, gone: going, ...fresh }
       void place.ended.then(gone)
       const { token } = places
       const nowhere = new Uint32Array(0)
-      connection.send({ type: 'hello', protocol, node: control, incarnation: 1, token, run, address: nowhere })
-      const start = { server, incarnation, lost: lost ? 1 : 0, spec: words, address: packText(address) }
-      connection.send({ type: 'start', ...start })
+      connection.send({ type: 'hello', protocol, node: control, incarnation: 1, epoch, token, run, address: nowhere })
+      const start = {
+        server,
+        incarnation,
+        lost: how === 'lost' ? 1 : 0,
+        linger,
+        spec: words,
+        address: packText(address),
+      }
+      connection.send(how === 'found' ? { type: 'attach', epoch } : { type: 'start', ...start })
       const stripes = Math.min(o.sweep.stripes, spec.rowsAMessage)
       connection.send({ type: 'sweep', ...o.sweep, stripes, share: Math.max(1, Math.round(o.sweep.share * 1000)) })
       connection.send({ type: 'ping' })
@@ -139,11 +177,29 @@ export async function startMembers(
     for (const member of members) member?.connection.send(news)
   }
 
+  /** A later trainer leads the run: this one must not put anything in the place of what it has lost. */
+  function fence(refusal: FtError): void {
+    if (closed) return
+    stop()
+    events.failed(refusal)
+  }
+
+  /** Ends a server's part: one that outlives its trainer does not end with the connection. */
+  function dismiss({ connection, isolated }: Member): void {
+    if (linger === 0 || isolated) {
+      connection.drop()
+      return
+    }
+    connection.send({ type: 'leave', last: 1 })
+    connection.end()
+    setTimeout(() => connection.drop(), leaveMs).unref()
+  }
+
   /** One way to die, whoever noticed: the process's end, its connection's, or silence. */
   function died(server: number, member: Member): void {
     if (member.dead || closed) return
     member.dead = true
-    member.connection.drop()
+    dismiss(member)
     member.place.kill()
     if (r === 0) {
       const text = `openShards: server ${server} died and r is 0; open with r = 1 or restore a checkpoint`
@@ -156,17 +212,23 @@ export async function startMembers(
     })
   }
 
-  async function replace(server: number): Promise<void> {
-    members[server] = undefined
+  /** Finds a place for a lost server, at another when one does not answer. */
+  async function enlistLost(server: number): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       try {
-        await enlist(server, true)
+        await enlist(server, 'lost')
         break
       } catch (error) {
         if (attempt >= places.attempts || closed) throw error
         await new Promise((resolve) => setTimeout(resolve, places.retry))
+        if (closed) throw error
       }
     }
+  }
+
+  async function replace(server: number): Promise<void> {
+    members[server] = undefined
+    await enlistLost(server)
     if (closed) return
     announce()
     events.renewed(server)
@@ -192,19 +254,44 @@ export async function startMembers(
     })
   }, o.heartbeat)
 
-  async function close(): Promise<void> {
-    if (closed) return
+  function stop(): void {
     closed = true
     clearInterval(heart)
     for (const member of members) member?.connection.drop()
+  }
+
+  async function close(): Promise<void> {
+    if (closed) return places.close()
+    // Servers that would wait for the next trainer.
+    if (linger > 0) await leave()
+    stop()
     await places.close()
+  }
+
+  function leave(): Promise<unknown> {
+    closed = true
+    const late = new Promise((resolve) => setTimeout(resolve, leaveMs).unref())
+    const there = members.filter((member) => member !== undefined)
+    const left = there.map(({ connection, gone }) => {
+      connection.send({ type: 'leave', last: 1 })
+      return gone
+    })
+    return Promise.race([Promise.all(left), late])
   }
 
   try {
     places.refill()
-    await Promise.all(Array.from({ length: servers }, (_, server) => enlist(server, false)))
+    const there = Array.from({ length: servers }, (_, server) => server)
+    const missing = there.filter((server) => found !== undefined && found.servers[server] === undefined)
+    // Those that are there first: of a trainer that lives the others must not be replaced.
+    await Promise.all(
+      there.filter((server) => !missing.includes(server)).map((server) => enlist(server, found ? 'found' : 'first')),
+    )
+    await Promise.all(missing.map(enlistLost))
     announce()
   } catch (error) {
+    // A run that could not be taken up goes on without this trainer.
+    if (found !== undefined) stop()
     await close()
     throw error
   }
@@ -214,19 +301,21 @@ export async function startMembers(
       const member = members[server]
       if (member?.dead === false && !member.isolated) member.connection.send(message)
     },
-    // Whoever is elsewhere loses its part in the run with its connection.
+    // Whoever is elsewhere loses its part in the run.
     kill(server) {
       const member = members[server]
       member?.place.kill()
-      if (member !== undefined && member.place.pause === undefined) member.connection.drop()
+      if (member !== undefined && member.place.pause === undefined) died(server, member)
     },
     ...(members.every((member) => member?.place.pause !== undefined) ? { pause } : {}),
     isolate(server) {
       const member = members[server]
       if (member !== undefined) member.isolated = true
     },
+    ...(found === undefined ? {} : { takenUp: { highest: found.highest, push: found.push } }),
     seat: (node) => ({
       node,
+      epoch,
       spec: words,
       token: places.token,
       run,

@@ -63,5 +63,5 @@ export function startProcesses(spec: ResolvedSpec, events: ClusterEvents, o: Pro
   }
   // All at once: a process takes a while to start.
   for (let i = 0; i < spec.servers; i++) spares.push(startChild())
-  return startMembers(spec, events, { ...o, places })
+  return startMembers(spec, events, { ...o, places, lasting: undefined })
 }

@@ -9,6 +9,8 @@ import { protocol } from './refusals.ts'
 export interface Seat {
   /** The worker's number among the run's nodes; nobody else ever had it. */
   readonly node: number
+  /** The trainer that it works for. */
+  readonly epoch: number
   readonly spec: Uint32Array
   readonly token: Uint32Array
   readonly run: Uint32Array
@@ -37,7 +39,7 @@ export interface Seated extends RowAccess {
 const retryMs = 50
 
 /** Connects to every server. Connections end with the thread. */
-export function takeSeat({ node, spec: words, token, run, tls, addresses }: Seat): Seated {
+export function takeSeat({ node, epoch, spec: words, token, run, tls, addresses }: Seat): Seated {
   const spec = unpackSpec(words)
   const links: { address: string; connection: Connection }[] = []
   const client = createClient({ spec, send: (server, message) => links[server]?.connection.send(message) })
@@ -55,7 +57,7 @@ export function takeSeat({ node, spec: words, token, run, tls, addresses }: Seat
     const link = { address, connection }
     links[server] = link
     const nowhere = new Uint32Array(0)
-    connection.send({ type: 'hello', protocol, node, incarnation: 1, token, run, address: nowhere })
+    connection.send({ type: 'hello', protocol, node, incarnation: 1, epoch, token, run, address: nowhere })
   }
 
   function again(server: number, address: string): void {

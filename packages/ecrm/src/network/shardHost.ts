@@ -5,6 +5,7 @@ import { createServer as createTlsServer } from 'node:tls'
 import { FtError } from '@ft/core'
 import type { RedisClass } from '../redis/node.ts'
 import { createOwnerRun } from '../redis/ownerRun.ts'
+import type { Message } from '../shard/messages.ts'
 import { unpackText } from '../shard/text.ts'
 import { dial, secrets, type TlsFiles } from './address.ts'
 import { carryMessages, type ConnectionEvents } from './connection.ts'
@@ -47,7 +48,8 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
     const key = words.join()
     const known = runs.get(key)
     if (known !== undefined) return known
-    const run = createShardRun({ token, run: words.slice(), dial: (address) => dial(address, tls) })
+    const over = (): void => forget(key, run)
+    const run: ShardRun = createShardRun({ token, run: words.slice(), dial: (address) => dial(address, tls), over })
     runs.set(key, run)
     setTimeout(() => !run.started && forget(key, run), strangerMs).unref()
     return run
@@ -93,7 +95,7 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
           const before = run.started
           const refusal = run.take(from, message, connection)
           if (refusal !== undefined) refuse(refusal)
-          else if (message.type === 'start' || message.type === 'own') socket.setTimeout(idle, () => socket.destroy())
+          else if (leads(message)) socket.setTimeout(idle, () => socket.destroy())
           if (!before && run.started) onRun?.('begun', runs.size)
           return
         }
@@ -104,7 +106,9 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
         from = { node: message.node, incarnation: message.incarnation }
         run = runOf(message.run)
         key = message.run.join()
-        run.greet(from, unpackText(message.address), connection)
+        const { epoch, address } = message
+        const refusal = run.greet({ ...from, epoch, address: unpackText(address) }, connection)
+        if (refusal !== undefined) refuse(refusal)
       },
       closed() {
         sockets.delete(socket)
@@ -142,6 +146,10 @@ export function hostShards(options: HostOptions): Promise<ShardHost> {
     )
   })
 }
+
+/** Whether it makes its sender the control of the run. */
+const leads = (message: Message): boolean =>
+  message.type === 'start' || message.type === 'own' || (message.type === 'attach' && message.epoch > 0)
 
 /** In the same time wherever they differ. */
 function sameWords(a: Uint32Array, b: Uint32Array): boolean {

@@ -1,12 +1,12 @@
 // One shard's part in one run: its shard, its peers, its clock.
 import type { Socket } from 'node:net'
-import { mayOvertake, type Message } from '../shard/messages.ts'
+import { mayOvertake, nobody, type Message } from '../shard/messages.ts'
 import { createShard, type Shard } from '../shard/shard.ts'
 import { unpackSpec } from '../shard/spec.ts'
 import { unpackText } from '../shard/text.ts'
 import { carryMessages, type Connection } from './connection.ts'
 import { createPace } from './pace.ts'
-import { protocol, type Refusal } from './refusals.ts'
+import { passer, protocol, reasonOf, type Refusal } from './refusals.ts'
 import { createTurns } from './turns.ts'
 
 export interface Node {
@@ -19,11 +19,21 @@ export interface RunOptions {
   readonly token: Uint32Array
   readonly run: Uint32Array
   dial(address: string): Socket
+  /** The part has ended: it was told to, or has lost its place, or nobody took it up in the time that it stays without its control. */
+  over(): void
+}
+
+/** Who greets. */
+export interface Greeting extends Node {
+  /** The trainer that it speaks for. */
+  readonly epoch: number
+  /** Where a peer listens; empty for those answered on this connection. */
+  readonly address: string
 }
 
 export interface ShardRun {
-  /** Somebody of this run has connected. `address`: where a peer listens; empty for those answered on this connection. */
-  greet(from: Node, address: string, connection: Connection): void
+  /** Somebody of this run has connected. */
+  greet(from: Greeting, connection: Connection): Refusal | undefined
   /** Takes a message; those before the start wait for it. A refusal ends the connection. */
   take(from: Node, message: Message, connection: Connection): Refusal | undefined
   /** A connection is gone; whether the run is over with it. */
@@ -49,17 +59,26 @@ const fruitlessMs = 20
 /** Messages that wait for the start: peers say little before they are answered. */
 const mostEarly = 10_000
 
-export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
+export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun {
   const peers = new Map<number, Peer>()
   /** Workers and the control: they connect here and are answered on their own connection. */
   const workers = new Map<number, Connection>()
-  /** Peers that have greeted in their present life. */
-  const greeted = new Map<number, number>()
+  /** The life in which each peer has greeted last, and where it did. */
+  const greeted = new Map<number, { readonly incarnation: number; readonly connection: Connection }>()
   const everyone = new Set<Connection>()
   const unmet: { from: Node; address: string }[] = []
   let shard: Shard | undefined
   let self: Node = { node: -1, incarnation: 0 }
   let control: Connection | undefined
+  /** The latest trainer that has led the run here. */
+  let epoch = 1
+  /** The trainer that each connection spoke for. */
+  const epochs = new WeakMap<Connection, number>()
+  let linger = 0
+  let lingering: NodeJS.Timeout | undefined
+  let spec = new Uint32Array(0)
+  /** The highest number of a node that spoke here. */
+  let highest = 0
   let ownAddress = new Uint32Array(0)
   let servers = 0
   let pace = createPace({ stripes: 1, pause: 5, share: 1 })
@@ -75,20 +94,47 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
     for (const worker of workers.values()) worker.flush()
   })
 
-  function start(message: Message & { type: 'start' }): void {
-    const spec = unpackSpec(message.spec)
+  function start(message: Message & { type: 'start' }, connection: Connection): void {
+    const resolved = unpackSpec(message.spec)
     const { server, incarnation } = message
+    spec = message.spec.slice()
+    linger = message.linger
+    epoch = epochs.get(connection) ?? 1
     self = { node: server, incarnation }
-    servers = spec.layout.servers
+    servers = resolved.layout.servers
     ownAddress = message.address.slice()
-    shard = createShard({ spec, server, incarnation, lost: message.lost === 1, send, swept, cpu })
+    shard = createShard({ spec: resolved, server, incarnation, lost: message.lost === 1, send, swept, cpu })
     for (const one of unmet.splice(0)) meet(one.from, one.address)
     const held = early
     early = []
     for (const one of held) take(one.from, one.message, one.connection)
   }
 
+  /** Says what is here; with an epoch the part follows that trainer from now on, and those before it are cut off. */
+  function attach(message: Message & { type: 'attach' }, connection: Connection): Refusal | undefined {
+    if (message.epoch > 0 && shard !== undefined) {
+      if (message.epoch <= epoch) return 'fenced'
+      epoch = message.epoch
+      for (const earlier of new Set([control, ...workers.values()])) {
+        if (earlier !== undefined && epochs.get(earlier)! < epoch) refuse(earlier, 'fenced')
+      }
+      for (const [node, worker] of workers) if (epochs.get(worker)! < epoch) workers.delete(node)
+      control = connection
+      clearTimeout(lingering)
+    }
+    const lives = new Uint32Array(servers)
+    for (const [node, { incarnation }] of peers) lives[node] = incarnation
+    if (shard !== undefined) lives[self.node] = self.incarnation
+    const part = { server: shard === undefined ? nobody : self.node, incarnation: self.incarnation }
+    const numbers = { epoch, ...part, highest, push: shard?.latestPush(servers) ?? 0 }
+    connection.send({ type: 'attached', ...numbers, spec, lives })
+    return undefined
+  }
+
   function take(from: Node, message: Message, connection: Connection): Refusal | undefined {
+    if (message.type === 'attach') return attach(message, connection)
+    // What an earlier trainer or its workers said before they were cut off.
+    if (from.node >= servers && shard !== undefined && epochs.get(connection)! < epoch) return 'fenced'
     if (shard === undefined || from.node >= servers || mayOvertake(message)) return takeNow(from, message, connection)
     turns.add(() => {
       if (ended) return
@@ -104,9 +150,11 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
 
   function takeNow(from: Node, message: Message, connection: Connection): Refusal | undefined {
     if (message.type === 'start') {
-      if (shard !== undefined) return message.incarnation > self.incarnation ? 'run' : 'epoch'
+      if (shard !== undefined) return message.incarnation > self.incarnation || linger > 0 ? 'run' : 'epoch'
       control = connection
-      start(message)
+      start(message, connection)
+    } else if (message.type === 'leave') {
+      if (connection === control) over()
     } else if (shard === undefined) {
       if (early.length >= mostEarly) return 'run'
       early.push({ from, message, connection })
@@ -180,18 +228,29 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
     if (timer !== undefined && !stepping) recoverSoon()
   }
 
+  function refuse(connection: Connection, refusal: Refusal): void {
+    connection.send({ type: 'refused', reason: reasonOf(refusal) })
+    connection.end()
+  }
+
   /** Learns where a peer is; one in a new life is reached anew. */
   function meet({ node, incarnation }: Node, address: string): void {
     if (node === self.node || address === '' || (peers.get(node)?.incarnation ?? 0) >= incarnation) return
     peers.get(node)?.connection?.drop()
     const peer: Peer = { address, incarnation, connection: undefined, queued: 0 }
     peers.set(node, peer)
+    const earlier = greeted.get(node)
+    if (earlier !== undefined && earlier.incarnation < incarnation) refuse(earlier.connection, 'epoch')
     reach(node, peer, false)
   }
 
   function reach(node: number, peer: Peer, again: boolean): void {
     const connection = carryMessages(dial(peer.address), {
-      message: () => connection.drop(),
+      message(message) {
+        connection.drop()
+        // Another has this server's place: a trainer put it there that this one has not heard of.
+        if (message.type === 'refused' && message.reason === reasonOf('epoch')) over()
+      },
       closed() {
         if (ended || peers.get(node) !== peer) return
         peer.connection = undefined
@@ -199,7 +258,7 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
       },
     })
     peer.connection = connection
-    connection.send({ type: 'hello', protocol, ...self, token, run, address: ownAddress })
+    connection.send({ type: 'hello', protocol, ...self, epoch, token, run, address: ownAddress })
     // What was said into the broken connection may be lost.
     if (again) shard?.reconnected(node)
   }
@@ -228,26 +287,39 @@ export function createShardRun({ token, run, dial }: RunOptions): ShardRun {
     get started() {
       return shard !== undefined
     },
-    greet(from, address, connection) {
+    greet({ epoch: spokenFor, address, ...from }, connection) {
+      if (address !== '' && from.incarnation < (peers.get(from.node)?.incarnation ?? 0)) return 'epoch'
+      if (spokenFor < epoch) return 'fenced'
+      epochs.set(connection, spokenFor)
       everyone.add(connection)
       if (address === '') {
-        workers.set(from.node, connection)
-        return
+        if (from.node < passer) highest = Math.max(highest, from.node)
+        // A stranger that begins the same run once more must not get the answers of the trainer that leads it.
+        if (control === undefined || workers.get(from.node) !== control || spokenFor > epoch)
+          workers.set(from.node, connection)
+        return undefined
       }
       // A peer in a new life may speak before the control has told of it; its questions need an answer.
       if (shard !== undefined) meet(from, address)
       else unmet.push({ from, address })
-      if (greeted.get(from.node) === from.incarnation) shard?.reconnected(from.node)
-      greeted.set(from.node, from.incarnation)
+      if (greeted.get(from.node)?.incarnation === from.incarnation) shard?.reconnected(from.node)
+      greeted.set(from.node, { incarnation: from.incarnation, connection })
+      return undefined
     },
     take,
     gone(from, connection) {
       everyone.delete(connection)
       if (workers.get(from.node) === connection) workers.delete(from.node)
-      return connection === control
+      if (connection !== control) return false
+      if (linger === 0) return true
+      // The trainer is gone, and its rows wait for the next one.
+      control = undefined
+      lingering = setTimeout(over, linger)
+      return false
     },
     end() {
       ended = true
+      clearTimeout(lingering)
       turns.clear()
       clearTimeout(timer)
       for (const { connection } of peers.values()) connection?.drop()

@@ -103,7 +103,7 @@ export function createEmployer(o: EmployerOptions): Employer {
             },
           })
           connections.push(connection)
-          const who = { protocol, node: control, incarnation: 1, token: places.token, run }
+          const who = { protocol, node: control, incarnation: 1, epoch: 1, token: places.token, run }
           connection.send({ type: 'hello', ...who, address: new Uint32Array(0) })
         }),
       )

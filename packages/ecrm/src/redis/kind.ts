@@ -46,6 +46,8 @@ export function redisKind(
   let assignment: Assignment | undefined
   const others = (server = -1): RemoteShard[] => (assignment?.assigned ?? []).filter((_, i) => i !== server)
   return {
+    // Rows end with the run: there is nothing that a next trainer could take up.
+    keeps: false,
     start(spec, events) {
       const { servers, k, r } = spec.layout
       if (nodes.length < servers)

@@ -5,13 +5,16 @@
 export const schema = {
   /**
    * First frame of a connection: who speaks, in which run, and where it listens (text; empty: answer here). `token` is a
-   * secret of those who may speak.
+   * secret of those who may speak. `epoch` counts the trainers of the run: whoever speaks for an earlier one is refused.
    */
-  hello: { numbers: ['protocol', 'node', 'incarnation'], arrays: ['token', 'run', 'address'] },
+  hello: { numbers: ['protocol', 'node', 'incarnation', 'epoch'], arrays: ['token', 'run', 'address'] },
   /** From the control: the incarnation of every server and where each is (text, a list; empty in one process). */
   members: { numbers: [], arrays: ['incarnations', 'addresses'] },
-  /** The shard's part in a run begins: what all agree on (see spec.ts), and where the others reach this shard (text). */
-  start: { numbers: ['server', 'incarnation', 'lost'], arrays: ['spec', 'address'] },
+  /**
+   * The shard's part in a run begins: what all agree on (see spec.ts), and where the others reach this shard (text). `linger`:
+   * milliseconds that the part stays after its control is gone, for the next one (`attach`); 0: it ends.
+   */
+  start: { numbers: ['server', 'incarnation', 'lost', 'linger'], arrays: ['spec', 'address'] },
   ping: { numbers: [], arrays: [] },
   /** `missing`: rows still to be recovered. */
   pong: { numbers: ['missing', 'unrecoverable'], arrays: [] },
@@ -81,7 +84,24 @@ export const schema = {
   gaveUp: { numbers: [], arrays: ['rows'] },
   /** The run is over: its keys are taken away. `last` = 1: from its nodes, too, which are free then. */
   leave: { numbers: ['last'], arrays: [] },
+  /** From a trainer that takes a run up: says what is here (`epoch` 0), or takes the part over from an earlier trainer. */
+  attach: { numbers: ['epoch'], arrays: [] },
+  /**
+   * The part here: of which trainer, which server (`nobody`: no part) in which life; the highest node that spoke here, and the
+   * latest push of the first trainer's node; the lives of all servers as this one knows them.
+   */
+  attached: { numbers: ['epoch', 'server', 'incarnation', 'highest', 'push'], arrays: ['spec', 'lives'] },
+  /** Words `at` and after of a trainer's version of what it must have again, `total` in all: see keeping.ts. */
+  keep: { numbers: ['id', 'version', 'at', 'total'], arrays: ['words'] },
+  /** The newest version that is whole here; 0: none. */
+  kept: { numbers: ['id', 'version'], arrays: [] },
+  /** Asks for words of the newest whole version. */
+  recall: { numbers: ['id', 'at', 'most'], arrays: [] },
+  recalled: { numbers: ['id', 'version', 'total'], arrays: ['words'] },
 } as const
+
+/** In `attached`: the shard has no part in the run. */
+export const nobody = 0xffff_ffff
 
 type Schema = typeof schema
 export type MessageType = keyof Schema

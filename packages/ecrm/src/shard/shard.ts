@@ -3,6 +3,7 @@
 import { FtError } from '@ft/core'
 import { allFinite } from './finite.ts'
 import { createInspection } from './inspection.ts'
+import { createKeeping } from './keeping.ts'
 import { packDeltas, type Message, type MessageOf, type Send } from './messages.ts'
 import { createOutbox } from './outbox.ts'
 import { createParityRows } from './parityRows.ts'
@@ -41,6 +42,8 @@ export interface Shard {
   receive(from: { node: number; incarnation: number }, message: Message): void
   /** The connection to a peer was made again: what it may have missed is sent again. */
   reconnected(peer: number): void
+  /** The latest push of a worker that was applied here; 0 when there was none. */
+  latestPush(worker: number): number
   /** One step of recovery in the background; whether rows are still missing. */
   step(stripes: number): boolean
 }
@@ -84,6 +87,7 @@ export function createShard(options: ShardOptions): Shard {
     swept: () => options.swept?.(),
   })
 
+  const keeping = createKeeping()
   const inspection = createInspection({ storage, server, parityRows, lost: recovery.unrecoverable })
 
   /** Answers the pushes whose differences have arrived. */
@@ -226,6 +230,12 @@ export function createShard(options: ShardOptions): Shard {
       case 'status':
         status(node, message.id)
         return
+      case 'keep':
+        send(node, keeping.keep(message))
+        return
+      case 'recall':
+        send(node, keeping.recall(message))
+        return
       default:
         throw new FtError('CORRUPT_DATA', `shard ${server}: a ${message.type} message is not for a shard`, { from })
     }
@@ -275,6 +285,7 @@ export function createShard(options: ShardOptions): Shard {
     },
     receive,
     reconnected,
+    latestPush: (worker) => latest.get(worker) ?? 0,
     step: (stripes) => recovery.step(stripes),
   }
 }

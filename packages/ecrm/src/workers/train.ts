@@ -40,7 +40,7 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   if (workers === 1) return trainAlone(data, alone)
   if (options.engine !== undefined)
     throw invalidArgument({ where: 'train', argument: 'engine' }, 'left out with several workers', 'an engine')
-  const { model, history, steps, stepped } = planTraining(data, alone)
+  const { model, history, steps, stepped, replication } = await planTraining(data, alone)
   const sizes = sizesOf(model, { tables: data.categorical.length, d: store.d })
   const [{ startWorkerThread }, { trainSynchronously, trainAsynchronously }] = await Promise.all([
     import('./thread.ts'),
@@ -50,6 +50,7 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   try {
     const run = mode === 'sync' ? trainSynchronously : trainAsynchronously
     await run({ data, model, workers: threads, offsets: store.offsets, steps, signal, onStep: stepped })
+    await replication.settle()
     return { model, history }
   } finally {
     await Promise.all(threads.map((thread) => thread.close()))
