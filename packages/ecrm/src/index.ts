@@ -28,6 +28,7 @@ export { naivePropagation, type NaiveOptions, type NaiveResult } from './baselin
 export { type OptimizerName, type OptimizerOptions } from './shard/optimizers.ts'
 export { evaluate, type EvaluateOptions, type Evaluation, type StepRecord, type Trained } from './train.ts'
 export { train, type TrainOptions } from './workers/train.ts'
+export { createScoreWindow, type ScoreWindow, type WindowScore } from './dlrm/scoreWindow.ts'
 export { trainStep, type StepState } from './trainStep.ts'
 export { createDenseModel, type DenseBatch, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 export { type Batch, type CategoricalFeature, type Samples } from './dlrm/samples.ts'

@@ -30,7 +30,7 @@ const optimizerNames: Names<OptimizerOptions> = {
 }
 const trainNames: Names<TrainOptions> = {
   ...{ store: true, epochs: true, batch: true, bottom: true, top: true, optimizer: true, seed: true, engine: true },
-  ...{ model: true, from: true, until: true, onStep: true, onProgress: true, signal: true },
+  ...{ model: true, from: true, until: true, window: true, onStep: true, onProgress: true, signal: true },
   ...{ replicateEvery: true, resume: true },
 }
 const workersNames: Names<WorkersOptions> = { ...trainNames, workers: true, mode: true }

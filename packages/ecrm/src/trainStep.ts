@@ -3,6 +3,7 @@
 import type { DenseModel } from './dlrm/denseModel.ts'
 import { distinct, gather, scatterSum } from './dlrm/lookUp.ts'
 import type { Batch } from './dlrm/samples.ts'
+import type { ScoreWindow } from './dlrm/scoreWindow.ts'
 import { checkGradients } from './dlrm/soundGradients.ts'
 import type { ShardStore } from './store.ts'
 
@@ -13,6 +14,8 @@ export interface StepState {
   pushing: Promise<void>
   /** Keeps the dense network and the push that follows, so that another trainer can begin here; left out: nobody does. */
   readonly ahead?: (push: { readonly ids: Uint32Array; readonly gradients: Float32Array }) => Promise<void>
+  /** Gets what the model predicts of each batch before it learns from it. */
+  readonly window?: ScoreWindow | undefined
 }
 
 /**
@@ -42,6 +45,7 @@ export async function trainStep(state: StepState, batch: Batch): Promise<number>
   // 4. A row named by several samples gets the sum of their gradients. What is not finite is refused whole.
   const ofRows = scatterSum(gradients.embeddings, rows, store.d)
   checkGradients({ ...gradients, rows: ofRows })
+  state.window?.add(gradients.probabilities, batch.labels)
 
   // 5. The dense network is small and stays with the trainer; where another one may have to go on, r + 1 shards keep a copy of it
   // and of the push, before anything of the push is sent and after the one before was answered: see keeper.ts.

@@ -60,6 +60,7 @@ describe('train', () => {
         .map((line) => JSON.parse(line) as Record<string, unknown>)
       const steps = lines.filter(({ type }) => type === 'step')
       expect(steps).toHaveLength(2)
+      for (const step of steps) expect(step).toMatchObject({ auc: expect.any(Number), logLoss: expect.any(Number) })
       for (const { shards } of steps as unknown as readonly { shards: LiveShard[] }[]) {
         expect(shards.map(({ shard }) => shard)).toEqual([0, 1, 2])
         for (const { rows, parityRows, rate } of shards) {
@@ -123,7 +124,7 @@ describe('train', () => {
   it('prints a table of shards and a conclusion', async () => {
     const { output, text } = printer(false)
     await runTrain({ ...flags, epochs: 1 }, { output, signal })
-    expect(text()).toMatch(/step 20 {2}loss 0\.\d{4}/)
+    expect(text()).toMatch(/step 20 {2}loss 0\.\d{4} {2}AUC 0\.\d{4}/)
     expect(text()).toMatch(/shard +rows +parity rows +degraded stripes +rows\/s +recovered\/s/)
     expect(text()).toMatch(/rows and state/)
     expect(text()).toMatch(/AUC 0\.\d{4}.*300 test rows; 0 shards replaced, 0 rows lost/)

@@ -2,7 +2,14 @@
 import { afterEach, expect, it } from 'vitest'
 import { isFtError } from '@ft/core'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
-import { createDenseModel, openShards, trainStep, type Samples, type ShardStore } from '../src/index.ts'
+import {
+  createScoreWindow,
+  createDenseModel,
+  openShards,
+  trainStep,
+  type Samples,
+  type ShardStore,
+} from '../src/index.ts'
 import { takeBatch } from '../src/dlrm/samples.ts'
 import { trainAsynchronously, trainSynchronously } from '../src/workers/dataParallel.ts'
 import { createWorker } from '../src/workers/worker.ts'
@@ -34,9 +41,10 @@ it('a step alone', async () => {
   const ends = []
   for (const withBad of [false, true]) {
     const store = await start()
-    const state = { model: makeModel(), store, pushing: Promise.resolve() }
+    const state = { model: makeModel(), store, pushing: Promise.resolve(), window: createScoreWindow(1000) }
     await trainStep(state, takeBatch(good, halves[0]!, store.offsets))
     if (withBad) await expect(trainStep(state, takeBatch(bad, halves[1]!, store.offsets))).rejects.toThrow(refused)
+    expect(state.window.score().samples).toBe(200)
     // Whoever catches it goes on.
     await trainStep(state, takeBatch(good, halves[1]!, store.offsets))
     await state.pushing
@@ -58,10 +66,20 @@ it.each([
     const count = run === trainSynchronously ? 2 : 1
     const workers = Array.from({ length: count }, () => createWorker({ rows: store, model: makeModel(), d: 4 }))
     const steps = data === bad ? halves : halves.slice(0, 1)
-    const running = run({ data, model, workers, offsets: store.offsets, steps, signal: undefined, onStep: () => 0 })
+    const window = createScoreWindow(100)
+    const running = run({
+      data,
+      model,
+      workers,
+      offsets: store.offsets,
+      steps,
+      window,
+      signal: undefined,
+      onStep: () => 0,
+    })
     if (data === bad) await expect(running).rejects.toThrow(refused)
     else await running
-    ends.push({ parameters: model.parameters, state: model.state, rows: await store.snapshot() })
+    ends.push({ parameters: model.parameters, state: model.state, rows: await store.snapshot(), score: window.score() })
   }
   expect(ends[1]).toEqual(ends[0])
 })

@@ -56,6 +56,8 @@ describe.each(['cpu', 'wasm'])('createTfjsModel on the %s backend', (backend) =>
     expect(Math.abs(b.loss - a.loss)).toBeLessThan(tolerance * Math.max(1, a.loss))
     expectClose(b.embeddings, a.embeddings)
     b.parameters.forEach((gradient, i) => expectClose(gradient, a.parameters[i]!))
+    expectClose(b.probabilities, a.probabilities)
+    expect(a.probabilities).toEqual(ours.predict(batch))
     expectClose(theirs.predict(batch), ours.predict(batch))
   })
 

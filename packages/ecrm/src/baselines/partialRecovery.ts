@@ -43,7 +43,7 @@ export async function trainPartiallyRecovered(
   let [reloadedRows, lostUpdates] = [0, 0]
   const trained = await train(data, {
     ...training,
-    async onStep(record, model) {
+    async onStep(record, model, score) {
       for (const { step, server } of deaths) {
         if (step !== record.step) continue
         const reloaded = await reload(store, { saved, server })
@@ -51,7 +51,7 @@ export async function trainPartiallyRecovered(
         lostUpdates += reloaded.updates
       }
       if ((record.step + 1) % every === 0) saved = await store.snapshot()
-      await onStep?.(record, model)
+      await onStep?.(record, model, score)
     },
   })
   return { ...trained, reloadedRows, lostUpdates }

@@ -148,7 +148,7 @@ export async function runTrain(
       resume: flags.resume === true,
       signal,
       onProgress: output.onProgress,
-      async onStep({ step, loss }) {
+      async onStep({ step, loss }, _, score) {
         for (const kill of kills) {
           if (kill.step !== step) continue
           output.note(`step ${step}: shard ${kill.shard} is killed`)
@@ -159,12 +159,13 @@ export async function runTrain(
         if (flags.metrics !== undefined) await writeMetrics(flags.metrics, store)
         const reports = await store.report()
         const missing = reports.reduce((all, { missingRows }) => all + missingRows, 0)
-        const line = { step: step + 1, loss: sum / flags.every, replaced: store.replacements, missing }
+        const { auc, logLoss } = score()
+        const line = { step: step + 1, loss: sum / flags.every, auc, logLoss, replaced: store.replacements, missing }
         sum = 0
         const shards = live(reports, performance.now(), store.layout)
         output.result({ type: 'step', ...line, shards })
         output.text(
-          `step ${line.step}  loss ${line.loss.toFixed(4)}  shards replaced ${line.replaced}  rows to recover ${missing}`,
+          `step ${line.step}  loss ${line.loss.toFixed(4)}  AUC ${auc?.toFixed(4) ?? '-'}  shards replaced ${line.replaced}  rows to recover ${missing}`,
         )
         output.table(shards, liveColumns)
       },

@@ -42,12 +42,13 @@ export interface DenseModel {
    * Loss and gradients without changing anything.
    *
    * @param labels - 0 or 1 a sample
-   * @returns mean log loss, gradients of parameters and of embeddings `[batch, tables, d]`
+   * @returns mean log loss, gradients of parameters and of embeddings `[batch, tables, d]`, and the probabilities `[batch]` that
+   * the forward pass gave anyway: nothing is computed twice for them
    */
   gradients(
     batch: DenseBatch,
     labels: ArrayLike<number>,
-  ): { loss: number; parameters: Float32Array[]; embeddings: Float32Array }
+  ): { loss: number; parameters: Float32Array[]; embeddings: Float32Array; probabilities: Float32Array }
   /** Applies the optimizer. */
   update(gradients: readonly Float32Array[]): void
 }
@@ -105,30 +106,37 @@ export function createDenseModel(options: DenseModelOptions): DenseModel {
     predict: (batch) => run(batch).logits.map(probability),
     gradients(batch, labels) {
       const { sizes, low, z0, high, logits } = run(batch)
-      const { loss, gradient } = logLoss(logits, labels)
+      const { loss, gradient, probabilities } = logLoss(logits, labels)
       const up = backward(engine, above, { outputs: high, gradient, wantInput: true })
       const of = { z0: new Float32Array(z0.length), embeddings: new Float32Array(batch.embeddings.length) }
       interactBackward(sizes, { z0, embeddings: batch.embeddings, gradient: up.input! }, of)
       const down = backward(engine, below, { outputs: low, gradient: of.z0, wantInput: false })
-      return { loss, parameters: [...down.parameters, ...up.parameters], embeddings: of.embeddings }
+      return { loss, parameters: [...down.parameters, ...up.parameters], embeddings: of.embeddings, probabilities }
     },
     update: (gradients) => optimizer.step(gradients),
   }
 }
 
-function probability(logit: number): number {
+/** The logistic function, for whatever sign without overflow. */
+export function probability(logit: number): number {
   return logit >= 0 ? 1 / (1 + exp(-logit)) : exp(logit) / (1 + exp(logit))
 }
 
-/** Mean log loss of logits and its gradient: (p - y) / batch. */
-function logLoss(logits: Float32Array, labels: ArrayLike<number>): { loss: number; gradient: Float32Array } {
+/** Mean log loss of logits, its gradient (p - y) / batch, and p. */
+function logLoss(
+  logits: Float32Array,
+  labels: ArrayLike<number>,
+): { loss: number; gradient: Float32Array; probabilities: Float32Array } {
   const n = logits.length
   const gradient = new Float32Array(n)
+  const probabilities = new Float32Array(n)
   let loss = 0
   for (let i = 0; i < n; i++) {
     const [z, y] = [logits[i]!, labels[i]!]
     loss += Math.max(z, 0) - z * y + log1p(exp(-Math.abs(z)))
-    gradient[i] = (probability(z) - y) / n
+    const p = probability(z)
+    probabilities[i] = p
+    gradient[i] = (p - y) / n
   }
-  return { loss: loss / n, gradient }
+  return { loss: loss / n, gradient, probabilities }
 }

@@ -2,7 +2,13 @@
 import type * as TensorFlow from '@tensorflow/tfjs'
 import { FtError } from '@ft/core'
 import { checkTfjsNames } from '../knownOptions.ts'
-import { createDenseLayers, type DenseBatch, type DenseModel, type DenseModelOptions } from './denseModel.ts'
+import {
+  createDenseLayers,
+  probability,
+  type DenseBatch,
+  type DenseModel,
+  type DenseModelOptions,
+} from './denseModel.ts'
 import { createDenseOptimizer } from './denseOptimizer.ts'
 import { pairCount } from './interaction.ts'
 
@@ -92,11 +98,16 @@ export function createTfjsModel(options: TfjsModelOptions): DenseModel {
       return tf.tidy(() => {
         const on = upload(batch)
         const wanted = tf.tensor1d(Float32Array.from(labels))
-        const loss = (embeddings: TensorFlow.Tensor, ...layers: TensorFlow.Tensor[]): TensorFlow.Tensor =>
-          tf.losses.sigmoidCrossEntropy(wanted, logits(on.dense, embeddings, layers))
+        let probabilities = new Float32Array(0)
+        const loss = (embeddings: TensorFlow.Tensor, ...layers: TensorFlow.Tensor[]): TensorFlow.Tensor => {
+          const z = logits(on.dense, embeddings, layers)
+          // Read here, where the forward pass has them: afterwards TensorFlow.js has thrown them away.
+          probabilities = Float32Array.from(z.dataSync(), probability)
+          return tf.losses.sigmoidCrossEntropy(wanted, z)
+        }
         const { value, grads } = tf.valueAndGrads(loss)([on.embeddings, ...on.parameters])
         const [embeddings, ...rest] = grads.map((one) => one.dataSync().slice() as Float32Array)
-        return { loss: value.dataSync()[0]!, parameters: rest, embeddings: embeddings! }
+        return { loss: value.dataSync()[0]!, parameters: rest, embeddings: embeddings!, probabilities }
       })
     },
     update: (gradients) => optimizer.step(gradients),

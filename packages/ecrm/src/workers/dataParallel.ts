@@ -2,6 +2,7 @@
 import { throwIfAborted } from '@ft/core'
 import type { DenseModel } from '../dlrm/denseModel.ts'
 import { takeBatch, type Samples } from '../dlrm/samples.ts'
+import type { ScoreWindow } from '../dlrm/scoreWindow.ts'
 import type { Computed } from './protocol.ts'
 import type { Worker } from './worker.ts'
 
@@ -13,6 +14,8 @@ export interface DataParallel {
   readonly offsets: readonly number[]
   /** Rows of the data, step by step. */
   readonly steps: Iterable<Uint32Array>
+  /** Gets the predictions of all workers: of a step together in the order of its samples. */
+  readonly window: ScoreWindow
   readonly signal: AbortSignal | undefined
   /** Called after every step, in order: never while it is still at the one before. */
   readonly onStep: (loss: number) => unknown
@@ -38,6 +41,7 @@ export async function trainSynchronously(o: DataParallel): Promise<void> {
         }),
       ),
     )
+    computed.forEach(({ probabilities }, i) => o.window.add(probabilities, labelsOf(data, parts[i]!)))
     for (let i = 0; i < parts.length; i++) {
       await workers[i]!.push({})
       await workers[i]!.settle()
@@ -64,7 +68,12 @@ export async function trainAsynchronously(o: DataParallel): Promise<void> {
         for (let next = steps.next(); next.done !== true && !failed; next = steps.next()) {
           throwIfAborted(o.signal, 'train')
           const batch = takeBatch(data, next.value, offsets)
-          const { loss, parameters } = await worker.compute({ batch, parameters: model.parameters, part: 1 })
+          const { loss, parameters, probabilities } = await worker.compute({
+            batch,
+            parameters: model.parameters,
+            part: 1,
+          })
+          o.window.add(probabilities, batch.labels)
           model.update(parameters)
           await worker.push({ readsNext: true })
           await (told = told.then(() => o.onStep(loss)))
@@ -77,6 +86,8 @@ export async function trainAsynchronously(o: DataParallel): Promise<void> {
     }),
   )
 }
+
+const labelsOf = ({ label }: Samples, rows: Uint32Array): number[] => Array.from(rows, (row) => label[row]!)
 
 /** Parts that differ by one row at most; none is empty. */
 function cut(rows: Uint32Array, count: number): Uint32Array[] {

@@ -33,6 +33,8 @@ export interface Computed {
   readonly loss: number
   /** Gradients of the dense parameters, of the worker's mean loss. */
   readonly parameters: readonly Float32Array[]
+  /** Of the batch's samples, before the update. */
+  readonly probabilities: Float32Array
 }
 
 export type ToWorker =

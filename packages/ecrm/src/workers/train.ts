@@ -40,7 +40,7 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   if (workers === 1) return trainAlone(data, alone)
   if (options.engine !== undefined)
     throw invalidArgument({ where: 'train', argument: 'engine' }, 'left out with several workers', 'an engine')
-  const { model, history, steps, stepped, replication } = await planTraining(data, alone)
+  const { model, history, steps, window, stepped, replication } = await planTraining(data, alone)
   const sizes = sizesOf(model, { tables: data.categorical.length, d: store.d })
   const [{ startWorkerThread }, { trainSynchronously, trainAsynchronously }] = await Promise.all([
     import('./thread.ts'),
@@ -49,7 +49,7 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   const threads = Array.from({ length: workers }, () => startWorkerThread(store, sizes))
   try {
     const run = mode === 'sync' ? trainSynchronously : trainAsynchronously
-    await run({ data, model, workers: threads, offsets: store.offsets, steps, signal, onStep: stepped })
+    await run({ data, model, workers: threads, offsets: store.offsets, steps, window, signal, onStep: stepped })
     await replication.settle()
     return { model, history }
   } finally {

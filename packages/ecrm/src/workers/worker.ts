@@ -30,7 +30,8 @@ export function createWorker({ rows, model, d }: { rows: RowAccess; model: Dense
       checkGradients({ ...gradients, rows: ofRows })
       if (part !== 1) for (let i = 0; i < ofRows.length; i++) ofRows[i]! *= part
       kept = { ids: found.ids, gradients: ofRows }
-      return { loss: gradients.loss, parameters: gradients.parameters }
+      const { loss, parameters: ofDense, probabilities } = gradients
+      return { loss, parameters: ofDense, probabilities }
     },
     async push(options) {
       await pushing
