@@ -31,7 +31,13 @@ export { startWorker, type StartWorkerOptions, type WorkerProcess } from './work
 export { denseFromTorch } from './models/dense.ts'
 export { fingerprintOf, type ConvLayer, type DenseLayer, type Layer } from './models/layers.ts'
 export { createModelRunner } from './models/runner.ts'
-export { readModelFolder, writeModelFolder, type ModelManifest, type ParityBinding, type SavedModel } from './models/folder.ts'
+export {
+  readModelFolder,
+  writeModelFolder,
+  type ModelManifest,
+  type ParityBinding,
+  type SavedModel,
+} from './models/folder.ts'
 export {
   trainParityModel,
   type ParityTask,

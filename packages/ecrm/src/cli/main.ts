@@ -24,6 +24,8 @@ const collect = (text: string, before: string[]): string[] => [...before, text]
 
 const program = new Command('ecrm')
   .description('Recommendation-model training that survives killed servers')
+  // Wrong use ends with 2, as a bad file does.
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : 2))
   .option('--json', 'one JSON object a line', false)
 program
   .command('train')
