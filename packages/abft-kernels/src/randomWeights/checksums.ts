@@ -4,7 +4,7 @@
 // thresholds, everything that is derived for sums with ones holds for these.
 import { assertOneOf, FtError, invalidArgument, type ProtectionScheme } from '@ft/core'
 import { columnRanges, type ColumnRanges } from '@ft/tensor-core'
-import type { ProtectedWeights, WeightNorms } from '../weights.ts'
+import type { ProtectedWeights, RowNorms, WeightNorms } from '../weights.ts'
 import { alongRows, type Rows } from './passes.ts'
 import { WeightVectors } from './vectors.ts'
 
@@ -34,18 +34,38 @@ export interface RandomChecksumsInput {
 /**
  * Draws w and sums B with it.
  *
- * Cost: a multiply-add a weight, offline; 8 bytes a row and range, 32 a column.
+ * Cost: two multiply-adds a weight, offline; 8 bytes a row and range, 32 a column.
  */
 export function randomChecksums({ seed, n, matrices, norms }: RandomChecksumsInput): RandomChecksums {
   const vectors = new WeightVectors(seed, n)
   const split = columnRanges(n)
   const sums = matrices.map((matrix) => alongRows(matrix, vectors.columns, split))
-  return { seed, vectors, split, sums, norms: norms.map((own) => weightedNorms(own, vectors.columns)) }
+  const weighted = norms.map((own, item): WeightNorms => {
+    if (n === 1) return own
+    const rows = { rangeColumns: split.rangeColumns, ranges: rowNorms(matrices[item] as Rows, vectors.columns, split) }
+    return { ...weightedNorms(own, vectors.columns), rows }
+  })
+  return { seed, vectors, split, sums, norms: weighted }
 }
 
-/** Norms of B diag(w) from those of B. */
-function weightedNorms(norms: WeightNorms, weights: Float64Array): WeightNorms {
-  if (weights.length === 1 && weights[0] === 1) return norms
+/** Of the rows of B diag(w), range by range. Sums are made in float64, which rounds too little for norms of it to matter. */
+function rowNorms({ count, length, data, at }: Rows, weights: Float64Array, split: ColumnRanges): RowNorms[] {
+  return Array.from({ length: split.ranges }, (_, range) => {
+    const first = range * split.rangeColumns
+    const end = Math.min(length, first + split.rangeColumns)
+    let absoluteSquares = 0
+    for (let row = 0; row < count; row++) {
+      const from = at(row)
+      let absolute = 0
+      for (let j = first; j < end; j++) absolute += Math.abs((data[from + j] as number) * (weights[j] as number))
+      absoluteSquares += absolute * absolute
+    }
+    return { absoluteSquares, sumSquares: 0, chainSquares: 0 }
+  })
+}
+
+/** Norms of B diag(w) from those of B, without its rows'. */
+function weightedNorms(norms: WeightNorms, weights: Float64Array): Omit<WeightNorms, 'rows'> {
   const columnSquares = norms.columnSquares.map((value, j) => value * (weights[j] as number) ** 2)
   const columnSums = norms.columnSums.map((value, j) => value * (weights[j] as number))
   const columnAbsolute = norms.columnAbsolute.map((value, j) => value * Math.abs(weights[j] as number))
@@ -59,8 +79,6 @@ function weightedNorms(norms: WeightNorms, weights: Float64Array): WeightNorms {
     columnSquares,
     columnSums,
     columnAbsolute,
-    // Sums over A are made in float64 here, which rounds too little to be measured.
-    rows: { rangeColumns: 0, ranges: [] },
   }
 }
 

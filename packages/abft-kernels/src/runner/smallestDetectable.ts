@@ -71,7 +71,7 @@ export function smallestDetectable(
     m,
     n,
     k,
-    norms: [{ ...normalNorms(k, n, split), ...(random && { rows: { rangeColumns: 0, ranges: [] } }) }],
+    norms: [normalNorms(k, n, split)],
     rounding: roundingOf(build, 'float32'),
     calibration,
     falseAlarmProbability: falseAlarmProbability / groups,
