@@ -314,7 +314,7 @@ describe('the command', () => {
     [['train', 'rows.csv', '--label', 'y', '--ignore', 'nope'], /no column nope to ignore; columns are x0, x1/],
     [['train', 'rows.csv', '--label', 'y', '--weight', 'kind'], /column kind: 'a' is not a number/],
     [['predict', 'all.dart', 'rows.csv', '--out', '/nonexistent/x'], /cannot write \/nonexistent\/x: ENOENT/],
-    [['train', 'rows.csv', '--label', 'y', '--out', 'm.onnx'], /no categorical splits/],
+    [['train', 'rows.csv', '--label', 'y', '--out', 'm.onnx'], /have no categories/],
   ])('%j fails with a sentence', async (args, message) => {
     const result = await dart(...args)
     expect(result.code).toBe(2)
