@@ -95,8 +95,8 @@ async function outcome(...args: string[]): Promise<[unknown, string]> {
 }
 
 it('says in a line what is wrong with a file that is not there, and lists what is wrong with one that is', async () => {
-  expect(await outcome('serve', '--config', 'none.json')).toEqual([1, 'cannot read the configuration none.json\n'])
-  expect(await outcome('advise', 'none.csv', '--instances', '4')).toEqual([1, 'cannot read the trace none.csv\n'])
+  expect(await outcome('serve', '--config', 'none.json')).toEqual([2, 'cannot read the configuration none.json\n'])
+  expect(await outcome('advise', 'none.csv', '--instances', '4')).toEqual([2, 'cannot read the trace none.csv\n'])
   writeFileSync(join(built.folder, 'bad.json'), '{ "model": "m", "instances": [], "polcy": 1 }')
   const [code, said] = await outcome('serve', '--config', 'bad.json')
   expect([code, said]).toEqual([2, expect.stringMatching(/^bad.json has 2 mistake\(s\):\n {2}\S+: .+\n {2}\S+: .+\n$/)])
@@ -138,6 +138,6 @@ describe('parm advise', { timeout: 30_000 }, () => {
   ])('refuses %s %s', async (flag, value) => {
     write()
     const flags = flag === '--instances' ? [flag, value] : ['--instances', '4', flag, value]
-    expect(await outcome('advise', 'trace.csv', ...flags)).toEqual([1, expect.stringContaining(flag)])
+    expect(await outcome('advise', 'trace.csv', ...flags)).toEqual([2, expect.stringContaining(flag)])
   })
 })
