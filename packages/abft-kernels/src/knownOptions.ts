@@ -1,5 +1,5 @@
 // Names that options may have. A misspelt one would be a default that nobody asked for: it is an error.
-import { FtError, invalidArgument, type Conv2dOptions, type MatmulOptions } from '@ft/core'
+import { assertOptionNames, FtError, type Conv2dOptions, type MatmulOptions } from '@ft/core'
 import type { AttentionOptions } from './attention.ts'
 import type { CalibrateOptions } from './calibrate.ts'
 import type { ChainOptions } from './chain.ts'
@@ -30,22 +30,9 @@ export const calibrateNames: Names<CalibrateOptions> = {
   ...{ lengths: true, trials: true, seed: true, signal: true, onProgress: true },
 }
 
-/**
- * Cost: a look-up an option: products of few rows take 50 us.
- *
- * @throws FtError `INVALID_ARGUMENT` for anything but an object, and for a name that is not known, with those that are
- */
+/** Options that may be left out: see `assertOptionNames`. */
 export function assertNames(options: unknown, names: Readonly<Record<string, true>>, where: string): void {
-  if (options === undefined) return
-  if (typeof options !== 'object' || options === null)
-    throw invalidArgument({ where, argument: 'options' }, 'an object', options)
-  for (const name in options)
-    if (!Object.hasOwn(names, name))
-      throw new FtError(
-        'INVALID_ARGUMENT',
-        `${where} has no option ${JSON.stringify(name)}; it has ${Object.keys(names).join(', ')}`,
-        { option: name },
-      )
+  if (options !== undefined) assertOptionNames(options, names, where)
 }
 
 /** @throws FtError `INVALID_ARGUMENT` for a plain tensor in the place of weights with checksums */

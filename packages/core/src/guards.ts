@@ -37,6 +37,25 @@ export function assertOneOf<const T>(value: unknown, at: Argument & { values: re
   throw invalidArgument(at, `one of ${at.values.map(show).join(', ')}`, value)
 }
 
+/**
+ * A misspelt option would be a default that nobody asked for: it is an error.
+ *
+ * Cost: a look-up an option.
+ *
+ * @throws FtError `INVALID_ARGUMENT` for anything but an object, and for a name that is not among `names`, with those that are
+ */
+export function assertOptionNames(options: unknown, names: Readonly<Record<string, true>>, where: string): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options))
+    throw invalidArgument({ where, argument: 'options' }, 'an object', options)
+  for (const name of Object.keys(options)) {
+    if (Object.hasOwn(names, name)) continue
+    const known = Object.keys(names).join(', ')
+    throw new FtError('INVALID_ARGUMENT', `${where} has no option ${JSON.stringify(name)}; it has ${known}`, {
+      option: name,
+    })
+  }
+}
+
 function range({ min, max }: { min?: number; max?: number }): string {
   if (min !== undefined && max !== undefined) return ` in [${min}, ${max}]`
   if (min !== undefined) return ` of at least ${min}`

@@ -10,4 +10,11 @@ export {
   zeros,
   type TensorExpectation,
 } from './tensor.ts'
-export { assertInteger, assertNumber, assertOneOf, invalidArgument, type Argument } from './guards.ts'
+export {
+  assertInteger,
+  assertNumber,
+  assertOneOf,
+  assertOptionNames,
+  invalidArgument,
+  type Argument,
+} from './guards.ts'

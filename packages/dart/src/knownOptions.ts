@@ -1,5 +1,5 @@
 // Names that options may have. A misspelt one would be a default that nobody asked for: it is an error.
-import { FtError } from '@ft/core'
+import { assertOptionNames } from '@ft/core'
 import type { DropoutOptions, GossOptions, TrainOptions } from './options.ts'
 
 const trainNames: Readonly<Record<keyof TrainOptions, true>> = {
@@ -63,28 +63,17 @@ const dropoutNames: Readonly<Record<keyof DropoutOptions, true>> = {
 
 /** @throws FtError `INVALID_ARGUMENT` naming an option that `train` does not have, and those that it has */
 export function checkTrainNames(options: TrainOptions): void {
-  checkNames('train', options, trainNames)
+  assertOptionNames(options, trainNames, 'train')
 }
 
 /** The same of `dropout`. A preset spread into options brings its learning rate, which belongs beside them. */
 export function checkDropoutNames({ learningRate: _, ...options }: DropoutOptions & { learningRate?: number }): void {
-  checkNames('train: dropout', options, dropoutNames)
+  assertOptionNames(options, dropoutNames, 'train: dropout')
 }
 
 const gossNames: Readonly<Record<keyof GossOptions, true>> = { topRate: true, otherRate: true }
 
 /** The same of `goss`. */
 export function checkGossNames(options: GossOptions): void {
-  checkNames('train: goss', options, gossNames)
-}
-
-function checkNames(where: string, given: object, known: Readonly<Record<string, true>>): void {
-  for (const name of Object.keys(given)) {
-    if (Object.hasOwn(known, name)) continue
-    throw new FtError(
-      'INVALID_ARGUMENT',
-      `${where} has no option ${JSON.stringify(name)}; it has ${Object.keys(known).join(', ')}`,
-      { option: name },
-    )
-  }
+  assertOptionNames(options, gossNames, 'train: goss')
 }

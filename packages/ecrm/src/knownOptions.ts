@@ -1,5 +1,5 @@
 // Names that options may have. A misspelt one would be a default that nobody asked for: it is an error.
-import { FtError, invalidArgument } from '@ft/core'
+import { assertOptionNames, invalidArgument } from '@ft/core'
 import type { CheckpointerOptions } from './checkpoint/checkpointer.ts'
 import type { DenseModelOptions } from './dlrm/denseModel.ts'
 import type { TfjsModelOptions } from './dlrm/tfjsModel.ts'
@@ -59,15 +59,7 @@ const checker =
     if (given === undefined) return
     if (given === null || typeof given !== 'object' || Array.isArray(given))
       throw invalidArgument({ where, argument }, 'an object', given)
-    for (const name of Object.keys(given)) {
-      if (Object.hasOwn(known, name)) continue
-      const of = argument === 'options' ? where : `${where}: \`${argument}\``
-      throw new FtError(
-        'INVALID_ARGUMENT',
-        `${of} has no option ${JSON.stringify(name)}; it has ${Object.keys(known).join(', ')}`,
-        { option: name },
-      )
-    }
+    assertOptionNames(given, known, argument === 'options' ? where : `${where}: \`${argument}\``)
   }
 
 /** With those of its parts that are objects; `optimizer` is checked where it is used. */

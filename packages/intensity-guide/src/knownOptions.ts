@@ -1,5 +1,5 @@
 // What a plan is chosen by, checked: a misspelt option would be a default that nobody asked for.
-import { assertNumber, assertOneOf, FtError, type PlanTarget } from '@ft/core'
+import { assertNumber, assertOneOf, assertOptionNames, FtError, type PlanTarget } from '@ft/core'
 import type { ChooseOptions } from './choosePerLayer.ts'
 import { isRecord } from './models/network.ts'
 import { targetSchemes } from './targets.ts'
@@ -26,9 +26,7 @@ export function checkChooseOptions(
 ): void {
   const fail = (message: string) => new FtError('INVALID_ARGUMENT', `${where}: ${message}`)
   if (!isRecord(options)) throw fail("needs options: at least { device: findDevice('t4') } or its like")
-  const known = [...Object.keys(names), ...more]
-  const unknown = Object.keys(options).find((name) => !known.includes(name))
-  if (unknown !== undefined) throw fail(`no option ${JSON.stringify(unknown)}; there are ${known.join(', ')}`)
+  assertOptionNames(options, { ...names, ...Object.fromEntries(more.map((name) => [name, true as const])) }, where)
   const { device, target = 'wasm', rule = 'intensity', sensitivity = 0, band = 0 } = options
   if (!isRecord(device) || !isRecord(device.peak) || !isRecord(device.latency)) {
     const got = typeof device === 'string' ? `'${String(device)}'` : isRecord(device) ? 'other fields' : String(device)

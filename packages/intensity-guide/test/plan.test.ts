@@ -321,7 +321,7 @@ describe('options', () => {
   }
 
   it.each<[object, RegExp]>([
-    [{ device, rules: 'cost' }, /choosePerLayer: no option "rules"; there are device, target, dtype, rule,/],
+    [{ device, rules: 'cost' }, /choosePerLayer has no option "rules"; it has device, target, dtype, rule,/],
     [{ device, rule: 'cheapest' }, /`rule` must be one of 'intensity', 'cost'/],
     [{ device, target: 'cuda' }, /`target` must be one of 'wasm'/],
     [{ device, sensitivity: '5%' }, /`sensitivity` must be/],

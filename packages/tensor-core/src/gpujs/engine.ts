@@ -3,6 +3,7 @@ import {
   FtError,
   assertInteger,
   assertOneOf,
+  assertOptionNames,
   type Conv2dOptions,
   type HWIO,
   type MatmulEngine,
@@ -14,7 +15,6 @@ import {
 } from '@ft/core'
 import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { matmulWeightSizes, resolveMatmul } from '../problem/matmul.ts'
-import { assertOptionNames } from '../problem/engine-options.ts'
 import { optionsOf } from '../problem/options.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
 import { filterWeights, matmulWeights, type Problem, type WeightMatrices } from '../reference/matrices.ts'

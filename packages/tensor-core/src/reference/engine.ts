@@ -3,6 +3,7 @@ import {
   FtError,
   assertInteger,
   assertOneOf,
+  assertOptionNames,
   invalidArgument,
   type Conv2dOptions,
   type Fault,
@@ -18,7 +19,7 @@ import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { assertFaults, type FaultContext } from '../problem/faults.ts'
 import { matmulWeightSizes, resolveMatmul } from '../problem/matmul.ts'
 import { asyncFace, type SyncFace } from '../problem/async.ts'
-import { assertOptionNames, assertSwitch } from '../problem/engine-options.ts'
+import { assertSwitch } from '../problem/engine-options.ts'
 import { optionsOf } from '../problem/options.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
 import { zeroCounts, type Counts } from './counts.ts'

@@ -1,6 +1,5 @@
 // One WebAssembly memory, a few threads, and the kernels of whoever loads them.
-import { assertOneOf, FtError, type WasmModule, type WasmRuntime, type WasmVariant } from '@ft/core'
-import { assertOptionNames } from '../problem/engine-options.ts'
+import { assertOneOf, assertOptionNames, FtError, type WasmModule, type WasmRuntime, type WasmVariant } from '@ft/core'
 import { createAllocator, pageBytes, type Allocator } from './allocator.ts'
 import { relaxedSimdSupported, sharedMemorySupported, simdSupported } from './features.ts'
 import {

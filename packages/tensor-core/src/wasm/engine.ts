@@ -2,6 +2,7 @@
 import {
   FtError,
   assertOneOf,
+  assertOptionNames,
   invalidArgument,
   type Conv2dOptions,
   type HWIO,
@@ -16,7 +17,7 @@ import { blockSteps, scratchBytes } from '../../assembly/fields.ts'
 import { asyncFace, type SyncFace } from '../problem/async.ts'
 import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { matmulWeightSizes, resolveMatmul } from '../problem/matmul.ts'
-import { assertOptionNames, assertSwitch } from '../problem/engine-options.ts'
+import { assertSwitch } from '../problem/engine-options.ts'
 import { optionsOf } from '../problem/options.ts'
 import type { JudgedProduct, Judging } from '../problem/judging.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'

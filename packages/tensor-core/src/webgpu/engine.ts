@@ -3,6 +3,7 @@
 import {
   FtError,
   assertOneOf,
+  assertOptionNames,
   isFtError,
   type Conv2dOptions,
   type HWIO,
@@ -16,7 +17,7 @@ import {
 import { assertFilter, resolveConv2d } from '../problem/conv2d.ts'
 import { assertFaults, type FaultContext } from '../problem/faults.ts'
 import { resolveMatmul } from '../problem/matmul.ts'
-import { assertOptionNames, assertSwitch } from '../problem/engine-options.ts'
+import { assertSwitch } from '../problem/engine-options.ts'
 import { optionsOf } from '../problem/options.ts'
 import { createWeightsRegistry } from '../problem/weights.ts'
 import { Buffers, type BufferUse } from './buffers.ts'
