@@ -70,7 +70,9 @@ export async function connectNode({ Client, address, tls, timeout }: NodeOptions
     await client.connect()
     const facts = await client.info('server')
     const fact = (name: string): string => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(facts)?.[1] ?? ''
-    const tag = fact('redis_mode') === 'cluster' ? await ownTag(client, nameOf(address)) : '0'
+    // Valkey's name for it is the second one.
+    const mode = fact('redis_mode') || fact('server_mode')
+    const tag = mode === 'cluster' ? await ownTag(client, nameOf(address)) : '0'
     return { client, runId: fact('run_id'), tag, drop: () => client.disconnect() }
   } catch (error) {
     client.disconnect()
