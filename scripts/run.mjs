@@ -116,7 +116,7 @@ function main() {
         () => pnpm('exec', 'prettier', '--check', '--log-level', 'warn', '.'),
         () =>
           pnpm('exec', 'depcruise', '--config', '.dependency-cruiser.cjs', '--output-type', 'err', 'packages', 'apps'),
-        () => pnpm('exec', 'knip', '--no-progress'),
+        () => pnpm('exec', 'knip', '--no-progress', '--no-config-hints'),
         () => pnpm('exec', 'node', 'scripts/publishable.mjs'),
       )
     case 'build':
