@@ -36,6 +36,27 @@ export function readHints(
   return { allowDegraded, deadlineMs: Math.min(deadlineMs, longestMs) }
 }
 
+/** Whether a request says something of single tensors, which is no function of their contents. */
+export function speaksOfTensors({ inputs, outputs }: InferRequest): boolean {
+  return inputs.some(says) || (outputs !== undefined && outputs.some(says))
+}
+
+const says = ({ parameters }: { readonly parameters?: Parameters }) => parameters !== undefined
+
+/**
+ * The outputs that instances are to be asked for by name, where something is said of one: such an output may come in another
+ * form than the model's. undefined: all of them.
+ *
+ * @throws OipError 400 for one that the model does not have
+ */
+export function outputsSaid({ outputs }: InferRequest, metadata: ModelMetadata): InferRequest['outputs'] {
+  if (!outputs?.some(says)) return undefined
+  for (const { name } of outputs)
+    if (!metadata.outputs.some((one) => one.name === name))
+      throw new OipError(400, `outputs: the model has no output '${name.slice(0, 100)}'`)
+  return outputs
+}
+
 /** What a request says to the model besides its inputs: its parameters but for the gateway's own and the encoding's. */
 export function ownParameters({ parameters }: InferRequest): Parameters | undefined {
   let own: Record<string, Parameters[string]> | undefined
