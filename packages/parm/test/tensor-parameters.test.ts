@@ -85,7 +85,8 @@ function clientOf(front: 'json' | 'binary' | 'grpc', gateway: Gateway) {
     client.infer('m', { request: { parameters: {}, inputs: [], binaryOutput: front !== 'json', ...request } })
 }
 
-const numbers = (tensor: WireTensor | undefined) => Array.from((toNamedTensor(tensor as WireTensor) as NamedTensor).data)
+const numbers = (tensor: WireTensor | undefined) =>
+  Array.from((toNamedTensor(tensor as WireTensor) as NamedTensor).data)
 
 describe.each(['rest', 'grpc'] as const)('to an instance behind %s', (behind) => {
   describe.each(['json', 'binary', 'grpc'] as const)('from a client of %s', (front) => {

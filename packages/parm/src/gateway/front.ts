@@ -11,7 +11,7 @@ import type { Answer } from '../serving/group.ts'
 import type { GatewayOptions, GatewaySnapshot } from './gateway.ts'
 import { metricsOf, type Histogram } from './metrics.ts'
 import type { Pool } from './pool.ts'
-import { checkInput, checkInputs, outputsSaid, ownParameters, readHints, speaksOfTensors } from './request.ts'
+import { checkInput, checkInputs, inOrder, outputsSaid, ownParameters, readHints, speaksOfTensors } from './request.ts'
 import { joinRows, rowsOf, splitRows } from './rows.ts'
 
 export interface FrontOptions {
@@ -56,7 +56,7 @@ export function createFront(front: FrontOptions) {
       throw new OipError(429, 'too many requests are waiting', { retryAfter: 1 })
     const hints = readHints(request, deadlineMs)
     if (size === undefined) return passThrough(request, { context, parameters, version, deadlineMs: hints.deadlineMs })
-    const rows = splitRows(request.inputs, size)
+    const rows = splitRows(inOrder(request.inputs, metadata), size)
     const submit = (inputs: NamedTensor[]) =>
       coordinator.submit({ inputs, ...hints, headers: context.headers, gone: context.gone })
     const answers =

@@ -330,7 +330,9 @@ export function createPool({
           if (isAbandoned(own)) cut(notNeeded)
         },
       })
-      const outputs = expected ? checkAnswer(response.outputs, { expected, rows, wanted: job.outputs }) : response.outputs
+      const outputs = expected
+        ? checkAnswer(response.outputs, { expected, rows, wanted: job.outputs })
+        : response.outputs
       instance.answeredAtMs = clock.now()
       health.answered(instance, { latencyMs: instance.answeredAtMs - own.started, units: units.length })
       units.forEach((unit, i) => {

@@ -11,6 +11,12 @@ export function checkInputs({ inputs }: InferRequest, metadata: ModelMetadata): 
   for (const input of inputs) checkInput(input, metadata)
 }
 
+/** Inputs in the order of the model, so that those of clients that write them in another share groups and batches. */
+export function inOrder(inputs: InferRequest['inputs'], metadata: ModelMetadata): InferRequest['inputs'] {
+  if (inputs.every(({ name }, i) => name === metadata.inputs[i]?.name)) return inputs
+  return metadata.inputs.flatMap((expected) => inputs.find(({ name }) => name === expected.name) ?? [])
+}
+
 /** @throws OipError 400 unless the model has an input of this name, type and shape */
 export function checkInput(input: TensorMetadata, metadata: ModelMetadata): void {
   const { name, datatype, shape } = input

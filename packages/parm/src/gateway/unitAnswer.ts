@@ -24,9 +24,7 @@ export function checkAnswer(
     readonly wanted?: InferRequest['outputs']
   },
 ): readonly WireTensor[] {
-  const expected = wanted
-    ? wanted.flatMap(({ name }) => signature.find((one) => one.name === name) ?? [])
-    : signature
+  const expected = wanted ? wanted.flatMap(({ name }) => signature.find((one) => one.name === name) ?? []) : signature
   const inOrder = outputs.every(({ name }, i) => name === expected[i]?.name)
   const own = inOrder ? outputs : expected.flatMap(({ name }) => outputs.find((output) => output.name === name) ?? [])
   const fits =

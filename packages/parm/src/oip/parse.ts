@@ -97,9 +97,7 @@ function readKnown<M extends InferRequest | InferResponse>(
   const tensors = forms.map(({ name, datatype, shape, length, parameters }) => {
     at += length
     const bytes = o.bytes.subarray(at - length, at)
-    return parameters === undefined
-      ? { name, datatype, shape, bytes }
-      : { name, datatype, shape, bytes, parameters }
+    return parameters === undefined ? { name, datatype, shape, bytes } : { name, datatype, shape, bytes, parameters }
   })
   return { ...message, ...(o.id === undefined ? {} : { id: o.id }), [o.key]: tensors }
 }
