@@ -14,6 +14,17 @@ export interface GatewayProcess {
   stop(): Promise<void>
 }
 
+/** A bench that is ended, as by a time limit, leaves no gateway behind. */
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+for (const signal of ['SIGTERM', 'SIGINT'] as const)
+  process.once(signal, () => {
+    if (running.size > 0) process.exit(1)
+    process.kill(process.pid, signal)
+  })
+
 /** @param config - as in the file that `parm serve` reads */
 export async function startGateway(config: object): Promise<GatewayProcess> {
   const folder = await mkdtemp(join(tmpdir(), 'parm-bench-'))
@@ -21,6 +32,8 @@ export async function startGateway(config: object): Promise<GatewayProcess> {
   await writeFile(file, JSON.stringify({ port: 0, ...config }))
   const cli = fileURLToPath(new URL('cli/main.js', import.meta.resolve('@ft/parm')))
   const child = spawn(process.execPath, [cli, 'serve', '--config', file], { stdio: ['ignore', 'pipe', 'inherit'] })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
   const { url, grpcUrl } = await urlsOf(child)
   return {
     url,

@@ -20,6 +20,7 @@ export {
   type InferRequest,
   type InferResponse,
   type Parameters,
+  type RequestedOutput,
   type WireTensor,
 } from './oip/message.ts'
 

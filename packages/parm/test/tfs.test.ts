@@ -13,6 +13,8 @@ import {
   type OipServer,
 } from '../src/index.ts'
 import { parsePredict, writePredict } from '../src/tfs/predict.ts'
+import { Cancellation } from '../src/serving/cancellation.ts'
+import { tensorflowRoutes } from '../src/tfs/routes.ts'
 import { tripleService } from './support/echo.ts'
 
 let server: OipServer
@@ -86,6 +88,41 @@ it('takes a version, and exact answers only when asked to', async () => {
   const path = `/v1/models/${NAME}/versions/1:predict`
   const response = await predict({ instances: [[1, 2]] }, { 'ft-allow-degraded': 'false' }, path)
   expect(response.headers.get('ft-quality')).toBe('exact')
+})
+
+it.each([
+  ['False', false],
+  ['true', true],
+  ['0', undefined],
+  ['constructor', undefined],
+])('reads ft-allow-degraded: %s', async (text, allowed) => {
+  const body = JSON.stringify({ instances: [[1, 2]] })
+  const seen: unknown[] = []
+  const asked = tensorflowRoutes(
+    {
+      ready: () => true,
+      metadata: (name) => ({
+        name,
+        platform: 'test',
+        inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 2] }],
+        outputs: [],
+      }),
+      infer(modelName, { request }) {
+        seen.push(request.parameters['ft.allowDegraded'])
+        return Promise.resolve({ modelName, outputs: request.inputs })
+      },
+    },
+    {
+      method: 'POST',
+      path: '/v1/models/m:predict',
+      headers: { 'ft-allow-degraded': text },
+      context: { headers: {}, gone: new Cancellation(), signal: new AbortController().signal },
+      body: () => Promise.resolve(Buffer.from(body)),
+    },
+  )
+  if (allowed === undefined) await expect(asked).rejects.toMatchObject({ status: 400 })
+  else await expect(asked).resolves.toBeDefined()
+  expect(seen).toEqual(allowed === undefined ? [] : [allowed])
 })
 
 it.each([

@@ -1,5 +1,6 @@
 // The interface of every code, and the ids of a group's units.
 import type { NamedTensor, Quality } from '../named.ts'
+import type { Preprocessings } from './preprocessed.ts'
 
 /** What decoding gives: one list of output tensors a query, with its mark. */
 export interface Decoded {
@@ -27,6 +28,10 @@ export interface Code {
   readonly exact?: boolean
   /** Fingerprint of the deployed model that the code was trained for: behind another its answers are wrong. */
   readonly baseFingerprint?: string
+  /** What is made of members before they are encoded, as `withPreprocessing` says it. Absent: nothing. */
+  readonly preprocessing?: Preprocessings
+  /** What was made of inputs when the code was trained: with another, its answers are wrong. Absent: not known. */
+  readonly trainedPreprocessing?: Preprocessings
   /** Inputs of all n units; queries are passed on, not copied. */
   encode(group: readonly (readonly NamedTensor[])[]): NamedTensor[][]
   /** Whether outputs of these units give all k answers. */

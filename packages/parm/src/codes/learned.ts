@@ -6,6 +6,7 @@ import { assertLayers, inputsOf, outputsOf, type Layer } from '../models/layers.
 import { createModelRunner } from '../models/runner.ts'
 import { assertAlike, assertSummable, type NamedTensor } from '../named.ts'
 import type { Code } from './code.ts'
+import { assertPreprocessing, type Preprocessings } from './preprocessed.ts'
 
 export interface LearnedOptions {
   readonly k: number
@@ -17,6 +18,11 @@ export interface LearnedOptions {
   readonly channels?: number
   /** `fingerprintOf` the deployed model that they were trained through: a gateway refuses another. Default: not known. */
   readonly baseFingerprint?: string
+  /**
+   * What had been made of the inputs that they were trained on, by the deployed model's input names; `{}`: nothing, they were as
+   * clients send them. A gateway refuses another. Default: not known.
+   */
+  readonly preprocessing?: Preprocessings
 }
 
 /**
@@ -29,11 +35,13 @@ export interface LearnedOptions {
  * Computation, 2018
  * @throws FtError `SHAPE_MISMATCH` when the networks do not fit k or one another; in `encode`, when the inputs do not fit
  */
-export function learned({ k, encoder, decoder, channels = 1, baseFingerprint }: LearnedOptions): Code {
+export function learned(options: LearnedOptions): Code {
+  const { k, encoder, decoder, channels = 1, baseFingerprint, preprocessing } = options
   assertInteger(k, { where: 'learned', argument: 'k', min: 2, max: 16 })
   assertInteger(channels, { where: 'learned', argument: 'channels', min: 1, max: 1 << 12 })
   assertLayers(encoder, 'learned: `encoder`')
   assertLayers(decoder, 'learned: `decoder`')
+  if (preprocessing) assertPreprocessing(preprocessing)
   const [firstLayer, lastDecoder] = [encoder[0] as Layer, decoder.at(-1) as Layer]
   const inputs = inputsOf(firstLayer)
   const plane = inputs / k
@@ -55,6 +63,7 @@ export function learned({ k, encoder, decoder, channels = 1, baseFingerprint }: 
     n: k + 1,
     systematic: true,
     ...(baseFingerprint === undefined ? {} : { baseFingerprint }),
+    ...(preprocessing === undefined ? {} : { trainedPreprocessing: preprocessing }),
     encode(group) {
       if (group.length !== k)
         throw invalidArgument({ where: 'learned', argument: 'group' }, `${k} members`, group.length)

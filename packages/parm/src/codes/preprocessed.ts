@@ -57,6 +57,20 @@ export function assertPreprocessing(preprocessing: Preprocessings): void {
 }
 
 /**
+ * Equal texts for preprocessings that do the same: defaults are written out, inputs that stay as they are left out. Numbers are
+ * compared as they are: 1 / 255 is not 0.0039.
+ */
+export function preprocessingText(preprocessing: Preprocessings): string {
+  const entries = Object.entries(preprocessing).flatMap(([name, one]): [string, readonly unknown[]][] => {
+    const { scale = 1 } = one
+    if (isByChannel(one)) return [[name, [scale, one.mean, one.std, one.layout ?? 'HWC']]]
+    const { offset = 0 } = one
+    return scale === 1 && offset === 0 ? [] : [[name, [scale, offset]]]
+  })
+  return JSON.stringify(entries.sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+/**
  * A code whose parity units are encoded from preprocessed members, in float32; units 0 .. k - 1 stay the members as they came.
  * With `p` the preprocessing, a parity model is trained to give the sum of `F(x_i)`, where F preprocesses itself, from the
  * code of the `p(x_i)`. Copies (codes that are `exact`) are no coded units: they stay as they came too.
@@ -83,6 +97,7 @@ export function withPreprocessing(code: Code, preprocessing: Preprocessings): Co
   const { shorten } = code
   return {
     ...code,
+    preprocessing,
     encode: (group) =>
       code.encode(group.map(prepare)).map((unit, slot) => (slot < code.k ? [...(group[slot] ?? [])] : unit)),
     ...(shorten

@@ -11,7 +11,7 @@ import type { Answer } from '../serving/group.ts'
 import type { GatewayOptions, GatewaySnapshot } from './gateway.ts'
 import { metricsOf, type Histogram } from './metrics.ts'
 import type { Pool } from './pool.ts'
-import { checkInput, checkInputs, ownParameters, readHints } from './request.ts'
+import { checkInput, checkInputs, inOrder, outputsSaid, ownParameters, readHints, speaksOfTensors } from './request.ts'
 import { joinRows, rowsOf, splitRows } from './rows.ts'
 
 export interface FrontOptions {
@@ -46,8 +46,8 @@ export function createFront(front: FrontOptions) {
     checkInputs(request, metadata)
     const parameters = ownParameters(request)
     const version = otherVersion(context.version)
-    // What is asked with parameters, or of one version of several, no code knows: it passes through as it is
-    const plain = rowWise && parameters === undefined && version === undefined
+    // What is asked with parameters, its own or a tensor's, or of one version of several, no code knows: it passes through as it is
+    const plain = rowWise && parameters === undefined && version === undefined && !speaksOfTensors(request)
     const size = plain ? rowsOf(request.inputs) : undefined
     // Trying again would not help
     if (size !== undefined && size > queueLimit)
@@ -56,7 +56,7 @@ export function createFront(front: FrontOptions) {
       throw new OipError(429, 'too many requests are waiting', { retryAfter: 1 })
     const hints = readHints(request, deadlineMs)
     if (size === undefined) return passThrough(request, { context, parameters, version, deadlineMs: hints.deadlineMs })
-    const rows = splitRows(request.inputs, size)
+    const rows = splitRows(inOrder(request.inputs, metadata), size)
     const submit = (inputs: NamedTensor[]) =>
       coordinator.submit({ inputs, ...hints, headers: context.headers, gone: context.gone })
     const answers =
@@ -113,6 +113,7 @@ export function createFront(front: FrontOptions) {
       deadlineMs: number
     },
   ): Promise<InferResponse> {
+    const outputs = outputsSaid(request, metadata)
     const work = new Cancellation()
     let late = false
     const arrivedMs = clock.now()
@@ -132,7 +133,8 @@ export function createFront(front: FrontOptions) {
       const { parameters, version } = o
       const { inputs } = request
       const rows = rowWise ? rowsOf(inputs) : undefined
-      const response = await base.run({ inputs, rows, parameters, version, headers, work, placed: new Set(), dueMs })
+      const said = { inputs, rows, outputs, parameters, version, headers }
+      const response = await base.run({ ...said, work, placed: new Set(), dueMs })
       ended('exact')
       return {
         ...response,

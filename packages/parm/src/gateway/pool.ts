@@ -3,7 +3,7 @@
 import { FtError, isFtError } from '@ft/core'
 import type { OipClient } from '../oip/client.ts'
 import { OipError, blamesRequest } from '../oip/error.ts'
-import type { InferResponse, Parameters, WireTensor } from '../oip/message.ts'
+import type { InferRequest, InferResponse, Parameters, WireTensor } from '../oip/message.ts'
 import type { TensorMetadata } from '../oip/service.ts'
 import { Bag, type BagMember } from '../serving/bag.ts'
 import { notNeeded, type Cancellation } from '../serving/cancellation.ts'
@@ -43,6 +43,8 @@ export interface Job {
   readonly inputs: readonly WireTensor[]
   /** Rows of the inputs, of each of which the outputs must have one. Absent: not said by the model. */
   readonly rows?: number | undefined
+  /** Asked for by name, where something is said of one. Default: all. */
+  readonly outputs?: InferRequest['outputs']
   /** Of the request, besides its inputs. Default none. */
   readonly parameters?: Parameters | undefined
   /** Of the model. Default: the instance's own choice. */
@@ -124,8 +126,10 @@ interface Running extends BagMember {
 }
 
 /** Rows alone, of which nothing else is said, share requests. */
-const keyOf = ({ inputs, headers, rows, parameters, version }: Job) =>
-  rows === 1 && parameters === undefined && version === undefined ? batchKey(inputs, headers) : undefined
+const keyOf = ({ inputs, headers, rows, outputs, parameters, version }: Job) =>
+  rows === 1 && (parameters ?? version ?? outputs ?? inputs.find((one) => one.parameters)) === undefined
+    ? batchKey(inputs, headers)
+    : undefined
 
 /** Whether nobody is left who would have had an answer of it: one client's leaving costs the others nothing. */
 const isAbandoned = ({ units }: Running) => units.every(({ job }) => job.work.abandoned)
@@ -316,6 +320,7 @@ export function createPool({
         request: {
           parameters: job.parameters ?? noParameters,
           inputs: units.length === 1 ? job.inputs : joinInputs(units.map((unit) => unit.job.inputs)),
+          ...(job.outputs ? { outputs: job.outputs } : {}),
           binaryOutput: true,
         },
         version: job.version,
@@ -325,7 +330,9 @@ export function createPool({
           if (isAbandoned(own)) cut(notNeeded)
         },
       })
-      const outputs = expected ? checkAnswer(response.outputs, { expected, rows }) : response.outputs
+      const outputs = expected
+        ? checkAnswer(response.outputs, { expected, rows, wanted: job.outputs })
+        : response.outputs
       instance.answeredAtMs = clock.now()
       health.answered(instance, { latencyMs: instance.answeredAtMs - own.started, units: units.length })
       units.forEach((unit, i) => {

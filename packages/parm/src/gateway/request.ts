@@ -11,6 +11,12 @@ export function checkInputs({ inputs }: InferRequest, metadata: ModelMetadata): 
   for (const input of inputs) checkInput(input, metadata)
 }
 
+/** Inputs in the order of the model, so that those of clients that write them in another share groups and batches. */
+export function inOrder(inputs: InferRequest['inputs'], metadata: ModelMetadata): InferRequest['inputs'] {
+  if (inputs.every(({ name }, i) => name === metadata.inputs[i]?.name)) return inputs
+  return metadata.inputs.flatMap((expected) => inputs.find(({ name }) => name === expected.name) ?? [])
+}
+
 /** @throws OipError 400 unless the model has an input of this name, type and shape */
 export function checkInput(input: TensorMetadata, metadata: ModelMetadata): void {
   const { name, datatype, shape } = input
@@ -34,6 +40,27 @@ export function readHints(
   if (typeof deadlineMs !== 'number' || !(deadlineMs > 0))
     throw new OipError(400, 'parameters.ft.deadlineMs must be a positive number')
   return { allowDegraded, deadlineMs: Math.min(deadlineMs, longestMs) }
+}
+
+/** Whether a request says something of single tensors, which is no function of their contents. */
+export function speaksOfTensors({ inputs, outputs }: InferRequest): boolean {
+  return inputs.some(says) || (outputs !== undefined && outputs.some(says))
+}
+
+const says = ({ parameters }: { readonly parameters?: Parameters }) => parameters !== undefined
+
+/**
+ * The outputs that instances are to be asked for by name, where something is said of one: such an output may come in another
+ * form than the model's. undefined: all of them.
+ *
+ * @throws OipError 400 for one that the model does not have
+ */
+export function outputsSaid({ outputs }: InferRequest, metadata: ModelMetadata): InferRequest['outputs'] {
+  if (!outputs?.some(says)) return undefined
+  for (const { name } of outputs)
+    if (!metadata.outputs.some((one) => one.name === name))
+      throw new OipError(400, `outputs: the model has no output '${name.slice(0, 100)}'`)
+  return outputs
 }
 
 /** What a request says to the model besides its inputs: its parameters but for the gateway's own and the encoding's. */

@@ -1,7 +1,7 @@
 // Whether the instances behind a gateway belong together: one base model, and parity models of it and of the code.
 import { FtError } from '@ft/core'
 import type { Code } from '../codes/code.ts'
-import { fitsChannels, type Preprocessings } from '../codes/preprocessed.ts'
+import { fitsChannels, preprocessingText, type Preprocessings } from '../codes/preprocessed.ts'
 import type { ModelMetadata, TensorMetadata } from '../oip/service.ts'
 import { isRowWise, unsummable } from './rows.ts'
 
@@ -49,6 +49,14 @@ export function checkSignature(
           `createGateway: the code ${code?.name ?? ''} must be of the base model ${own}, it was trained for ${learnedFor}`,
           { pool, expected: own, got: learnedFor },
         )
+      const trainedOn = pool === 'base' ? trainedTextOf(code) : metadata.properties?.['ft.preprocessing']
+      const encodedFrom = preprocessingText(code?.preprocessing ?? {})
+      if (trainedOn !== undefined && trainedOn !== encodedFrom)
+        throw new FtError(
+          'FINGERPRINT_MISMATCH',
+          `createGateway: ${pool === 'base' ? `the code ${code?.name ?? ''}` : `'${pool}'`} must be trained with the gateway's \`preprocessing\`, ${encodedFrom}, got ${trainedOn}`,
+          { pool, expected: encodedFrom, got: trainedOn },
+        )
       const trainedFor = metadata.properties?.['ft.code']
       if (pool !== 'base' && code && trainedFor !== undefined && trainedFor !== `${code.name}/${code.k}`)
         throw new FtError(
@@ -74,6 +82,10 @@ export function checkSignature(
   }
   if (code && isRowWise(base)) assertTakesCoded(base, code)
   return base
+}
+
+function trainedTextOf(code: Code | undefined): string | undefined {
+  return code?.trainedPreprocessing && preprocessingText(code.trainedPreprocessing)
 }
 
 /** What a code's parity model is trained to, as instances say it. */

@@ -94,13 +94,22 @@ function aborted(signal: AbortSignal): FtError {
 
 function failure({ status }: typeof Grpc, o: { error: Grpc.ServiceError; address: string }): Error {
   const { error, address } = o
+  // What a server that is there answers, as REST would say it; only the others mean that none is there
   const known: Partial<Record<Grpc.status, number>> = {
     [status.INVALID_ARGUMENT]: 400,
+    [status.OUT_OF_RANGE]: 400,
+    [status.UNAUTHENTICATED]: 401,
+    [status.PERMISSION_DENIED]: 403,
+    [status.ALREADY_EXISTS]: 409,
+    [status.ABORTED]: 409,
+    [status.FAILED_PRECONDITION]: 412,
     [status.NOT_FOUND]: 404,
     [status.RESOURCE_EXHAUSTED]: 429,
     [status.DEADLINE_EXCEEDED]: 504,
     [status.INTERNAL]: 500,
     [status.UNKNOWN]: 500,
+    [status.DATA_LOSS]: 500,
+    [status.UNIMPLEMENTED]: 501,
   }
   const http = known[error.code]
   if (http !== undefined) return new OipError(http, error.details.slice(0, 500), { cause: error })

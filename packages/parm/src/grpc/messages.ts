@@ -1,14 +1,16 @@
 // The messages of inference.GRPCInferenceService: requests and responses from and to protobuf.
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
-import type { InferRequest, InferResponse, WireTensor } from '../oip/message.ts'
+import type { InferRequest, InferResponse, RequestedOutput, WireTensor } from '../oip/message.ts'
 import type { ModelMetadata, TensorMetadata } from '../oip/service.ts'
 import {
   joinContents,
   readFields,
   readMetadata,
   readParameter,
+  readRequested,
   readTensor,
   writeParameters,
+  writeRequested,
   writeShape,
   writeTensor,
   type HalfTensor,
@@ -126,7 +128,7 @@ export const inferRequest = {
     if (request.id !== undefined) writer.tag(3, LENGTH).string(request.id)
     writeParameters(writer, 4, request.parameters)
     writeTensors(writer, request.inputs, 5)
-    for (const { name } of request.outputs ?? []) writer.tag(6, LENGTH).fork().tag(1, LENGTH).string(name).join()
+    for (const one of request.outputs ?? []) writeRequested(writer, 6, one)
     for (const { bytes } of request.inputs) writer.tag(7, LENGTH).bytes(bytes)
     return finish(writer)
   },
@@ -140,7 +142,7 @@ export const inferRequest = {
         ...(id === '' ? {} : { id }),
         parameters,
         inputs: joinContents(tensors, { raw, where: 'input' }),
-        ...(wanted.length > 0 ? { outputs: wanted.map((name) => ({ name })) } : {}),
+        ...(wanted.length > 0 ? { outputs: wanted } : {}),
         binaryOutput: true,
       },
     }
@@ -178,7 +180,7 @@ function readInfer(bytes: Uint8Array, { rawField }: { rawField: number }) {
   const texts = ['', '', '']
   const parameters: Record<string, string | number | boolean> = {}
   const tensors: HalfTensor[] = []
-  const wanted: string[] = []
+  const wanted: RequestedOutput[] = []
   const raw: Uint8Array[] = []
   readFields(bytes, (field, type, reader) => {
     if (type !== LENGTH) return false
@@ -186,7 +188,7 @@ function readInfer(bytes: Uint8Array, { rawField }: { rawField: number }) {
     else if (field === 4) readParameter(reader.bytes(), parameters)
     else if (field === 5) tensors.push(readTensor(reader.bytes()))
     else if (field === rawField) raw.push(reader.bytes())
-    else if (field === 6) wanted.push(modelName.read(reader.bytes()).model)
+    else if (field === 6) wanted.push(readRequested(reader.bytes()))
     else return false
     return true
   })

@@ -5,8 +5,8 @@ import { BinaryReader, WireType } from '@bufbuild/protobuf/wire'
 import { datatypes, viewAs, type Datatype } from '../oip/datatypes.ts'
 import { OipError } from '../oip/error.ts'
 import { bytesFromJson } from '../oip/json-data.ts'
-import type { Parameters, WireTensor } from '../oip/message.ts'
-import { assertDistinct, bad, checkBytes, checkForm, type TensorForm } from '../oip/parse.ts'
+import type { Parameters, RequestedOutput, WireTensor } from '../oip/message.ts'
+import { assertDistinct, bad, checkBytes, checkForm, saidBesides, type TensorForm } from '../oip/parse.ts'
 import type { TensorMetadata } from '../oip/service.ts'
 
 /** Calls back for every field; a field that is not taken is skipped. @throws OipError 400 for damaged bytes */
@@ -66,13 +66,38 @@ export function readParameter(bytes: Uint8Array, into: Record<string, string | n
   Object.defineProperty(into, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
-/** Name, type and shape; contents follow at the end of the message. */
-export function writeTensor(writer: BinaryWriter, field: number, { name, datatype, shape }: WireTensor): void {
+/** Name, type, shape and parameters; contents follow at the end of the message. */
+export function writeTensor(writer: BinaryWriter, field: number, tensor: WireTensor): void {
+  const { name, datatype, shape, parameters } = tensor
   writer.tag(field, LENGTH).fork()
   writer.tag(1, LENGTH).string(name)
   writer.tag(2, LENGTH).string(datatype)
   writeShape(writer, shape)
+  if (parameters) writeParameters(writer, 4, parameters)
   writer.join()
+}
+
+/** An output that a client asks for. */
+export function writeRequested(writer: BinaryWriter, field: number, { name, parameters }: RequestedOutput): void {
+  writer.tag(field, LENGTH).fork()
+  writer.tag(1, LENGTH).string(name)
+  if (parameters) writeParameters(writer, 2, parameters)
+  writer.join()
+}
+
+export function readRequested(bytes: Uint8Array): RequestedOutput {
+  let name = ''
+  const parameters: Record<string, Parameters[string]> = {}
+  readFields(bytes, (field, type, reader) => {
+    if (type !== LENGTH) return false
+    if (field === 1) name = reader.string(true)
+    else if (field === 2) readParameter(reader.bytes(), parameters)
+    else return false
+    return true
+  })
+  // How REST writes it, which here is one way only
+  const { binary_data: _asked, ...own } = parameters
+  return { name, ...saidBesides(own) }
 }
 
 export function writeShape(writer: BinaryWriter, shape: readonly number[]): void {
@@ -88,21 +113,27 @@ export interface HalfTensor {
   readonly datatype: string
   readonly shape: readonly number[]
   readonly contents: Uint8Array | undefined
+  readonly parameters?: Parameters
 }
 
 export function readTensor(bytes: Uint8Array): HalfTensor {
   let [name, datatype] = ['', '']
   const shape: number[] = []
   let contents: Uint8Array | undefined
+  let parameters: Record<string, Parameters[string]> | undefined
   readFields(bytes, (field, type, reader) => {
     if (field === 1 && type === LENGTH) name = reader.string(true)
     else if (field === 2 && type === LENGTH) datatype = reader.string(true)
     else if (field === 3) readNumbers({ type, reader }, 'int64', (value) => shape.push(value))
+    else if (field === 4 && type === LENGTH) readParameter(reader.bytes(), (parameters ??= {}))
     else if (field === 5 && type === LENGTH) contents = reader.bytes()
     else return false
     return true
   })
-  return { name, datatype, shape, contents }
+  if (parameters === undefined) return { name, datatype, shape, contents }
+  // How REST writes a tensor, which here is one way only
+  const { binary_data_size: _size, ...own } = parameters
+  return { name, datatype, shape, contents, ...saidBesides(own) }
 }
 
 export function readMetadata(bytes: Uint8Array): TensorMetadata {
@@ -117,13 +148,14 @@ export function joinContents(
 ): WireTensor[] {
   if (raw.length > 0 && raw.length !== tensors.length)
     throw bad(`raw_${where}_contents`, `contents of all ${tensors.length} tensors`, raw.length)
-  const joined = tensors.map(({ contents, ...tensor }, i): WireTensor => {
+  const joined = tensors.map(({ contents, parameters, ...tensor }, i): WireTensor => {
     const at = `${where}s[${i}]`
     const form = checkForm(tensor, at)
     const { name, datatype, shape } = form
     if (raw.length > 0 && contents) throw bad(at, 'either contents or raw contents', 'both')
     const bytes = raw[i] ?? typedContents(form, { contents: contents ?? new Uint8Array(), where: at })
-    return { name, datatype, shape, bytes: checkBytes(form, { bytes, where: at }) }
+    const checked = checkBytes(form, { bytes, where: at })
+    return { name, datatype, shape, bytes: checked, ...(parameters === undefined ? {} : { parameters }) }
   })
   assertDistinct(joined, `${where}s`)
   return joined

@@ -3,7 +3,8 @@
 import { readFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { FtError, type Tensor } from '@ft/core'
+import { FtError, isFtError, type Tensor } from '@ft/core'
+import { assertPreprocessing, type Preprocessings } from '../codes/preprocessed.ts'
 import { assertLayers, fingerprintOf, type Layer } from './layers.ts'
 import { field, keras, unkeras } from './keras.ts'
 
@@ -15,6 +16,8 @@ export interface ParityBinding {
   readonly k: number
   /** What the model's outputs are: the queries' outputs times these, summed. Absent in folders of earlier versions. */
   readonly weights?: readonly number[]
+  /** What had been made of the inputs that it was trained on, by their names; `{}`: nothing. Absent: not known. */
+  readonly preprocessing?: Preprocessings
 }
 
 export interface ModelManifest {
@@ -152,7 +155,8 @@ function parseManifest(json: unknown, folder: string): ModelManifest {
     (typeof field(parity, 'baseFingerprint') === 'string' &&
       typeof field(parity, 'code') === 'string' &&
       Number.isSafeInteger(field(parity, 'k')) &&
-      areWeights(field(parity, 'weights')))
+      areWeights(field(parity, 'weights')) &&
+      isPreprocessing(field(parity, 'preprocessing')))
   if (field(json, 'schema') !== 'ft.model' || !bound || typeof field(json, 'fingerprint') !== 'string')
     throw new FtError('CORRUPT_DATA', `readModelFolder: ${folder}/ft-model.json must be a manifest of this package`, {
       folder,
@@ -167,6 +171,26 @@ function parseManifest(json: unknown, folder: string): ModelManifest {
 
 const areWeights = (weights: unknown) =>
   weights === undefined || (Array.isArray(weights) && weights.every((weight) => Number.isFinite(weight)))
+
+export function isPreprocessing(preprocessing: unknown): boolean {
+  if (preprocessing === undefined) return true
+  const isObject = (value: unknown) => typeof value === 'object' && value !== null && !Array.isArray(value)
+  if (!isObject(preprocessing)) return false
+  const entries = Object.values(preprocessing as object)
+  if (!entries.every(isObject)) return false
+  const lists = entries.flatMap((one: object) => [field(one, 'mean'), field(one, 'std')])
+  // Normalised by channel with both, or with neither
+  if (!lists.every((list) => list === undefined || Array.isArray(list))) return false
+  if (entries.some((one: object) => (field(one, 'mean') === undefined) !== (field(one, 'std') === undefined)))
+    return false
+  try {
+    assertPreprocessing(preprocessing as Preprocessings)
+    return true
+  } catch (error) {
+    if (isFtError(error, 'INVALID_ARGUMENT')) return false
+    throw error
+  }
+}
 
 function layersOf(model: unknown, { bytes, folder }: { bytes: Buffer; folder: string }): Layer[] {
   const weights = field((field(model, 'weightsManifest') as unknown[] | undefined)?.[0], 'weights')

@@ -5,7 +5,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FtError } from '@ft/core'
 import { learned, type LearnedOptions } from '../codes/learned.ts'
+import type { Preprocessings } from '../codes/preprocessed.ts'
 import {
+  isPreprocessing,
   jsonOf,
   readModelFolder,
   readModelFolderSync,
@@ -16,7 +18,7 @@ import {
 import { field } from './keras.ts'
 
 /** What `trainLearnedCode` gives and `learned` takes. */
-export type LearnedCode = Required<LearnedOptions>
+export type LearnedCode = Required<Omit<LearnedOptions, 'preprocessing'>> & Pick<LearnedOptions, 'preprocessing'>
 
 interface CodeManifest {
   readonly schema: 'ft.learned-code'
@@ -24,6 +26,8 @@ interface CodeManifest {
   readonly k: number
   readonly channels: number
   readonly baseFingerprint: string
+  /** What had been made of the inputs that it was trained on; absent where that is not known. */
+  readonly preprocessing?: Preprocessings
   /** Fingerprints of the two networks. */
   readonly encoder: string
   readonly decoder: string
@@ -33,7 +37,7 @@ const MANIFEST = 'ft-code.json'
 
 /** Writes a learned code's folder. @throws FtError `IO`, `SHAPE_MISMATCH` when the networks make no code */
 export async function writeLearnedCode(folder: string, code: LearnedCode): Promise<void> {
-  const { k, channels, baseFingerprint, encoder, decoder } = code
+  const { k, channels, baseFingerprint, encoder, decoder, preprocessing } = code
   learned(code)
   const [first, second] = [
     await writeModelFolder(join(folder, 'encoder'), { layers: encoder }),
@@ -45,6 +49,7 @@ export async function writeLearnedCode(folder: string, code: LearnedCode): Promi
     k,
     channels,
     baseFingerprint,
+    ...(preprocessing === undefined ? {} : { preprocessing }),
     encoder: first.fingerprint,
     decoder: second.fingerprint,
   }
@@ -84,7 +89,7 @@ export function readLearnedCodeSync(folder: string): LearnedCode {
 }
 
 function codeOf(
-  { k, channels, baseFingerprint, ...named }: CodeManifest,
+  { k, channels, baseFingerprint, preprocessing, ...named }: CodeManifest,
   { folder, ...saved }: { encoder: SavedModel; decoder: SavedModel; folder: string },
 ): LearnedCode {
   for (const part of ['encoder', 'decoder'] as const) {
@@ -96,7 +101,8 @@ function codeOf(
         { folder, expected: named[part], got },
       )
   }
-  return { k, channels, baseFingerprint, encoder: saved.encoder.layers, decoder: saved.decoder.layers }
+  const networks = { encoder: saved.encoder.layers, decoder: saved.decoder.layers }
+  return { k, channels, baseFingerprint, ...(preprocessing === undefined ? {} : { preprocessing }), ...networks }
 }
 
 function parseManifest(json: unknown, folder: string): CodeManifest {
@@ -104,7 +110,8 @@ function parseManifest(json: unknown, folder: string): CodeManifest {
   const whole =
     field(json, 'schema') === 'ft.learned-code' &&
     ['k', 'channels'].every((key) => Number.isSafeInteger(field(json, key))) &&
-    ['baseFingerprint', 'encoder', 'decoder'].every((key) => typeof field(json, key) === 'string')
+    ['baseFingerprint', 'encoder', 'decoder'].every((key) => typeof field(json, key) === 'string') &&
+    isPreprocessing(field(json, 'preprocessing'))
   if (!whole)
     throw new FtError('CORRUPT_DATA', `readLearnedCode: ${file} must be a manifest of a learned code`, { folder })
   const version = field(json, 'version')

@@ -11,6 +11,17 @@ export interface WireTensor {
   readonly datatype: Datatype
   readonly shape: readonly number[]
   readonly bytes: Uint8Array
+  /** What is said of it besides, such as a `content_type`; nothing about how it is written. Absent: nothing. */
+  readonly parameters?: Parameters
+}
+
+/** An output that a client asks for. */
+export interface RequestedOutput {
+  readonly name: string
+  /** Whether it is wanted as bytes. */
+  readonly binary?: boolean
+  /** What is said of it besides, such as Triton's `classification`. Absent: nothing. */
+  readonly parameters?: Parameters
 }
 
 export interface InferRequest {
@@ -18,7 +29,7 @@ export interface InferRequest {
   readonly parameters: Parameters
   readonly inputs: readonly WireTensor[]
   /** Requested outputs; all when absent. */
-  readonly outputs?: readonly { readonly name: string; readonly binary?: boolean }[]
+  readonly outputs?: readonly RequestedOutput[]
   /** Whether outputs that do not say otherwise are wanted as bytes. */
   readonly binaryOutput: boolean
 }

@@ -83,12 +83,7 @@ function readOnce<M extends InferRequest | InferResponse>(
   if (!found && plain && isOwn && message.id === id && following === bytes.length - length) {
     if (known.size >= MOST_KNOWN) known.clear()
     // Without contents, which would keep their body in memory
-    const forms = tensors.map(({ name, datatype, shape, bytes: own }) => ({
-      name,
-      datatype,
-      shape,
-      length: own.length,
-    }))
+    const forms = tensors.map(({ bytes: own, ...form }) => ({ ...form, length: own.length }))
     known.set(text, { message: { ...message, [key]: [] }, tensors: forms, following })
   }
   return message
@@ -99,9 +94,10 @@ function readKnown<M extends InferRequest | InferResponse>(
   o: { bytes: Uint8Array; from: number; key: 'inputs' | 'outputs'; id: string | undefined },
 ): M {
   let at = o.from
-  const tensors = forms.map(({ name, datatype, shape, length }) => {
+  const tensors = forms.map(({ name, datatype, shape, length, parameters }) => {
     at += length
-    return { name, datatype, shape, bytes: o.bytes.subarray(at - length, at) }
+    const bytes = o.bytes.subarray(at - length, at)
+    return parameters === undefined ? { name, datatype, shape, bytes } : { name, datatype, shape, bytes, parameters }
   })
   return { ...message, ...(o.id === undefined ? {} : { id: o.id }), [o.key]: tensors }
 }
@@ -227,15 +223,28 @@ function parseTensor(entry: unknown, { where, reader, reading, check, ...read }:
   const form = checkForm(entry, where)
   check?.(form)
   const { name, datatype, shape } = form
-  const binarySize = read.parseParameters(entry['parameters'], `${where}.parameters`)['binary_data_size']
-  if (binarySize === undefined) return { name, datatype, shape, bytes: bytesFromJson(entry['data'], form, reading) }
+  const { size: binarySize, ...own } = sizeAndOwn(read.parseParameters(entry['parameters'], `${where}.parameters`))
+  if (binarySize === undefined)
+    return { name, datatype, shape, bytes: bytesFromJson(entry['data'], form, reading), ...own }
   if (entry['data'] !== undefined) throw bad(where, 'either data or binary_data_size', 'both')
   if (typeof binarySize !== 'number' || !Number.isSafeInteger(binarySize) || binarySize < 0)
     throw bad(`${where}.parameters.binary_data_size`, 'a number of bytes', binarySize)
   const width = datatypes[datatype].bytes
   if (width > 0 && binarySize !== form.size * width)
     throw bad(`${where}.parameters.binary_data_size`, `${form.size * width} bytes for its shape and type`, binarySize)
-  return { name, datatype, shape, bytes: checkBytes(form, { bytes: reader.take(binarySize, where), where }) }
+  return { name, datatype, shape, bytes: checkBytes(form, { bytes: reader.take(binarySize, where), where }), ...own }
+}
+
+/** How a tensor is written, and what is said of it besides. */
+function sizeAndOwn(all: Parameters): { size?: Parameters[string]; parameters?: Parameters } {
+  const { binary_data_size: size, ...rest } = all
+  return { ...(size === undefined ? {} : { size }), ...saidBesides(rest) }
+}
+
+/** Parameters as a field, which is there when there are any. */
+export function saidBesides(parameters: Parameters): { parameters?: Parameters } {
+  for (const _ in parameters) return { parameters }
+  return {}
 }
 
 export interface TensorForm {
@@ -282,10 +291,10 @@ function parseRequestedOutputs(entries: unknown): InferRequest['outputs'] {
   return entries.map((entry: unknown, i) => {
     if (!isObject(entry) || typeof entry['name'] !== 'string')
       throw bad(`outputs[${i}]`, 'an object with a name', entry)
-    const binary = parseParameters(entry['parameters'], `outputs[${i}].parameters`)['binary_data']
+    const { binary_data: binary, ...own } = parseParameters(entry['parameters'], `outputs[${i}].parameters`)
     if (binary !== undefined && typeof binary !== 'boolean')
       throw bad(`outputs[${i}].parameters.binary_data`, 'true or false', binary)
-    return { name: entry['name'], ...(binary === undefined ? {} : { binary }) }
+    return { name: entry['name'], ...(binary === undefined ? {} : { binary }), ...saidBesides(own) }
   })
 }
 

@@ -23,6 +23,7 @@ const fieldLine =
 /** They change how a message is read, or ask for more than an answer. */
 const strange = new Set([
   'transfer-encoding',
+  'content-encoding',
   'expect',
   'upgrade',
   'trailer',

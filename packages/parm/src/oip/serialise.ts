@@ -23,9 +23,9 @@ export function writeRequest(
   return writeWhole(tag === undefined || request.id !== undefined ? request : { ...request, id: tag }, binary)
 }
 
-function saysNothingElse({ id, parameters, outputs }: InferRequest): boolean {
+function saysNothingElse({ id, parameters, outputs, inputs }: InferRequest): boolean {
   for (const _ in parameters) return false
-  return id === undefined && outputs === undefined
+  return id === undefined && outputs === undefined && inputs[0]?.parameters === undefined
 }
 
 /** What a tensor was written as, which the next one of its form is written as again. */
@@ -64,7 +64,10 @@ function writeWhole(request: InferRequest, binary: boolean): Written {
   const parameters = binary ? { ...own, binary_data_output: true } : own
   if (Object.keys(parameters).length > 0) head['parameters'] = parameters
   if (request.outputs)
-    head['outputs'] = request.outputs.map(({ name }) => ({ name, parameters: { binary_data: binary } }))
+    head['outputs'] = request.outputs.map(({ name, parameters: said }) => ({
+      name,
+      parameters: { ...said, binary_data: binary },
+    }))
   return write(head, { key: 'inputs', tensors: request.inputs, binary: () => binary })
 }
 
@@ -90,7 +93,10 @@ function write(
 ): Written {
   const following: Uint8Array[] = []
   const entries = tensors.map((tensor) => {
-    if (!binary(tensor.name)) return `${startOf(tensor)},"data":${jsonFromBytes(tensor)}}`
+    if (!binary(tensor.name)) {
+      const said = tensor.parameters ? `,"parameters":${JSON.stringify(tensor.parameters)}` : ''
+      return `${startOf(tensor)}${said},"data":${jsonFromBytes(tensor)}}`
+    }
     following.push(tensor.bytes)
     return binaryEntry(tensor)
   })
@@ -104,6 +110,10 @@ function write(
 }
 
 function binaryEntry(tensor: WireTensor): string {
+  if (tensor.parameters) {
+    const parameters = { ...tensor.parameters, binary_data_size: tensor.bytes.length }
+    return `${startOf(tensor)},"parameters":${JSON.stringify(parameters)}}`
+  }
   if (!lastEntry || !isSameForm(lastEntry, tensor))
     lastEntry = knownAs(tensor, `${startOf(tensor)},"parameters":{"binary_data_size":${tensor.bytes.length}}}`)
   return lastEntry.written

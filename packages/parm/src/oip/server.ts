@@ -7,6 +7,7 @@ import { FtError } from '@ft/core'
 import { Cancellation } from '../serving/cancellation.ts'
 import { serveConnection, type PlainConnection } from './connection.ts'
 import { DRAIN_MS, drained } from './drain.ts'
+import { decompress } from './decompress.ts'
 import { OipError } from './error.ts'
 import { respond, travelling, type Reply } from './respond.ts'
 import type { OipService } from './service.ts'
@@ -179,8 +180,11 @@ async function answer(o: {
   response.once('close', () => {
     if (!response.writableFinished) gone.cancel()
   })
-  const { method = '', url = '', headers } = request
-  const body = () => readBody(request, maxBodyBytes)
+  const { method: asked = '', url = '', headers } = request
+  // Node's server leaves out the body of what answers HEAD, which some balancers ask a health path with
+  const method = asked === 'HEAD' ? 'GET' : asked
+  const encoding = headers['content-encoding']
+  const body = async () => decompress(await readBody(request, maxBodyBytes), { encoding, maxBodyBytes })
   const reply = await respond(service, { method, url, headers, travelling: travelling(headers), gone, body })
   if (!reply) response.destroy()
   else if (!response.destroyed) send(response, reply)

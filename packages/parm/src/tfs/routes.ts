@@ -54,8 +54,12 @@ export async function tensorflowRoutes(
 
 function hintsOf(headers: Readonly<Record<string, string | string[] | undefined>>): Parameters {
   const { 'ft-allow-degraded': allowed, 'ft-deadline-ms': deadline } = headers
+  // As Python writes it too; anything else would be taken for what it does not say
+  const said = String(allowed).toLowerCase()
+  if (allowed !== undefined && said !== 'true' && said !== 'false')
+    throw new OipError(400, 'ft-allow-degraded must be true or false')
   return {
-    ...(allowed === undefined ? {} : { 'ft.allowDegraded': allowed !== 'false' }),
+    ...(allowed === undefined ? {} : { 'ft.allowDegraded': said === 'true' }),
     ...(deadline === undefined ? {} : { 'ft.deadlineMs': Number(deadline) }),
   }
 }

@@ -4,6 +4,7 @@ import type * as TensorFlow from '@tensorflow/tfjs'
 import { FtError, assertInteger, assertOneOf, type Tensor } from '@ft/core'
 import { createRandom } from '@ft/core/random'
 import { joinPlanes, learned } from '../codes/learned.ts'
+import { assertPreprocessing, type Preprocessings } from '../codes/preprocessed.ts'
 import { assertLayers, fingerprintOf, inputsOf, outputsOf, type Layer } from '../models/layers.ts'
 import { createModelRunner } from '../models/runner.ts'
 import { startAsAddition } from './additionStart.ts'
@@ -24,6 +25,8 @@ interface Task {
   readonly k: number
   /** float32 `[n, features]`, preprocessed as the deployed model takes it. */
   readonly inputs: Tensor
+  /** What was made of them; recorded with the code, as that of `trainParityModel` with the model. */
+  readonly preprocessing?: Preprocessings
   /** Height and width of the inputs, for 'conv'; channels (interleaved) that are encoded one by one. Default: one plane. */
   readonly image?: { readonly height: number; readonly width: number; readonly channels?: number }
 }
@@ -62,6 +65,7 @@ export interface TrainedLearned {
   /** MLPDecoder: (k + 1) c -> (k + 1) c -> k c -> k c. */
   readonly decoder: Layer[]
   readonly channels: number
+  readonly preprocessing?: Preprocessings
   readonly validation: Accuracy
   readonly bestEpoch: number
   readonly history: readonly EpochRecord[]
@@ -80,7 +84,8 @@ export interface TrainedLearned {
  */
 export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedOptions): Promise<TrainedLearned> {
   const where = 'trainLearnedCode'
-  const { base, k, inputs, image } = task
+  const { base, k, inputs, image, preprocessing } = task
+  if (preprocessing) assertPreprocessing(preprocessing)
   const { encoder: kind = 'mlp', loss = 'outputs', schedule = 'cosine', augment } = options
   const { plane, channels, width, classes } = checkTask(task, { where, kind, loss })
   const adds = kind === 'conv' || (options.encoderWidth ?? k * plane) >= plane
@@ -186,7 +191,7 @@ export async function trainLearnedCode(task: LearnedTask, options: TrainLearnedO
       },
       options,
     )
-    const own = { k, baseFingerprint, ...networks(best.parameters) }
+    const own = { k, baseFingerprint, ...(preprocessing ? { preprocessing } : {}), ...networks(best.parameters) }
     return { ...own, validation: best.accuracy, bestEpoch: best.epoch, history }
   } finally {
     byTensorflow?.dispose()

@@ -5,6 +5,7 @@ import { FtError, assertInteger, assertNumber, type Tensor } from '@ft/core'
 import { createRandom, type Random } from '@ft/core/random'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import type { Code } from '../codes/code.ts'
+import { assertPreprocessing, type Preprocessings } from '../codes/preprocessed.ts'
 import type { ParityBinding } from '../models/folder.ts'
 import { assertLayers, fingerprintOf, inputsOf, outputsOf, type Layer } from '../models/layers.ts'
 import { createModelRunner } from '../models/runner.ts'
@@ -48,6 +49,12 @@ interface Task<L extends Layer> {
   readonly code: Code
   /** float32 `[n, features]`, preprocessed as the deployed model takes it. */
   readonly inputs: Tensor
+  /**
+   * What was made of them, as the gateway's option of this name says it, by the deployed model's input names (those of a model
+   * folder are 'input'); `{}`: nothing, they are as clients send them. Recorded with the model: a gateway refuses another.
+   * Default: not recorded.
+   */
+  readonly preprocessing?: Preprocessings
 }
 
 /**
@@ -87,7 +94,8 @@ export async function trainParityModel<L extends Layer>(
   task: ParityTask<L>,
   options: TrainParityOptions,
 ): Promise<TrainedParity<L>> {
-  const { base, inputs } = task
+  const { base, inputs, preprocessing } = task
+  if (preprocessing) assertPreprocessing(preprocessing)
   checkParity(task.code, options)
   const code = withOneParity(task.code, options.parity ?? 0)
   const settings: TrainingSettings = {
@@ -160,7 +168,13 @@ export async function trainParityModel<L extends Layer>(
   )
   return {
     layers: withParameters(base, best.parameters),
-    parity: { baseFingerprint: of.base, code: code.name, k: code.k, weights },
+    parity: {
+      baseFingerprint: of.base,
+      code: code.name,
+      k: code.k,
+      weights,
+      ...(preprocessing ? { preprocessing } : {}),
+    },
     validation: best.accuracy,
     bestEpoch: best.epoch,
     history,

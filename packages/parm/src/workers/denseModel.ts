@@ -1,5 +1,6 @@
 // Model folders on the WebAssembly engine: how a worker runs a model saved by this package.
 import { FtError } from '@ft/core'
+import { preprocessingText } from '../codes/preprocessed.ts'
 import { readModelFolder } from '../models/folder.ts'
 import { inputsOf, outputsOf, type Layer } from '../models/layers.ts'
 import { createModelRunner } from '../models/runner.ts'
@@ -23,6 +24,9 @@ export async function openDenseModel(folder: string): Promise<ServedModel> {
               'ft.baseFingerprint': manifest.parity.baseFingerprint,
               'ft.code': `${manifest.parity.code}/${manifest.parity.k}`,
               ...(manifest.parity.weights ? { 'ft.weights': manifest.parity.weights.join(',') } : {}),
+              ...(manifest.parity.preprocessing
+                ? { 'ft.preprocessing': preprocessingText(manifest.parity.preprocessing) }
+                : {}),
             }
           : {}),
       },

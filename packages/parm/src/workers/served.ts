@@ -16,18 +16,22 @@ export interface ServedContext {
   readonly headers: Readonly<Record<string, string>>
   /** Of a request that passed through uncoded: what its client said to the model. */
   readonly parameters: Parameters
+  /** The outputs that it asked for by name, where it said something of one, such as a `classification`. */
+  readonly outputs?: InferRequest['outputs']
 }
 
 /** A class, as `RequestContext` is one: an object with an accessor of its own is slow. */
 export class WorkContext implements ServedContext {
   readonly headers: Readonly<Record<string, string>>
   readonly parameters: Parameters
+  readonly outputs: InferRequest['outputs']
   readonly #context: InferContext
 
-  constructor({ parameters }: InferRequest, context: InferContext) {
+  constructor({ parameters, outputs }: InferRequest, context: InferContext) {
     const { binary_data_output: _asked, ...own } = parameters
     this.headers = context.headers
     this.parameters = own
+    this.outputs = outputs
     this.#context = context
   }
 

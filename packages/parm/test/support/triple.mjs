@@ -1,6 +1,6 @@
 // A worker module: y = 3 x for FP32 [b, 2], 'echo' semantics for BYTES when `options.bytes` is set; a row that begins with
 // 666 crashes the process, one with 555 is never answered. `delayMs` holds every answer; `headers` answers with what headers
-// came, `parameters` with what the request says to the model. `never`: it never gets ready.
+// came, `parameters` with what the request says to the model, `tensorParameters` with the scale that it says of x and of y. `never`: it never gets ready.
 export default function create(options = {}) {
   if (options.never) return new Promise(() => {})
   const form = options.bytes ? { datatype: 'BYTES', shape: [-1] } : { datatype: 'FP32', shape: [-1, 2] }
@@ -11,7 +11,11 @@ export default function create(options = {}) {
       outputs: [{ name: 'y', ...form }],
       ...(options.properties ? { properties: options.properties } : {}),
     },
-    infer: async ([x], { headers, parameters }) => {
+    infer: async ([x], { headers, parameters, outputs }) => {
+      if (options.tensorParameters) {
+        const said = Float32Array.of(x.parameters?.scale ?? 0, outputs?.[0]?.parameters?.scale ?? 0)
+        return [{ ...x, name: 'y', bytes: new Uint8Array(said.buffer) }]
+      }
       if (options.parameters) {
         const said = Float32Array.of(parameters.temperature ?? -1, Object.keys(parameters).length)
         return [{ ...x, name: 'y', bytes: new Uint8Array(said.buffer) }]
