@@ -123,6 +123,17 @@ describe.each(['rest', 'grpc'] as const)('to an instance behind %s', (behind) =>
       await expect(ask({ inputs, outputs: unknown })).rejects.toMatchObject({ status: 400 })
       expect(seen).toHaveLength(1)
     })
+
+    it('shared memory is refused, to read from and to write into', async () => {
+      const { url, seen } = await serve(behind, -1)
+      const ask = clientOf(front, await start({ instances: [{ url }] }))
+      const parameters = { shared_memory_region: 'r' }
+      const x = floats('x', [1, 2], [1, 2])
+      const reason = { status: 400, message: expect.stringContaining('shared memory') as unknown }
+      await expect(ask({ inputs: [{ ...x, parameters }] })).rejects.toMatchObject(reason)
+      await expect(ask({ inputs: [x], outputs: [{ name: 'y', parameters }] })).rejects.toMatchObject(reason)
+      expect(seen).toEqual([])
+    })
   })
 })
 

@@ -188,7 +188,7 @@ function readInfer(bytes: Uint8Array, { rawField }: { rawField: number }) {
     else if (field === 4) readParameter(reader.bytes(), parameters)
     else if (field === 5) tensors.push(readTensor(reader.bytes()))
     else if (field === rawField) raw.push(reader.bytes())
-    else if (field === 6) wanted.push(readRequested(reader.bytes()))
+    else if (field === 6) wanted.push(readRequested(reader.bytes(), `outputs[${wanted.length}]`))
     else return false
     return true
   })

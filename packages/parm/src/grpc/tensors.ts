@@ -6,7 +6,7 @@ import { datatypes, viewAs, type Datatype } from '../oip/datatypes.ts'
 import { OipError } from '../oip/error.ts'
 import { bytesFromJson } from '../oip/json-data.ts'
 import type { Parameters, RequestedOutput, WireTensor } from '../oip/message.ts'
-import { assertDistinct, bad, checkBytes, checkForm, saidBesides, type TensorForm } from '../oip/parse.ts'
+import { assertDistinct, assertSent, bad, checkBytes, checkForm, saidBesides, type TensorForm } from '../oip/parse.ts'
 import type { TensorMetadata } from '../oip/service.ts'
 
 /** Calls back for every field; a field that is not taken is skipped. @throws OipError 400 for damaged bytes */
@@ -85,7 +85,8 @@ export function writeRequested(writer: BinaryWriter, field: number, { name, para
   writer.join()
 }
 
-export function readRequested(bytes: Uint8Array): RequestedOutput {
+/** @throws OipError 400 for one that is to be written into shared memory */
+export function readRequested(bytes: Uint8Array, where: string): RequestedOutput {
   let name = ''
   const parameters: Record<string, Parameters[string]> = {}
   readFields(bytes, (field, type, reader) => {
@@ -97,7 +98,9 @@ export function readRequested(bytes: Uint8Array): RequestedOutput {
   })
   // How REST writes it, which here is one way only
   const { binary_data: _asked, ...own } = parameters
-  return { name, ...saidBesides(own) }
+  const said = saidBesides(own)
+  assertSent(said, where)
+  return { name, ...said }
 }
 
 export function writeShape(writer: BinaryWriter, shape: readonly number[]): void {
@@ -152,6 +155,7 @@ export function joinContents(
     const at = `${where}s[${i}]`
     const form = checkForm(tensor, at)
     const { name, datatype, shape } = form
+    if (parameters) assertSent({ parameters }, at)
     if (raw.length > 0 && contents) throw bad(at, 'either contents or raw contents', 'both')
     const bytes = raw[i] ?? typedContents(form, { contents: contents ?? new Uint8Array(), where: at })
     const checked = checkBytes(form, { bytes, where: at })

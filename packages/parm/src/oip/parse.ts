@@ -224,6 +224,7 @@ function parseTensor(entry: unknown, { where, reader, reading, check, ...read }:
   check?.(form)
   const { name, datatype, shape } = form
   const { size: binarySize, ...own } = sizeAndOwn(read.parseParameters(entry['parameters'], `${where}.parameters`))
+  assertSent(own, where)
   if (binarySize === undefined)
     return { name, datatype, shape, bytes: bytesFromJson(entry['data'], form, reading), ...own }
   if (entry['data'] !== undefined) throw bad(where, 'either data or binary_data_size', 'both')
@@ -233,6 +234,12 @@ function parseTensor(entry: unknown, { where, reader, reading, check, ...read }:
   if (width > 0 && binarySize !== form.size * width)
     throw bad(`${where}.parameters.binary_data_size`, `${form.size * width} bytes for its shape and type`, binarySize)
   return { name, datatype, shape, bytes: checkBytes(form, { bytes: reader.take(binarySize, where), where }), ...own }
+}
+
+/** Memory of the client's machine is not the gateway's, nor its instances'. @throws OipError 400 */
+export function assertSent({ parameters }: { readonly parameters?: Parameters }, where: string): void {
+  if (parameters?.['shared_memory_region'] !== undefined)
+    throw bad(where, 'sent with its data', 'a region of shared memory')
 }
 
 /** How a tensor is written, and what is said of it besides. */
@@ -294,7 +301,9 @@ function parseRequestedOutputs(entries: unknown): InferRequest['outputs'] {
     const { binary_data: binary, ...own } = parseParameters(entry['parameters'], `outputs[${i}].parameters`)
     if (binary !== undefined && typeof binary !== 'boolean')
       throw bad(`outputs[${i}].parameters.binary_data`, 'true or false', binary)
-    return { name: entry['name'], ...(binary === undefined ? {} : { binary }), ...saidBesides(own) }
+    const said = saidBesides(own)
+    assertSent(said, `outputs[${i}]`)
+    return { name: entry['name'], ...(binary === undefined ? {} : { binary }), ...said }
   })
 }
 
