@@ -21,8 +21,8 @@ export interface BenchContext {
   readonly seed: number
   /** A file in which a training keeps its state, so that a bench that was ended goes on: undefined without `--resume`. */
   checkpoint(training: string): string | undefined
-  /** The part that `--case` names. */
-  readonly part?: string
+  /** The part that `--case` names; undefined for all of them. */
+  readonly part: string | undefined
   /** Whether a part of the bench was asked for; all of them without `--case`. */
   wants(part: string): boolean
   emit(line: BenchLine): void

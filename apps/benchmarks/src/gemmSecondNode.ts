@@ -20,9 +20,7 @@ export function onSecondNode(context: BenchContext): void {
     return
   }
   const main = fileURLToPath(new URL('../bin/bench.mjs', import.meta.url))
-  const part = context.part === undefined ? [] : ['--case', context.part]
-  const args = [main, 'gemm', '--json', '--seed', String(context.seed), ...part, ...(context.quick ? ['--quick'] : [])]
-  const { stdout, stderr, status } = spawnSync(node, args, {
+  const { stdout, stderr, status } = spawnSync(node, [main, ...sameBench(context)], {
     encoding: 'utf8',
     env: { ...process.env, [marker]: '1' },
     maxBuffer: 1 << 26,
@@ -33,6 +31,12 @@ export function onSecondNode(context: BenchContext): void {
     if (note !== undefined) context.note(`newer Node: ${note}`)
     else context.emit({ ...figure, metric: `${figure.metric}, newer Node` })
   }
+}
+
+/** Arguments of the bench's command that ask for what this run was asked for. */
+export function sameBench({ seed, part, quick }: BenchContext): string[] {
+  const chosen = part === undefined ? [] : ['--case', part]
+  return ['gemm', '--json', '--seed', String(seed), ...chosen, ...(quick ? ['--quick'] : [])]
 }
 
 function packagedNode(): string | undefined {

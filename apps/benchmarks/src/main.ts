@@ -1,10 +1,9 @@
 // npm run bench -- NAME [--quick] [--json]: one bench, one figure a line.
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import process from 'node:process'
 import { Command, InvalidArgumentError } from 'commander'
-import { formatNumber } from '@ft/report'
-import type { Bench, BenchLine } from './bench.ts'
+import type { Bench } from './bench.ts'
+import { createContext, type Flags } from './support/context.ts'
 import { deviceName } from './support/device.ts'
 
 /** Every bench by its name; loaded when it is run, so that one bench never needs another's peers. */
@@ -26,14 +25,6 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   flights: async () => (await import('./flights.ts')).flights,
 }
 
-interface Flags {
-  readonly quick: boolean
-  readonly json: boolean
-  readonly seed: number
-  readonly case?: string
-  readonly resume?: string
-}
-
 const program = new Command('bench')
   .argument('<name>', Object.keys(benches).join(', '))
   .option('--quick', 'fewer cases and rounds', false)
@@ -51,7 +42,8 @@ function wholeNumber(text: string): number {
   return value
 }
 
-async function run(name: string, { quick, json, seed, case: part, resume }: Flags): Promise<void> {
+async function run(name: string, flags: Flags): Promise<void> {
+  const { quick, json, seed, case: part, resume } = flags
   const load = benches[name]
   if (!load) program.error(`no bench ${name}; benches: ${Object.keys(benches).join(', ')}`)
   const bench = await (load as () => Promise<Bench>)()
@@ -61,23 +53,5 @@ async function run(name: string, { quick, json, seed, case: part, resume }: Flag
   const device = deviceName()
   if (!json) process.stdout.write(`${bench.title}\n${device}, seed ${seed}${quick ? ', quick' : ''}\n\n`)
   if (resume !== undefined) await mkdir(resume, { recursive: true })
-  await bench.run({
-    quick,
-    seed,
-    checkpoint: (training) => (resume === undefined ? undefined : join(resume, training.replaceAll(' ', '-'))),
-    wants: (one) => part === undefined || one === part,
-    emit: (line) =>
-      process.stdout.write(`${json ? JSON.stringify({ bench: name, ...line, seed, device }) : describe(line)}\n`),
-    note: (text) =>
-      json
-        ? process.stdout.write(`${JSON.stringify({ bench: name, note: text })}\n`)
-        : process.stderr.write(`${text}\n`),
-  })
-}
-
-function describe({ case: what, metric, value, unit, baseline, ratio, low, high, target }: BenchLine): string {
-  const interval = low === undefined || high === undefined ? '' : ` [${formatNumber(low)}, ${formatNumber(high)}]`
-  const compared =
-    baseline === undefined || ratio === undefined ? interval : `  ${formatNumber(ratio)} x ${baseline.case}${interval}`
-  return `${what.padEnd(44)} ${metric.padEnd(22)} ${formatNumber(value)} ${unit}${compared}${target ? `   (target: ${target})` : ''}`
+  await bench.run(createContext(name, flags, device))
 }
