@@ -19,7 +19,8 @@ const names = ['reference', 'wasm', 'webgpu', 'gpujs', 'auto'] as const
 /**
  * Creates an engine.
  *
- * @param name - 'auto' takes the fastest that is there: wasm, else reference
+ * @param name - 'auto' takes wasm where there is SIMD, with the options of wasm, else reference. Never webgpu nor gpujs, which cannot
+ *   do all that these two can: they are asked for by name
  * @throws `ENGINE_UNAVAILABLE` when it cannot run here; `describeEngines` says why
  * @example
  * ```ts
@@ -62,7 +63,7 @@ export async function createEngine(
   }
 }
 
-/** The options are the wasm engine's; the reference engine has neither threads nor memory of its own. */
+/** The reference engine has neither threads nor memory of its own: of wasm's options it takes one. */
 function createAuto(options: WasmEngineOptions): Promise<MatmulEngine> {
   if (simdSupported()) return createEngine('wasm', options)
   const { instrumented } = options

@@ -3,7 +3,6 @@ import {
   assertOneOf,
   assertTensor,
   invalidArgument,
-  sharesMemory,
   FtError,
   type Activation,
   type Argument,
@@ -14,6 +13,7 @@ import {
   type PreparedWeights,
   type Tensor,
 } from '@ft/core'
+import { overlaps } from './apart.ts'
 import { assertPads, assertPair } from './axes.ts'
 
 export interface ProductOptions {
@@ -65,7 +65,7 @@ export function resolveOptions(options: MatmulOptions, result: Result): ProductO
 
 /** An output is written while operands are still read, and a checked product reads them again after it. */
 function assertApart({ data }: Tensor, operand: Tensor | PreparedWeights | undefined, at: Argument): void {
-  if (operand === undefined || !('data' in operand) || !sharesMemory(data, operand.data)) return
+  if (operand === undefined || !('data' in operand) || !overlaps(data, operand.data)) return
   const { where, argument } = at
   throw new FtError(
     'INVALID_ARGUMENT',

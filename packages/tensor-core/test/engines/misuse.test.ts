@@ -2,8 +2,8 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { afterAll, describe, expect, it } from 'vitest'
-import { isFtError, type Fault, type MatmulEngine, type Tensor } from '@ft/core'
+import { afterAll, describe, expect, it, vi } from 'vitest'
+import { isFtError, type Fault, type MatmulEngine, type Tensor, type WasmRuntime } from '@ft/core'
 import { createEngine, describeEngines } from '../../src/index.ts'
 import { createReferenceEngine } from '../../src/reference.ts'
 import { createWasmEngine, createWasmRuntime } from '../../src/wasm.ts'
@@ -246,6 +246,32 @@ describe('wasm', () => {
     wasm.runtime.free(address)
   })
 
+  it('refuses it too where the memory is shared and grew between the two, and no other memory at the same place', async () => {
+    const [runtime, another] = [createWasmRuntime({ threads: 2 }), createWasmRuntime({ threads: 2 })]
+    const address = runtime.alloc(4 * 48)
+    expect(another.alloc(4 * 48)).toBe(address)
+    const view = ({ memory }: WasmRuntime, shape: readonly number[], at: number): Tensor => {
+      const length = shape.reduce((x, y) => x * y, 1)
+      return { data: new Float32Array(memory.buffer, address + 4 * at, length), shape, dtype: 'float32' }
+    }
+    const before = view(runtime, [4, 6], 0)
+    ;(before.data as Float32Array).set(a.data)
+    runtime.alloc(1 << 24)
+    const engine = createWasmEngine({ runtime })
+    for (const at of [0, 23]) {
+      const out = view(runtime, [4, 5], at)
+      expect(out.data.buffer).not.toBe(before.data.buffer)
+      expect(() => engine.matmulSync(before, b, { out })).toThrow('share memory')
+    }
+    expect([...before.data]).toEqual([...a.data])
+    const plain = engine.matmulSync(a, b).output
+    for (const out of [view(runtime, [4, 5], 24), view(another, [4, 5], 0)])
+      sameBits(engine.matmulSync(before, b, { out }).output, plain)
+    expect([...before.data]).toEqual([...a.data])
+    await runtime.dispose()
+    await another.dispose()
+  })
+
   it('lives on where a shared runtime was disposed first, also when forgotten weights are collected later', async () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
@@ -314,5 +340,23 @@ describe('createEngine', () => {
     const same: Tensor = (await auto.matmul(a, b)).output
     expect(same.shape).toEqual([4, 5])
     await auto.dispose()
+  })
+
+  it("gives wasm for 'auto' where there is SIMD, else the reference engine, with what it knows of the options", async () => {
+    const options = { threads: 1, instrumented: true }
+    const first = await createEngine('auto', options)
+    expect(first.name).toBe('wasm')
+    await first.dispose()
+    const validate = vi.spyOn(WebAssembly, 'validate').mockReturnValue(false)
+    try {
+      expect(await code(() => createEngine('wasm', options))).toBe('ENGINE_UNAVAILABLE')
+      const second = await createEngine('auto', options)
+      expect(second.name).toBe('reference')
+      const faults: Fault[] = [{ site: { kind: 'output', row: 0, column: 0 }, effect: { kind: 'set', value: 7 } }]
+      expect((await second.matmul(a, b, { faults })).output.data[0]).toBe(7)
+      await second.dispose()
+    } finally {
+      validate.mockRestore()
+    }
   })
 })
