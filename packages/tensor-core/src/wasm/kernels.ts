@@ -104,7 +104,7 @@ export function stripsOf(arithmetic: Arithmetic, n: number): number {
 /** Rows of a block of A: as equal as can be, a number of blocks that many numbers of threads divide. */
 export function rowsPerBlock(arithmetic: Arithmetic, m: number): number {
   let blocks = 1
-  while (m > blocks * (blockRows - arithmetic.tileRows)) blocks *= 2
+  while (m > blocks * blockRows) blocks *= 2
   return Math.max(arithmetic.tileRows, Math.ceil(m / blocks / arithmetic.tileRows) * arithmetic.tileRows)
 }
 
