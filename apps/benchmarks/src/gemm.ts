@@ -1,5 +1,6 @@
 // Bench "gemm": products of the wasm engine beside their peers, in turns; threads, thin products, sums, int8.
-// Ratios of speeds are ours over the other's; ratios of times say so in their metric.
+// Ratios of speeds are ours over the other's; ratios of times say so in their metric. What computes on the calling thread alone, as
+// our one thread, tfjs-wasm and the sum of an array do, is compared by processor time, the others by elapsed time.
 import type { Tensor } from '@ft/core'
 import { createRandom } from '@ft/core/random'
 import { createWasmEngine, type WasmEngine } from '@ft/tensor-core/wasm'
@@ -17,7 +18,9 @@ export const gemm: Bench = {
   parts: ['squares', 'resnet50', 'dlrm', 'threads', 'thin', 'sums', 'int8', 'webgpu'],
   async run(context) {
     const engine = createWasmEngine({ threads: 1 })
-    context.note(`engine build ${engine.build}`)
+    context.note(
+      `engine build ${engine.build}; one thread: processor time, beside other peers and threads: elapsed time`,
+    )
     const random = createRandom(context.seed).stream('gemm bench')
     const setting = { context, engine, random, rounds: context.quick ? 9 : 25 }
     try {
@@ -74,9 +77,12 @@ async function besidePeers(setting: Setting, { shape, peers, square }: Compariso
   }
   // Every product from array to array makes an output, and collecting large ones falls on some products and not on others:
   // samples are as long as many of them.
-  const timed = await interleave(rivals, { rounds, seed: context.seed, shortestMs: m * n >= 2 ** 18 ? 60 : 5 })
+  const shortestMs = square || m * n >= 2 ** 18 ? 60 : 5
+  const pairs = square ? 2 * rounds : rounds
+  const both = await interleave(rivals, { rounds: pairs, seed: context.seed, shortestMs, leadIn: true })
   for (const rival of rivals.slice(2)) {
     const mine = rival.name.endsWith(' resident') ? 'ours resident' : 'ours'
+    const timed = rival.name.startsWith('tfjs-wasm') ? both.processor : both
     const ratio = timed.ratio(rival.name, mine)
     context.emit({
       case: name,

@@ -3,7 +3,7 @@ import type { Tensor } from '@ft/core'
 import type { Random } from '@ft/core/random'
 import type { WasmEngine } from '@ft/tensor-core/wasm'
 import type { BenchContext } from './bench.ts'
-import type { Timed } from './support/interleave.ts'
+import type { Clocked } from './support/interleave.ts'
 
 export interface Setting {
   readonly context: BenchContext
@@ -74,6 +74,6 @@ export function integers(random: Random, shape: readonly number[]): Tensor {
 }
 
 /** Speed in GFLOP/s. */
-export function speed(timed: Timed, rival: string, { m, n, k }: Shape): number {
+export function speed(timed: Clocked, rival: string, { m, n, k }: Shape): number {
   return (2 * m * n * k) / timed.medianOf(rival) / 1e6
 }

@@ -44,7 +44,7 @@ export async function thinProduct({ context, engine, random, rounds }: Setting):
   const sums = { 'wasm SIMD sum of 256 MiB': reading.one, 'the same in four streams': reading.four }
   const rivals: Rival[] = [{ name: 'product', run: () => void engine.matmulSync(a, weights) }]
   for (const [name, run] of Object.entries(sums)) rivals.push({ name, run })
-  const timed = await interleave(rivals, { rounds, seed: context.seed })
+  const { processor: timed } = await interleave(rivals, { rounds, seed: context.seed })
   const bytes = 4 * size * size
   const share = bytes / reading.bytes
   for (const name of Object.keys(sums)) {
@@ -85,7 +85,7 @@ export async function emitted({ context, engine, random, rounds }: Setting): Pro
     const rivals: Rival[] = [plain, { ...plain, name: 'plain again' }]
     for (const [kind, emit] of Object.entries(kinds))
       rivals.push({ name: kind, run: () => void engine.matmulSync(a, weights, { out, emit }) })
-    const timed = await interleave(rivals, { rounds: rounds + 10, seed: context.seed })
+    const { processor: timed } = await interleave(rivals, { rounds: rounds + 10, seed: context.seed })
     for (const rival of rivals.slice(1)) {
       const ratio = timed.ratio(rival.name, 'plain')
       context.emit({
@@ -113,7 +113,7 @@ export async function int8({ context, engine, random, rounds }: Setting): Promis
     { name: 'int8', run: () => void engine.matmulInt8Sync(a8, w8) },
     { name: 'float32', run: () => void engine.matmulSync(a, w) },
   ]
-  const timed = await interleave(rivals, { rounds, seed: context.seed })
+  const { processor: timed } = await interleave(rivals, { rounds, seed: context.seed })
   const ratio = timed.ratio('float32', 'int8')
   context.emit({
     case: shape.name,

@@ -17,7 +17,8 @@ export function clockFor(build: string): Clock {
     : { name: 'elapsed time', now: () => performance.now() }
 }
 
-function processorTime(): number {
+/** Of all threads of this process. */
+export function processorTime(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1000
 }

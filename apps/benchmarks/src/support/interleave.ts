@@ -1,7 +1,8 @@
 // Times rivals in turns, so that what the machine does beside them hits all alike; claims are ratios within a turn.
-import { ratioInterval } from '@ft/core/statistics'
-import { median } from '@ft/core/statistics'
 import type { Interval } from '@ft/core'
+import { createRandom } from '@ft/core/random'
+import { median, ratioInterval } from '@ft/core/statistics'
+import { processorTime } from './clock.ts'
 
 export interface Rival {
   readonly name: string
@@ -13,12 +14,16 @@ export interface InterleaveOptions {
   readonly rounds: number
   /** Turns before them. Default 2. */
   readonly warmUp?: number
+  /** Of the order in each turn. */
   readonly seed: number
   /** Shortest time of one sample in milliseconds; short work is repeated to reach it. Default 5. */
   readonly shortestMs?: number
+  /** Begin each sample with a run that does not count, for what the rival before left: caches, garbage, threads. Default false. */
+  readonly leadIn?: boolean
 }
 
-export interface Timed {
+/** What one clock says. */
+export interface Clocked {
   /** Milliseconds of one run, by rival, one sample a turn. */
   readonly samples: ReadonlyMap<string, Float64Array>
   /** Median milliseconds of one run. */
@@ -27,23 +32,44 @@ export interface Timed {
   ratio(name: string, baseline: string): Interval
 }
 
-/** Runs all rivals once a turn, in an order that rotates. */
+/** Elapsed time. */
+export interface Timed extends Clocked {
+  /**
+   * Processor time, for rivals that compute on the calling thread: what else runs on the machine counts as little as it can, and
+   * the collection of their garbage on other threads counts, too.
+   */
+  readonly processor: Clocked
+}
+
+/**
+ * Runs all rivals once a turn, each turn in another order: in one that rotates, every rival would have the same one before it, and
+ * pay for what that leaves.
+ */
 export async function interleave(rivals: readonly Rival[], options: InterleaveOptions): Promise<Timed> {
-  const { rounds, warmUp = 2, shortestMs = 5 } = options
+  const { rounds, warmUp = 2, shortestMs = 5, leadIn = false } = options
   const repeats = new Map<string, number>()
   for (const rival of rivals) {
     for (let i = 0; i < warmUp; i++) await rival.run()
-    const once = await timed(rival, 1)
-    repeats.set(rival.name, Math.max(1, Math.ceil(shortestMs / Math.max(once, 1e-4))))
+    const { elapsed } = await time(rival, 1)
+    repeats.set(rival.name, Math.max(1, Math.ceil(shortestMs / Math.max(elapsed, 1e-4))))
   }
-  const samples = new Map(rivals.map((rival) => [rival.name, new Float64Array(rounds)]))
+  const room = (): Map<string, Float64Array> => new Map(rivals.map(({ name }) => [name, new Float64Array(rounds)]))
+  const [elapsed, processor] = [room(), room()]
+  const order = [...rivals]
+  const random = createRandom(options.seed).stream('interleave')
   for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < rivals.length; i++) {
-      const rival = rivals[(i + round) % rivals.length] as Rival
+    for (const rival of random.shuffle(order)) {
+      if (leadIn) await rival.run()
       const times = repeats.get(rival.name) as number
-      ;(samples.get(rival.name) as Float64Array)[round] = (await timed(rival, times)) / times
+      const taken = await time(rival, times)
+      ;(elapsed.get(rival.name) as Float64Array)[round] = taken.elapsed / times
+      ;(processor.get(rival.name) as Float64Array)[round] = taken.processor / times
     }
   }
+  return { ...clocked(elapsed), processor: clocked(processor) }
+}
+
+function clocked(samples: ReadonlyMap<string, Float64Array>): Clocked {
   const of = (name: string) => samples.get(name) as Float64Array
   return {
     samples,
@@ -53,11 +79,11 @@ export async function interleave(rivals: readonly Rival[], options: InterleaveOp
   }
 }
 
-async function timed(rival: Rival, times: number): Promise<number> {
-  const start = performance.now()
+async function time(rival: Rival, times: number): Promise<{ elapsed: number; processor: number }> {
+  const [start, used] = [performance.now(), processorTime()]
   for (let i = 0; i < times; i++) {
     const pending = rival.run()
     if (pending) await pending
   }
-  return performance.now() - start
+  return { elapsed: performance.now() - start, processor: processorTime() - used }
 }
