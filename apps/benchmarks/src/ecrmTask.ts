@@ -1,7 +1,15 @@
 // What the ecrm benches train: the flights, and rows of a large table drawn by Zipf's law; blocks of steps with their times.
 import { createRandom } from '@ft/core/random'
 import type { FlightTask } from '@ft/datasets'
-import { openShards, train, type DenseModel, type Samples, type ShardOptions, type ShardStore, type TrainOptions } from '@ft/ecrm'
+import {
+  openShards,
+  train,
+  type DenseModel,
+  type Samples,
+  type ShardOptions,
+  type ShardStore,
+  type TrainOptions,
+} from '@ft/ecrm'
 
 export const width = 16
 export const optimizer = { name: 'adagrad', learningRate: 0.03 } as const
