@@ -6,6 +6,7 @@ import { flightTask, readFlights } from '@ft/datasets'
 import { naivePropagation, openShards, type ShardStore } from '@ft/ecrm'
 import { denseBeside } from './ecrmDense.ts'
 import { throughRedis } from './ecrmRedis.ts'
+import { keptVersions } from './ecrmVersions.ts'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 import {
   flights,
@@ -28,7 +29,7 @@ const warmUp = 40
 export const ecrm: Bench = {
   name: 'ecrm',
   title: 'Erasure-coded embedding shards while nothing fails',
-  parts: ['steady', 'shard-bound', 'acknowledged', 'redis', 'scrub', 'naive', 'dense'],
+  parts: ['steady', 'shard-bound', 'acknowledged', 'redis', 'scrub', 'naive', 'dense', 'versions'],
   async run(context) {
     if (context.wants('steady')) {
       const task = flightTask(await readFlights(), { rows: context.quick ? 200_000 : 600_000, seed: context.seed })
@@ -40,6 +41,7 @@ export const ecrm: Bench = {
     if (context.wants('scrub')) await scrubbed(context)
     if (context.wants('naive')) naive(context)
     if (context.wants('dense')) await denseBeside(context)
+    if (context.wants('versions')) await keptVersions(context)
   },
 }
 

@@ -1,7 +1,15 @@
 // What the ecrm benches train: the flights, and rows of a large table drawn by Zipf's law; blocks of steps with their times.
 import { createRandom } from '@ft/core/random'
 import type { FlightTask } from '@ft/datasets'
-import { openShards, train, type DenseModel, type Samples, type ShardOptions, type ShardStore } from '@ft/ecrm'
+import {
+  openShards,
+  train,
+  type DenseModel,
+  type Samples,
+  type ShardOptions,
+  type ShardStore,
+  type TrainOptions,
+} from '@ft/ecrm'
 
 export const width = 16
 export const optimizer = { name: 'adagrad', learningRate: 0.03 } as const
@@ -70,13 +78,19 @@ export function zipfTask(rows: number, batch: number, seed: number): Task {
 export interface Run {
   readonly task: Task
   readonly store: ShardStore
+  /** Options of every block's training. */
+  readonly how: Pick<TrainOptions, 'replicateEvery'>
   model: DenseModel | undefined
   block: number
 }
 
-export async function openRun(task: Task, options: Partial<ShardOptions> & { seed: number }): Promise<Run> {
+export async function openRun(
+  task: Task,
+  options: Partial<ShardOptions> & { seed: number },
+  how: Run['how'] = {},
+): Promise<Run> {
   const store = await openShards({ tables: task.tables, d: width, optimizer, ...options })
-  return { task, store, model: undefined, block: 0 }
+  return { task, store, how, model: undefined, block: 0 }
 }
 
 /** Trains on the next block; milliseconds from each step to the next. */
@@ -94,6 +108,7 @@ export async function trainBlock(
     seed: run.block++,
     bottom: [64],
     top: [64, 32],
+    ...run.how,
     ...(run.model ? { model: run.model } : {}),
     onStep({ step }) {
       const now = performance.now()

@@ -11,7 +11,9 @@ export function resolveOptions(options: ShardOptions): { readonly spec: ShardSpe
     servers = (options.shards ?? options.redis)?.length ?? k + r,
     optimizer = { name: 'adagrad', learningRate: 0.01 },
   } = options
-  const { stripes = 512, pause = 5, share = 0.12 } = options.sweep ?? {}
+  // On Redis nodes pushes wait for each step: smaller ones, of more of the time.
+  const usual = options.redis === undefined ? { stripes: 1024, share: 0.08 } : { stripes: 512, share: 0.12 }
+  const { stripes = usual.stripes, pause = 5, share = usual.share } = options.sweep ?? {}
   const at = (argument: string) => ({ where: 'openShards', argument })
   assertOneOf(acknowledgement, { ...at('acknowledgement'), values: ['sync', 'async'] })
   assertInteger(stripes, { ...at('sweep.stripes'), min: 1, max: 1_000_000 })

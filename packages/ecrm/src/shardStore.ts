@@ -135,7 +135,11 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       try {
         next = target
         moved = new Uint8Array(rows)
-        const how = { rows: Math.min(sweep.stripes, rowsAMessage), pause: sweep.pause, share: sweep.share }
+        const how = {
+          rows: Math.min(sweep.stripes, largestPiece, rowsAMessage),
+          pause: sweep.pause,
+          share: sweep.share,
+        }
         await moveRows(now, target, moved, { ...how, exclusive, stopped: () => closed })
         if (closed) throw new FtError('ABORTED', 'openShards: the store was closed while rows moved; open another', {})
       } catch (error) {
@@ -325,6 +329,9 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
   giveSeats(store, () => (next === undefined ? seating.seats() : undefined))
   return store
 }
+
+/** Rows that move at a time: pulls and pushes wait for them. */
+const largestPiece = 512
 
 function join(parts: readonly Uint32Array[]): Uint32Array {
   const out = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0))

@@ -49,7 +49,7 @@ export interface ShardOptions {
   readonly logBytes?: number
   /**
    * Recovery in the background, rows that were updated most first, as many as fit between a trainer's rows and its next
-   * request. Most rows a step (default 512); the part of the time that steps take at most beside training (0.12), a quarter of
+   * request. Most rows a step (default 1,024); the part of the time that steps take at most beside training (0.08; on Redis nodes 512 and 0.12), a quarter of
    * which they take where trainers leave none, so that recovery ends; and least milliseconds between those (5). More of the time
    * makes recovery shorter and training slower meanwhile. Rows that are asked for never wait for it.
    */

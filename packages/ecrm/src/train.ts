@@ -11,7 +11,7 @@ import { createRandom } from '@ft/core/random'
 import { auc, logLoss } from '@ft/core/statistics'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { createDenseModel, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
-import { distinct, gather } from './dlrm/lookUp.ts'
+import { distinct, pool } from './dlrm/lookUp.ts'
 import { createReplication, takeUp, type Replication } from './dlrm/replication.ts'
 import { batchesOf, checkSamples, takeBatch, type Samples } from './dlrm/samples.ts'
 import { checkEvaluateNames, checkTrainNames } from './knownOptions.ts'
@@ -200,9 +200,9 @@ export async function evaluate(model: DenseModel, data: Samples, options: Evalua
   for (let start = 0; start < rows; start += batch) {
     throwIfAborted(signal, 'evaluate')
     const chosen = Uint32Array.from({ length: Math.min(batch, rows - start) }, (_, i) => start + i)
-    const { dense, ids } = takeBatch(data, chosen, store.offsets)
+    const { dense, ids, bags } = takeBatch(data, chosen, store.offsets)
     const found = distinct(ids)
-    const embeddings = gather(await store.pull(found.ids), found, store.d)
+    const embeddings = pool(await store.pull(found.ids), found, { d: store.d, bags })
     probabilities.set(model.predict({ dense, embeddings }), start)
     onProgress?.({ phase: 'evaluate', done: start + chosen.length, total: rows })
   }

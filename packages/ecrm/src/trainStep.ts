@@ -1,7 +1,7 @@
 // One step of training a DLRM on erasure-coded shards: the package's main flow. Steps 1 to 6 are the trainer's; what a push
 // sets off at the shards (the optimizer, the difference, the parity) is in shard/shard.ts and shard/parityRows.ts.
 import type { DenseModel } from './dlrm/denseModel.ts'
-import { distinct, gather, scatterSum } from './dlrm/lookUp.ts'
+import { distinct, pool, scatterSum } from './dlrm/lookUp.ts'
 import type { Batch } from './dlrm/samples.ts'
 import type { ScoreWindow } from './dlrm/scoreWindow.ts'
 import { checkGradients } from './dlrm/soundGradients.ts'
@@ -37,13 +37,14 @@ export async function trainStep(state: StepState, batch: Batch): Promise<number>
   const rows = distinct(batch.ids)
   const values = await store.pull(rows.ids)
 
-  // 2. Forward: bottom network, dot interaction, top network.
+  // 2. Forward: embedding bags, bottom network, dot interaction, top network.
   // 3. Backward: gradients of the dense parameters and of every embedding.
-  const embeddings = gather(values, rows, store.d)
+  const pooling = { d: store.d, bags: batch.bags }
+  const embeddings = pool(values, rows, pooling)
   const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels)
 
-  // 4. A row named by several samples gets the sum of their gradients. What is not finite is refused whole.
-  const ofRows = scatterSum(gradients.embeddings, rows, store.d)
+  // 4. A row named by several samples, or several times by a bag, gets the sum of their gradients. What is not finite is refused whole.
+  const ofRows = scatterSum(gradients.embeddings, rows, pooling)
   checkGradients({ ...gradients, rows: ofRows })
   state.window?.add(gradients.probabilities, batch.labels)
 

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { InferenceSession } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { isFtError, type FtErrorCode } from '@ft/core'
 import { createOutput } from '@ft/report'
@@ -119,6 +120,46 @@ describe('train', () => {
     await runTrain({ ...flags, epochs: 1, workers: 2, mode: 'async', kill: ['shard:0@step:9'] }, { output, signal })
     expect(JSON.parse(text().trim().split('\n').at(-1)!)).toMatchObject({ type: 'end', replaced: 1, lost: [] })
     await expect(runTrain({ ...flags, mode: 'both' }, { output, signal })).rejects.toThrow(fails('INVALID_ARGUMENT'))
+  })
+
+  it('trains on a column with several values, and exports it', async () => {
+    const tags = join(folder, 'tags.csv')
+    // Whether a row is late is in its tags: 'bad' makes it so, among others that say nothing; some rows have none.
+    const lines = Array.from({ length: 1_000 }, (_, row) => {
+      const late = row % 3 === 0
+      const some = [`n${row % 7}`, ...(late ? ['bad'] : []), `n${(row * 5) % 11}`]
+      return `${late ? 1 : 0},${row % 5},${row % 10 === 1 ? ' ' : some.join(' | ')}`
+    })
+    await writeFile(tags, ['late,x,tags', ...lines].join('\n'))
+    const schema = join(folder, 'tags.json')
+    const column = { column: 'tags', separator: '|', pooling: 'mean' }
+    const write = (more: object) =>
+      writeFile(schema, JSON.stringify({ label: 'late', dense: ['x'], categorical: [{ ...column, ...more }] }))
+    await write({})
+    const ends: unknown[] = []
+    const onnx = join(folder, 'tags.onnx')
+    for (const kill of [[], ['shard:1@step:17']]) {
+      const { output, text } = printer(true)
+      await runTrain({ ...flags, d: 8, epochs: 6, data: tags, schema, kill, onnx }, { output, signal })
+      ends.push((JSON.parse(text().trim().split('\n').at(-1)!) as { auc: number }).auc)
+    }
+    expect(ends[1]).toBe(ends[0])
+    // A tenth of the rows has no tags to tell by.
+    expect(ends[0]).toBeGreaterThan(0.9)
+    const session = await InferenceSession.create(onnx)
+    expect(session.inputNames.toSorted()).toEqual(['dense', 'ids.0', 'weights.0'])
+    for (const wrong of [{ separator: '' }, { pooling: 'max' }, { between: ',' }]) {
+      await write(wrong)
+      const { output } = printer(true)
+      await expect(runTrain({ ...flags, data: tags, schema }, { output, signal })).rejects.toThrow(
+        fails('CORRUPT_DATA'),
+      )
+    }
+    await write({ column: 'label' })
+    const { output } = printer(true)
+    await expect(runTrain({ ...flags, data: tags, schema }, { output, signal })).rejects.toThrow(
+      /lacks the columns label/,
+    )
   })
 
   it('prints a table of shards and a conclusion', async () => {

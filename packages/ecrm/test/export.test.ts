@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { isFtError } from '@ft/core'
 import { evaluate, exportNpy, openShards, train, type DenseModel, type ShardStore } from '../src/index.ts'
 import { exportOnnx } from '../src/onnx.ts'
-import { plantedSamples } from './support/made.ts'
+import { baggedSamples, plantedSamples } from './support/made.ts'
 
 const data = plantedSamples(1_000, 1)
 const test = plantedSamples(300, 2)
@@ -47,6 +47,45 @@ it('from embeddings', async () => {
   const embeddings = new Tensor('float32', await store.pull(ids), [300, 2, 8])
   const bytes = await exportOnnx(model, { from: 'embeddings' })
   expectClose(await run(bytes, { dense: new Tensor('float32', test.dense, [300, 3]), embeddings }))
+})
+
+it('from ids with bags: sums and weighted means, empty ones too', async () => {
+  const [seen, unseen] = [baggedSamples(1_000, 1), baggedSamples(300, 2)]
+  const bagged = await openShards({
+    ...{ tables: seen.categorical.map(({ size }) => ({ rows: size })), d: 8, k: 2, where: 'memory' },
+  })
+  const trained = (await train(seen, { store: bagged })).model
+  const { probabilities } = await evaluate(trained, unseen, { store: bagged })
+  const poolings = [undefined, 'sum', 'mean'] as const
+  const bytes = await exportOnnx(trained, { from: 'ids', store: bagged, bags: poolings })
+  const single = BigInt64Array.from(unseen.categorical[0]!.ids, BigInt)
+  const feeds: Record<string, Tensor> = {
+    dense: new Tensor('float32', unseen.dense, [300, 2]),
+    ids: new Tensor('int64', single, [300, 1]),
+  }
+  for (const t of [1, 2]) {
+    const { ids, offsets, weights } = unseen.categorical[t]!
+    const longest = 5
+    const filled = new BigInt64Array(300 * longest).fill(7n)
+    const counts = new Float32Array(300 * longest)
+    for (let row = 0; row < 300; row++) {
+      for (let m = offsets![row]!; m < offsets![row + 1]!; m++) {
+        const at = row * longest + m - offsets![row]!
+        filled[at] = BigInt(ids[m]!)
+        counts[at] = weights?.[m] ?? 1
+      }
+    }
+    feeds[`ids.${t}`] = new Tensor('int64', filled, [300, longest])
+    feeds[`weights.${t}`] = new Tensor('float32', counts, [300, longest])
+  }
+  const got = await run(bytes, feeds)
+  got.forEach((value, i) => expect(Math.abs(value - probabilities[i]!)).toBeLessThan(tolerance))
+  expect(Math.max(...probabilities) - Math.min(...probabilities)).toBeGreaterThan(0.2)
+  for (const bags of [[...poolings, 'sum' as const], ['max' as 'sum']])
+    await expect(exportOnnx(trained, { from: 'ids', store: bagged, bags })).rejects.toSatisfy((error) =>
+      isFtError(error, 'INVALID_ARGUMENT'),
+    )
+  await bagged.close()
 })
 
 it('refuses another store than the model was trained on', async () => {

@@ -3,7 +3,15 @@ import { readFile } from 'node:fs/promises'
 import { parse } from 'csv-parse/sync'
 import { FtError } from '@ft/core'
 import { z } from 'zod'
-import type { Samples } from '../dlrm/samples.ts'
+import type { CategoricalFeature, Samples } from '../dlrm/samples.ts'
+
+const bagShape = z.strictObject({
+  column: z.string(),
+  /** Between the values of a field. */
+  separator: z.string().min(1),
+  /** What the values' embeddings become. */
+  pooling: z.enum(['sum', 'mean']).default('sum'),
+})
 
 const schemaShape = z.strictObject({
   /** The column to predict. */
@@ -11,8 +19,11 @@ const schemaShape = z.strictObject({
   /** Its value that counts as 1; default '1'. */
   positive: z.string().default('1'),
   dense: z.array(z.string()).min(1),
-  categorical: z.array(z.string()).min(1),
+  categorical: z.array(z.union([z.string(), bagShape])).min(1),
 })
+
+/** A column whose fields hold several values, or none. */
+type BagColumn = z.infer<typeof bagShape>
 
 export interface ReadTable {
   readonly train: Samples
@@ -20,13 +31,24 @@ export interface ReadTable {
   /** Ids of each categorical column, the one for values that training did not see included. */
   readonly sizes: readonly number[]
   readonly columns: readonly string[]
+  /** Of each categorical column: how the embeddings of a field become one; undefined where a field is one value. */
+  readonly bags: readonly (BagColumn['pooling'] | undefined)[]
+}
+
+/** A categorical column in numbers. */
+interface Column {
+  readonly size: number
+  readonly ids: Int32Array
+  /** Of the rows' bags, where fields hold several values. */
+  readonly offsets?: Int32Array
+  readonly pooling?: BagColumn['pooling']
 }
 
 /**
  * Reads the data of `ecrm train`.
  *
- * Values of a categorical column are numbered by first appearance in the training rows from 1 on; 0 is for all others. Dense
- * columns are scaled by the training rows' mean and deviation; what is no number counts as the mean.
+ * Values of a categorical column are numbered by first appearance in the training rows from 1 on; 0 is for all others. A field with
+ * several, between separators, is a bag of them; what is empty between separators is none. Dense columns are scaled by the training rows' mean and deviation; what is no number counts as the mean.
  *
  * @throws FtError `IO`, `CORRUPT_DATA`
  */
@@ -44,7 +66,8 @@ export async function readTable(data: string, schema: string, { test }: { test: 
     throw new FtError('CORRUPT_DATA', `ecrm: ${data} is no CSV file: ${String(cause)}`, { data }, { cause })
   }
   const first = rows[0]
-  const missing = [label, ...dense, ...categorical].filter((column) => first?.[column] === undefined)
+  const names = categorical.map((one) => (typeof one === 'string' ? one : one.column))
+  const missing = [label, ...dense, ...names].filter((column) => first?.[column] === undefined)
   if (first === undefined || missing.length > 0) {
     const why = first === undefined ? 'has no rows' : `lacks the columns ${missing.join(', ')}`
     throw new FtError('CORRUPT_DATA', `ecrm: ${data} ${why}; change the data or the schema`, { missing })
@@ -62,26 +85,52 @@ export async function readTable(data: string, schema: string, { test }: { test: 
       (value, i) => (values[i * dense.length + j] = Number.isFinite(value) ? (value - mean) / deviation : 0),
     )
   })
-  const columns = categorical.map((column) => {
-    const numbered = new Map<string, number>()
-    for (const row of rows.slice(0, split)) {
-      const value = row[column] ?? ''
-      if (!numbered.has(value)) numbered.set(value, numbered.size + 1)
-    }
-    return { size: numbered.size + 1, ids: Int32Array.from(rows, (row) => numbered.get(row[column] ?? '') ?? 0) }
-  })
+  const columns = categorical.map((column) => numberValues(rows, column, split))
   const labels = Uint8Array.from(rows, (row) => Number(row[label] === positive))
   const part = (start: number, end: number): Samples => ({
     dense: values.slice(start * dense.length, end * dense.length),
-    categorical: columns.map(({ size, ids }) => ({ size, ids: ids.subarray(start, end) })),
+    categorical: columns.map((column) => featureOf(column, start, end)),
     label: labels.subarray(start, end),
   })
   return {
     train: part(0, split),
     test: part(split, rows.length),
     sizes: columns.map(({ size }) => size),
-    columns: categorical,
+    columns: names,
+    bags: categorical.map((one) => (typeof one === 'string' ? undefined : one.pooling)),
   }
+}
+
+/** @param split - rows from there on are no training rows */
+function numberValues(rows: readonly Record<string, string>[], column: string | BagColumn, split: number): Column {
+  const numbered = new Map<string, number>()
+  const numberOf = (value: string, row: number): number => {
+    if (row < split && !numbered.has(value)) numbered.set(value, numbered.size + 1)
+    return numbered.get(value) ?? 0
+  }
+  if (typeof column === 'string') {
+    const ids = Int32Array.from(rows, (row, i) => numberOf(row[column] ?? '', i))
+    return { size: numbered.size + 1, ids }
+  }
+  const { separator, pooling } = column
+  const offsets = new Int32Array(rows.length + 1)
+  const ids: number[] = []
+  rows.forEach((row, i) => {
+    for (const part of (row[column.column] ?? '').split(separator)) {
+      const value = part.trim()
+      if (value !== '') ids.push(numberOf(value, i))
+    }
+    offsets[i + 1] = ids.length
+  })
+  return { size: numbered.size + 1, ids: Int32Array.from(ids), offsets, pooling }
+}
+
+/** Rows `start` to `end` of a column. */
+function featureOf({ size, ids, offsets, pooling = 'sum' }: Column, start: number, end: number): CategoricalFeature {
+  if (offsets === undefined) return { size, ids: ids.subarray(start, end) }
+  const first = offsets[start]!
+  const own = offsets.slice(start, end + 1).map((offset) => offset - first)
+  return { size, ids: ids.subarray(first, offsets[end]), offsets: own, pooling }
 }
 
 async function read(path: string): Promise<string> {

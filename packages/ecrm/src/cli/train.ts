@@ -13,7 +13,7 @@ import { evaluate } from '../train.ts'
 import { train } from '../workers/train.ts'
 import { checkClasses, checkFiles, checkKills, checkNumbers } from './checkTraining.ts'
 import { createLiveShards, liveColumns } from './liveShards.ts'
-import { readTable } from './readTable.ts'
+import { readTable, type ReadTable } from './readTable.ts'
 import { readNodeTls, readTls, readToken, type TlsFlags } from './shard.ts'
 
 export interface TrainFlags extends TlsFlags {
@@ -173,7 +173,7 @@ export async function runTrain(
     const lost = await store.recovered()
     // What was trained is kept before anything else is done with it.
     if (flags.save !== undefined) await saveCheckpoint(flags.save, { store, model, step: steps })
-    if (flags.onnx !== undefined) await writeOnnx(flags.onnx, { model, store })
+    if (flags.onnx !== undefined) await writeOnnx(flags.onnx, { model, store, bags: table.bags })
     const { auc, logLoss } = await evaluate(model, table.test, { store, signal })
     const reports = await store.report()
     output.table(
@@ -202,9 +202,12 @@ export async function runTrain(
   }
 }
 
-async function writeOnnx(path: string, { model, store }: { model: DenseModel; store: ShardStore }): Promise<void> {
+async function writeOnnx(
+  path: string,
+  { model, store, bags }: { model: DenseModel; store: ShardStore; bags: ReadTable['bags'] },
+): Promise<void> {
   const { exportOnnx } = await import('../export/exportOnnx.ts')
-  const bytes = await exportOnnx(model, { from: 'ids', store })
+  const bytes = await exportOnnx(model, { from: 'ids', store, bags })
   try {
     await writeFile(path, bytes)
   } catch (cause) {

@@ -1,12 +1,22 @@
 // A trained DLRM as an ONNX model, for serving anywhere.
-import { FtError, assertOneOf } from '@ft/core'
+import { FtError, assertOneOf, invalidArgument } from '@ft/core'
 import { graphBuilder, serializeModel, type GraphBuilder } from '@ft/onnx'
 import type { DenseModel } from '../dlrm/denseModel.ts'
 import type { ShardStore } from '../store.ts'
 
 export type ExportOnnxOptions =
-  /** The tables become part of the model: inputs `dense` [batch, features] and `ids` int64 [batch, tables], each id its table's own. */
-  | { readonly from: 'ids'; readonly store: ShardStore }
+  /**
+   * The tables become part of the model: inputs `dense` [batch, features] and `ids` int64 [batch, tables], each id its table's own.
+   *
+   * `bags`: for each table how its bags were pooled, undefined where a sample has one id. Table t with bags is no column of `ids`,
+   * it has inputs `ids.t` int64 [batch, length.t], bags filled up to one length with any id, and `weights.t` [batch, length.t]: 0 for
+   * what fills, else the id's weight, or 1.
+   */
+  | {
+      readonly from: 'ids'
+      readonly store: ShardStore
+      readonly bags?: readonly ('sum' | 'mean' | undefined)[]
+    }
   /** The caller looks rows up: inputs `dense` and `embeddings` [batch, tables, d]. */
   | { readonly from: 'embeddings' }
 
@@ -33,7 +43,7 @@ export async function exportOnnx(model: DenseModel, options: ExportOnnxOptions):
   const embeddings =
     options.from === 'embeddings'
       ? b.input('embeddings', 'float32', ['batch', tables, d])
-      : await lookUps(b, options.store, { tables, d })
+      : await lookUps(b, options.store, { tables, d, bags: options.bags ?? [] })
 
   const z0 = perceptron(b, bottom, { input: dense, name: 'bottom', lastRelu: true })
   const ints = (name: string, values: readonly number[]): string =>
@@ -86,9 +96,13 @@ function perceptron(
   return value
 }
 
-/** Tables as initializers and a look-up of each id: `[batch, tables, d]`. */
-async function lookUps(b: GraphBuilder, store: ShardStore, sizes: { tables: number; d: number }): Promise<string> {
-  const { tables, d } = sizes
+/** Tables as initializers and a look-up of each id or bag: `[batch, tables, d]`. */
+async function lookUps(
+  b: GraphBuilder,
+  store: ShardStore,
+  sizes: { tables: number; d: number; bags: readonly ('sum' | 'mean' | undefined)[] },
+): Promise<string> {
+  const { tables, d, bags } = sizes
   if (store.offsets.length !== tables || store.d !== d) {
     throw new FtError(
       'INVALID_ARGUMENT',
@@ -99,16 +113,46 @@ async function lookUps(b: GraphBuilder, store: ShardStore, sizes: { tables: numb
   if (store.layout.rows * d * 4 > 2 ** 31 - 2 ** 24) {
     throw new FtError('UNSUPPORTED', "exportOnnx: the tables pass 2 GB; export with `from: 'embeddings'`", {})
   }
-  const ids = b.input('ids', 'int64', ['batch', tables])
+  if (bags.length > tables)
+    throw invalidArgument({ where: 'exportOnnx', argument: 'bags' }, `at most ${tables} poolings`, bags.length)
+  bags.forEach((one, t) =>
+    assertOneOf(one, { where: 'exportOnnx', argument: `bags[${t}]`, values: ['sum', 'mean', undefined] }),
+  )
+  const single = Array.from({ length: tables }, (_, t) => t).filter((t) => bags[t] === undefined)
+  const ids = single.length === 0 ? '' : b.input('ids', 'int64', ['batch', single.length])
   const vectors: string[] = []
   for (let t = 0; t < tables; t++) {
     const values = await tableValues(store, t)
     const table = b.initializer(`table.${t}`, { dtype: 'float32', shape: [values.length / d, d], data: values })
-    const column = b.initializer(`column.${t}`, { type: 'int64', shape: [1], data: BigInt64Array.of(BigInt(t)) })
+    const pooling = bags[t]
+    if (pooling !== undefined) {
+      vectors.push(bagOf(b, { table, t, pooling }))
+      continue
+    }
+    const at = BigInt64Array.of(BigInt(single.indexOf(t)))
+    const column = b.initializer(`column.${t}`, { type: 'int64', shape: [1], data: at })
     const own = b.node('Gather', [ids, column], { attributes: { axis: { int: 1 } } })
     vectors.push(b.node('Gather', [table, own], { attributes: { axis: { int: 0 } } }))
   }
   return b.node('Concat', vectors, { attributes: { axis: { int: 1 } } })
+}
+
+/** A table's weighted rows of a bag as one: `[batch, 1, d]`. */
+function bagOf(b: GraphBuilder, { table, t, pooling }: { table: string; t: number; pooling: 'sum' | 'mean' }): string {
+  const shape = ['batch', `length.${t}`]
+  const [ids, given] = [b.input(`ids.${t}`, 'int64', shape), b.input(`weights.${t}`, 'float32', shape)]
+  const rows = b.node('Gather', [table, ids], { attributes: { axis: { int: 0 } } })
+  const axis = b.initializer(`axis.${t}`, { type: 'int64', shape: [1], data: BigInt64Array.of(1n) })
+  let weights = given
+  if (pooling === 'mean') {
+    // An empty bag's weights sum to 0: divided by 1 they stay so.
+    const sum = b.node('ReduceSum', [given, axis], { attributes: { keepdims: { int: 1 } } })
+    const zero = b.initializer(`zero.${t}`, { dtype: 'float32', shape: [1], data: new Float32Array(1) })
+    const empty = b.node('Equal', [sum, zero])
+    const one = b.initializer(`one.${t}`, { dtype: 'float32', shape: [1], data: Float32Array.of(1) })
+    weights = b.node('Div', [given, b.node('Where', [empty, one, sum])])
+  }
+  return b.node('MatMul', [b.node('Unsqueeze', [weights, axis]), rows])
 }
 
 const idsAPull = 65_536

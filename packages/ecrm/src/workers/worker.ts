@@ -1,7 +1,7 @@
 // A worker's part of a step of data-parallel training: rows, forward and backward, and its gradients to the shards.
 import type { PushOptions, RowAccess } from '../client.ts'
 import type { DenseModel } from '../dlrm/denseModel.ts'
-import { distinct, gather, scatterSum } from '../dlrm/lookUp.ts'
+import { distinct, pool, scatterSum } from '../dlrm/lookUp.ts'
 import { checkGradients } from '../dlrm/soundGradients.ts'
 import type { Computed, Work } from './protocol.ts'
 
@@ -23,10 +23,10 @@ export function createWorker({ rows, model, d }: { rows: RowAccess; model: Dense
   return {
     async compute({ batch, parameters, part }) {
       const found = distinct(batch.ids)
-      const embeddings = gather(await rows.pull(found.ids), found, d)
+      const embeddings = pool(await rows.pull(found.ids), found, { d, bags: batch.bags })
       model.parameters.forEach((one, i) => one.set(parameters[i]!))
       const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels)
-      const ofRows = scatterSum(gradients.embeddings, found, d)
+      const ofRows = scatterSum(gradients.embeddings, found, { d, bags: batch.bags })
       checkGradients({ ...gradients, rows: ofRows })
       if (part !== 1) for (let i = 0; i < ofRows.length; i++) ofRows[i]! *= part
       kept = { ids: found.ids, gradients: ofRows }
