@@ -50,7 +50,7 @@ let thread: i32 = -1
 
 // @ts-ignore: decorator
 @inline
-export function threadScratch(d: usize): usize {
+function threadScratch(d: usize): usize {
   if (thread < 0) thread = ASC_FEATURE_THREADS ? atomic.add<i32>(load<u32>(d, fieldThreads), 1) : 0
   return <usize>load<u32>(d, fieldScratch) + <usize>thread * scratchBytes
 }

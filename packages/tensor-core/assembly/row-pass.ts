@@ -103,7 +103,7 @@ function rowsOf(d: usize, a: usize, checksum: usize, across: usize, row0: i32, r
  */
 // @ts-ignore: decorator
 @inline
-export function measure(rows: i32, ranges: i32, measured: bool, a: usize, next: usize, checksum: usize, across: usize, steps: i32, first: bool, to: usize, down: usize, sum: usize, squares: usize): void {
+function measure(rows: i32, ranges: i32, measured: bool, a: usize, next: usize, checksum: usize, across: usize, steps: i32, first: bool, to: usize, down: usize, sum: usize, squares: usize): void {
   const zero = f32x4.splat(0)
   let sumX = zero
   let sumY = zero

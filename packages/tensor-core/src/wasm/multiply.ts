@@ -2,7 +2,6 @@
 import { FtError, type Fault } from '@ft/core'
 import {
   addBias,
-  aFloats,
   applyGelu,
   applyRelu,
   descriptorBytes,
@@ -152,11 +151,7 @@ function multiplyAll(engine: Engine, request: ProductRequest): JudgedProduct {
   const flags = flagsOf(emit)
   const { limits } = request
   if (limits !== undefined && count === 1 && problem.n > 0 && !weights.arithmetic.integer) {
-    if (flags === rowsToJudge) {
-      if (isThin(request)) return multiplyThin(engine, request, limits)
-      return multiplyJudged(engine, request, { next, perBlock, blocks, flags, limits })
-    }
-    if (flags === emitReplica && hasExactReplica(weights))
+    if (flags === rowsToJudge || (flags === emitReplica && hasExactReplica(weights)))
       return multiplyJudged(engine, request, { next, perBlock, blocks, flags, limits })
   }
 
@@ -187,38 +182,12 @@ function sumsRequest({ kernels, staging }: Engine, { problem, weights }: Product
   return { kernels, staging, weights, sizes: problem, emit: problem.emit, next: o.next, blocks: o.blocks }
 }
 
-/** Most rows of a product whose rows are judged in a pass of their own: A and C are small beside B. */
+/** Most rows of a product whose C is summed in a pass of its own, since its kernel stays as it is without checks. */
 const thinRows = 8
 
-/** Whether `judgeThin` can judge a product: outputs have to be those of the product, and rows of A whole vectors. */
-function isThin({ problem, operand }: ProductRequest): boolean {
-  const { m, k, bias, activation } = problem
-  return m <= thinRows && k > 0 && k % 4 === 0 && operand.kind === aFloats && !bias && !activation
-}
-
-/**
- * A product of few rows, computed as without checks and judged in a pass of its own: behind a product that streamed its weights
- * through the caches, whatever has to be fetched again is dear, numbers and objects alike.
- */
-function multiplyThin(engine: Engine, request: ProductRequest, limits: Float64Array): JudgedProduct {
-  const { kernels, staging } = engine
-  const { problem, weights } = request
-  const limitsAt = stageLimits(staging, request, limits)
-  const perBlock = rowsPerBlock(weights.arithmetic, problem.m)
-  const descriptor = describe(engine, request, { item: 0, flags: 0 })
-  multiplyItem(engine, request, { item: 0, descriptor, perBlock, blocks: 1 })
-  const { rangeColumns } = weights.split
-  const largest = kernels.judgeThin(descriptor, limitsAt, rangeColumns, 0)
-  if (largest >= 0) return { output: request.output.tensor(), passed: Math.sqrt(largest) }
-
-  const wanted: Wanted = { next: undefined, perBlock, blocks: 1, flags: rowsToJudge & ~emitExtrema }
-  const layout = layoutFor({ weights, sizes: problem, next: undefined, blocks: 1 }, wanted.flags)
-  const base = placeSums(staging, layout, { n: problem.n, descriptor })
-  kernels.judgeThin(descriptor, limitsAt, rangeColumns, 1)
-  measureExtrema(engine, request, { descriptor, perBlock })
-  const sums = new Sums(sumsRequest(engine, request, wanted), wanted.flags, base)
-  sums.collect(0)
-  return sums.result(request.output.tensor())
+/** Whether `judgeThin` can judge a product's rows: outputs have to be those of the product. */
+function isThin({ problem: { m, bias, activation } }: ProductRequest): boolean {
+  return m <= thinRows && !bias && !activation
 }
 
 /** One product, judged as soon as it is done; extrema of A's rows are for those who judge what does not pass. */
@@ -233,14 +202,15 @@ function multiplyJudged(
   const rows = wanted.flags === rowsToJudge
   const flags = wanted.flags & ~emitExtrema
   const limitsAt = rows ? stageLimits(staging, request, limits) : 0
-  const descriptor = describe(engine, request, { item: 0, flags })
+  const thin = rows && isThin(request)
+  const descriptor = describe(engine, request, { item: 0, flags: thin ? flags & ~emitRowActual : flags })
   const layout = layoutFor({ weights, sizes: problem, next, blocks }, flags)
   const base = placeSums(staging, layout, { n: problem.n, descriptor })
   multiplyItem(engine, request, { item: 0, descriptor, perBlock, blocks })
-  const { judgeRows, judgeTiles } = engine.kernels
+  const { judgeRows, judgeThin, judgeTiles } = engine.kernels
   const stripsPerRange = weights.split.ranges === 1 ? layout.strips : weights.split.rangeColumns / stripColumns
   const largest = rows
-    ? judgeRows(descriptor, limitsAt, layout.strips, stripsPerRange)
+    ? (thin ? judgeThin : judgeRows)(descriptor, limitsAt, layout.strips, stripsPerRange)
     : judgeTiles(descriptor, layout.grid[0] * layout.grid[1])
   if (largest >= 0) return { output: request.output.tensor(), passed: rows ? Math.sqrt(largest) : largest }
 

@@ -126,17 +126,26 @@ describe.each(builds)('$name', ({ options }) => {
     expect(engine.matmulSync(a, b, wish).passed).toBeUndefined()
   })
 
-  it('convolutions pass and fail like products', () => {
+  /** The second has as few rows as a thin product, and is judged as one. */
+  it.each([
+    [[2, 6, 5, 8], 'relu'],
+    [[1, 2, 3, 8], undefined],
+  ] as const)('convolutions of %j, %s, pass and fail like products', (shape, activation) => {
     const { engine } = pair
-    const [x, filter] = [floats([2, 6, 5, 8], 1), floats([3, 3, 8, 20], 2)]
-    const wish = { emit, pad: [1, 1, 1, 1] as const, activation: 'relu' as const }
+    const [x, filter] = [floats(shape, 1), floats([3, 3, 8, 150], 2)]
+    const wish = { emit, pad: [1, 1, 1, 1] as const, ...(activation && { activation }) }
     const known = engine.conv2dSync(x, filter, wish)
     const passed = engine.conv2dSync(x, filter, { ...wish, limits: limitsOf(known, 1e-3) })
     expect(passed.passed).toBeGreaterThan(0)
     sameBits(passed.output, known.output)
     const failed = engine.conv2dSync(x, filter, { ...wish, limits: limitsOf(known, 1e-12) })
     expect(failed.passed).toBeUndefined()
-    expect([failed.rowSums, failed.rowStatistics]).toEqual([known.rowSums, known.rowStatistics])
+    expect([failed.rowSums?.expected, failed.rowStatistics]).toEqual([known.rowSums?.expected, known.rowStatistics])
+    const actual = Array.from(known.rowSums?.actual ?? [], (sum) => expect.closeTo(sum, 4))
+    expect(Array.from(failed.rowSums?.actual ?? [])).toEqual(actual)
+    const fault: Fault = { site: { kind: 'output', row: 5, column: 140 }, effect: { kind: 'add', value: 4 } }
+    const struck = engine.conv2dSync(x, filter, { ...wish, limits: limitsOf(known, 1e-3), faults: [fault] })
+    expect(struck.passed).toBeUndefined()
   })
 
   it('nothing else is judged', () => {
