@@ -65,9 +65,10 @@ async function codingOverhead(context: BenchContext, rows: number): Promise<numb
     await openRun(task, { k, r: 1, servers, seed }),
   ]
   try {
-    for (const run of [plain, coded]) await trainBlock(run, 20)
+    // V8 compiles the shards' programs during the first 300 to 400 steps of a process.
+    for (let block = 0; block < 20; block++) for (const run of [plain, coded]) await trainBlock(run, 20)
     const ratios: number[] = []
-    for (let turn = 0; turn < 8; turn++) {
+    for (let turn = 0; turn < 32; turn++) {
       const first = turn % 2 === 0
       const early = sum(await trainBlock(first ? plain : coded, 20))
       const late = sum(await trainBlock(first ? coded : plain, 20))
