@@ -137,7 +137,7 @@ async function measureScenario(
 }
 
 /** Of the pairs whose first figures differ by more than 10 %, those that the second figures order the other way round. */
-export function orderings(values: readonly (readonly [number, number])[]): { differ: number; pairs: number } {
+function orderings(values: readonly (readonly [number, number])[]): { differ: number; pairs: number } {
   let [differ, pairs] = [0, 0]
   values.forEach(([a, first], i) => {
     for (const [b, second] of values.slice(i + 1)) {

@@ -1,4 +1,5 @@
 // What bench "parm-tail" says of its arms: quantiles of each, and arms beside each other.
+import type { Interval } from '@ft/core'
 import { bootstrap, quantiles } from '@ft/core/statistics'
 import type { BenchContext } from './bench.ts'
 
@@ -21,6 +22,40 @@ export const pooled = (blocks: readonly Block[], p: number) =>
     blocks.flatMap(({ latencies }) => latencies),
     [p],
   )[0] as number
+
+/** A statistic of one arm over that of another; their turns are drawn in pairs, which share what the machine did. */
+function ratioOf(
+  [a, b]: readonly [readonly Block[], readonly Block[]],
+  { of, seed }: { of: (blocks: readonly Block[]) => number; seed: number },
+): Interval {
+  const pairs = a.map((block, i) => [block, b[i] as Block] as const)
+  const statistic = (drawn: readonly (readonly [Block, Block])[]) =>
+    of(drawn.map(([one]) => one)) / of(drawn.map(([, one]) => one))
+  return bootstrap(pairs, { statistic, seed, resamples: 500 })
+}
+
+/**
+ * Of the pairs of arms whose foretold p99.9 differ by more than 10 %: those that the run shows to be the other way round, and
+ * those of which it does not show which is the lower one.
+ */
+export function besideForetold(
+  foretold: ReadonlyMap<string, number>,
+  { results, seed }: { results: ReadonlyMap<string, ArmResult>; seed: number },
+): { readonly unlike: number; readonly undecided: number; readonly pairs: number } {
+  let [unlike, undecided, pairs] = [0, 0, 0]
+  const arms = [...foretold]
+  arms.forEach(([name, a], i) => {
+    for (const [other, b] of arms.slice(i + 1)) {
+      const [one, two] = [results.get(name)?.blocks, results.get(other)?.blocks]
+      if (!one || !two || Math.max(a, b) <= 1.1 * Math.min(a, b)) continue
+      pairs++
+      const { low, high } = ratioOf([one, two], { of: (blocks) => pooled(blocks, P999), seed })
+      if (low <= 1 && high >= 1) undecided++
+      else if (a < b !== high < 1) unlike++
+    }
+  })
+  return { unlike, undecided, pairs }
+}
 
 export function report(context: BenchContext, o: { name: string; extra: number; result: ArmResult }): void {
   const { name, result } = o
@@ -67,10 +102,7 @@ export function compareArms(
   ) => {
     const [a, b] = [o.results.get(own)?.blocks, o.results.get(baseline)?.blocks]
     if (!a || !b) return
-    const pairs = a.map((block, i) => [block, b[i] as Block] as const)
-    const ratio = (drawn: readonly (readonly [Block, Block])[]) =>
-      of(drawn.map(([one]) => one)) / of(drawn.map(([, one]) => one))
-    const { value, low, high, n } = bootstrap(pairs, { statistic: ratio, seed: context.seed, resamples: 500 })
+    const { value, low, high, n } = ratioOf([a, b], { of, seed: context.seed })
     context.emit({
       case: o.prefix + own,
       metric,
