@@ -13,7 +13,7 @@ import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { createDenseModel, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 import { distinct, pool } from './dlrm/lookUp.ts'
 import { createReplication, takeUp, type Replication } from './dlrm/replication.ts'
-import { batchesOf, checkSamples, takeBatch, type Samples } from './dlrm/samples.ts'
+import { batchesOf, checkSamples, takeBatch, type CategoricalFeature, type Samples } from './dlrm/samples.ts'
 import { checkEvaluateNames, checkTrainNames } from './knownOptions.ts'
 import { createScoreWindow, type ScoreWindow, type WindowScore } from './dlrm/scoreWindow.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
@@ -107,7 +107,7 @@ export async function planTraining(data: Samples, options: TrainOptions): Promis
   const window = createScoreWindow(options.window ?? 8192)
   const engine = options.engine ?? createWasmEngine({ threads: 1 })
   const model = options.model ?? newModel(options, { engine, features, tables: data.categorical.length })
-  const about = `${rows} rows, batch ${batch}, seed ${seed}`
+  const about = [`${rows} rows, batch ${batch}, seed ${seed}`, ...data.categorical.flatMap(bagsText)].join(', ')
   const from = resume ? await takeUp(store, model, about) : (options.from ?? 0)
   const replication = createReplication({ store, model, every: replicateEvery, from, about })
   const history: StepRecord[] = []
@@ -135,6 +135,12 @@ export async function planTraining(data: Samples, options: TrainOptions): Promis
       onProgress?.({ phase: 'train', done: record.step + 1, total, note: `loss ${loss.toFixed(4)}` })
     },
   }
+}
+
+/** Of a feature's bags, where it has them: a training that goes on must pool as it did. */
+function bagsText({ ids, offsets, pooling = 'sum', weights }: CategoricalFeature, t: number): string[] {
+  if (offsets === undefined) return []
+  return [`feature ${t} the ${weights === undefined ? '' : 'weighted '}${pooling} of ${ids.length} ids in bags`]
 }
 
 /**

@@ -272,3 +272,20 @@ it.each([
   await expect(train(samples, { store })).rejects.toEqual(fails(code))
   await store.close()
 })
+
+it('batches whose bags are all empty are trained on; a run is resumed with the same bags alone', async () => {
+  const store = await openShards({ tables: [{ rows: 9 }], d: 4, k: 2, r: 1, where: 'memory' })
+  const made = (change: Partial<CategoricalFeature>): Samples => ({
+    dense: new Float32Array(4).fill(0.5),
+    categorical: [{ size: 9, ids: [], offsets: new Uint32Array(5), pooling: 'mean', ...change }],
+    label: [0, 1, 1, 1],
+  })
+  const options = { store, batch: 2, replicateEvery: 1 }
+  expect((await train(made({}), options)).history).toHaveLength(2)
+  const resumed = { ...options, epochs: 2, resume: true }
+  const single = { size: 9, ids: [0, 1, 2, 3] }
+  const others = [made({ pooling: 'sum' }), made({ weights: [] }), { ...made({}), categorical: [single] }]
+  for (const other of others) await expect(train(other, resumed)).rejects.toEqual(fails('INVALID_ARGUMENT'))
+  expect((await train(made({}), resumed)).history.map(({ step }) => step)).toEqual([2, 3])
+  await store.close()
+})

@@ -120,7 +120,9 @@ describe.each(['rest', 'grpc'] as const)('to an instance behind %s', (behind) =>
       expect(parameters).toMatchObject({ 'ft.quality': 'exact' })
       expect(seen).toEqual([{ rows: 2, inputs: [undefined], outputs: wanted }])
       const unknown = [{ name: 'w', parameters: { classification: 1 } }]
-      await expect(ask({ inputs, outputs: unknown })).rejects.toMatchObject({ status: 400 })
+      const twice = [{ name: 'y', parameters: { classification: 1 } }, { name: 'y' }]
+      for (const refused of [unknown, twice])
+        await expect(ask({ inputs, outputs: refused })).rejects.toMatchObject({ status: 400 })
       expect(seen).toHaveLength(1)
     })
 

@@ -53,13 +53,16 @@ const says = ({ parameters }: { readonly parameters?: Parameters }) => parameter
  * The outputs that instances are to be asked for by name, where something is said of one: such an output may come in another
  * form than the model's. undefined: all of them.
  *
- * @throws OipError 400 for one that the model does not have
+ * @throws OipError 400 for one that the model does not have, or that is asked for twice: an instance would be blamed for what it
+ *   makes of that
  */
 export function outputsSaid({ outputs }: InferRequest, metadata: ModelMetadata): InferRequest['outputs'] {
   if (!outputs?.some(says)) return undefined
   for (const { name } of outputs)
     if (!metadata.outputs.some((one) => one.name === name))
       throw new OipError(400, `outputs: the model has no output '${name.slice(0, 100)}'`)
+  if (new Set(outputs.map(({ name }) => name)).size !== outputs.length)
+    throw new OipError(400, 'outputs must have distinct names where something is said of one')
   return outputs
 }
 
