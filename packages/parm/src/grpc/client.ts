@@ -108,6 +108,10 @@ function overLimit({ details }: Grpc.ServiceError, o: { sent: unknown; address: 
 
 function failure({ status }: typeof Grpc, o: { error: Grpc.ServiceError; address: string; sent: unknown }): Error {
   const { error, address } = o
+  const gone = (why: Grpc.ServiceError) =>
+    new FtError('IO', `grpc client: ${address} cannot be reached`, { address }, { cause: why })
+  // The stream ended without a status of the server's: the model has failed nothing. Only the text says so
+  if (error.code === status.INTERNAL && error.details.startsWith('Received RST_STREAM')) return gone(error)
   const tooLong = error.code === status.RESOURCE_EXHAUSTED ? overLimit(error, o) : undefined
   if (tooLong) return tooLong
   // What a server that is there answers, as REST would say it; only the others mean that none is there
@@ -129,5 +133,5 @@ function failure({ status }: typeof Grpc, o: { error: Grpc.ServiceError; address
   }
   const http = known[error.code]
   if (http !== undefined) return new OipError(http, error.details.slice(0, 500), { cause: error })
-  return new FtError('IO', `grpc client: ${address} cannot be reached`, { address }, { cause: error })
+  return gone(error)
 }
