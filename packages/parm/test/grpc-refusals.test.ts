@@ -1,7 +1,9 @@
 // Instances behind gRPC that refuse a request are there: one request that they refuse does not take them from all others.
+import { constants, createServer } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import * as grpc from '@grpc/grpc-js'
 import { afterEach, describe, expect, it } from 'vitest'
-import { createGateway, createOipClient, firstWins, type InferRequest } from '../src/index.ts'
+import { createGateway, createGrpcClient, createOipClient, firstWins, type InferRequest } from '../src/index.ts'
 import { inferRequest, inferResponse, service as definition } from '../src/grpc/peer.ts'
 import { floats } from './support/echo.ts'
 
@@ -63,4 +65,16 @@ describe.each([
     expect(gateway.snapshot().instances.map(({ out }) => out)).toEqual([false, false])
     expect((await ask({})).parameters).toMatchObject({ 'ft.quality': 'exact' })
   })
+})
+
+it('is no answer of the model when calls are cut off without one', async () => {
+  // Streams are reset as by a server that closes its connection for its own reasons, such as too many cancelled calls
+  const server = createServer()
+  server.on('stream', (stream) => stream.on('error', () => undefined).close(constants.NGHTTP2_INTERNAL_ERROR))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  ends.push(() => new Promise((resolve) => server.close(resolve)))
+  const client = createGrpcClient(`grpc://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  ends.push(() => client.close())
+  const request = { parameters: {}, inputs: [floats('x', [1, 2], [1, 2])], binaryOutput: true }
+  await expect(client.infer('m', { request })).rejects.toMatchObject({ code: 'IO' })
 })

@@ -45,6 +45,18 @@ async function ask(gateway: Gateway, values: readonly number[]): Promise<number[
   return Array.from((outputs[0] && toNamedTensor(outputs[0])?.data) ?? [])
 }
 
+it('warns of no leak when many instances are asked at once', async () => {
+  const warnings: Error[] = []
+  const warned = (warning: Error) => void warnings.push(warning)
+  process.on('warning', warned)
+  ends.push(() => process.off('warning', warned))
+  const servers = await Promise.all(Array.from({ length: 12 }, () => startOipServer(tripleService())))
+  ends.push(() => Promise.all(servers.map((server) => server.close())))
+  await start({ instances: servers.map(({ url }) => ({ url })) })
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(warnings).toEqual([])
+})
+
 describe('instances behind gRPC', () => {
   const serve = async (...args: Parameters<typeof startGrpcServer>) => {
     const server = await startGrpcServer(...args)

@@ -1,5 +1,6 @@
 // Whether an instance may serve: it is ready and has the model that its pool serves. Asked at the start, and again whenever an
 // instance comes back, since what comes back may be another model.
+import { setMaxListeners } from 'node:events'
 import { FtError, isFtError } from '@ft/core'
 import type { Code } from '../codes/code.ts'
 import type { ModelMetadata } from '../oip/service.ts'
@@ -36,6 +37,8 @@ export async function findInstances(
   const late = new AbortController()
   let timer = setTimeout(() => late.abort(), timeoutMs)
   const stop = AbortSignal.any([signal, late.signal])
+  // Every instance listens: more than ten are no leak
+  setMaxListeners(0, stop)
   const found = new Map<string, ModelMetadata[]>()
   const absent = new Set<Instance>()
   const failures: Error[] = []

@@ -49,7 +49,7 @@ export function createGrpcClient(address: string, { maxBodyBytes = 64 << 20 }: O
         signal?.removeEventListener('abort', cancel)
         if (!error) resolve(response as Response)
         else if (signal?.aborted) reject(aborted(signal))
-        else reject(failure(grpc, { error, address }))
+        else reject(failure(grpc, { error, address, sent: o.message }))
       })
       const cancel = () => running.cancel()
       signal?.addEventListener('abort', cancel, { once: true })
@@ -92,8 +92,28 @@ function aborted(signal: AbortSignal): FtError {
   return new FtError('ABORTED', 'grpc client: aborted by its signal', {}, { cause: signal.reason })
 }
 
-function failure({ status }: typeof Grpc, o: { error: Grpc.ServiceError; address: string }): Error {
+/**
+ * The library tells an answer over the limit as what a server that is busy says, and servers say the same of a request over
+ * theirs: only the text and the length in it tell the three apart.
+ */
+function overLimit({ details }: Grpc.ServiceError, o: { sent: unknown; address: string }): Error | undefined {
+  if (!/larger than|exceeds maximum size/i.test(details)) return undefined
+  const { sent, address } = o
+  const length = Buffer.isBuffer(sent) ? sent.length : undefined
+  if (length !== undefined && new RegExp(`\\b${length}\\b`).test(details))
+    return new OipError(413, `the request of ${length} bytes is longer than an instance takes`)
+  if (!/^Received message/.test(details)) return undefined
+  return new FtError('CORRUPT_DATA', `grpc client: ${address} sent an answer that is too long`, { address })
+}
+
+function failure({ status }: typeof Grpc, o: { error: Grpc.ServiceError; address: string; sent: unknown }): Error {
   const { error, address } = o
+  const gone = (why: Grpc.ServiceError) =>
+    new FtError('IO', `grpc client: ${address} cannot be reached`, { address }, { cause: why })
+  // The stream ended without a status of the server's: the model has failed nothing. Only the text says so
+  if (error.code === status.INTERNAL && error.details.startsWith('Received RST_STREAM')) return gone(error)
+  const tooLong = error.code === status.RESOURCE_EXHAUSTED ? overLimit(error, o) : undefined
+  if (tooLong) return tooLong
   // What a server that is there answers, as REST would say it; only the others mean that none is there
   const known: Partial<Record<Grpc.status, number>> = {
     [status.INVALID_ARGUMENT]: 400,
@@ -113,5 +133,5 @@ function failure({ status }: typeof Grpc, o: { error: Grpc.ServiceError; address
   }
   const http = known[error.code]
   if (http !== undefined) return new OipError(http, error.details.slice(0, 500), { cause: error })
-  return new FtError('IO', `grpc client: ${address} cannot be reached`, { address }, { cause: error })
+  return gone(error)
 }

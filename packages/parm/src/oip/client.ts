@@ -1,5 +1,6 @@
 // A client of any Open Inference Protocol server, over TCP or a local socket. Connections are kept and shared.
 import { FtError, isFtError } from '@ft/core'
+import { errors } from 'undici'
 import { OipError } from './error.ts'
 import type { InferRequest, InferResponse } from './message.ts'
 import { parseResponse } from './parse.ts'
@@ -87,6 +88,8 @@ export function createOipClient(address: string, options: OipClientOptions = {})
     return transport.send({ path: base + path, method, headers, body, signal, started }).catch((cause: unknown) => {
       if (signal?.aborted) throw new FtError('ABORTED', 'oip client: aborted by its signal', {}, { cause })
       if (isFtError(cause, 'CORRUPT_DATA')) throw unreadable('what is no answer', cause)
+      // The server is there: it is not to be probed, as one that cannot be reached is
+      if (cause instanceof errors.ResponseExceededMaxSizeError) throw unreadable('an answer that is too long', cause)
       throw new FtError('IO', `oip client: ${address} cannot be reached`, { address }, { cause })
     })
   }
