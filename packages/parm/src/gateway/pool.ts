@@ -145,8 +145,9 @@ const PATIENCE = 10
 const LEAST_PATIENCE_MS = 200
 
 /**
- * A unit that waited is not started with less time left than so many average latencies. The head of a queue that is too
- * long is always a unit that has only just time: serving those that have not would answer nobody.
+ * A unit that waited is not started where less time is left than so many average latencies. The head of a queue that is too
+ * long is always a unit that has only just time: serving those that have not would answer nobody. It waits for a faster
+ * instance while one in use has time for it.
  */
 const LEAST_LATENCIES = 1.5
 
@@ -234,10 +235,9 @@ export function createPool({
         continue
       }
       const instance = pick(waiting)
-      if (instance) {
-        const units = take(at, instance)
-        if (units.length > 0) void work(instance, units)
-      } else if (waiting.failedAt || waiting.job.holders?.length) at++
+      if (instance === 'too late') giveUp(at)
+      else if (instance) void work(instance, take(at, instance))
+      else if (waiting.failedAt || waiting.job.holders?.length) at++
       else break
     }
     if (nextMs < (ripening?.atMs ?? Infinity)) ripenAt(nextMs)
@@ -259,15 +259,19 @@ export function createPool({
     return takeBatch(queue, at, {
       most: maxBatchRows,
       // Where its group is already only if that cannot be helped
-      mayJoin: (head, other) => (isThere(head) || !isThere(other)) && !avoidedBy(other)?.(instance),
-    }).filter((unit) => hasTime(unit, instance))
+      mayJoin: (head, other) =>
+        (isThere(head) || !isThere(other)) && hasTime(other, instance) && !avoidedBy(other)?.(instance),
+    })
   }
 
-  function hasTime(waiting: Waiting, instance: Instance): boolean {
-    if (!waiting.queued || waiting.job.dueMs - clock.now() >= LEAST_LATENCIES * instance.latencyMs) return true
+  function hasTime({ queued, job }: Waiting, { latencyMs }: Instance): boolean {
+    return !queued || job.dueMs - clock.now() >= LEAST_LATENCIES * latencyMs
+  }
+
+  function giveUp(at: number): void {
+    const [waiting] = queue.splice(at, 1) as [Waiting]
     settle(waiting)
     waiting.reject(tooLate)
-    return false
   }
 
   /** Instances that a unit does not go to while there are others: those that have it, and the one that failed it. */
@@ -280,24 +284,34 @@ export function createPool({
     return [has, failed].find((one) => instances.some((other) => !other.out && !one(other)))
   }
 
-  /** The least busy instance, preferably of a domain that the group does not use yet. */
-  function pick(waiting: Waiting): Instance | undefined {
+  /**
+   * The least busy instance that has time for it, preferably of a domain that the group does not use yet; undefined where
+   * that is not free yet.
+   */
+  function pick(waiting: Waiting): Instance | 'too late' | undefined {
     const { placed } = waiting.job
     const isAvoided = avoidedBy(waiting)
     let best: Instance | undefined
     let cost = Infinity
+    let slow = false
     turn++
     // Ties go round, each round from another start: who is in a group with whom changes, which tells them apart when one lies
     const first = turn + Math.floor(turn / instances.length)
     for (let i = 0; i < instances.length; i++) {
       const instance = instances[(i + first) % instances.length] as Instance
       if (instance.out || instance.outstanding >= instance.concurrency || isAvoided?.(instance)) continue
+      if (!hasTime(waiting, instance)) {
+        slow = true
+        continue
+      }
       // A group is spread over domains, so that one that falls silent takes no two of its members; it costs at most as
       // much waiting as one unit
       const own = instance.outstanding + (placed.has(instance.domain) ? 1 : 0)
       if (own < cost) [best, cost] = [instance, own]
     }
-    return best
+    if (best || !slow) return best
+    const mayCome = instances.some((other) => !other.out && !isAvoided?.(other) && hasTime(waiting, other))
+    return mayCome ? undefined : 'too late'
   }
 
   async function work(instance: Instance, units: readonly Waiting[]): Promise<void> {
