@@ -156,7 +156,7 @@ function checkPush({ spec }: Generation, ids: Uint32Array): void {
   if (counts.every((count) => count <= rowsAMessage)) return
   throw new FtError(
     'UNSUPPORTED',
-    `keep: a push of more than ${rowsAMessage} rows of a server cannot be kept; take smaller batches, or keep versions without pushes`,
+    `keep: a push of more than ${rowsAMessage} rows of a server cannot be kept; take smaller batches, or keep versions without pushes (\`replicateEvery\` above 1)`,
     { rowsAMessage },
   )
 }

@@ -34,6 +34,7 @@ describe.each([
   ['deflate', deflateSync],
   ['identity', (bytes: Uint8Array) => bytes],
   ['GZIP', gzipSync],
+  ['x-gzip', gzipSync],
 ] as const)('Content-Encoding: %s', (encoding, compress) => {
   it('is read, as JSON and with binary tensors', async () => {
     const headers = { 'content-encoding': encoding }
@@ -45,6 +46,17 @@ describe.each([
       expect([status, body]).toEqual([200, expect.stringContaining('"data":[3,6]')])
     }
   })
+})
+
+it('many at once are all answered, whatever some of them hold', async () => {
+  const bomb = gzipSync(Buffer.alloc(100 * maxBodyBytes, 0x20))
+  const statuses = await Promise.all(
+    Array.from({ length: 60 }, async (_, i) => {
+      const body = [gzipSync(json), bomb, gzipSync(json).subarray(0, 20)][i % 3] as Buffer
+      return (await ask(body, { 'content-encoding': 'gzip' })).status
+    }),
+  )
+  expect(statuses).toEqual(Array.from({ length: 60 }, (_, i) => [200, 413, 400][i % 3]))
 })
 
 it('bytes that are not so encoded, other encodings and bodies that would be too long are refused', async () => {

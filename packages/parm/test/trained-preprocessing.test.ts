@@ -97,6 +97,7 @@ describe('a parity model', () => {
     await serve({ parity: 'same', preprocessing: { input: { mean: [0.5], std: [1], layout: 'HWC', scale: 2 } } })
     await trained('plain', { input: { scale: 1 } })
     await serve({ parity: 'plain' })
+    await serve({ parity: 'plain', preprocessing: { input: { mean: [0], std: [1] } } })
   })
 
   it('that does not say is taken at its word', async () => {

@@ -113,6 +113,8 @@ async function lookUps(
   if (store.layout.rows * d * 4 > 2 ** 31 - 2 ** 24) {
     throw new FtError('UNSUPPORTED', "exportOnnx: the tables pass 2 GB; export with `from: 'embeddings'`", {})
   }
+  if (!Array.isArray(bags))
+    throw invalidArgument({ where: 'exportOnnx', argument: 'bags' }, 'a list of poolings, one a table', bags)
   if (bags.length > tables)
     throw invalidArgument({ where: 'exportOnnx', argument: 'bags' }, `at most ${tables} poolings`, bags.length)
   bags.forEach((one, t) =>

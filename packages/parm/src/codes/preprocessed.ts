@@ -63,7 +63,11 @@ export function assertPreprocessing(preprocessing: Preprocessings): void {
 export function preprocessingText(preprocessing: Preprocessings): string {
   const entries = Object.entries(preprocessing).flatMap(([name, one]): [string, readonly unknown[]][] => {
     const { scale = 1 } = one
-    if (isByChannel(one)) return [[name, [scale, one.mean, one.std, one.layout ?? 'HWC']]]
+    if (isByChannel(one)) {
+      const { mean, std, layout = 'HWC' } = one
+      const same = scale === 1 && mean.every((value) => value === 0) && std.every((value) => value === 1)
+      return same ? [] : [[name, [scale, mean, std, layout]]]
+    }
     const { offset = 0 } = one
     return scale === 1 && offset === 0 ? [] : [[name, [scale, offset]]]
   })
