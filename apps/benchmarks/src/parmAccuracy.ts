@@ -29,19 +29,19 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  { task: 'mnist', kind: 'sum', k: 2, epochs: 60, quick: 8, target: '>= 92.0' },
-  { task: 'mnist', kind: 'concat', k: 2, epochs: 60, quick: 8, target: '>= 97.0' },
-  { task: 'mnist', kind: 'sum', k: 3, epochs: 60, quick: 8, target: '>= 81' },
-  { task: 'mnist', kind: 'sum', k: 4, epochs: 60, quick: 8, target: '>= 68' },
-  { task: 'mnist', kind: 'concat', k: 4, epochs: 60, quick: 8, target: '>= 75' },
+  { task: 'mnist', kind: 'sum', k: 2, epochs: 60, quick: 6, target: '>= 92.0' },
+  { task: 'mnist', kind: 'concat', k: 2, epochs: 60, quick: 6, target: '>= 97.0' },
+  { task: 'mnist', kind: 'sum', k: 3, epochs: 60, quick: 6, target: '>= 81' },
+  { task: 'mnist', kind: 'sum', k: 4, epochs: 60, quick: 6, target: '>= 68' },
+  { task: 'mnist', kind: 'concat', k: 4, epochs: 60, quick: 6, target: '>= 75' },
   { task: 'mnist', kind: 'weighted', k: 2, r: 2, epochs: 60, quick: 3 },
   { task: 'mnist', kind: 'difference', k: 2, r: 2, epochs: 60, quick: 3 },
   { task: 'mnist', kind: 'weighted', k: 4, r: 2, epochs: 60, quick: 4 },
   { task: 'fashion-mnist', kind: 'concat', k: 2, epochs: 60, quick: 6, target: '>= 80' },
   { task: 'cnn-mnist', kind: 'concat', k: 2, epochs: 25, quick: 5, target: 'base - 1.5' },
   { task: 'cnn-fashion-mnist', kind: 'concat', k: 2, epochs: 25, quick: 5 },
-  { task: 'cnn-cifar-10', kind: 'concat', k: 2, epochs: 40, quick: 6 },
-  { task: 'speech', kind: 'sum', k: 2, epochs: 30, quick: 15, target: 'base - 10' },
+  { task: 'cnn-cifar-10', kind: 'concat', k: 2, epochs: 40, quick: 4 },
+  { task: 'speech', kind: 'sum', k: 2, epochs: 30, quick: 10, target: 'base - 10' },
   { task: 'boxes', kind: 'sum', k: 2, epochs: 25, quick: 10, target: '>= half of what base gains over the mean box' },
 ]
 const partOf = ({ task, kind, k }: Case) => `${task}-${kind}-${k}`

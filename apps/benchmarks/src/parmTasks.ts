@@ -71,8 +71,18 @@ const networks: Readonly<Record<NetworkName, () => Promise<Untrained>>> = {
   boxes,
 }
 
-/** A network trained here for its task; the same for all seeds of what is then trained for it. */
-export async function networkTask(name: NetworkName, context: BenchContext): Promise<Task> {
+const trainedHere = new WeakMap<BenchContext, Map<NetworkName, Promise<Task>>>()
+
+/** A network trained here for its task, once a run; the same for all seeds of what is then trained for it. */
+export function networkTask(name: NetworkName, context: BenchContext): Promise<Task> {
+  const known = trainedHere.get(context) ?? new Map<NetworkName, Promise<Task>>()
+  trainedHere.set(context, known)
+  const task = known.get(name) ?? trainNetwork(name, context)
+  known.set(name, task)
+  return task
+}
+
+async function trainNetwork(name: NetworkName, context: BenchContext): Promise<Task> {
   const { layers, epochs, ...rest } = await networks[name]()
   const train = context.quick ? firstOf(rest.train, 12_000) : rest.train
   const checkpoint = context.checkpoint(`${name}-base${context.quick ? '-quick' : ''}-${context.seed}`)
@@ -114,7 +124,7 @@ async function photographs(): Promise<Untrained> {
     test: await part('test'),
     image,
     augment: cropAndFlip({ image }),
-    epochs: [25, 4],
+    epochs: [25, 3],
   }
 }
 
