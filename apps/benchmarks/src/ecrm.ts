@@ -3,7 +3,7 @@ import process from 'node:process'
 import { median, ratioInterval } from '@ft/core/statistics'
 import { createRandom } from '@ft/core/random'
 import { flightTask, readFlights } from '@ft/datasets'
-import { naivePropagation, openShards, type ShardStore } from '@ft/ecrm'
+import { floatSumParity, naivePropagation, openShards, type ShardStore } from '@ft/ecrm'
 import { denseBeside } from './ecrmDense.ts'
 import { throughRedis } from './ecrmRedis.ts'
 import { keptVersions } from './ecrmVersions.ts'
@@ -265,5 +265,16 @@ function naive(context: BenchContext): void {
     unit: 'of its norm',
     n: errors.length,
     target: 'about 0.49: it fails',
+  })
+  // The published parity: differences are added to a sum of floats. Of bits the error is 0.
+  const updates = context.quick ? 10_000 : 100_000
+  const drift = Array.from({ length: 9 }, (_, i) => floatSumParity({ optimizer, updates, seed: context.seed + i }))
+  context.emit({
+    case: `differences in a parity of float32 sums, Adagrad, k = 4, ${updates} updates`,
+    metric: 'error of a decoded row',
+    value: median(drift.map(({ ofNorm }) => ofNorm)),
+    unit: 'of its norm',
+    n: drift.length,
+    target: 'about 1e-5: it drifts',
   })
 }

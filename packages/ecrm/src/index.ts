@@ -24,6 +24,7 @@ export {
   type WastedTimeOptions,
 } from './advisor/wastedTime.ts'
 export { simulateFailures, type SimulateOptions, type Simulated } from './advisor/simulateFailures.ts'
+export { floatSumParity, type FloatSumOptions, type FloatSumResult } from './baselines/floatSumParity.ts'
 export { naivePropagation, type NaiveOptions, type NaiveResult } from './baselines/naivePropagation.ts'
 export { type OptimizerName, type OptimizerOptions } from './shard/optimizers.ts'
 export { evaluate, type EvaluateOptions, type Evaluation, type StepRecord, type Trained } from './train.ts'

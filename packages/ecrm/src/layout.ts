@@ -1,6 +1,7 @@
 // Where rows live: ids are permuted, cut into stripes of k, and each stripe's k + r rows lie on as many servers.
 import { assertInteger, FtError } from '@ft/core'
 import { createRandom } from '@ft/core/random'
+import { largestR } from './codes/code.ts'
 
 export interface LayoutOptions {
   /** Rows to protect: ids 0 .. rows - 1. */
@@ -73,7 +74,7 @@ export function createLayout(options: LayoutOptions): Layout {
   const at = (argument: string) => ({ where: 'createLayout', argument })
   assertInteger(rows, { ...at('rows'), min: 1, max: 2 ** 31 })
   assertInteger(k, { ...at('k'), min: 1, max: 255 })
-  assertInteger(r, { ...at('r'), min: 0, max: 2 })
+  assertInteger(r, { ...at('r'), min: 0, max: largestR(k) })
   assertInteger(servers, { ...at('servers'), min: 1, max: 1024 })
   const width = k + r
   if (width > servers) {

@@ -1,5 +1,5 @@
 // Scrubbing: every stripe's parity is computed again from its data rows and compared. Bits that changed in memory are named,
-// and with r = 2 located and put right.
+// and with r >= 2 located and put right.
 import { createCode, type ErasureCode } from './codes/code.ts'
 import type { Client } from './client.ts'
 import type { MessageOf } from './shard/messages.ts'
@@ -10,7 +10,7 @@ export interface CorruptStripe {
   readonly stripe: number
   /** Ids of the stripe's rows: one of them or a parity row is wrong. */
   readonly ids: readonly number[]
-  /** The position of the wrong row, data first, when the code can tell (r = 2 and one wrong row). */
+  /** The position of the wrong row, data first, when the code can tell (r >= 2 and one wrong row). */
   readonly position: number | undefined
   /** The id of the wrong row, when it is a data row that is located. */
   readonly id: number | undefined
@@ -31,7 +31,7 @@ export interface ScrubReport {
 export interface ScrubOptions {
   /** Stripes compared at once; default 1,024. */
   readonly stripes?: number
-  /** Puts right what is located (r = 2), again where a push came between; default false. */
+  /** Puts right what is located (r >= 2), again where a push came between; default false. */
   readonly repair?: boolean
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: { phase: 'scrub'; done: number; total: number }) => void
@@ -181,13 +181,20 @@ function judge(
   const wrong = sums.map((sum) => sum.some((word) => word !== 0))
   if (!wrong.includes(true)) return undefined
   if (r === 1) return { position: undefined, right: undefined }
-  if (!wrong[0] || !wrong[1]) return { position: wrong[0] ? k : k + 1, right: undefined }
+  const which = wrong.indexOf(true)
+  if (wrong.lastIndexOf(true) === which) return { position: k + which, right: undefined }
+  if (wrong.includes(false)) return { position: undefined, right: undefined }
+  // The first parity's factors are ones: its sum is e.
+  const [error, ...others] = sums as [Uint32Array, ...Uint32Array[]]
   for (let i = 0; i < k; i++) {
-    const rest = sums[1]!.slice()
-    code.accumulate(rest, sums[0]!, { parity: 1, position: i })
-    if (rest.some((word) => word !== 0)) continue
+    const fits = others.every((sum, j) => {
+      const rest = sum.slice()
+      code.accumulate(rest, error, { parity: j + 1, position: i })
+      return rest.every((word) => word === 0)
+    })
+    if (!fits) continue
     const right = members[i]!.words.slice()
-    code.accumulate(right, sums[0]!, { parity: 0, position: 0 })
+    code.accumulate(right, error, { parity: 0, position: i })
     return { position: i, right }
   }
   return { position: undefined, right: undefined }

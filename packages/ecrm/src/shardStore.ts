@@ -267,7 +267,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       checkScrubNames(options)
       const { stripes = 1024, repair = false, signal, onProgress } = options
       if (r === 0) {
-        throw new FtError('UNSUPPORTED', 'scrub: r = 0 has no parity to compare with; open with r = 1 or 2', {})
+        throw new FtError('UNSUPPORTED', 'scrub: r = 0 has no parity to compare with; open with r of 1 or more', {})
       }
       assertInteger(stripes, { where: 'scrub', argument: 'stripes', min: 1, max: 65_536 })
       await moving

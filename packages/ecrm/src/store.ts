@@ -30,7 +30,7 @@ export interface ShardOptions {
   readonly d: number
   /** Data rows a stripe; default 4. */
   readonly k?: number
-  /** Servers that may be lost at once: 0 (unprotected), 1 (XOR) or 2 (P + Q); default 1. */
+  /** Servers that may be lost at once: 0 (unprotected), 1 (XOR), 2 (P + Q) or more (Cauchy factors; k + r up to 256); default 1. */
   readonly r?: number
   /** Default k + r. */
   readonly servers?: number

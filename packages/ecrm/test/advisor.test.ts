@@ -1,7 +1,7 @@
 // The model of wasted time against the published form of its table, and against simulated failures; naive propagation.
 import { describe, expect, it } from 'vitest'
 import { isFtError } from '@ft/core'
-import { naivePropagation, simulateFailures, wastedTime } from '../src/index.ts'
+import { floatSumParity, naivePropagation, simulateFailures, wastedTime } from '../src/index.ts'
 
 const coding = { overhead: 0.04, rebuild: 20, slowdown: 0.13 }
 
@@ -85,5 +85,24 @@ describe('naive gradient propagation', () => {
     expect(run('adam', 10, 0.01).ofNorm).toBeGreaterThan(0.05)
     // 1,000 float32 additions each round by at most 2^-24 of values below 4.
     expect(run('sgd', 1_000).ofNorm).toBeLessThan(1e-4)
+  })
+})
+
+describe('a parity that is a float sum', () => {
+  const run = (updates: number, k = 4) =>
+    floatSumParity({ optimizer: { name: 'adagrad', learningRate: 0.1 }, k, updates, seed: 1 })
+
+  it('decodes rows that are nearly right, and less so the longer it is trained', () => {
+    const [short, long] = [run(1_000), run(20_000)]
+    // Two roundings an update, of values below 16: 2^-25 x 16 each at the most.
+    expect(short.largest).toBeLessThan(1_000 * 2 * 2 ** -21)
+    expect(short.ofNorm).toBeGreaterThan(0)
+    expect(long.ofNorm).toBeGreaterThan(2 * short.ofNorm)
+    expect(long.ofNorm).toBeLessThan(5e-5)
+    expect(long.exact).toBeLessThan(0.05)
+  })
+
+  it('refuses a stripe of one row', () => {
+    expect(() => run(10, 1)).toThrow(expect.toSatisfy((error) => isFtError(error, 'INVALID_ARGUMENT')))
   })
 })

@@ -74,6 +74,7 @@ describe.each(places)('shards in $name', (place) => {
   it.each([
     [1, [10]],
     [2, [10, 10]],
+    [3, [10, 10, 10]],
   ])('lose nothing when %i servers are killed', async (r, when) => {
     const servers = 2 + r + 1
     const twin = await twinOf({ r, servers })

@@ -48,11 +48,11 @@ describe.each(['memory', 'process'] as const)('in %s', (where) => {
     expect(skipped).toEqual([])
   })
 
-  it('r = 2: locates the row, and puts it right when asked to', async () => {
-    const store = await start({ where, r: 2 })
+  it.each([2, 3])('r = %i: locates the row, and puts it right when asked to', async (r) => {
+    const store = await start({ where, r })
     await pushSome(store, 5)
     const before = await store.snapshot()
-    const made = flips(store, 6, 40)
+    const made = flips(store, 4 + r, 40)
     for (const flip of made) await store.flipBit(flip)
     const { corrupt } = await store.scrub({ repair: true })
     expect(corrupt.map(({ stripe, position, repaired }) => ({ stripe, position, repaired }))).toEqual(
@@ -94,8 +94,8 @@ it.each(['memory', 'process'] as const)(
   },
 )
 
-it('r = 2: two wrong rows of a stripe are found but not located', async () => {
-  const store = await start({ r: 2 })
+it.each([2, 3])('r = %i: two wrong rows of a stripe are found but not located', async (r) => {
+  const store = await start({ r })
   await store.flipBit({ stripe: 7, position: 0, word: 1, bit: 3 })
   await store.flipBit({ stripe: 7, position: 2, word: 0, bit: 3 })
   expect((await store.scrub({ repair: true })).corrupt).toMatchObject([

@@ -1,5 +1,6 @@
 // What to encode, what to replicate, what to leave: the first decision of erasure-coded training.
 import { FtError, assertInteger, assertNumber } from '@ft/core'
+import { largestR } from '../codes/code.ts'
 import { rowOptimizer, type OptimizerOptions } from '../shard/optimizers.ts'
 
 export interface ProtectableTable {
@@ -76,7 +77,7 @@ export function chooseProtection(tables: readonly ProtectableTable[], options: C
   const where = 'chooseProtection'
   const { k, r, servers, dense, replicaAllowance = 4 } = options
   assertInteger(k, { where, argument: 'k', min: 1, max: 255 })
-  assertInteger(r, { where, argument: 'r', min: 1, max: 2 })
+  assertInteger(r, { where, argument: 'r', min: 1, max: largestR(k) })
   assertInteger(servers, { where, argument: 'servers', min: 1, max: 1024 })
   assertNumber(replicaAllowance, { where, argument: 'replicaAllowance', min: 0 })
   if (k + r > servers) {

@@ -1,8 +1,7 @@
 // What the parity's server must not do: run the optimizer on the parity row with the gradients of its data rows. Here to show
 // why differences are propagated instead.
-import { assertInteger } from '@ft/core'
-import { createRandom } from '@ft/core/random'
-import { rowOptimizer, type OptimizerOptions } from '../shard/optimizers.ts'
+import { distance, trainOneStripe } from './oneStripe.ts'
+import type { OptimizerOptions } from '../shard/optimizers.ts'
 
 export interface NaiveOptions {
   readonly optimizer: OptimizerOptions
@@ -35,36 +34,10 @@ export interface NaiveResult {
  * @throws FtError `INVALID_ARGUMENT`
  */
 export function naivePropagation(options: NaiveOptions): NaiveResult {
-  const { k = 2, d = 64, updates, initialState = 0, seed } = options
-  const where = 'naivePropagation'
-  assertInteger(k, { where, argument: 'k', min: 2, max: 255 })
-  assertInteger(d, { where, argument: 'd', min: 1, max: 65_536 })
-  assertInteger(updates, { where, argument: 'updates', min: 1 })
-  const optimizer = rowOptimizer(options.optimizer)
-  const width = d + optimizer.stateWords(d)
-  const random = createRandom(seed).stream('naive propagation')
-  const rows = Array.from({ length: k + 1 }, () => new Float32Array(width).fill(initialState, d))
-  const parity = rows[k]!
-  for (let i = 0; i < k; i++)
-    for (let j = 0; j < d; j++) {
-      rows[i]![j] = random.uniform(-0.125, 0.125)
-      parity[j]! += rows[i]![j]!
-    }
-  const start = rows[0]!.slice(0, d)
-  const gradient = new Float32Array(d)
-  for (let update = 0; update < updates; update++) {
-    for (let j = 0; j < d; j++) gradient[j] = 0.02 + 0.05 * random.normal()
-    const row = rows[random.integer(0, k - 1)]!
-    optimizer.apply(row, 0, gradient, 0, d)
-    optimizer.apply(parity, 0, gradient, 0, d)
-  }
-  let [error, norm, moved] = [0, 0, 0]
-  for (let j = 0; j < d; j++) {
-    let decoded = parity[j]!
-    for (let i = 1; i < k; i++) decoded -= rows[i]![j]!
-    error += (decoded - rows[0]![j]!) ** 2
-    norm += rows[0]![j]! ** 2
-    moved += (rows[0]![j]! - start[j]!) ** 2
-  }
-  return { ofNorm: Math.sqrt(error / norm), ofDistance: Math.sqrt(error / moved) }
+  const full = { k: 2, d: 64, initialState: 0, ...options }
+  const { start, row, decoded } = trainOneStripe('naivePropagation', full, ({ parity, gradient, optimizer }) =>
+    optimizer.apply(parity, 0, gradient, 0, full.d),
+  )
+  const error = distance(decoded, row)
+  return { ofNorm: error / distance(row, new Float32Array(full.d)), ofDistance: error / distance(row, start) }
 }

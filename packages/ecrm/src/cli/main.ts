@@ -45,7 +45,7 @@ program
   .option('--tls-cert <file>')
   .option('--tls-key <file>')
   .option('--k <n>', 'data rows a stripe', whole, 4)
-  .option('--r <n>', 'shards that may die at once: 1 or 2', whole, 1)
+  .option('--r <n>', 'shards that may die at once', whole, 1)
   .option('--d <n>', 'width of embeddings', whole, 16)
   .option('--epochs <n>', 'passes over the data', whole, 1)
   .option('--batch <n>', 'samples a step', whole, 128)

@@ -1,6 +1,8 @@
 // Erasure codes over the bits of rows: k data units and r parity units a stripe, any k of them give the rest.
 import { FtError, assertInteger } from '@ft/core'
-import { addProduct, generatorPower, invert } from './gf256.ts'
+import { factorsOf, largestStripe } from './factors.ts'
+import { addProduct, invert, multiply } from './gf256.ts'
+import { solve } from './solve.ts'
 
 /** Bits of a unit as 32-bit words; undefined when it is lost. */
 export type Unit = Uint32Array | undefined
@@ -30,16 +32,13 @@ export interface ErasureCode {
   reconstruct(units: readonly Unit[], position: number): Uint32Array
 }
 
-/** Largest k: positions have distinct factors 2^i in GF(2^8). */
-const largestK = 255
-
 /**
- * Makes the code for k data and r parity units: XOR for r = 1, P + Q for r = 2.
+ * Makes the code for k data and r parity units: XOR for r = 1, P + Q of RAID-6 for r = 2, a Cauchy matrix whose first parity
+ * is the XOR for more. Any r units may be lost.
  *
- * Cost: one pass over the words a parity; a table look-up a byte in Q.
- * Source: Q is that of RAID-6, factors 2^i modulo 0x11d.
+ * Cost: one pass over the words a parity; a table look-up a byte in all but the first.
  *
- * @throws FtError `INVALID_ARGUMENT` for k outside 1 .. 255 or r outside 1 .. 2
+ * @throws FtError `INVALID_ARGUMENT` for k outside 1 .. 255, r below 1, or r above 2 with k + r above 256
  * @example
  * ```ts
  * const code = createCode({ k: 2, r: 2 })
@@ -50,9 +49,10 @@ const largestK = 255
  * ```
  */
 export function createCode({ k, r }: { k: number; r: number }): ErasureCode {
-  assertInteger(k, { where: 'createCode', argument: 'k', min: 1, max: largestK })
-  assertInteger(r, { where: 'createCode', argument: 'r', min: 1, max: 2 })
-  const factor = (parity: number, position: number): number => (parity === 0 ? 1 : generatorPower(position))
+  const where = 'createCode'
+  assertInteger(k, { where, argument: 'k', min: 1, max: 255 })
+  assertInteger(r, { where, argument: 'r', min: 1, max: largestR(k) })
+  const factor = factorsOf({ k, r })
   return {
     k,
     r,
@@ -69,12 +69,14 @@ export function createCode({ k, r }: { k: number; r: number }): ErasureCode {
   }
 }
 
+/** The most parities of a stripe with k data units. */
+export const largestR = (k: number): number => Math.max(2, largestStripe - k)
+
 function reconstruct(
-  code: Pick<ErasureCode, 'k' | 'r' | 'factor'>,
+  { k, r, factor }: Pick<ErasureCode, 'k' | 'r' | 'factor'>,
   units: readonly Unit[],
   position: number,
 ): Uint32Array {
-  const { k, r, factor } = code
   const whole = units[position]
   if (whole !== undefined) return whole.slice()
   const lost = Array.from({ length: k }, (_, i) => i).filter((i) => units[i] === undefined)
@@ -86,23 +88,20 @@ function reconstruct(
       { lost, parities: parities.length },
     )
   }
-  // What is left of each parity without the living units: sums over the lost ones alone.
-  const left = parities.slice(0, lost.length).map((j) => {
-    const rest = units[k + j]!.slice()
-    units.slice(0, k).forEach((unit, i) => unit && addProduct(rest, unit, factor(j, i)))
-    return { j, rest }
-  })
-  const out = new Uint32Array(left[0]!.rest.length)
-  const [first, second] = left
-  if (second === undefined) {
-    addProduct(out, first!.rest, invert(factor(first!.j, position)))
-    return out
+  // The shares of as many parities as units are lost in which all lost ones but the wanted one cancel.
+  const used = parities.slice(0, lost.length)
+  const shares = solve(
+    lost.map((i) => used.map((j) => factor(j, i))),
+    lost.map((i) => Number(i === position)),
+  )
+  const out = new Uint32Array(units[k + used[0]!]!.length)
+  used.forEach((j, at) => addProduct(out, units[k + j]!, shares[at]!))
+  for (let i = 0; i < k; i++) {
+    const unit = units[i]
+    if (unit === undefined) continue
+    let share = 0
+    used.forEach((j, at) => (share ^= multiply(shares[at]!, factor(j, i))))
+    addProduct(out, unit, share)
   }
-  // P' = x_a ^ x_b and Q' = f_a x_a ^ f_b x_b give x_a = (Q' ^ f_b P') / (f_a ^ f_b).
-  const other = lost.find((i) => i !== position)!
-  const inverse = invert(factor(1, position) ^ factor(1, other))
-  const sum = second.rest.slice()
-  addProduct(sum, first!.rest, factor(1, other))
-  addProduct(out, sum, inverse)
   return out
 }

@@ -9,7 +9,7 @@ export type GroupBuffer = Exclude<ArrayBufferView, DataView> & { readonly length
 export interface ParityGroupOptions {
   /** Buffers a stripe; default all of them. */
   readonly k?: number
-  /** Buffers of a stripe that may be lost at once: 1 or 2; default 1. */
+  /** Buffers of a stripe that may be lost at once; default 1. Above 2, k + r may be 256 at most. */
   readonly r?: number
 }
 

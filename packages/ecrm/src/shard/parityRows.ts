@@ -130,7 +130,7 @@ export function createParityRows(
   }
 
   /**
-   * What rows here contain is remembered: the pushes, so that they count once (tags), and for r = 2 the differences, so that
+   * What rows here contain is remembered: the pushes, so that they count once (tags), and for r >= 2 the differences, so that
    * another parity can be brought to the same version. What was dropped or is held back must not be told of.
    */
   function remember(from: Life & { batch: number }, { heads, words }: Pick<Deltas, 'heads' | 'words'>): void {

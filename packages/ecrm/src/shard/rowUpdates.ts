@@ -116,7 +116,7 @@ export function createRowUpdates(o: {
       const parts = r > 0 ? partsFor(rows) : []
       for (let i = 0; i < rows.length; i++) if (applyRow(update, values, parts, i, again)) total++
       const filled = parts.filter(({ rows: some }) => some > 0).map(trimmed)
-      // With r = 2 the same facts twice: they are a set.
+      // With r >= 2 the same facts several times: they are a set.
       for (const { heads } of filled) tags.addHeads(server, heads)
       return filled
     },

@@ -36,7 +36,7 @@ describe('GF(2^8)', () => {
   })
 })
 
-const shapes = [1, 2, 3, 4, 8].flatMap((k) => [1, 2].map((r) => [k, r] as const))
+const shapes = [1, 2, 3, 4, 8].flatMap((k) => [1, 2, 3, 4, 5].map((r) => [k, r] as const))
 
 describe.each(shapes)('k = %i, r = %i', (k, r) => {
   const code = createCode({ k, r })
@@ -75,10 +75,57 @@ describe.each(shapes)('k = %i, r = %i', (k, r) => {
 })
 
 it.each([
+  [253, 3],
+  [200, 8],
+  [128, 128],
+  [10, 246],
+])('k = %i, r = %i: data units lost at random, as many as there are parities, come back', (k, r) => {
+  const code = createCode({ k, r })
+  const random = createRandom(k)
+  const data = Array.from({ length: k }, () => Uint32Array.of(random.uint32()))
+  const parity = Array.from({ length: r }, (_, j) => {
+    const sum = new Uint32Array(1)
+    data.forEach((unit, i) => code.accumulate(sum, unit, { parity: j, position: i }))
+    return sum
+  })
+  for (let trial = 0; trial < 30; trial++) {
+    const units: Unit[] = [...data, ...parity]
+    const lost = random.sample(k + r, random.integer(1, r))
+    for (const i of lost) units[i] = undefined
+    for (const i of lost.slice(0, 8)) if (i < k) expect(code.reconstruct(units, i)).toEqual(data[i])
+  }
+})
+
+it('every square of three or four of the Cauchy factors can be inverted, and the first parity is the XOR', () => {
+  const { factor } = createCode({ k: 12, r: 4 })
+  for (let i = 0; i < 12; i++) expect(factor(0, i)).toBe(1)
+  const squares = (n: number, of: number): number[][] =>
+    n === 0
+      ? [[]]
+      : Array.from({ length: of }, (_, i) => i).flatMap((i) => squares(n - 1, i).map((less) => [...less, i]))
+  for (let n = 1; n <= 4; n++)
+    for (const rows of squares(n, 4))
+      for (const columns of squares(n, 12)) {
+        const matrix = rows.map((j) => columns.map((i) => factor(j, i)))
+        if (determinant(matrix) === 0) expect({ rows, columns }).toBe('regular')
+      }
+})
+
+/** By expansion along the first row; signs do not matter where -1 is 1. */
+function determinant([first, ...rest]: number[][]): number {
+  if (first === undefined) return 1
+  return first.reduce(
+    (sum, factor, at) => sum ^ multiply(factor, determinant(rest.map((row) => row.filter((_, i) => i !== at)))),
+    0,
+  )
+}
+
+it.each([
   { k: 0, r: 1 },
   { k: 256, r: 1 },
   { k: 4, r: 0 },
-  { k: 4, r: 3 },
+  { k: 4, r: 253 },
+  { k: 254, r: 3 },
 ])('refuses %j', (sizes) => {
   expect(() => createCode(sizes)).toThrow(expect.toSatisfy((e) => isFtError(e, 'INVALID_ARGUMENT')))
 })

@@ -9,12 +9,14 @@ const million = process.env['MODE'] === 'million'
 
 /** Of a thousand interleavings, how many are of which kind. */
 const kinds: readonly { share: number; spec: Partial<ShardSpec>; how: Interleaving }[] = [
-  { share: 650, spec: {}, how: {} },
+  { share: 600, spec: {}, how: {} },
   { share: 100, spec: { servers: 4 }, how: { workers: 2, pushes: 10, crashes: 3, reconnects: true } },
   { share: 100, spec: { k: 4, servers: 5 }, how: { workers: 2 } },
   { share: 100, spec: { r: 2, servers: 4 }, how: { workers: 2, crashes: 2, atOnce: 2 } },
   { share: 25, spec: { r: 2, servers: 5 }, how: { workers: 3, crashes: 4, atOnce: 2, pushes: 12, reconnects: true } },
   { share: 25, spec: { k: 4, r: 2, servers: 6 }, how: { workers: 2, crashes: 3, atOnce: 2, pushes: 10 } },
+  { share: 25, spec: { r: 3, servers: 5 }, how: { workers: 2, crashes: 3, atOnce: 3 } },
+  { share: 25, spec: { r: 3, servers: 6 }, how: { workers: 3, crashes: 5, atOnce: 3, pushes: 12, reconnects: true } },
 ]
 const specs = kinds.map(({ spec }) =>
   resolveSpec({

@@ -18,6 +18,7 @@ const cases: [string, Partial<ShardSpec>, Run][] = [
     { k: 4, r: 2, servers: 6, optimizer: { name: 'adam', learningRate: 0.01 } },
     { atOnce: 2, crashRate: 0.05 },
   ],
+  ['k 2, r 3, three at a time', { r: 3, servers: 6 }, { atOnce: 3, crashRate: 0.06 }],
   ['logs of one push', { logBytes: 1 }, {}],
 ]
 

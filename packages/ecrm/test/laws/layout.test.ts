@@ -86,7 +86,7 @@ it('stays a bijection where products pass 2^53', () => {
 it.each([
   { rows: 10, k: 4, r: 1, servers: 4 },
   { rows: 0, k: 4, r: 1, servers: 5 },
-  { rows: 10, k: 4, r: 3, servers: 9 },
+  { rows: 10, k: 250, r: 7, servers: 300 },
   { rows: 10.5, k: 4, r: 1, servers: 5 },
 ])('refuses %j', (options) => {
   expect(() => createLayout(options)).toThrow(expect.toSatisfy((e) => isFtError(e, 'INVALID_ARGUMENT')))

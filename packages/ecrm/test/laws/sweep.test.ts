@@ -2,8 +2,8 @@
 import { expect, it } from 'vitest'
 import { lockstep } from '../support/lockstep.ts'
 
-it.each([1, 2])('the sweep takes the most updated rows first, r = %i', (r) => {
-  const net = lockstep({ r, servers: 2 + r, ranges: [{ rows: 400, scale: 1 }] })
+it.each([1, 2, 3])('the sweep takes the most updated rows first, r = %i', (r) => {
+  const net = lockstep({ r, servers: 2 + r, ranges: [{ rows: 600, scale: 1 }] })
   const hot = [7, 90, 41, 3]
   let id = 0
   hot.forEach((row, i) => {
