@@ -30,6 +30,8 @@ export interface RowAccess {
 }
 
 export interface Client extends RowAccess {
+  /** Tells servers that `wanted` accepts which of their rows are read next: lost ones are decoded meanwhile. A hint alone. */
+  expect(ids: Uint32Array, wanted: (server: number) => boolean): void
   /** The latest push to each server, by the numbers that pushes have. */
   readonly numbers: readonly number[]
   /** Of an earlier life of this client: later pushes have greater numbers. */
@@ -122,7 +124,7 @@ export function createClient({ spec, send }: ClientOptions): Client {
   }
 
   /** @param lengths - words a row of each array of the message */
-  function split(ids: Uint32Array, type: 'pull' | 'push' | 'write', lengths: readonly number[]): Share[] {
+  function split(ids: Uint32Array, type: 'pull' | 'push' | 'write' | 'expect', lengths: readonly number[]): Share[] {
     if (!allBelow(ids, layout.rows)) {
       const at = ids.findIndex((id) => id >= layout.rows)
       throw new FtError('INVALID_ARGUMENT', `${type}: \`ids\` must be below ${layout.rows}, got ${ids[at]} at ${at}`, {
@@ -229,6 +231,10 @@ export function createClient({ spec, send }: ClientOptions): Client {
         }),
       )
       return out
+    },
+    expect(ids, wanted) {
+      for (const { server, room } of split(ids, 'expect', []))
+        if (failure === undefined && wanted(server)) send(server, { type: 'expect', rows: room[0]! })
     },
     async push(ids, gradients, { readsNext = false } = {}) {
       checkPush(ids, gradients)

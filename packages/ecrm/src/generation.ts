@@ -12,6 +12,10 @@ export interface Generation {
   readonly cluster: Cluster
   /** Servers replaced so far. */
   readonly replacements: number
+  /** Whether any server lacks rows, as far as is known here. */
+  readonly degraded: boolean
+  /** Has lost rows decoded before they are read. */
+  expect(ids: Uint32Array): void
   report(): Promise<ServerReport[]>
   /** Ids of rows that could not be rebuilt and started over. */
   lost(): Promise<number[]>
@@ -57,10 +61,16 @@ export async function openGeneration(
       await delay(Math.min(longestLook, Math.max(shortestLook, waited / 20)))
     }
   }
+  const recovering = (server: number): boolean => cluster.recovering?.(server) === true
   return {
     spec,
     client,
     cluster,
+    get degraded() {
+      for (let server = 0; server < servers; server++) if (recovering(server)) return true
+      return false
+    },
+    expect: (ids) => client.expect(ids, recovering),
     get replacements() {
       return replacements
     },

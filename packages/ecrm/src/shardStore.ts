@@ -201,6 +201,10 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       const kept = held(ids)
       return enter(() => pull(kept), false)
     },
+    expect(ids) {
+      // While rows move there are two sets of servers, and pulls wait for pieces of the move more than for a decode.
+      if (moved === undefined && now.degraded) now.expect(ids())
+    },
     async push(ids, gradients, options) {
       checkPush(ids, gradients)
       const [kept, values] = [held(ids), held(gradients)]

@@ -138,6 +138,13 @@ export interface ShardStore {
    */
   pull(ids: Uint32Array): Promise<Float32Array>
   /**
+   * Says which rows are read next, so that servers that lost some decode them while the caller is busy: otherwise a pull of lost rows
+   * waits until they are decoded. A hint, which changes no bit; `ids` is called only while rows are missing, and may repeat itself.
+   *
+   * @throws FtError `INVALID_ARGUMENT` for ids out of range
+   */
+  expect(ids: () => Uint32Array): void
+  /**
    * Applies the optimizer to rows. Ids should be distinct; a repeated id is updated once a mention.
    *
    * @param gradients - `[ids.length, d]`

@@ -11,6 +11,7 @@ import { createRandom } from '@ft/core/random'
 import { auc, logLoss } from '@ft/core/statistics'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { createDenseModel, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
+import { lookAhead } from './dlrm/lookAhead.ts'
 import { distinct, pool } from './dlrm/lookUp.ts'
 import { createReplication, takeUp, type Replication } from './dlrm/replication.ts'
 import { batchesOf, checkSamples, takeBatch, type CategoricalFeature, type Samples } from './dlrm/samples.ts'
@@ -157,9 +158,9 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   const { model, history, steps, window, stepped, replication } = await planTraining(data, options)
   const ahead: StepState['ahead'] = (push) => replication.ahead(push)
   const state: StepState = { model, store, pushing: Promise.resolve(), window, ahead }
-  for (const chosen of steps) {
+  for (const { one: batch, next } of lookAhead(steps, (chosen) => takeBatch(data, chosen, store.offsets))) {
     throwIfAborted(signal, 'train')
-    await stepped(await trainStep(state, takeBatch(data, chosen, store.offsets)))
+    await stepped(await trainStep(state, batch, next))
     await eventsTurn()
   }
   await state.pushing

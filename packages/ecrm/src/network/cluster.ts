@@ -23,6 +23,8 @@ export interface Cluster {
   pause?(server: number): void
   /** Loses all that is said to and by a server here, as a network that swallows packets would. */
   isolate?(server: number): void
+  /** Whether a server lacks rows, as far as is known here. Only where shards decode what they are told to expect. */
+  recovering?(server: number): boolean
   /** Of a run that another trainer led before: the highest number of a node then, and the latest push of that trainer. */
   readonly takenUp?: { readonly highest: number; readonly push: number }
   /** What a further worker needs to reach the servers by itself. Only where they listen. */

@@ -312,6 +312,7 @@ export async function startMembers(
       const member = members[server]
       if (member !== undefined) member.isolated = true
     },
+    recovering: (server) => members[server]?.dead === false && members[server].missing > 0,
     ...(found === undefined ? {} : { takenUp: { highest: found.highest, push: found.push } }),
     seat: (node) => ({
       node,

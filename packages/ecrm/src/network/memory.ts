@@ -98,6 +98,7 @@ function startInMemory(
       watch()
       events.renewed(server)
     },
+    recovering: (server) => shards[server]!.storage.missing > 0,
     close() {
       closed = true
       clearTimeout(timer)

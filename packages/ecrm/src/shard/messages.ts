@@ -22,6 +22,8 @@ export const schema = {
   sweep: { numbers: ['stripes', 'pause', 'share'], arrays: [] },
   pull: { numbers: ['id'], arrays: ['rows'] },
   rows: { numbers: ['id'], arrays: ['values'] },
+  /** A worker reads these rows next: those that are lost are decoded meanwhile. No answer. */
+  expect: { numbers: [], arrays: ['rows'] },
   /**
    * `id` counts a worker's pushes to this server: at most one is unanswered. `readsNext` = 1: a pull of the worker follows
    * before it waits for the answer.

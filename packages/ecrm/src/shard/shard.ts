@@ -129,6 +129,11 @@ export function createShard(options: ShardOptions): Shard {
     send(worker, { type: 'rows', id, values })
   }
 
+  /** Nobody stands still for these rows yet: when somebody does, they are there or on their way. */
+  function expect(rows: Uint32Array): void {
+    if (storage.missing > 0) recovery.touch(Array.from(rows))
+  }
+
   function push(one: Update): void {
     const { worker, message } = one
     const { id, rows } = message
@@ -182,8 +187,10 @@ export function createShard(options: ShardOptions): Shard {
       case 'pull':
       case 'push':
       case 'write':
+      case 'expect':
         checkRows(message)
         if (message.type === 'pull') pull(node, message)
+        else if (message.type === 'expect') expect(message.rows)
         else push({ worker: node, message })
         return
       case 'mend':
@@ -241,7 +248,7 @@ export function createShard(options: ShardOptions): Shard {
     }
   }
 
-  function checkRows(message: MessageOf<'pull'> | MessageOf<'push'> | MessageOf<'write'>): void {
+  function checkRows(message: MessageOf<'pull' | 'push' | 'write' | 'expect'>): void {
     const { rows } = message
     let fits = true
     if (message.type === 'push') fits = message.gradients.length === rows.length * d

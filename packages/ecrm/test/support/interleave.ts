@@ -137,6 +137,10 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
     else if (choice === 5 && reconnects && left > 0) {
       const [server, peer] = random.sample(servers, 2)
       shards[server!]!.reconnected(peer!)
+    } else if (choice === 6 && missing() > 0) {
+      // A hint, right or wrong, changes nothing but when rows come back.
+      const rows = random.sample(layout.dataRows, 2)
+      say(servers, 1, random.integer(0, servers - 1), { type: 'expect', rows })
     } else if (!deliver()) {
       for (const shard of shards) shard.step(2)
       if (left === 0 && crashesLeft === 0 && missing() === 0 && channels.length === 0) break
