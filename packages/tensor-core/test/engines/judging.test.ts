@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault, Product } from '@ft/core'
 import { floats } from '../support/cases.ts'
-import { sameBits } from '../support/compare.ts'
+import { sameBits, u } from '../support/compare.ts'
 import { builds, createPair, disposeAll, type Pair } from '../support/engines.ts'
 
 const emit = { rowSums: true, rowStatistics: true } as const
@@ -65,7 +65,6 @@ describe.each(builds)('$name', ({ options }) => {
     const product = engine.matmulSync(a, weights, { emit, limits: limitsOf(known, worst / 1.125) })
     expect(product.passed).toBeUndefined()
     // A pass of its own adds up in another order.
-    const u = 2 ** -24
     const close = (x: ArrayLike<number> | undefined, y: ArrayLike<number> | undefined) =>
       expect(Array.from(x ?? [])).toEqual(
         Array.from(y ?? [], (value) => expect.closeTo(value, -Math.log10(40 * u * k * n))),
@@ -141,8 +140,14 @@ describe.each(builds)('$name', ({ options }) => {
     const failed = engine.conv2dSync(x, filter, { ...wish, limits: limitsOf(known, 1e-12) })
     expect(failed.passed).toBeUndefined()
     expect([failed.rowSums?.expected, failed.rowStatistics]).toEqual([known.rowSums?.expected, known.rowStatistics])
-    const actual = Array.from(known.rowSums?.actual ?? [], (sum) => expect.closeTo(sum, 4))
-    expect(Array.from(failed.rowSums?.actual ?? [])).toEqual(actual)
+    // Rows of a thin product are summed in a pass of its own: another order of additions. Either is of at most ten roundings to
+    // float32 for an element (two in its panel, eight panels in a strip), each of at most what all elements' magnitudes add up to.
+    const { data } = known.output
+    for (const [row, sum] of (known.rowSums?.actual ?? []).entries()) {
+      const magnitude = data.subarray(150 * row, 150 * (row + 1)).reduce((all, c) => all + Math.abs(Number(c)), 0)
+      const bound = activation ? 0 : 2 * 10.01 * u * magnitude
+      expect(Math.abs((failed.rowSums?.actual[row] ?? NaN) - sum)).toBeLessThanOrEqual(bound)
+    }
     const fault: Fault = { site: { kind: 'output', row: 5, column: 140 }, effect: { kind: 'add', value: 4 } }
     const struck = engine.conv2dSync(x, filter, { ...wish, limits: limitsOf(known, 1e-3), faults: [fault] })
     expect(struck.passed).toBeUndefined()
