@@ -142,9 +142,9 @@ describe.each(builds)('$name', ({ options }) => {
     expect([failed.rowSums?.expected, failed.rowStatistics]).toEqual([known.rowSums?.expected, known.rowStatistics])
     // Rows of a thin product are summed in a pass of its own: another order of additions. Either is of at most ten roundings to
     // float32 for an element (two in its panel, eight panels in a strip), each of at most what all elements' magnitudes add up to.
-    const { data } = known.output
+    const data = known.output.data as Float32Array
     for (const [row, sum] of (known.rowSums?.actual ?? []).entries()) {
-      const magnitude = data.subarray(150 * row, 150 * (row + 1)).reduce((all, c) => all + Math.abs(Number(c)), 0)
+      const magnitude = data.subarray(150 * row, 150 * (row + 1)).reduce((all, c) => all + Math.abs(c), 0)
       const bound = activation ? 0 : 2 * 10.01 * u * magnitude
       expect(Math.abs((failed.rowSums?.actual[row] ?? NaN) - sum)).toBeLessThanOrEqual(bound)
     }
