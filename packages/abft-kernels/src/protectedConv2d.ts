@@ -17,8 +17,8 @@ import type { ProtectedWeights } from './weights.ts'
 
 /**
  * Convolves and checks. A row of the implicit product is an output pixel, one product a group; the filter checksum is one
- * more output channel (Hari 2020), which equals the row check. Depthwise filters have one column a group: there `row`,
- * `thread-one-sided` and `replication` are one check where the engine's replica is exact, line by line of the output.
+ * more output channel (Hari 2020), which equals the row check. Of one column (a group), as depthwise filters have, `row`,
+ * `thread-one-sided` and `replication` are one check where the engine's replica is exact: of depthwise ones line by line of the output.
  *
  * Shapes: x `[batch, height, width, channels]` (NHWC; or NCHW by `format`), filter `[h, w, channels / groups, out]`.
  */
@@ -46,11 +46,12 @@ export async function protectedConv2d(
   const byChannel =
     scheme === 'global' && !more && filter.n === 1 && filter.groups === x.shape[format === 'NHWC' ? 3 : 1]
   const calibrated = filter.falseAlarms > 0 ? undefined : calibration
-  const m = scheme === 'row' && filter.groups === 1 && !bare ? pixelsOf(x, filter, options) : 0
+  const screenable = filter.groups === 1 && (scheme === 'row' || bare)
+  const m = screenable ? pixelsOf(x, filter, options) : 0
   const screen =
     m > 0 && isScreened(rounding, options)
       ? screenFor(filter, {
-          scheme: 'row',
+          scheme: bare ? 'replication' : 'row',
           build: engine.build,
           rounding,
           m,
@@ -65,7 +66,7 @@ export async function protectedConv2d(
     ...(screen && { limits: screen.limits }),
   })
   if (screen !== undefined && product.passed !== undefined)
-    return { output: product.output, report: screened(screen, product.passed) }
+    return { output: product.output, report: { ...screened(screen, product.passed), scheme } }
 
   const channels = filter.n * filter.groups
   const pixels = product.output.data.length / channels
@@ -164,14 +165,14 @@ function pixelsOf(x: Tensor, filter: ProtectedWeights, options: Conv2dOptions): 
 }
 
 /**
- * Depthwise: a row of a one-column product is its own sum, and the fold of one column is that column, so checking rows or
- * register tiles from one side computes the product again; an exact replica does that in one pass.
+ * A row of a one-column product is its own sum, and the fold of one column is that column, so checking rows or register tiles from
+ * one side computes the product again; an exact replica does that in one pass.
  */
-function checksByReplica(scheme: ProtectionScheme, { prepared }: ProtectedWeights): boolean {
-  return prepared.exactReplica === true && byReplica.has(scheme)
+function checksByReplica(scheme: ProtectionScheme, { prepared, n }: ProtectedWeights): boolean {
+  return prepared.exactReplica === true && (n === 1 ? byReplica.has(scheme) : scheme === 'replication')
 }
 
-/** Schemes that an exact replica of a depthwise convolution carries out. */
+/** Schemes that an exact replica of a one-column convolution carries out. */
 export const byReplica: ReadonlySet<ProtectionScheme> = new Set(['row', 'thread-one-sided', 'replication'])
 
 /**
