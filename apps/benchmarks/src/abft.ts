@@ -264,21 +264,30 @@ async function measure(context: BenchContext, { runner, item }: Run): Promise<{ 
   const made = await Promise.all(
     shown.map(async (variant) => ({ variant, run: await open(variant.scheme, variant.chained) })),
   )
-  // The control is the plain product again: its interval has to hold 1, or the machine is too noisy to say anything.
-  const rivals = [
-    { name: 'none', run: plain.run },
-    { name: 'control', run: plain.run },
-    ...made.map(({ variant, run }) => ({ name: variant.name, run: run.run })),
-  ]
   // Large outputs are collected now and then, on some product and not on others: samples hold many of them.
   const shortestMs = layer.m * layer.n > 2 ** 16 ? 30 : 4
   // As in a program that has run for a while: what its compiler thinks worth compiling is compiled, or the first half of the
   // samples of a small product is of one program and the second of another.
   const warmUp = Math.max(3, Math.min(1000, Math.ceil(2 ** 33 / (layer.m * layer.n * layer.k))))
-  const timed = await interleave(rivals, { rounds: context.quick ? 31 : 61, warmUp, seed: context.seed, shortestMs })
-  const base = timed.medianOf('none')
+  const times = await repeatsFor(plain.run, { warmUp, shortestMs })
+  const repeated = (name: string, run: () => Promise<void>) => ({
+    name,
+    async run() {
+      for (let i = 0; i < times; i++) await run()
+    },
+  })
+  // The control is the plain product again: its interval has to hold 1, or the machine is too noisy to say anything.
+  const rivals = [
+    repeated('none', plain.run),
+    repeated('control', plain.run),
+    ...made.map(({ variant, run }) => repeated(variant.name, run.run)),
+  ]
+  const timed = await interleave(rivals, {
+    ...{ rounds: context.quick ? 31 : 61, warmUp: Math.ceil(warmUp / times), seed: context.seed, shortestMs: 0 },
+  })
+  const base = timed.medianOf('none') / times
   const emit = (metric: string, rival: string, wanted?: number) =>
-    emitRatio(context, { name, metric, rival, wanted, timed })
+    emitRatio(context, { name, metric, rival, wanted, timed, times })
   emit('control', 'control')
   for (const { name: rival } of shown) emit(rival, rival)
   const fit = shown.filter(adequate)
@@ -294,20 +303,34 @@ async function measure(context: BenchContext, { runner, item }: Run): Promise<{ 
     return { base }
   }
   emit(`cheapest adequate: ${best.name}`, best.name, target)
-  return { base, best: timed.medianOf(best.name) }
+  return { base, best: timed.medianOf(best.name) / times }
+}
+
+/**
+ * How often a product is repeated in a sample, so that the plain one takes `shortestMs`. All rivals are repeated as often: the first
+ * run of a sample finds what another rival left, and would weigh the more the fewer come after it.
+ */
+async function repeatsFor(run: () => Promise<void>, o: { warmUp: number; shortestMs: number }): Promise<number> {
+  let shortest = Infinity
+  for (let i = 0; i < o.warmUp; i++) {
+    const start = performance.now()
+    await run()
+    shortest = Math.min(shortest, performance.now() - start)
+  }
+  return Math.max(1, Math.ceil(o.shortestMs / Math.max(shortest, 1e-4)))
 }
 
 function emitRatio(
   context: BenchContext,
-  o: { name: string; metric: string; rival: string; wanted: number | undefined; timed: Timed },
+  o: { name: string; metric: string; rival: string; wanted: number | undefined; timed: Timed; times: number },
 ): void {
   const ratio = o.timed.ratio(o.rival, 'none')
   context.emit({
     case: o.name,
     metric: o.metric,
-    value: o.timed.medianOf(o.rival),
+    value: o.timed.medianOf(o.rival) / o.times,
     unit: 'ms',
-    baseline: { case: 'none', value: o.timed.medianOf('none') },
+    baseline: { case: 'none', value: o.timed.medianOf('none') / o.times },
     ratio: ratio.value,
     ...bounds(ratio),
     ...(o.wanted !== undefined && { target: `ratio <= ${o.wanted}` }),
