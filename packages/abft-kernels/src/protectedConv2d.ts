@@ -17,8 +17,8 @@ import type { ProtectedWeights } from './weights.ts'
 
 /**
  * Convolves and checks. A row of the implicit product is an output pixel, one product a group; the filter checksum is one
- * more output channel (Hari 2020), which equals the row check. Of one column (a group), as depthwise filters have, `row`,
- * `thread-one-sided` and `replication` are one check where the engine's replica is exact: of depthwise ones line by line of the output.
+ * more output channel (Hari 2020), which equals the row check. Depthwise filters have one column a group: there `row`,
+ * `thread-one-sided` and `replication` are one check where the engine's replica is exact, line by line of the output.
  *
  * Shapes: x `[batch, height, width, channels]` (NHWC; or NCHW by `format`), filter `[h, w, channels / groups, out]`.
  */
@@ -165,14 +165,16 @@ function pixelsOf(x: Tensor, filter: ProtectedWeights, options: Conv2dOptions): 
 }
 
 /**
- * A row of a one-column product is its own sum, and the fold of one column is that column, so checking rows or register tiles from
- * one side computes the product again; an exact replica does that in one pass.
+ * Whether an exact replica, which needs no threshold and so no statistics, is all of the check. Depthwise: a row of a one-column
+ * product is its own sum, and the fold of one column is that column, so checking rows or register tiles from one side computes the
+ * product again; the replica does that in one pass. Other rows are predicted from sums that tell also of packed weights that changed.
  */
-function checksByReplica(scheme: ProtectionScheme, { prepared, n }: ProtectedWeights): boolean {
-  return prepared.exactReplica === true && (n === 1 ? byReplica.has(scheme) : scheme === 'replication')
+function checksByReplica(scheme: ProtectionScheme, { prepared, tensor, groups, n }: ProtectedWeights): boolean {
+  if (prepared.exactReplica !== true) return false
+  return scheme === 'replication' || (groups > 1 && n === 1 && tensor.shape[2] === 1 && byReplica.has(scheme))
 }
 
-/** Schemes that an exact replica of a one-column convolution carries out. */
+/** Schemes that an exact replica of a depthwise convolution carries out. */
 export const byReplica: ReadonlySet<ProtectionScheme> = new Set(['row', 'thread-one-sided', 'replication'])
 
 /**

@@ -41,9 +41,7 @@ export function smallestDetectable(
   const n = layer.n / groups
   const [tileRows, tileColumns] = tileOf(build)
   // So is that of any product of few columns, a group's own.
-  const oneColumn = !random && n === 1 && layer.op.kind === 'conv2d' && byReplica.has(scheme)
-  if ((oneColumn || (scheme === 'replication' && n <= NARROW)) && build.startsWith('wasm/'))
-    return Math.min(m, tileRows) * n * 2 ** -52
+  if (scheme === 'replication' && n <= NARROW && build.startsWith('wasm/')) return Math.min(m, tileRows) * n * 2 ** -52
   // Columns of as few are judged block by block, by what C and the rows' sum tell: rows k and sum_k (s_k b_k)^2 = rows k in the mean.
   if (
     scheme === 'column' &&
