@@ -19,8 +19,8 @@ interface Case {
   readonly target?: number
   /** The network that the layer is part of, for the sum. */
   readonly network?: string
-  /** The part of the bench that it is in. */
-  readonly part: string
+  /** The parts of the bench that it is in. */
+  readonly parts: readonly string[]
 }
 
 /** A scheme as it is measured: `global` with its checksums from and for the neighbours, or on its own. */
@@ -42,16 +42,19 @@ const all: readonly Variant[] = [
 ]
 /** Fewest steps at which the product is not computed twice for less than any checksum costs. */
 const REPLICATED = 32
+/** Most rows of a product beside which column sums, which multiply one row more, are dearer than all else. */
+const THIN = 8
 /** Most columns of a product whose replica the engine computes beside it, for less than anything else. */
 const TURNED = 4
 /**
  * Those that may be the cheapest: the noise of row sums grows with a range's columns, that of column sums with m, and what is
  * added up costs the more beside the product the shorter k is.
  */
-const contenders = ({ k, n, op }: LinearLayer) =>
+const contenders = ({ m, k, n, op }: LinearLayer) =>
   all.filter(
     ({ name }) =>
-      ['global, chained', 'row', 'column', 'thread-one-sided'].includes(name) ||
+      ['global, chained', 'row', 'thread-one-sided'].includes(name) ||
+      (name === 'column' && m > THIN) ||
       (name === 'replication' && (k < REPLICATED || n / (op.kind === 'conv2d' ? op.groups : 1) <= TURNED)),
   )
 /** Smallest error that an adequate scheme sees, as a share of the output's root mean square. */
@@ -59,7 +62,7 @@ const ADEQUATE = 1e-4
 
 const dense = (part: string, name: string, m: number, n: number, k: number, target?: number): Case => ({
   name,
-  part,
+  parts: [part],
   layer: { id: name, m, n, k, count: 1, dtype: 'float32', op: { kind: 'matmul', batch: 1 } },
   ...(target !== undefined && { target }),
 })
@@ -70,9 +73,18 @@ function networkCases(name: string, layers: readonly LinearLayer[], target: numb
     layer: { ...layer, dtype: 'float32' as const },
     ...(target !== undefined && { target }),
     network: name,
-    part: name.startsWith('DLRM') ? 'dlrm' : 'resnet50',
+    parts: ['resnet50'],
   }))
 }
+
+/** A recommendation model's layers: parts by batch, and by layer, each of which takes well below two minutes. */
+function recommendationCases(batch: number): Case[] {
+  const made = networkCases(`DLRM, batch ${batch}`, recommendation(batch), batch === 1 ? undefined : 1.1)
+  return made.map((item) => ({ ...item, parts: ['dlrm', `dlrm ${batch}`, layerPart(item.layer)] }))
+}
+
+/** `dlrm 2048x512x13`: m, n and k. */
+const layerPart = ({ m, n, k }: LinearLayer): string => `dlrm ${m}x${n}x${k}`
 
 /** Layers of equal product and geometry once, with how often the network has them. */
 function distinct(layers: readonly LinearLayer[]): LinearLayer[] {
@@ -90,24 +102,35 @@ const recommendation = (batch: number) => [
   ...zoo('dlrm-top', { batch }).layers.map((layer) => ({ ...layer, id: `top ${layer.id}` })),
 ]
 
-function cases(quick: boolean): Case[] {
+function cases({ quick, part }: BenchContext): Case[] {
   const resnet = networkCases('ResNet-50', distinct(zoo('resnet50', { resolution: [224, 224] }).layers), 1.1)
-  const dlrm = [256, 2048].flatMap((batch) => networkCases(`DLRM, batch ${batch}`, recommendation(batch), 1.1))
-  const single = networkCases('DLRM, batch 1', recommendation(1), undefined)
+  const dlrm = [256, 2048].flatMap(recommendationCases)
+  const single = recommendationCases(1)
   const squares = [512, 1024].map((size) => dense('squares', `${size} cubed`, size, size, size, 1.03))
   const skinny = [1, 4, 8].map((m) => dense('thin', `m = ${m}, k = n = 1024`, m, 1024, 1024, 1.01))
   if (!quick)
     return [dense('squares', '256 cubed', 256, 256, 256), ...squares, ...skinny, ...resnet, ...dlrm, ...single]
   // Every network stays whole only where it is small.
-  return [...squares, ...skinny, ...resnet.filter((_, i) => i % 5 === 1), ...dlrm.slice(0, 6), ...single]
+  return [
+    ...squares,
+    ...skinny,
+    ...resnet.filter((_, i) => i % 5 === 1),
+    ...dlrm.filter(({ parts }) => parts.includes('dlrm 256') || parts.slice(1).includes(part ?? '')),
+    ...single,
+  ]
 }
 
-const groups = ['squares', 'thin', 'resnet50', 'dlrm'] as const
+const batches = [1, 256, 2048]
+const groups: readonly string[] = [
+  ...['squares', 'thin', 'resnet50', 'dlrm'],
+  ...batches.map((batch) => `dlrm ${batch}`),
+  ...new Set(batches.flatMap((batch) => recommendation(batch).map(layerPart))),
+]
 
 export const abft: Bench = {
   name: 'abft',
   title: 'Overhead of checked products on the wasm engine, one thread (CPU figures); part webgpu names its device',
-  // 'overhead' is its four groups of layers together.
+  // 'overhead' is its groups of layers together: 'dlrm' is of batches, and batches are of layers.
   parts: ['memory', 'overhead', ...groups, 'tfjs', 'random-weights', 'webgpu'],
   async run(context) {
     await onWasm(context)
@@ -135,16 +158,19 @@ async function onWasm(context: BenchContext): Promise<void> {
   try {
     if (context.wants('memory')) await memory(context, createKernels({ engine }))
     if (context.wants('tfjs')) await tfjsModels(context)
-    const wanted = (part: string) => context.wants('overhead') || context.wants(part)
-    if (!groups.some(wanted) && !context.wants('random-weights')) return
+    const wanted = (parts: readonly string[]) => context.wants('overhead') || parts.some((part) => context.wants(part))
+    if (!wanted(groups) && !context.wants('random-weights')) return
     const { calibration } = await createKernels({ engine }).calibrated({ trials: 4, seed: context.seed + 1 })
     context.note(`engine build ${engine.build}`)
     if (context.wants('random-weights')) await randomWeights(context, { engine, calibration })
     const runner = createRunner({ engine, ...(calibration && { calibration }), shareOperands: true })
     const sums = new Map<string, { base: number; best: number }>()
-    for (const item of cases(context.quick).filter(({ part }) => wanted(part))) {
+    const known = cases(context)
+    for (const item of known.filter(({ parts }) => wanted(parts))) {
       const { base, best } = await measure(context, { runner, item })
+      // Of a network whose layers are not all measured there is no sum.
       if (item.network === undefined || best === undefined) continue
+      if (!known.every(({ network, parts }) => network !== item.network || wanted(parts))) continue
       const sum = sums.get(item.network) ?? { base: 0, best: 0 }
       sum.base += item.layer.count * base
       sum.best += item.layer.count * best
@@ -238,21 +264,30 @@ async function measure(context: BenchContext, { runner, item }: Run): Promise<{ 
   const made = await Promise.all(
     shown.map(async (variant) => ({ variant, run: await open(variant.scheme, variant.chained) })),
   )
-  // The control is the plain product again: its interval has to hold 1, or the machine is too noisy to say anything.
-  const rivals = [
-    { name: 'none', run: plain.run },
-    { name: 'control', run: plain.run },
-    ...made.map(({ variant, run }) => ({ name: variant.name, run: run.run })),
-  ]
   // Large outputs are collected now and then, on some product and not on others: samples hold many of them.
   const shortestMs = layer.m * layer.n > 2 ** 16 ? 30 : 4
   // As in a program that has run for a while: what its compiler thinks worth compiling is compiled, or the first half of the
   // samples of a small product is of one program and the second of another.
-  const warmUp = Math.max(3, Math.min(1000, Math.ceil(2 ** 30 / (layer.m * layer.n * layer.k))))
-  const timed = await interleave(rivals, { rounds: context.quick ? 31 : 61, warmUp, seed: context.seed, shortestMs })
-  const base = timed.medianOf('none')
+  const warmUp = Math.max(3, Math.min(1000, Math.ceil(2 ** 33 / (layer.m * layer.n * layer.k))))
+  const times = await repeatsFor(plain.run, { warmUp, shortestMs })
+  const repeated = (name: string, run: () => Promise<void>) => ({
+    name,
+    async run() {
+      for (let i = 0; i < times; i++) await run()
+    },
+  })
+  // The control is the plain product again: its interval has to hold 1, or the machine is too noisy to say anything.
+  const rivals = [
+    repeated('none', plain.run),
+    repeated('control', plain.run),
+    ...made.map(({ variant, run }) => repeated(variant.name, run.run)),
+  ]
+  const timed = await interleave(rivals, {
+    ...{ rounds: context.quick ? 31 : 61, warmUp: Math.ceil(warmUp / times), seed: context.seed, shortestMs: 0 },
+  })
+  const base = timed.medianOf('none') / times
   const emit = (metric: string, rival: string, wanted?: number) =>
-    emitRatio(context, { name, metric, rival, wanted, timed })
+    emitRatio(context, { name, metric, rival, wanted, timed, times })
   emit('control', 'control')
   for (const { name: rival } of shown) emit(rival, rival)
   const fit = shown.filter(adequate)
@@ -268,20 +303,34 @@ async function measure(context: BenchContext, { runner, item }: Run): Promise<{ 
     return { base }
   }
   emit(`cheapest adequate: ${best.name}`, best.name, target)
-  return { base, best: timed.medianOf(best.name) }
+  return { base, best: timed.medianOf(best.name) / times }
+}
+
+/**
+ * How often a product is repeated in a sample, so that the plain one takes `shortestMs`. All rivals are repeated as often: the first
+ * run of a sample finds what another rival left, and would weigh the more the fewer come after it.
+ */
+async function repeatsFor(run: () => Promise<void>, o: { warmUp: number; shortestMs: number }): Promise<number> {
+  let shortest = Infinity
+  for (let i = 0; i < o.warmUp; i++) {
+    const start = performance.now()
+    await run()
+    shortest = Math.min(shortest, performance.now() - start)
+  }
+  return Math.max(1, Math.ceil(o.shortestMs / Math.max(shortest, 1e-4)))
 }
 
 function emitRatio(
   context: BenchContext,
-  o: { name: string; metric: string; rival: string; wanted: number | undefined; timed: Timed },
+  o: { name: string; metric: string; rival: string; wanted: number | undefined; timed: Timed; times: number },
 ): void {
   const ratio = o.timed.ratio(o.rival, 'none')
   context.emit({
     case: o.name,
     metric: o.metric,
-    value: o.timed.medianOf(o.rival),
+    value: o.timed.medianOf(o.rival) / o.times,
     unit: 'ms',
-    baseline: { case: 'none', value: o.timed.medianOf('none') },
+    baseline: { case: 'none', value: o.timed.medianOf('none') / o.times },
     ratio: ratio.value,
     ...bounds(ratio),
     ...(o.wanted !== undefined && { target: `ratio <= ${o.wanted}` }),

@@ -1,5 +1,6 @@
 // Outputs that the caller gives.
-import { FtError, sharesMemory, type Tensor } from '@ft/core'
+import { FtError, type Tensor } from '@ft/core'
+import { overlaps } from '@ft/tensor-core'
 
 /**
  * A flagged row is computed again from its operands and judged by the original weights: an output over either would have
@@ -15,7 +16,7 @@ export function assertOutputApart(
   // What is no tensor the engine says better.
   if (!ArrayBuffer.isView(out?.data)) return
   for (const [argument, { data }] of Object.entries(operands))
-    if (sharesMemory(out.data, data))
+    if (overlaps(out.data, data))
       throw new FtError(
         'INVALID_ARGUMENT',
         `${where}: \`options.out\` must not share memory with \`${argument}\`; give it memory of its own, or leave it out`,

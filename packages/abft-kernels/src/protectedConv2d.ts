@@ -46,11 +46,12 @@ export async function protectedConv2d(
   const byChannel =
     scheme === 'global' && !more && filter.n === 1 && filter.groups === x.shape[format === 'NHWC' ? 3 : 1]
   const calibrated = filter.falseAlarms > 0 ? undefined : calibration
-  const m = scheme === 'row' && filter.groups === 1 && !bare ? pixelsOf(x, filter, options) : 0
+  const screenable = filter.groups === 1 && (scheme === 'row' || bare)
+  const m = screenable ? pixelsOf(x, filter, options) : 0
   const screen =
     m > 0 && isScreened(rounding, options)
       ? screenFor(filter, {
-          scheme: 'row',
+          scheme: bare ? 'replication' : 'row',
           build: engine.build,
           rounding,
           m,
@@ -65,7 +66,7 @@ export async function protectedConv2d(
     ...(screen && { limits: screen.limits }),
   })
   if (screen !== undefined && product.passed !== undefined)
-    return { output: product.output, report: screened(screen, product.passed) }
+    return { output: product.output, report: { ...screened(screen, product.passed), scheme } }
 
   const channels = filter.n * filter.groups
   const pixels = product.output.data.length / channels
@@ -164,11 +165,13 @@ function pixelsOf(x: Tensor, filter: ProtectedWeights, options: Conv2dOptions): 
 }
 
 /**
- * Depthwise: a row of a one-column product is its own sum, and the fold of one column is that column, so checking rows or
- * register tiles from one side computes the product again; an exact replica does that in one pass.
+ * Whether an exact replica, which needs no threshold and so no statistics, is all of the check. Depthwise: a row of a one-column
+ * product is its own sum, and the fold of one column is that column, so checking rows or register tiles from one side computes the
+ * product again; the replica does that in one pass. Other rows are predicted from sums that tell also of packed weights that changed.
  */
-function checksByReplica(scheme: ProtectionScheme, { prepared }: ProtectedWeights): boolean {
-  return prepared.exactReplica === true && byReplica.has(scheme)
+function checksByReplica(scheme: ProtectionScheme, { prepared, tensor, groups, n }: ProtectedWeights): boolean {
+  if (prepared.exactReplica !== true) return false
+  return scheme === 'replication' || (groups > 1 && n === 1 && tensor.shape[2] === 1 && byReplica.has(scheme))
 }
 
 /** Schemes that an exact replica of a depthwise convolution carries out. */

@@ -93,17 +93,18 @@ export async function protectedMatmul(
   if (out) wish.out = items === 1 && out.shape.length === 3 ? { ...out, shape: [m, n] } : out
   if (options.faults) wish.faults = options.faults
   const calibrated = weights.falseAlarms > 0 ? undefined : calibration
-  const judged = items === 1 && (exact || scheme === 'row') && isScreened(rounding, options)
-  const screen = judged
-    ? screenFor(weights, {
-        scheme: exact ? 'replication' : 'row',
-        build: engine.build,
-        rounding,
-        m,
-        calibration: calibrated,
-        falseAlarmProbability,
-      })
-    : undefined
+  const screenable = exact || scheme === 'row' || (scheme === 'column' && byColumns(weights, calibrated))
+  const screen =
+    items === 1 && screenable && isScreened(rounding, options)
+      ? screenFor(weights, {
+          scheme: exact ? 'replication' : scheme === 'column' ? 'column' : 'row',
+          build: engine.build,
+          rounding,
+          m,
+          calibration: calibrated,
+          falseAlarmProbability,
+        })
+      : undefined
   if (screen !== undefined) wish.limits = screen.limits
   const product: JudgedProduct = await engine.matmul(a, weights.prepared, wish)
   if (screen !== undefined && product.passed !== undefined) {
@@ -155,6 +156,11 @@ export async function protectedMatmul(
   const { nextChecksum } = product
   const output = outShape === undefined ? product.output : { ...product.output, shape: outShape }
   return nextChecksum === undefined ? { output, report } : { output, report, nextChecksum }
+}
+
+/** Whether the engine judges columns: of products of few of them, by what its rounding was measured to be. */
+function byColumns({ prepared, k }: ProtectedWeights, calibration: Calibration | undefined): boolean {
+  return prepared.exactReplica === true && k > 0 && calibration !== undefined && calibration.points.length > 0
 }
 
 /** The same product, checked with random weights instead of the sums that the engine makes. */

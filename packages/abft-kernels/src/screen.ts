@@ -1,15 +1,15 @@
-// The engine's own judgement of row sums, by the limits that `thresholdsOf` would make of its statistics: what passes it is clean,
+// The engine's own judgement of sums, by the limits that `thresholdsOf` would make of its statistics: what passes it is clean,
 // and nothing is made of it but a report. What does not pass is judged here, with all that is known of the rows.
 import type { Calibration } from './calibrate.ts'
 import type { Report } from './report.ts'
 import { rangesOf, tileOf, type Rounding } from './rounding.ts'
-import { policyOf, type ThresholdPolicy } from './thresholds/policy.ts'
+import { policyOf, type Noise, type ThresholdPolicy } from './thresholds/policy.ts'
 import { SQUARES_SLACK } from './thresholds/rows.ts'
 import { scalesOf } from './thresholds/scales.ts'
 import type { ProtectedWeights } from './weights.ts'
 
 /** Schemes whose products the engine can judge. */
-export type ScreenedScheme = 'row' | 'replication'
+export type ScreenedScheme = 'row' | 'column' | 'replication'
 
 /** What products of `m` rows with some weights are judged by. */
 export interface Screen {
@@ -26,7 +26,7 @@ export interface Screen {
 }
 
 export interface ScreenRequest {
-  /** 'replication' of products whose replica is exact. */
+  /** 'replication' of products whose replica is exact, 'column' of those too, with a calibration. */
   readonly scheme: ScreenedScheme
   readonly build: string
   readonly rounding: Rounding
@@ -65,6 +65,12 @@ function screenOf(weights: ProtectedWeights, request: ScreenRequest): Screen {
     const checks = Math.ceil(m / rows) * Math.ceil(n / columns)
     return { scheme, m, calibration, falseAlarmProbability, checks, limits: none, policy: exact, widest: 0 }
   }
+  if (scheme === 'column') {
+    const checks = blocksOf(m).blocks * n
+    const { policy, unit } = policyOf({ rounding, calibration, k, checks, falseAlarmProbability })
+    const limits = columnFactors(rounding, unit, policy.kappa)
+    return { scheme, m, calibration, falseAlarmProbability, limits, policy, checks, widest: 1 }
+  }
   const split = rangesOf(build, n)
   const checks = split.ranges * m
   const { policy, unit } = policyOf({ rounding, calibration, k, checks, falseAlarmProbability })
@@ -82,6 +88,34 @@ function screenOf(weights: ProtectedWeights, request: ScreenRequest): Screen {
   })
   return { scheme, m, calibration, falseAlarmProbability, limits, policy, checks, widest }
 }
+
+/**
+ * What limits of columns are multiples of, squared: see `Judging` of tensor-core.
+ *
+ * An output rounds like a number of its own size, c^2 in the place of what is known of its row and column (`rowScale`): of data whose
+ * products change sign the mean square is the same, of others c is the aligned part. A block's rows are added up in float32, one
+ * after another: with a variance of u^2 / 3 of each partial sum, of which there are as many as rows, of a third (rows of one sign) to
+ * a half (independent ones) of the whole sum's square in the mean; three more roundings are the prediction's own and those of rows
+ * that were added in between. An output's error D makes its own limit larger by kappa unit D: far less than D.
+ *
+ * Estimates: what they do not cover, such as rows that cancel, does not pass and is judged with all that is known of the rows.
+ */
+export function columnFactors(rounding: Rounding, unit: Noise, kappa: number): Float64Array {
+  const outputs = Math.max(unit.centred, unit.aligned) ** 2
+  const summed = rounding.accumulated ** 2 / 6
+  return Float64Array.of(kappa * kappa * outputs, kappa * kappa * summed)
+}
+
+/** Blocks of rows that the wasm engine judges columns by, and their rows: as equal as can be, at most 132. */
+export function blocksOf(m: number): { readonly blocks: number; readonly rows: number } {
+  let parts = 1
+  while (m > parts * BLOCK_ROWS) parts *= 2
+  const rows = Math.max(TILE_ROWS, Math.ceil(m / parts / TILE_ROWS) * TILE_ROWS)
+  return { blocks: Math.ceil(m / rows), rows }
+}
+
+const BLOCK_ROWS = 132
+const TILE_ROWS = 6
 
 const none = new Float64Array()
 const exact: ThresholdPolicy = { kind: 'exact', kappa: 0, falseAlarmProbability: 0 }

@@ -56,6 +56,39 @@ describe.each(engines)('conv2d on %s', (_, engine) => {
   })
 })
 
+describe('a convolution of few channels', () => {
+  const x = normalTensor([2, 9, 7, 6], 1)
+  it.each([
+    { n: 1, groups: 1 },
+    { n: 4, groups: 1 },
+    { n: 6, groups: 2 },
+  ])('$n in $groups groups: replicated by an exact replica alone', async ({ n, groups }) => {
+    const scheme = 'replication'
+    const wishes: (Emit | undefined)[] = []
+    const engine: MatmulEngine = {
+      ...wasm,
+      conv2d(input, weights, wanted) {
+        wishes.push(wanted?.emit)
+        return wasm.conv2d(input, weights, wanted)
+      },
+    }
+    const kernels = createKernels({ engine })
+    const weights = await kernels.prepare(normalTensor([3, 3, 6 / groups, n], 2), { kind: 'conv2d', groups })
+    const options = { scheme, pad: [1, 1, 1, 1], stride: [2, 1] } as const
+    const clean = await kernels.conv2d(x, weights, options)
+    expect(wishes).toEqual([{ replica: true }])
+    const { threshold } = clean.report
+    expect(clean.report).toMatchObject({ status: 'clean', scheme, checks: groups * Math.ceil((2 * 5 * 7) / 6) })
+    expect(threshold.kind).toBe('exact')
+    const faults: Fault[] = [
+      { site: { kind: 'accumulator', row: 20, column: 0, step: 5 }, effect: { kind: 'flip', bits: [20] } },
+    ]
+    const struck = await kernels.conv2d(x, weights, { ...options, faults })
+    expect(struck.report).toMatchObject({ status: 'corrected', scheme })
+    expect(bits(struck.output)).toEqual(bits(clean.output))
+  })
+})
+
 describe('a depthwise convolution whose replica is exact', () => {
   const clean = createWasmEngine({ threads: 1 })
   afterAll(() => clean.dispose())

@@ -276,6 +276,21 @@ describe.each(engines)('limits and misuse on %s', (_, engine) => {
     expect(report.status).toBe('clean')
   })
 
+  it('refuses it too where weights lie in shared memory that grew before the output was made', async () => {
+    const kernels = createKernels({ engine })
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 2, shared: true })
+    const view = (at: number): Tensor => {
+      return { data: new Float32Array(memory.buffer, 4 * at, 16 * 16), shape: [16, 16], dtype: 'float32' }
+    }
+    const w = view(0)
+    ;(w.data as Float32Array).set(normalTensor([16, 16], 2).data as Float32Array)
+    const weights = await kernels.prepare(w)
+    memory.grow(1)
+    const a = normalTensor([16, 16], 1)
+    await expect(kernels.matmul(a, weights, { out: view(255) })).rejects.toThrow('share memory with `weights`')
+    expect((await kernels.matmul(a, weights, { out: view(256) })).report.status).toBe('clean')
+  })
+
   it('refuses answers to a fault, chances and kinds of weights that are none', async () => {
     const kernels = createKernels({ engine })
     const [a, w] = [normalTensor([4, 16], 1), normalTensor([16, 16], 2)]

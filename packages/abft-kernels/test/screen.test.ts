@@ -1,9 +1,11 @@
 // Products that the engine judges itself: reports are those of products that are judged here, faults are found all the same.
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Fault } from '@ft/core'
-import { createRandom } from '@ft/core/random'
+import { createRandom, type Random } from '@ft/core/random'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { ordinaryDistributions } from '../src/calibrate.ts'
 import { calibrate, createKernels, type Calibration } from '../src/index.ts'
+import { createRunner } from '../src/runner.ts'
 
 const engine = createWasmEngine({ threads: 1, instrumented: true })
 let calibration: Calibration
@@ -108,4 +110,81 @@ it('columns that have much in common, whose row sums are large beside them, do n
     for (const options of [{}, here]) expect((await kernels.matmul(a, weights, options)).report.detections).toEqual([])
     weights.release()
   }
+})
+
+describe('columns of products of few of them', () => {
+  const kernels = () => createKernels({ engine, calibration })
+  const column = { scheme: 'column' } as const
+  /** A power of two, of at most 132 rows each. */
+  const blocks = (m: number): number => 2 ** Math.ceil(Math.log2(Math.max(1, m / 132)))
+
+  it.each([
+    [256, 256, 1],
+    [2048, 256, 1],
+    [40, 13, 3],
+    [300, 1024, 4],
+  ])('%i x %i x %i (m, k, n): clean, by about the limits that are told of such a layer', async (m, k, n) => {
+    const { a, b } = operands(m, k, n)
+    const weights = await kernels().prepare(b)
+    const { output, report } = await kernels().matmul(a, weights, column)
+    expect(report.status).toBe('clean')
+    expect(report.checks).toBe(n * blocks(m))
+    const layer = { id: 'x', m, n, k, count: 1, dtype: 'float32', op: { kind: 'matmul', batch: 1 } } as const
+    const told = createRunner({ engine, calibration }).smallestDetectable(layer, 'column')
+    const rms = Math.sqrt((output.data as Float32Array).reduce((sum, c) => sum + c * c, 0) / (m * n))
+    // The limits follow what the columns are, told is their mean: a block's squares, and a column of B, differ by a third or so.
+    expect(report.threshold.smallestDetectable / rms / told).toBeGreaterThan(0.6)
+    expect(report.threshold.smallestDetectable / rms / told).toBeLessThan(1.7)
+    expect(report.threshold.smallestDetectable).toBe(2 * report.threshold.largest)
+    weights.release()
+  })
+
+  it('an error of the smallest size that is surely found is found in any block, and put right', async () => {
+    const { a, b } = operands(300, 256, 2)
+    const weights = await kernels().prepare(b)
+    const clean = await kernels().matmul(a, weights, column)
+    const value = 1.1 * clean.report.threshold.smallestDetectable
+    for (const row of [0, 99, 100, 211, 299]) {
+      const faults: Fault[] = [{ site: { kind: 'output', row, column: 1 }, effect: { kind: 'add', value } }]
+      const { output, report } = await kernels().matmul(a, weights, { ...column, faults })
+      // What does not pass is judged by whole columns, whose threshold is larger.
+      if (report.threshold.smallestDetectable < value) expect(report.status).toBe('corrected')
+      const large: Fault[] = [{ site: { kind: 'output', row, column: 1 }, effect: { kind: 'add', value: 3 * value } }]
+      const other = await kernels().matmul(a, weights, { ...column, faults: large })
+      expect(other.report.status).toBe('corrected')
+      expect(other.output).toEqual(clean.output)
+      expect(output.shape).toEqual(clean.output.shape)
+    }
+    weights.release()
+  })
+
+  it.each(Object.keys(ordinaryDistributions))('%s data do not alarm', async (name) => {
+    const make = ordinaryDistributions[name] as (random: Random, size: number) => Float32Array
+    for (const [m, k, n] of [
+      [256, 256, 1],
+      [700, 16, 2],
+      [64, 1024, 1],
+    ] as const)
+      for (let trial = 0; trial < 20; trial++) {
+        const random = createRandom(trial).stream(name, m)
+        const a = { data: make(random, m * k), shape: [m, k], dtype: 'float32' as const }
+        const b = { data: make(random, k * n), shape: [k, n], dtype: 'float32' as const }
+        const weights = await kernels().prepare(b)
+        const { report } = await kernels().matmul(a, weights, column)
+        expect(report.detections).toEqual([])
+        // Judged by its kernel: whole columns would be n checks.
+        expect(report.checks).toBe(n * blocks(m))
+        weights.release()
+      }
+  })
+
+  it('rows that cancel are judged by what is known of them all, and do not alarm', async () => {
+    const { a, b } = operands(128, 256, 1)
+    for (let i = 0; i < 64 * 256; i++) a.data[64 * 256 + i] = -(a.data[i] ?? 0)
+    for (let i = 128; i < 256; i++) b.data[i] = -(b.data[i - 128] ?? 0)
+    for (let i = 0; i < a.data.length; i++) if (i % 256 >= 128) a.data[i] = a.data[i - 128] ?? 0
+    const weights = await kernels().prepare(b)
+    expect((await kernels().matmul(a, weights, column)).report.status).toBe('clean')
+    weights.release()
+  })
 })

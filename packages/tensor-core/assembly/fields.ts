@@ -50,6 +50,8 @@ export const applyRelu = 1024
 export const applyGelu = 2048
 /** Least and greatest element of each row, beside the statistics. */
 export const emitExtrema = 4096
+/** Both sums of a narrow product's columns, block of rows by block of rows, to be judged by `judgeColumns` and by nobody else. */
+export const emitScreen = 8192
 
 /** Kinds of A. */
 export const aFloats = 0
@@ -122,7 +124,12 @@ export const fieldKernelHeight = 184
 export const fieldRowSquares = 188
 export const fieldRanges = 192
 export const fieldRowChecksumStride = 196
-export const descriptorBytes = 200
+/** [blocks, narrowColumns, 4]: see `column-screen.ts`. */
+export const fieldScreen = 200
+export const descriptorBytes = 204
+
+/** Bytes of a block's sums at `fieldScreen`. */
+export const screenBytes = narrowColumns * 32
 
 /** A fault inside the kernel: byte offsets of 32-bit words. Rows and columns of one product. */
 export const eventSite = 0

@@ -10,6 +10,7 @@ import {
   emitOneSided,
   emitReplica,
   emitRowActual,
+  emitScreen,
   emitTwoSided,
   fieldBias,
   fieldClasses,
@@ -38,7 +39,7 @@ import { storeRowSums } from './row-sums'
 // @ts-ignore: decorator
 @inline
 export function needsFinish(flags: i32): bool {
-  const sums = emitRowActual | emitColumnActual | emitNext | emitOneSided | emitTwoSided | emitReplica
+  const sums = emitRowActual | emitColumnActual | emitNext | emitOneSided | emitTwoSided | emitReplica | emitScreen
   return (flags & (sums | addBias | applyRelu | applyGelu)) != 0
 }
 

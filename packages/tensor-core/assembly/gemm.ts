@@ -1,13 +1,14 @@
 // Entry of the engine's kernels. Everything works on addresses it is given; nothing is allocated.
 import { expectColumns } from './column-checksum'
 import { depthwiseLines } from './depthwise-lines'
-import { measureExtrema, multiply } from './multiply'
+import { measureOperand, multiply } from './multiply'
 import { foldPanels, packWeights, sumRows } from './pack-weights'
 export { transposeBytes, transposeWords } from './copy'
 export { depthwise } from './depthwise'
 export { judgeRows, judgeTiles } from './judge'
 export { judgeThin } from './thin'
-export { measureExtrema }
+export { judgeColumns } from './column-screen'
+export { measureOperand }
 
 export function multiplyFloats(d: usize, block: i32, row0: i32, row1: i32, panel0: i32, panel1: i32): void {
   multiply<f32>(d, block, row0, row1, panel0, panel1)

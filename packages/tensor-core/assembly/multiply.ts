@@ -8,6 +8,7 @@ import {
   emitReplica,
   emitRowActual,
   emitRowExpected,
+  emitScreen,
   emitStatistics,
   emitTwoSided,
   fieldB,
@@ -31,12 +32,13 @@ import {
   scratchTurned,
   stripColumns,
 } from './fields'
+import { expectBlock, packAndAdd, sumBlock } from './column-screen'
 import { copyFloats } from './copy'
 import { strikeAccumulators, strikeOperands, strikeOutputs } from './faults'
 import { finishStrip, hasExactReplica, needsFinish } from './finish'
 import { packRows } from './pack-rows'
 import { panelAddress } from './pack-weights'
-import { extremaOfRows, rowPass } from './row-pass'
+import { rowPass } from './row-pass'
 import { addPanel } from './row-sums'
 import { checkTiles, foldRows } from './tile-check'
 import { narrowPanel, narrowPanelTwice } from './narrow'
@@ -79,10 +81,12 @@ export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: 
         packRows<T>(d, to, row, min(row + rowsAtOnce, row1), step, own)
         rowPass<T>(d, to, block, row, min(row + rowsAtOnce, row1), step, own)
       }
-    } else packRows<T>(d, scratch, row0, row1, step, own)
+    } else if (isFloat<T>() && flags & emitScreen) packAndAdd(d, scratch, row0, row1, step, own, scratch + scratchFolds)
+    else packRows<T>(d, scratch, row0, row1, step, own)
     if (instrumented()) strikeOperands<T>(d, scratch, row0, row1, step, own)
     if (flags & emitTwoSided) foldRows<T>(scratch, rows, own, scratch + scratchFolds)
     const last = step + own == steps
+    if (isFloat<T>() && flags & emitScreen) expectBlock(d, scratch + scratchFolds, block, rows, step, own)
     const panelsPerStrip = stripColumns / panelColumns
     for (let p = panel0; p < panel1; p += panelsPerStrip) {
       const end = min(p + panelsPerStrip, panel1)
@@ -93,20 +97,21 @@ export function multiply<T>(d: usize, block: i32, row0: i32, row1: i32, panel0: 
         const j0 = p * panelColumns
         const stride: usize = load<u32>(d, fieldCStride)
         const c = <usize>load<u32>(d, fieldC) + <usize>row0 * stride + (<usize>j0 << 2)
+        if (isFloat<T>() && flags & emitScreen) sumBlock(d, c, stride, block, rows)
         finishStrip<T>(d, scratch, c, stride, block, row0, rows, j0, min(end * panelColumns, load<i32>(d, fieldN)))
       }
     }
   }
 }
 
-/** Least and greatest elements of rows [row0, row1) of A (at most `blockRows`) of a float product, and nothing else. */
-export function measureExtrema(d: usize, row0: i32, row1: i32): void {
+/** What the flags want to be known of rows [row0, row1) of A, one block of a float product, and nothing else. */
+export function measureOperand(d: usize, block: i32, row0: i32, row1: i32): void {
   const steps = load<i32>(d, fieldSteps)
   const scratch = threadScratch(d)
   for (let step = 0; step < steps; step += blockSteps) {
     const own = min(blockSteps, steps - step)
     packRows<f32>(d, scratch, row0, row1, step, own)
-    extremaOfRows(d, scratch, row0, row1, own, step == 0)
+    rowPass<f32>(d, scratch, block, row0, row1, step, own)
   }
 }
 

@@ -33,9 +33,10 @@ export function packRows<T>(d: usize, to: usize, row0: i32, row1: i32, step: i32
   } else packByteRows(d, to, row0, row1, step, steps, kind == aUint8)
 }
 
+/** Zeros behind a packed row's last step, up to a multiple of four. */
 // @ts-ignore: decorator
 @inline
-function padRow(row: usize, steps: i32): void {
+export function padRow(row: usize, steps: i32): void {
   for (let s = steps; s & 3; s++) store<u32>(row + (s << 2), 0)
 }
 

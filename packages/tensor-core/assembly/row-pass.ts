@@ -178,7 +178,7 @@ function addDouble(at: usize, sum: f64, first: bool): void {
 }
 
 /** Each row's least and greatest element. NaN shows in the sum; comparisons pass it over. */
-export function extremaOfRows(d: usize, a: usize, row0: i32, row1: i32, steps: i32, first: bool): void {
+function extremaOfRows(d: usize, a: usize, row0: i32, row1: i32, steps: i32, first: bool): void {
   for (let row = row0; row < row1; row++, a += rowStride) {
     let least = f32x4.splat(Infinity)
     let most = f32x4.splat(-Infinity)

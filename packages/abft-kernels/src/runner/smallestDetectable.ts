@@ -7,7 +7,8 @@ import { byReplica } from '../protectedConv2d.ts'
 import { LEAST, MEAN_MAGNITUDE, MEAN_SQUARE } from '../randomWeights/vectors.ts'
 import { CHAIN, rangesOf, roundingOf, tileOf } from '../rounding.ts'
 import { thresholdsOf, type Thresholds, type TileGrid } from '../thresholds/thresholdsOf.ts'
-import type { ThresholdKind } from '../thresholds/policy.ts'
+import { blocksOf, columnFactors } from '../screen.ts'
+import { policyOf, type ThresholdKind } from '../thresholds/policy.ts'
 import type { WeightNorms } from '../weights.ts'
 
 export interface SensitivityContext {
@@ -41,6 +42,22 @@ export function smallestDetectable(
   const [tileRows, tileColumns] = tileOf(build)
   // So is that of any product of few columns, a group's own.
   if (scheme === 'replication' && n <= NARROW && build.startsWith('wasm/')) return Math.min(m, tileRows) * n * 2 ** -52
+  // Columns of as few are judged block by block, by what C and the rows' sum tell: rows k and sum_k (s_k b_k)^2 = rows k in the mean.
+  if (
+    scheme === 'column' &&
+    !random &&
+    n <= NARROW &&
+    groups === 1 &&
+    layer.op.kind === 'matmul' &&
+    build.startsWith('wasm/')
+  ) {
+    const { blocks, rows } = blocksOf(m)
+    const rounding = roundingOf(build, 'float32')
+    const { policy, unit } = policyOf({ rounding, calibration, k, checks: blocks * n, falseAlarmProbability })
+    const [outputs = 0, summed = 0] = columnFactors(rounding, unit, policy.kappa)
+    const own = Math.min(m, rows)
+    if (policy.kind !== 'hard') return 2 * Math.sqrt(own * (outputs + own * summed))
+  }
   const grid = [Math.ceil(m / tileRows), Math.ceil(n / tileColumns)] as const
   const tiles = {
     tileRows,

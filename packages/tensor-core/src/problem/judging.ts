@@ -8,7 +8,10 @@ export interface Judging {
   /**
    * With `emit` of row sums and row statistics, and nothing else, of one float product: two numbers a range of columns,
    * `[ranges, 2]`. The limit of a row's residual is the root of the first times the row's sum of squares plus the second times its
-   * squared sum (of its elements of A). With `emit` of an exact replica alone: none, the limit is 0.
+   * squared sum (of its elements of A). With `emit` of an exact replica alone: none, the limit is 0. With `emit` of column sums and
+   * row statistics, of a product of as few columns: two numbers. A column is then judged by blocks of at most 132 rows, and a
+   * limit is the root of the first times the sum of the block's squares (of its elements of C, before bias and activation) plus the
+   * second times the block's rows times the sum over k of (s_k b_k)^2, with s the float32 sum of the block's rows of A.
    *
    * Given again for the same weights it is not read again: it must not be written any more. Products of other wishes, batches
    * and grouped convolutions are not judged.
@@ -19,7 +22,7 @@ export interface Judging {
 /** A product that may have been judged. */
 export interface JudgedProduct extends Product {
   /**
-   * Set where every check passed: the largest limit of row sums, the largest absolute sum of a replica. The product then has none
+   * Set where every check passed: the largest limit of row or column sums, the largest absolute sum of a replica. The product then has none
    * of the sums that were asked for, which nobody needs.
    */
   readonly passed?: number

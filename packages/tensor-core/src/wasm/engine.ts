@@ -204,7 +204,7 @@ export function createWasmEngine(options: WasmEngineOptions = {}): WasmEngine {
             k: packed.k,
             n: packed.n,
             rowSums: () => rowSumsOf(staging, packed),
-            ...(kind === 'matmul' && hasExactReplica(packed) && { exactReplica: true }),
+            ...(hasExactReplica(packed) && { exactReplica: true }),
           }
     const bytes =
       packed === undefined

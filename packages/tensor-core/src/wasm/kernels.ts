@@ -34,7 +34,8 @@ export interface Kernels {
   readonly judgeRows: Kernel
   readonly judgeThin: Kernel
   readonly judgeTiles: Kernel
-  readonly measureExtrema: Kernel
+  readonly judgeColumns: Kernel
+  readonly measureOperand: Kernel
   /** Name of what decides the bits of float products. */
   readonly build: string
 }
@@ -54,8 +55,8 @@ function threadCounterOf(runtime: WasmRuntime, module: WasmModule): number {
 export function loadEngine(runtime: WasmRuntime, instrumented: boolean): Kernels {
   const name = instrumented ? 'ft.gemm.instrumented' : 'ft.gemm'
   const module = loadKernels(runtime, name, instrumented ? instrumentedBuilds : gemm)
-  const { judgeRows, judgeThin, judgeTiles, measureExtrema } = module.exports as Readonly<
-    Record<'judgeRows' | 'judgeThin' | 'judgeTiles' | 'measureExtrema', Kernel>
+  const { judgeRows, judgeThin, judgeTiles, judgeColumns, measureOperand } = module.exports as Readonly<
+    Record<'judgeRows' | 'judgeThin' | 'judgeTiles' | 'judgeColumns' | 'measureOperand', Kernel>
   >
   return {
     runtime,
@@ -63,7 +64,8 @@ export function loadEngine(runtime: WasmRuntime, instrumented: boolean): Kernels
     judgeRows,
     judgeThin,
     judgeTiles,
-    measureExtrema,
+    judgeColumns,
+    measureOperand,
     threadCounter: threadCounterOf(runtime, module),
     floats: {
       integer: false,

@@ -3,12 +3,16 @@ import { FtError, type Fault } from '@ft/core'
 import {
   addBias,
   applyGelu,
+  aFloats,
   applyRelu,
   descriptorBytes,
+  emitColumnActual,
+  emitColumnOfA,
   emitExtrema,
   emitReplica,
   emitRowActual,
   emitRowExpected,
+  emitScreen,
   emitStatistics,
   eventBytes,
   fieldA,
@@ -17,6 +21,7 @@ import {
   fieldB,
   fieldBias,
   fieldC,
+  fieldColumnActual,
   fieldCStride,
   fieldEventCount,
   fieldEvents,
@@ -31,8 +36,10 @@ import {
   fieldRowChecksum,
   fieldRowChecksumStride,
   fieldScratch,
+  fieldScreen,
   fieldSteps,
   fieldThreads,
+  screenBytes,
   stripColumns,
 } from '../../assembly/fields.ts'
 import { strikeChecksum } from '../problem/checksum-faults.ts'
@@ -151,8 +158,11 @@ function multiplyAll(engine: Engine, request: ProductRequest): JudgedProduct {
   const flags = flagsOf(emit)
   const { limits } = request
   if (limits !== undefined && count === 1 && problem.n > 0 && !weights.arithmetic.integer) {
+    const wanted = { next, perBlock, blocks, flags, limits }
     if (flags === rowsToJudge || (flags === emitReplica && hasExactReplica(weights)))
-      return multiplyJudged(engine, request, { next, perBlock, blocks, flags, limits })
+      return multiplyJudged(engine, request, wanted)
+    if (flags === columnsToJudge && hasExactReplica(weights) && request.operand.kind === aFloats && problem.k > 0)
+      return multiplyScreened(engine, request, wanted)
   }
 
   const wanted: Wanted = { next, perBlock, blocks, flags }
@@ -169,6 +179,9 @@ function multiplyAll(engine: Engine, request: ProductRequest): JudgedProduct {
 
 /** What is emitted where rows are judged. */
 const rowsToJudge = emitRowActual | emitRowExpected | emitStatistics | emitExtrema
+
+/** What is emitted where columns are judged. */
+const columnsToJudge = emitColumnOfA | emitColumnActual | emitStatistics | emitExtrema
 
 /** A product's sums and blocks. */
 interface Wanted {
@@ -214,7 +227,7 @@ function multiplyJudged(
     : judgeTiles(descriptor, layout.grid[0] * layout.grid[1])
   if (largest >= 0) return { output: request.output.tensor(), passed: rows ? Math.sqrt(largest) : largest }
 
-  if (rows) measureExtrema(engine, request, { descriptor, perBlock })
+  if (rows) measureOperand(engine, request, { descriptor, perBlock, flags: emitExtrema })
   const sums = new Sums(sumsRequest(engine, request, wanted), flags, base)
   sums.collect(0)
   return sums.result(request.output.tensor())
@@ -231,18 +244,52 @@ function stageLimits(staging: Staging, { where, weights, reserve }: ProductReque
   return address
 }
 
-/** Least and greatest elements of A's rows, a block at a time. */
-function measureExtrema(
+/** What `flags` want to be known of A's rows, a block at a time. */
+function measureOperand(
   { kernels, staging }: Engine,
   { problem: { m }, operand }: ProductRequest,
-  { descriptor, perBlock }: { readonly descriptor: number; readonly perBlock: number },
+  { descriptor, perBlock, flags }: { readonly descriptor: number; readonly perBlock: number; readonly flags: number },
 ): void {
-  for (let from = 0; from < m; from += perBlock) {
+  for (let from = 0, block = 0; from < m; from += perBlock, block++) {
     const to = Math.min(m, from + perBlock)
     const a = operand.rows(0, from, to)
-    staging.words[(descriptor + fieldA) >>> 2] = a
-    kernels.measureExtrema(descriptor, from, to)
+    const words = staging.words
+    words[(descriptor + fieldA) >>> 2] = a
+    words[(descriptor + fieldFlags) >>> 2] = flags
+    kernels.measureOperand(descriptor, block, from, to)
   }
+}
+
+/**
+ * A product of few columns that were judged, block by block of rows, from what packing A and finishing C tell. Where one does not
+ * pass, what predicts its columns is summed from A again, and A's rows are measured.
+ */
+function multiplyScreened(
+  engine: Engine,
+  request: ProductRequest,
+  { perBlock, blocks, next, limits }: Wanted & { readonly limits: Float64Array },
+): JudgedProduct {
+  const { kernels, staging } = engine
+  const { weights, output } = request
+  const limitsAt = stageLimits(staging, request, limits)
+  const screen = staging.reserve('screen', blocks * screenBytes)
+  const descriptor = describe(engine, request, { item: 0, flags: emitScreen })
+  staging.words[(descriptor + fieldScreen) >>> 2] = screen
+  multiplyItem(engine, request, { item: 0, descriptor, perBlock, blocks })
+  const largest = kernels.judgeColumns(descriptor, limitsAt, blocks)
+  if (largest >= 0) return { output: output.tensor(), passed: Math.sqrt(largest) }
+
+  const sums = new Sums(sumsRequest(engine, request, { next, perBlock, blocks, flags: columnsToJudge }), columnsToJudge)
+  sums.begin(descriptor)
+  measureOperand(engine, request, { descriptor, perBlock, flags: columnsToJudge & ~emitColumnActual })
+  const { doubles, words } = staging
+  const actual = (words[(descriptor + fieldColumnActual) >>> 2] as number) / 8
+  const columns = weights.panels * weights.arithmetic.tileColumns
+  for (let block = 0; block < blocks; block++)
+    for (let j = 0; j < weights.n; j++)
+      doubles[actual + block * columns + j] = doubles[(screen + block * screenBytes + j * 32) / 8] as number
+  sums.collect(0)
+  return sums.result(output.tensor())
 }
 
 /** Writes the descriptor of one product and returns its address. */
