@@ -13,6 +13,7 @@ import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { createDenseModel, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 import { lookAhead } from './dlrm/lookAhead.ts'
 import { distinct, pool } from './dlrm/lookUp.ts'
+import { notePoolings } from './dlrm/poolings.ts'
 import { createReplication, takeUp, type Replication } from './dlrm/replication.ts'
 import { batchesOf, checkSamples, takeBatch, type CategoricalFeature, type Samples } from './dlrm/samples.ts'
 import { checkEvaluateNames, checkTrainNames } from './knownOptions.ts'
@@ -111,6 +112,7 @@ export async function planTraining(data: Samples, options: TrainOptions): Promis
   const about = [`${rows} rows, batch ${batch}, seed ${seed}`, ...data.categorical.flatMap(bagsText)].join(', ')
   const from = resume ? await takeUp(store, model, about) : (options.from ?? 0)
   const replication = createReplication({ store, model, every: replicateEvery, from, about })
+  notePoolings(model, data.categorical)
   const history: StepRecord[] = []
   const total = Math.min(until, epochs * Math.ceil(rows / batch))
   function* steps(): Generator<Uint32Array> {

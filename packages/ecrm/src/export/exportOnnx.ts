@@ -2,6 +2,7 @@
 import { FtError, assertOneOf, invalidArgument } from '@ft/core'
 import { graphBuilder, serializeModel, type GraphBuilder } from '@ft/onnx'
 import type { DenseModel } from '../dlrm/denseModel.ts'
+import { notedPoolings, type Poolings } from '../dlrm/poolings.ts'
 import type { ShardStore } from '../store.ts'
 
 export type ExportOnnxOptions =
@@ -10,7 +11,8 @@ export type ExportOnnxOptions =
    *
    * `bags`: for each table how its bags were pooled, undefined where a sample has one id. Table t with bags is no column of `ids`,
    * it has inputs `ids.t` int64 [batch, length.t], bags filled up to one length with any id, and `weights.t` [batch, length.t]: 0 for
-   * what fills, else the id's weight, or 1.
+   * what fills, else the id's weight, or 1. Must agree with the training, where this process trained the model; one that it only
+   * loaded shows no bags, and is not checked.
    */
   | {
       readonly from: 'ids'
@@ -43,7 +45,7 @@ export async function exportOnnx(model: DenseModel, options: ExportOnnxOptions):
   const embeddings =
     options.from === 'embeddings'
       ? b.input('embeddings', 'float32', ['batch', tables, d])
-      : await lookUps(b, options.store, { tables, d, bags: options.bags ?? [] })
+      : await lookUps(b, options.store, { tables, d, bags: options.bags ?? [], trained: notedPoolings(model) })
 
   const z0 = perceptron(b, bottom, { input: dense, name: 'bottom', lastRelu: true })
   const ints = (name: string, values: readonly number[]): string =>
@@ -100,9 +102,9 @@ function perceptron(
 async function lookUps(
   b: GraphBuilder,
   store: ShardStore,
-  sizes: { tables: number; d: number; bags: readonly ('sum' | 'mean' | undefined)[] },
+  sizes: { tables: number; d: number; bags: Poolings; trained: Poolings | undefined },
 ): Promise<string> {
-  const { tables, d, bags } = sizes
+  const { tables, d, bags, trained } = sizes
   if (store.offsets.length !== tables || store.d !== d) {
     throw new FtError(
       'INVALID_ARGUMENT',
@@ -120,6 +122,13 @@ async function lookUps(
   bags.forEach((one, t) =>
     assertOneOf(one, { where: 'exportOnnx', argument: `bags[${t}]`, values: ['sum', 'mean', undefined] }),
   )
+  const other = trained?.findIndex((one, t) => one !== bags[t]) ?? -1
+  if (other >= 0)
+    throw invalidArgument(
+      { where: 'exportOnnx', argument: `bags[${other}]` },
+      `${String(trained![other])}, as table ${other} was pooled in training,`,
+      bags[other],
+    )
   const single = Array.from({ length: tables }, (_, t) => t).filter((t) => bags[t] === undefined)
   const ids = single.length === 0 ? '' : b.input('ids', 'int64', ['batch', single.length])
   const vectors: string[] = []
