@@ -118,8 +118,8 @@ export interface PreparedWeights {
    */
   readonly rowSums: Float64Array
   /**
-   * Set where products with these weights have a replica that is `exact`: `matmul` of few columns with any `emit`, depthwise
-   * `conv2d` with nothing but `emit: { replica: true }`.
+   * Set where products with these weights have a replica that is `exact`: `matmul` and `conv2d` of few columns with any `emit`,
+   * depthwise `conv2d` with nothing but `emit: { replica: true }`.
    */
   readonly exactReplica?: boolean
   release(): void
