@@ -10,6 +10,7 @@ import {
 import { createRandom } from '@ft/core/random'
 import { auc, logLoss } from '@ft/core/statistics'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { dataDigest } from './dlrm/dataDigest.ts'
 import { createDenseModel, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 import { lookAhead } from './dlrm/lookAhead.ts'
 import { distinct, pool } from './dlrm/lookUp.ts'
@@ -109,7 +110,12 @@ export async function planTraining(data: Samples, options: TrainOptions): Promis
   const window = createScoreWindow(options.window ?? 8192)
   const engine = options.engine ?? createWasmEngine({ threads: 1 })
   const model = options.model ?? newModel(options, { engine, features, tables: data.categorical.length })
-  const about = [`${rows} rows, batch ${batch}, seed ${seed}`, ...data.categorical.flatMap(bagsText)].join(', ')
+  const about =
+    resume || replicateEvery > 0
+      ? [`${rows} rows ${dataDigest(data)}, batch ${batch}, seed ${seed}`, ...data.categorical.flatMap(bagsText)].join(
+          ', ',
+        )
+      : ''
   const from = resume ? await takeUp(store, model, about) : (options.from ?? 0)
   const replication = createReplication({ store, model, every: replicateEvery, from, about })
   notePoolings(model, data.categorical)

@@ -194,6 +194,8 @@ it('the next trainer takes a run up, a shard that died meanwhile is replaced, an
   const second = await start({ ...named, resume: true })
   await expect(first.push(Uint32Array.of(1), new Float32Array(4).fill(1))).rejects.toThrow(fails('ABORTED'))
   await expect(training(second, { batch: 20, resume: true })).rejects.toThrow(/the same data and options/)
+  const others = train(plantedSamples(1_000, 2), { store: second, batch: 10, seed: 5, resume: true })
+  await expect(others).rejects.toThrow(/the same data and options/)
   await expect(
     training(second, { resume: true, onStep: ({ step }) => step < 70 || Promise.reject(dies) }),
   ).rejects.toBe(dies)
