@@ -13,7 +13,8 @@ import {
   type OipServer,
   type TensorMetadata,
 } from '../src/index.ts'
-import type { Job, Pool } from '../src/gateway/pool.ts'
+import type { Pool } from '../src/gateway/pool.ts'
+import type { Job } from '../src/gateway/unit.ts'
 import { DropConnection } from '../src/oip/service.ts'
 import { batchingPool, firstOf, rowJob } from './support/batching.ts'
 import { tripleService } from './support/echo.ts'

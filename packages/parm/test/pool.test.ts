@@ -2,7 +2,8 @@
 import { expect, it } from 'vitest'
 import { FtError } from '@ft/core'
 import { OipError, systemClock, virtualClock, type InferResponse, type OipClient } from '../src/index.ts'
-import { createPool, type Instance } from '../src/gateway/pool.ts'
+import type { Instance } from '../src/gateway/instance.ts'
+import { createPool } from '../src/gateway/pool.ts'
 import { Cancellation } from '../src/serving/cancellation.ts'
 
 const failingWith = (error: Error) => instanceOf('a', () => Promise.reject(error))
@@ -245,5 +246,44 @@ it('asks no third time, and gives the second failure', async () => {
   await expect(failure).rejects.toMatchObject({ status: 500 })
   expect(new Set(asked).size).toBe(2)
   await expect(failure).rejects.toThrow(`${asked[1]} failed`)
+  pool.close()
+})
+
+it('refuses what waits when no instance has been in use for a while, what comes then at once, and serves again when one is back', async () => {
+  const clock = virtualClock()
+  const answer: InferResponse = { modelName: 'a', outputs: [] }
+  const [a, b] = [instanceOf('a', () => Promise.resolve(answer)), instanceOf('b', () => Promise.resolve(answer))]
+  const pool = createPool({ instances: [a, b], clock, probeEveryMs: 1e6, outageMs: 300 })
+  const ends: string[] = []
+  const run = () =>
+    pool.run({ ...nothing(), placed: new Set<string>() }).then(
+      () => ends.push(`answered at ${clock.now()}`),
+      (error: unknown) => ends.push(`${(error as FtError).code} at ${clock.now()}`),
+    )
+  a.out = true
+  await run()
+  b.out = true
+  const early = [run()]
+  clock.advanceTo(200)
+  early.push(run())
+  clock.advanceTo(299)
+  await Promise.resolve()
+  expect(ends).toEqual(['answered at 0'])
+  clock.advanceTo(300)
+  await Promise.all(early)
+  clock.advanceTo(350)
+  await run()
+  expect(ends.slice(1)).toEqual(['IO at 300', 'IO at 300', 'IO at 350'])
+  expect(pool.queued()).toBe(0)
+  pool.restore(b)
+  await run()
+  // Another outage waits anew
+  b.out = true
+  const late = run()
+  clock.advanceTo(649)
+  await Promise.resolve()
+  pool.restore(a)
+  await late
+  expect(ends.slice(4)).toEqual(['answered at 350', 'answered at 649'])
   pool.close()
 })

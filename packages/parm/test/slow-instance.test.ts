@@ -2,7 +2,8 @@
 import { expect, it } from 'vitest'
 import type { FtError } from '@ft/core'
 import { virtualClock, type InferRequest } from '../src/index.ts'
-import { createPool, type Instance } from '../src/gateway/pool.ts'
+import type { Instance } from '../src/gateway/instance.ts'
+import { createPool } from '../src/gateway/pool.ts'
 import { Cancellation } from '../src/serving/cancellation.ts'
 import { floats } from './support/echo.ts'
 
@@ -97,5 +98,22 @@ it('joins no request to the slow one, of a row that has time for it', async () =
     ['fast', 50, 1],
   ])
   expect(ends).toEqual(['slow at 40', 'fast at 50', 'fast at 60'])
+  pool.close()
+})
+
+it('lets those behind it have the slow one, where they have time for it', async () => {
+  const { pool, asked, ends, run, until } = startPool(1)
+  run({ takesMs: 50, dueMs: 400, placed: ['slow'] })
+  run({ takesMs: 40, dueMs: 400, placed: ['fast'] })
+  run({ takesMs: 10, dueMs: 400 })
+  run({ takesMs: 300, dueMs: 1000 })
+  run({ takesMs: 10, dueMs: 400 })
+  await until(400)
+  expect(asked.slice(2)).toEqual([
+    ['slow', 40, 1],
+    ['fast', 50, 1],
+    ['fast', 60, 1],
+  ])
+  expect(ends.slice(2)).toEqual(['fast at 60', 'fast at 70', 'slow at 340'])
   pool.close()
 })

@@ -137,6 +137,7 @@ export const config = z.strictObject({
   preprocessing: z.record(text, preprocessing).optional(),
   policy: policy.default({ hold: { quantile: 0.99 } }),
   deadlineMs: z.number().min(1).optional(),
+  outageMs: z.number().min(0).optional(),
   maxGroupWaitMs: z.number().min(0).optional(),
   maxBatchRows: z.int().min(1).max(1024).optional(),
   maxBatchWaitMs: z.number().min(0).optional(),

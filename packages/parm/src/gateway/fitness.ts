@@ -5,7 +5,7 @@ import { FtError, isFtError } from '@ft/core'
 import type { Code } from '../codes/code.ts'
 import type { ModelMetadata } from '../oip/service.ts'
 import type { OpenInstance } from './instances.ts'
-import type { Instance } from './pool.ts'
+import type { Instance } from './instance.ts'
 import { checkSignature } from './signature.ts'
 
 /** Once every model has an instance, the others are waited for so long; what comes later joins when it is there. */

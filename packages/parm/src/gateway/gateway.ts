@@ -23,8 +23,10 @@ import { takesBatches } from './batch.ts'
 import { isRowWise } from './rows.ts'
 import { withTracing } from './tracing.ts'
 import { keepRunning, openInstance, type InstanceSpec, type OpenInstance } from './instances.ts'
-import { createPool, type Instance, type Job, type Pool } from './pool.ts'
+import type { Instance } from './instance.ts'
+import { createPool, type Pool } from './pool.ts'
 import { checkPreprocessing } from './signature.ts'
+import type { Job } from './unit.ts'
 import { statusPage } from './statusPage.ts'
 import { tensorflowRoutes } from '../tfs/routes.ts'
 
@@ -44,6 +46,11 @@ export interface GatewayOptions extends OipServerOptions {
   readonly policy: Policy
   /** Milliseconds until a query is answered whatever happens; `ft.deadlineMs` of a request shortens it. Default 1000. */
   readonly deadlineMs?: number
+  /**
+   * Milliseconds that queries wait for an instance when none of its model is in use; after that they get 503 at once, until one is.
+   * Default 500.
+   */
+  readonly outageMs?: number
   /** Default 50. */
   readonly maxGroupWaitMs?: number
   /**
@@ -141,10 +148,11 @@ const DRAIN_MARGIN_MS = 1000
  */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { model, policy, deadlineMs = 1000, maxGroupWaitMs, queueLimit = 1000, startTimeoutMs = 30_000 } = options
-  const { maxBatchRows = 1, maxBatchWaitMs = 0 } = options
+  const { maxBatchRows = 1, maxBatchWaitMs = 0, outageMs = 500 } = options
   assertInteger(queueLimit, { where: 'createGateway', argument: 'queueLimit', min: 1 })
   assertInteger(maxBatchRows, { where: 'createGateway', argument: 'maxBatchRows', min: 1, max: 1024 })
   assertNumber(maxBatchWaitMs, { where: 'createGateway', argument: 'maxBatchWaitMs', min: 0 })
+  assertNumber(outageMs, { where: 'createGateway', argument: 'outageMs', min: 0 })
   const { preprocessing = {} } = options
   assertPreprocessing(preprocessing)
   const code = options.code && withPreprocessing(options.code, preprocessing)
@@ -185,6 +193,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         instances: own.map(({ instance }) => instance),
         clock,
         deadlineMs,
+        outageMs,
         outputs: signature.outputs,
         verify,
         maxBatchRows: takesBatches(signature) ? maxBatchRows : 1,

@@ -2,7 +2,7 @@
 // fallen silent, or are much slower than their peers.
 import type { Clock } from '../serving/clock.ts'
 import type { Verify } from './fitness.ts'
-import type { Instance } from './pool.ts'
+import type { Instance } from './instance.ts'
 
 /** Failed answers in a row after which an instance that can still be reached is left alone for a while. */
 const REFUSALS = 3

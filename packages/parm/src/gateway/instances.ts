@@ -5,7 +5,8 @@ import { startWorker, type StartWorkerOptions, type WorkerProcess } from '../wor
 import type { WorkerFaults } from '../workers/faults.ts'
 import type { WorkerModel } from '../workers/served.ts'
 import { pause, type Verify } from './fitness.ts'
-import type { Instance, Pool } from './pool.ts'
+import type { Instance } from './instance.ts'
+import type { Pool } from './pool.ts'
 
 interface CommonSpec {
   readonly name?: string

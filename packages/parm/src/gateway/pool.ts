@@ -1,65 +1,20 @@
 // The instances of one model: a shared queue from which the least busy healthy instance takes the next unit (the paper's
 // single queue).
 import { FtError, isFtError } from '@ft/core'
-import type { OipClient } from '../oip/client.ts'
 import { OipError, blamesRequest } from '../oip/error.ts'
-import type { InferRequest, InferResponse, Parameters, WireTensor } from '../oip/message.ts'
+import type { InferResponse, Parameters } from '../oip/message.ts'
 import type { TensorMetadata } from '../oip/service.ts'
-import { Bag, type BagMember } from '../serving/bag.ts'
-import { notNeeded, type Cancellation } from '../serving/cancellation.ts'
+import { Bag } from '../serving/bag.ts'
+import { notNeeded } from '../serving/cancellation.ts'
 import type { Clock } from '../serving/clock.ts'
-import { batchKey, isRipe, joinInputs, rowOf, takeBatch, type Companion } from './batch.ts'
+import { batchKey, isRipe, joinInputs, rowOf, takeBatch } from './batch.ts'
+import { LEAST_LATENCIES, createChooser } from './choose.ts'
 import type { Verify } from './fitness.ts'
 import { createHealth } from './health.ts'
+import type { Instance } from './instance.ts'
+import { createOutage } from './outage.ts'
+import type { Job, Running, Waiting } from './unit.ts'
 import { checkAnswer } from './unitAnswer.ts'
-
-/** One instance behind the gateway. Requests in progress never exceed `concurrency`. */
-export interface Instance {
-  readonly name: string
-  /** Instances of one domain fail together, such as those of one host. */
-  readonly domain: string
-  readonly model: string
-  readonly concurrency: number
-  client: OipClient
-  outstanding: number
-  /** Out of use until a probe succeeds. */
-  out: boolean
-  /** Why it may not serve although it is ready: it has another model than it should. */
-  unfit: string | undefined
-  failuresInRow: number
-  answered: number
-  failed: number
-  /** Average of about the last 16 latencies since it came into use. */
-  latencyMs: number
-  /** Answers since it came into use. */
-  judged: number
-  /** Pauses for slowness in a row. */
-  pauses: number
-  /** When it last answered. */
-  answeredAtMs: number
-}
-
-export interface Job {
-  readonly inputs: readonly WireTensor[]
-  /** Rows of the inputs, of each of which the outputs must have one. Absent: not said by the model. */
-  readonly rows?: number | undefined
-  /** Asked for by name, where something is said of one. Default: all. */
-  readonly outputs?: InferRequest['outputs']
-  /** Of the request, besides its inputs. Default none. */
-  readonly parameters?: Parameters | undefined
-  /** Of the model. Default: the instance's own choice. */
-  readonly version?: string | undefined
-  readonly headers: Readonly<Record<string, string>>
-  readonly work: Pick<Cancellation, 'cancelled' | 'abandoned' | 'onCancel'>
-  /** Domains to avoid while there are others; the chosen one is added. */
-  readonly placed: Set<string>
-  /** Instances that have the unit, under another job as well: it waits for another while one is in use. Its own are added. */
-  readonly holders?: string[]
-  /** When nobody needs its outputs any more, by the clock. */
-  readonly dueMs: number
-  /** Set to the name of the instance whose answer it was. */
-  answeredBy?: string
-}
 
 export interface Pool {
   readonly instances: readonly Instance[]
@@ -67,7 +22,7 @@ export interface Pool {
    * Runs a unit; once more on another instance when the first fails or falls silent. Units of one row may share a request:
    * never two of a group (those with one set `placed`), which must not fail together.
    *
-   * @throws what the second failed with; FtError `OVERLOADED` when no instance was free in time
+   * @throws what the second failed with; FtError `OVERLOADED` when no instance was free in time, `IO` when none is in use
    */
   run(job: Job): Promise<InferResponse>
   queued(): number
@@ -92,6 +47,8 @@ export interface PoolOptions {
   readonly probeEveryMs?: number
   /** Milliseconds without an answer after which an instance of unknown latency must answer a probe. Default 1000. */
   readonly deadlineMs?: number
+  /** Milliseconds without any instance in use after which units are refused instead of waiting for one. Default 500. */
+  readonly outageMs?: number
   /** Shows the utilisation after each change. */
   readonly onUtilisation?: (utilisation: number) => void
   /** Most units of one row in a request; more than one needs `outputs` of any number of rows. Default 1. */
@@ -100,29 +57,6 @@ export interface PoolOptions {
   readonly maxBatchWaitMs?: number
   /** Told how many units each request has. */
   readonly onBatch?: (rows: number) => void
-}
-
-interface Waiting extends Companion {
-  readonly job: Job
-  readonly resolve: (response: InferResponse) => void
-  readonly reject: (error: unknown) => void
-  attempts: number
-  /** Where it failed: it goes to another instance while any is in use, and waits for one. */
-  failedAt: Instance | undefined
-  settled: boolean
-  /** Whether it did not go at once when it came. */
-  queued: boolean
-  key: string | undefined
-  running: Running | undefined
-  stopListening: () => void
-}
-
-/** A request at an instance: a unit, or several of a row each. */
-interface Running extends BagMember {
-  readonly units: readonly Waiting[]
-  readonly started: number
-  /** Tells the instance that nobody needs it. */
-  cut: ((reason: unknown) => void) | undefined
 }
 
 /** Rows alone, of which nothing else is said, share requests. */
@@ -144,19 +78,12 @@ const isAbandoned = ({ units }: Running) => units.every(({ job }) => job.work.ab
 const PATIENCE = 10
 const LEAST_PATIENCE_MS = 200
 
-/**
- * A unit that waited is not started where less time is left than so many average latencies. The head of a queue that is too
- * long is always a unit that has only just time: serving those that have not would answer nobody. It waits for a faster
- * instance while one in use has time for it.
- */
-const LEAST_LATENCIES = 1.5
-
 /** A unit waits for company only as long as it has so many times that left. */
 const SPARE = 2
 
-const nobody: readonly string[] = []
 const noParameters: Parameters = {}
 const silence = new FtError('IO', 'gateway: the instance has fallen silent', {})
+const noneInUse = new FtError('IO', 'gateway: none of the instances is in use', {})
 const tooLate = new FtError('OVERLOADED', 'too many requests wait for an instance to be answered in time', {})
 
 export function createPool({
@@ -166,6 +93,7 @@ export function createPool({
   verify,
   probeEveryMs = 100,
   deadlineMs = 1000,
+  outageMs = 500,
   onUtilisation,
   maxBatchRows = 1,
   maxBatchWaitMs = 0,
@@ -175,14 +103,16 @@ export function createPool({
   const running = new Map<Instance, Bag<Running>>(instances.map((instance) => [instance, new Bag()]))
   const watched = new Set<Instance>()
   let closed = false
-  let turn = 0
   /** Looks for units that have waited for company long enough. */
   let ripening: { readonly atMs: number; readonly cancel: () => void } | undefined
+  const { choose, hasTime, avoidedBy } = createChooser({ instances, clock })
+  const outage = createOutage({ instances, clock, outageMs, refuse: () => failQueued(noneInUse) })
   const health = createHealth({ instances, clock, probeEveryMs, verify, onBack, onSilent: cutAll })
 
   function run(job: Job): Promise<InferResponse> {
     return new Promise((resolve, reject) => {
       if (job.work.cancelled) return reject(notNeeded)
+      if (outage.isOn()) return reject(noneInUse)
       const waiting: Waiting = {
         job,
         resolve,
@@ -226,6 +156,7 @@ export function createPool({
 
   /** Gives units from the head of the queue to instances as long as one is free. */
   function pull(): void {
+    outage.look()
     let nextMs = Infinity
     for (let at = 0; at < queue.length;) {
       const waiting = queue[at] as Waiting
@@ -234,8 +165,10 @@ export function createPool({
         at++
         continue
       }
-      const instance = pick(waiting)
+      const instance = choose(waiting)
       if (instance === 'too late') giveUp(at)
+      // Those behind it may have time for what is free
+      else if (instance === 'waits') at++
       else if (instance) void work(instance, take(at, instance))
       else if (waiting.failedAt || waiting.job.holders?.length) at++
       else break
@@ -264,54 +197,10 @@ export function createPool({
     })
   }
 
-  function hasTime({ queued, job }: Waiting, { latencyMs }: Instance): boolean {
-    return !queued || job.dueMs - clock.now() >= LEAST_LATENCIES * latencyMs
-  }
-
   function giveUp(at: number): void {
     const [waiting] = queue.splice(at, 1) as [Waiting]
     settle(waiting)
     waiting.reject(tooLate)
-  }
-
-  /** Instances that a unit does not go to while there are others: those that have it, and the one that failed it. */
-  function avoidedBy({ job, failedAt }: Waiting): ((instance: Instance) => boolean) | undefined {
-    const holders: readonly string[] = job.holders ?? nobody
-    if (failedAt === undefined && holders.length === 0) return undefined
-    const has = (instance: Instance) => instance === failedAt || holders.includes(instance.name)
-    const failed = (instance: Instance) => instance === failedAt
-    // Where all have it or failed it, at least not where it failed
-    return [has, failed].find((one) => instances.some((other) => !other.out && !one(other)))
-  }
-
-  /**
-   * The least busy instance that has time for it, preferably of a domain that the group does not use yet; undefined where
-   * that is not free yet.
-   */
-  function pick(waiting: Waiting): Instance | 'too late' | undefined {
-    const { placed } = waiting.job
-    const isAvoided = avoidedBy(waiting)
-    let best: Instance | undefined
-    let cost = Infinity
-    let slow = false
-    turn++
-    // Ties go round, each round from another start: who is in a group with whom changes, which tells them apart when one lies
-    const first = turn + Math.floor(turn / instances.length)
-    for (let i = 0; i < instances.length; i++) {
-      const instance = instances[(i + first) % instances.length] as Instance
-      if (instance.out || instance.outstanding >= instance.concurrency || isAvoided?.(instance)) continue
-      if (!hasTime(waiting, instance)) {
-        slow = true
-        continue
-      }
-      // A group is spread over domains, so that one that falls silent takes no two of its members; it costs at most as
-      // much waiting as one unit
-      const own = instance.outstanding + (placed.has(instance.domain) ? 1 : 0)
-      if (own < cost) [best, cost] = [instance, own]
-    }
-    if (best || !slow) return best
-    const mayCome = instances.some((other) => !other.out && !isAvoided?.(other) && hasTime(waiting, other))
-    return mayCome ? undefined : 'too late'
   }
 
   async function work(instance: Instance, units: readonly Waiting[]): Promise<void> {
@@ -433,6 +322,13 @@ export function createPool({
     queue.unshift(...repeated)
   }
 
+  function failQueued(error: FtError): void {
+    for (const waiting of queue.splice(0)) {
+      settle(waiting)
+      waiting.reject(error)
+    }
+  }
+
   function utilisation(): number {
     let places = 0
     let taken = Math.ceil(queue.length / maxBatchRows)
@@ -454,11 +350,9 @@ export function createPool({
     close() {
       closed = true
       health.close()
+      outage.close()
       ripening?.cancel()
-      for (const waiting of queue.splice(0)) {
-        settle(waiting)
-        waiting.reject(new FtError('ABORTED', 'gateway: closing', {}))
-      }
+      failQueued(new FtError('ABORTED', 'gateway: closing', {}))
     },
   }
 }

@@ -7,7 +7,9 @@ import {
   type OipClient,
   type WireTensor,
 } from '../../src/index.ts'
-import { createPool, type Instance, type Job, type PoolOptions } from '../../src/gateway/pool.ts'
+import type { Instance } from '../../src/gateway/instance.ts'
+import { createPool, type PoolOptions } from '../../src/gateway/pool.ts'
+import type { Job } from '../../src/gateway/unit.ts'
 import { Cancellation } from '../../src/serving/cancellation.ts'
 
 export interface Asked {
