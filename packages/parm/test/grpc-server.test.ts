@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import * as grpc from '@grpc/grpc-js'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
+  OipError,
   createGateway,
   firstWins,
   startGrpcServer,
@@ -145,4 +146,26 @@ describe('over TLS', () => {
       code: grpc.status.UNAVAILABLE,
     })
   })
+})
+
+it.each([
+  [400, 'INVALID_ARGUMENT'],
+  [401, 'UNAUTHENTICATED'],
+  [403, 'PERMISSION_DENIED'],
+  [404, 'NOT_FOUND'],
+  [409, 'ABORTED'],
+  [412, 'FAILED_PRECONDITION'],
+  [413, 'RESOURCE_EXHAUSTED'],
+  [422, 'INVALID_ARGUMENT'],
+  [429, 'RESOURCE_EXHAUSTED'],
+  [499, 'CANCELLED'],
+  [500, 'INTERNAL'],
+  [501, 'UNIMPLEMENTED'],
+  [502, 'INTERNAL'],
+  [503, 'UNAVAILABLE'],
+  [504, 'DEADLINE_EXCEEDED'],
+] as const)('says of a failure with status %i %s', async (http, name) => {
+  const service = { ...tripleService(), infer: () => Promise.reject(new OipError(http, 'no')) }
+  const { url } = await start(service)
+  await expect(clientOf(url).ask('ModelInfer', query())).rejects.toMatchObject({ code: grpc.status[name] })
 })

@@ -131,11 +131,25 @@ function travelling(metadata: Grpc.Metadata): Record<string, string> {
   return kept
 }
 
+/**
+ * The code of a failure, as `createGrpcClient` reads it back.
+ *
+ * Source: the HTTP statuses that google.rpc.Code names beside its codes; RESOURCE_EXHAUSTED is also what gRPC itself says of a message
+ * over the limit (413).
+ */
 function codeOf({ status }: typeof Grpc, { status: http }: OipError): Grpc.status {
-  if (http === 404) return status.NOT_FOUND
-  if (http === 429) return status.RESOURCE_EXHAUSTED
-  if (http === 503) return status.UNAVAILABLE
-  if (http === 504) return status.DEADLINE_EXCEEDED
-  if (http === 499) return status.CANCELLED
-  return http < 500 ? status.INVALID_ARGUMENT : status.INTERNAL
+  const codes: Readonly<Record<number, Grpc.status>> = {
+    401: status.UNAUTHENTICATED,
+    403: status.PERMISSION_DENIED,
+    404: status.NOT_FOUND,
+    409: status.ABORTED,
+    412: status.FAILED_PRECONDITION,
+    413: status.RESOURCE_EXHAUSTED,
+    429: status.RESOURCE_EXHAUSTED,
+    499: status.CANCELLED,
+    501: status.UNIMPLEMENTED,
+    503: status.UNAVAILABLE,
+    504: status.DEADLINE_EXCEEDED,
+  }
+  return codes[http] ?? (http < 500 ? status.INVALID_ARGUMENT : status.INTERNAL)
 }
