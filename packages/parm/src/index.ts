@@ -12,6 +12,7 @@ export {
   type OtherRequest,
   type ModelMetadata,
   type OipService,
+  type Refusal,
   type TensorMetadata,
 } from './oip/service.ts'
 export {

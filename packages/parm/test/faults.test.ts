@@ -1,6 +1,6 @@
 // Faults that workers inject into themselves, through a gateway with real processes; metrics and TLS of its front.
 import { request as httpsRequest } from 'node:https'
-import { propagation, trace, type Context, type Tracer } from '@opentelemetry/api'
+import { SpanStatusCode, propagation, trace, type Context, type Tracer } from '@opentelemetry/api'
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest'
 import {
   createGateway,
@@ -105,7 +105,8 @@ it('decodes two late queries of a group from two parities', async () => {
 })
 
 it('records a span a request, child of the caller, with the quality', async () => {
-  const spans: { attributes: Record<string, unknown>; traceId: string | undefined; ended: boolean }[] = []
+  const spans: { attributes: Record<string, unknown>; traceId: string | undefined; ended: boolean; failed: boolean }[] =
+    []
   trace.setGlobalTracerProvider({
     getTracer: () =>
       ({
@@ -114,10 +115,12 @@ it('records a span a request, child of the caller, with the quality', async () =
             attributes: {} as Record<string, unknown>,
             traceId: trace.getSpanContext(context)?.traceId,
             ended: false,
+            failed: false,
           }
           spans.push(own)
           const span = trace.wrapSpanContext({ traceId: '1'.repeat(32), spanId: '2'.repeat(16), traceFlags: 1 })
           span.setAttribute = (key, value) => ((own.attributes[key] = value), span)
+          span.setStatus = ({ code }) => ((own.failed = code === SpanStatusCode.ERROR), span)
           span.end = () => void (own.ended = true)
           return span
         },
@@ -147,6 +150,20 @@ it('records a span a request, child of the caller, with the quality', async () =
   expect(spans).toMatchObject([
     { traceId: 'a'.repeat(32), ended: true, attributes: { 'ft.model': 'm', 'ft.quality': 'exact' } },
   ])
+  // What is refused before it is read has a span as well, and what its model refuses one, not two
+  spans.length = 0
+  const refuse = (body: string) =>
+    fetch(`${gateway.url}/v2/models/m/infer`, {
+      method: 'POST',
+      headers: { traceparent: `00-${'b'.repeat(32)}-b7ad6b7169203331-01` },
+      body,
+    })
+  expect((await refuse('{')).status).toBe(400)
+  const wrong = { inputs: [{ name: 'z', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] }
+  expect((await refuse(JSON.stringify(wrong))).status).toBe(400)
+  expect(spans.map(({ traceId, ended, failed }) => ({ traceId, ended, failed }))).toEqual(
+    [1, 2].map(() => ({ traceId: 'b'.repeat(32), ended: true, failed: true })),
+  )
   trace.disable()
   propagation.disable()
 })
@@ -191,6 +208,12 @@ it('says what it did at /metrics', async () => {
   expect(text).toContain('ft_parm_queries_total{quality="exact"} 5')
   expect(text).toContain('ft_parm_latency_seconds_count 5')
   expect(text).toMatch(/process_cpu_seconds_total 0?\.?\d/)
+  expect(text).not.toContain('ft_parm_refusals_total{')
+  for (const path of ['m/infer', 'm/infer', 'none/infer'])
+    await fetch(`${gateway.url}/v2/models/${path}`, { method: 'POST', body: '{"inputs": []}' })
+  const after = await (await fetch(`${gateway.url}/metrics`)).text()
+  expect(after).toContain('ft_parm_refusals_total{status="400"} 2')
+  expect(after).toContain('ft_parm_refusals_total{status="404"} 1')
 })
 
 it('passes tracing headers on to the instance that runs the query', async () => {

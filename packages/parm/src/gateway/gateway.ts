@@ -97,6 +97,8 @@ export interface GatewaySnapshot {
   readonly residual: ResidualState
   /** Share of the base instances' places in use, averaged. */
   readonly utilisation: number
+  /** Requests that failed or were refused, by the status that their clients got. */
+  readonly refusals: Readonly<Record<string, number>>
   /** Of answers, in milliseconds: cumulative buckets. */
   readonly latency: ReturnType<Histogram['counts']>
   /** Of requests to the instances of a model, by its rows: cumulative buckets; 'base' and the parity models' names. */
@@ -165,6 +167,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const pools = new Map<string, Pool>()
   const batches = new Map<string, Histogram>()
   const counts: Partial<Record<CoordinatorEvent, number>> = {}
+  const refusals: Record<string, number> = {}
   let server: OipServer | undefined
   try {
     assertDistinctNames(poolsOf(options))
@@ -229,6 +232,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const latency = createHistogram(BUCKETS_MS)
     const snapshot = (): GatewaySnapshot => ({
       counts: { ...counts },
+      refusals: { ...refusals },
       latency: latency.counts(),
       batches: Object.fromEntries([...batches].map(([name, rows]) => [name, rows.counts()])),
       shadow: shadow.counts(),
@@ -255,7 +259,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       ),
     })
 
-    const plain = createFront({
+    const untold = createFront({
       options,
       latency,
       count,
@@ -269,6 +273,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       queueLimit,
       stopping: stopping.signal,
     })
+    const plain: OipService = {
+      ...untold,
+      refused: ({ status }) => void (refusals[status] = (refusals[status] ?? 0) + 1),
+    }
     const traced = options.tracing ? await withTracing(plain) : plain
     const front: OipService = {
       ...traced,

@@ -50,6 +50,11 @@ export function metricsOf(snapshot: GatewaySnapshot): MetricsSnapshot {
         })),
       },
       {
+        name: 'ft_parm_refusals_total',
+        help: 'Requests that failed or were refused, by the HTTP status that their clients got.',
+        values: Object.entries(snapshot.refusals).map(([status, value]) => ({ labels: { status }, value })),
+      },
+      {
         name: 'ft_parm_extra_units_total',
         help: 'Units sent besides the queries themselves.',
         values: kinds.map((kind) => ({ labels: { kind }, value: counts[kind] ?? 0 })),

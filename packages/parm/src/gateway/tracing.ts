@@ -4,7 +4,7 @@ import { FtError } from '@ft/core'
 import type { OipService } from '../oip/service.ts'
 
 /**
- * The service with a span around each request: child of the caller's `traceparent`, parent of what instances record.
+ * The service with a span for each request, one that is refused before it is read included: child of the caller's `traceparent`, parent of what instances record.
  * Who has registered no provider gets spans that cost next to nothing.
  *
  * @throws FtError `MISSING_PEER` without @opentelemetry/api
@@ -18,11 +18,27 @@ export async function withTracing(service: OipService): Promise<OipService> {
     throw new FtError('MISSING_PEER', text, {}, { cause })
   }
   const { ROOT_CONTEXT, SpanKind, SpanStatusCode, propagation, trace } = api
+  /** What `infer` failed with: such a request has its span. */
+  const told = new WeakSet()
+  const start = (headers: Readonly<Record<string, string>>) => {
+    const parent = propagation.extract(ROOT_CONTEXT, headers)
+    return { parent, span: trace.getTracer('@ft/parm').startSpan('parm.infer', { kind: SpanKind.SERVER }, parent) }
+  }
+  const fail = (span: OpenTelemetry.Span, error: unknown) =>
+    span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) })
   return {
     ...service,
+    refused(refusal) {
+      service.refused?.(refusal)
+      const { status, thrown, headers } = refusal
+      if (typeof thrown === 'object' && thrown !== null && told.has(thrown)) return
+      const { span } = start(headers)
+      span.setAttribute('http.response.status_code', status)
+      fail(span, thrown)
+      span.end()
+    },
     async infer(model, { request, context }) {
-      const parent = propagation.extract(ROOT_CONTEXT, context.headers)
-      const span = trace.getTracer('@ft/parm').startSpan('parm.infer', { kind: SpanKind.SERVER }, parent)
+      const { parent, span } = start(context.headers)
       span.setAttribute('ft.model', model)
       const headers = { ...context.headers }
       propagation.inject(trace.setSpan(parent, span), headers)
@@ -43,7 +59,8 @@ export async function withTracing(service: OipService): Promise<OipService> {
           if (response.parameters?.[name] !== undefined) span.setAttribute(name, response.parameters[name])
         return response
       } catch (error) {
-        span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) })
+        fail(span, error)
+        if (typeof error === 'object' && error !== null) told.add(error)
         throw error
       } finally {
         span.end()

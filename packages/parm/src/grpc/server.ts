@@ -36,8 +36,9 @@ export async function startGrpcServer(service: OipService, options: GrpcServerOp
   const { host = '127.0.0.1', port = 0, maxBodyBytes = 16 << 20, drainMs = DRAIN_MS, tls } = options
   const grpc = await loadGrpc()
   const server = new grpc.Server({ 'grpc.max_receive_message_length': maxBodyBytes })
-  const refuse = (thrown: unknown): Partial<Grpc.StatusObject> => {
+  const refuse = (thrown: unknown, metadata: Grpc.Metadata): Partial<Grpc.StatusObject> => {
     const error = toOipError(thrown)
+    service.refused?.({ status: error.status, thrown, headers: travelling(metadata) })
     return { code: codeOf(grpc, error), details: error.message }
   }
   const known = ({ model, version }: ModelName) => {
@@ -53,7 +54,7 @@ export async function startGrpcServer(service: OipService, options: GrpcServerOp
         .then(() => run(call))
         .then(
           (response) => callback(null, response),
-          (thrown: unknown) => callback(refuse(thrown)),
+          (thrown: unknown) => callback(refuse(thrown, call.metadata)),
         )
     }
   server.addService(definition, {

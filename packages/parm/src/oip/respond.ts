@@ -36,6 +36,7 @@ export async function respond(service: OipService, request: Received): Promise<R
   } catch (thrown) {
     if (thrown instanceof DropConnection) return undefined
     const error = toOipError(thrown)
+    service.refused?.({ status: error.status, thrown, headers: request.travelling })
     return json(
       error.status,
       { error: error.message },

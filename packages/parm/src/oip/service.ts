@@ -67,6 +67,17 @@ export interface OipService {
   other?(request: OtherRequest): Promise<OtherReply | undefined>
   /** Body of `GET /metrics`. Absent: 404. */
   metrics?(): Promise<{ readonly contentType: string; readonly text: string }>
+  /** Told of each request that fails or is refused, whichever part of the front refuses it. */
+  refused?(refusal: Refusal): void
+}
+
+export interface Refusal {
+  /** That its client gets; by gRPC the one that its code stands for. */
+  readonly status: number
+  /** What was thrown; an error that `infer` rejected with is that one. */
+  readonly thrown: unknown
+  /** Of the request, that travel on. */
+  readonly headers: Readonly<Record<string, string>>
 }
 
 /** A request for another path than the protocol's. */
