@@ -283,7 +283,7 @@ describe.each(engines)('limits and misuse on %s', (_, engine) => {
       return { data: new Float32Array(memory.buffer, 4 * at, 16 * 16), shape: [16, 16], dtype: 'float32' }
     }
     const w = view(0)
-    ;(w.data as Float32Array).set(normalTensor([16, 16], 2).data as Float32Array)
+    ;(w.data as Float32Array).set(normalTensor([16, 16], 2).data)
     const weights = await kernels.prepare(w)
     memory.grow(1)
     const a = normalTensor([16, 16], 1)
