@@ -135,8 +135,8 @@ function travelling(metadata: Grpc.Metadata): Record<string, string> {
 /**
  * The code of a failure, as `createGrpcClient` reads it back.
  *
- * Source: the HTTP statuses that google.rpc.Code names beside its codes; RESOURCE_EXHAUSTED is also what gRPC itself says of a message
- * over the limit (413).
+ * Source: the HTTP statuses that google.rpc.Code names beside its codes. Of a request that is too long for good (413) it is not said that
+ * something is exhausted: clients would say it again.
  */
 function codeOf({ status }: typeof Grpc, { status: http }: OipError): Grpc.status {
   const codes: Readonly<Record<number, Grpc.status>> = {
@@ -145,7 +145,6 @@ function codeOf({ status }: typeof Grpc, { status: http }: OipError): Grpc.statu
     404: status.NOT_FOUND,
     409: status.ABORTED,
     412: status.FAILED_PRECONDITION,
-    413: status.RESOURCE_EXHAUSTED,
     429: status.RESOURCE_EXHAUSTED,
     499: status.CANCELLED,
     501: status.UNIMPLEMENTED,
