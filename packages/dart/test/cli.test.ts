@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadModel, predict, readCsv, takeLabel, treeDot, treeSvg } from '../src/index.ts'
 import { makeData } from './support/made.ts'
@@ -104,6 +105,24 @@ describe('the command', () => {
     expect(inspected.stdout).toMatch(/objective squared.*features 5/)
     expect(inspected.stdout).toMatch(/kind +3 categories/)
     expect(inspected.stdout).toMatch(/x\d <= /)
+  })
+
+  it('reads gzip and UTF-16, and says which file is in another encoding', async () => {
+    const text = 'größe,y\n1,2\n2,4\n3,6\n'
+    writeFileSync(file('utf8.csv'), text)
+    writeFileSync(file('packed.csv.gz'), gzipSync(text))
+    writeFileSync(file('wide.csv'), Buffer.from(`\ufeff${text}`, 'utf16le'))
+    writeFileSync(file('latin.csv'), Buffer.from(text, 'latin1'))
+    writeFileSync(file('broken.csv.gz'), gzipSync(text).subarray(0, 20))
+    const fit = (name: string) => dart('train', name, '--label', 'y', '--rounds', '2', '--out', `${name}.dart`)
+    expect((await fit('utf8.csv')).code).toBe(0)
+    const plain = readFileSync(file('utf8.csv.dart'))
+    for (const name of ['packed.csv.gz', 'wide.csv']) {
+      expect((await fit(name)).stderr).toBe('')
+      expect(readFileSync(file(`${name}.dart`)).equals(plain)).toBe(true)
+    }
+    expect((await fit('latin.csv')).stderr).toContain('latin.csv is not text in UTF-8')
+    expect((await fit('broken.csv.gz')).stderr).toContain('broken.csv.gz: broken gzip')
   })
 
   it.each(['m.json', 'm.ubj', 'm.txt'])('writes and reads %s', async (name) => {

@@ -60,7 +60,9 @@ export function createOutput(options: OutputOptions): Output {
     },
     text: print,
     table(rows, columns) {
-      print(`\n${table(rows, columns, { colour })}\n`)
+      // A pipe has no width: other programs get a row a line.
+      const width = (stdout as TerminalStream).columns
+      print(`\n${table(rows, columns, { colour, ...(width === undefined ? {} : { columns: width }) })}\n`)
     },
     result(value) {
       if (json) stdout.write(`${JSON.stringify(value, jsonNumbers)}\n`)

@@ -54,6 +54,8 @@ export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<
  * outside text are shown as '?', so that a name cannot command the terminal.
  *
  * @param options.colour - bold headers; default false
+ * @param options.columns - characters a line holds; a wider table is stacked: a line a cell, `header  value`, and an
+ *   empty line between rows. Default without limit
  * @example
  * ```ts
  * const text = table([{ name: 'row', ms: 1.25 }], [
@@ -66,7 +68,7 @@ export function formatTable<Row>(rows: readonly Row[], columns: readonly Column<
 export function table<Row>(
   rows: readonly Row[],
   columns: readonly Column<Row>[],
-  options: { colour?: boolean } = {},
+  options: { colour?: boolean; columns?: number } = {},
 ): string {
   const { headers, rows: cells } = formatTable(rows, columns)
   const paint = (text: string) => (options.colour === true ? `\u001b[1m${text}\u001b[22m` : text)
@@ -77,11 +79,28 @@ export function table<Row>(
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
   })
   made.push(...cells.map((row) => row.map(printable)))
-  return made
+  const lines = made
     .toString()
     .split('\n')
     .map((line) => line.trimEnd())
-    .join('\n')
+  // The rule under the header is as wide as the table, and has no colour codes.
+  const width = lines[1]?.length ?? 0
+  return width > (options.columns ?? Infinity) && cells.length > 0 ? stacked(headers, cells, paint) : lines.join('\n')
+}
+
+/** A row as lines of `header  value`: for terminals that would break its one line. */
+function stacked(
+  headers: FormattedTable['headers'],
+  cells: FormattedTable['rows'],
+  paint: (text: string) => string,
+): string {
+  const names = headers.map(({ text }) => printable(text))
+  const width = Math.max(...names.map((name) => name.length))
+  const line = (cell: string, i: number): string => {
+    const name = names[i] ?? ''
+    return `${paint(name)}${' '.repeat(width - name.length)}  ${printable(cell)}`.trimEnd()
+  }
+  return cells.map((row) => row.map(line).join('\n')).join('\n\n')
 }
 
 /** No frame: two spaces between columns, a rule under the header (and, being compact, nowhere else). */

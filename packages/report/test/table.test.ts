@@ -31,6 +31,24 @@ describe('a table', () => {
     ])
   })
 
+  it('is stacked where it is wider than the line, bold headers not counted', () => {
+    for (const colour of [false, true]) {
+      expect(table(rows, columns, { columns: 51, colour })).toBe(table(rows, columns, { colour }))
+    }
+    expect(table(rows.slice(0, 2), columns, { columns: 40 }).split('\n')).toEqual([
+      'scheme     none',
+      'time [ms]  -',
+      'ratio      -',
+      'ok         -',
+      '',
+      'scheme     row',
+      'time [ms]  1,235',
+      'ratio      1.03 [1.01, 1.05]',
+      'ok         yes',
+    ])
+    expect(table([], columns, { columns: 5 })).toBe(table([], columns))
+  })
+
   it('formats by column: percent, bytes, duration, count, plain, own function, digits', () => {
     const value = () => 0.01234
     const formats: Column<null>[] = [

@@ -20,6 +20,21 @@ describe('a reader that goes early', () => {
   })
 })
 
+describe('tables of an output', () => {
+  it('are stacked on a terminal that is too narrow, never in a pipe', () => {
+    const wide = [
+      { header: 'name', value: () => 'x'.repeat(70) },
+      { header: 'other', value: () => 'y'.repeat(40) },
+    ]
+    const stream = new Recorder(true)
+    createOutput({ stdout: stream, stderr: stream }).table([null], wide)
+    expect(stream.text).toBe(`\nname   ${'x'.repeat(70)}\nother  ${'y'.repeat(40)}\n\n`)
+    const pipe = Object.defineProperty(new Recorder(), 'columns', { value: undefined })
+    createOutput({ stdout: pipe, stderr: pipe }).table([null], wide)
+    expect(pipe.text).toContain(`${'x'.repeat(70)}  ${'y'.repeat(40)}`)
+  })
+})
+
 describe('progress', () => {
   it('says phase, total, rate, time left and the note', () => {
     const at = { phase: 'train', done: 250, total: 1000, note: 'loss 0.4' }

@@ -1,6 +1,7 @@
 // Files of the command line: data and models, by the ending of their names.
 import { accessSync, constants, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, extname } from 'node:path'
+import { gunzipSync } from 'node:zlib'
 import { FtError } from '@ft/core'
 import { serializeModel } from '@ft/onnx'
 import { readCsv, readLibSvm, type CsvOptions } from '../data/csv.ts'
@@ -23,8 +24,35 @@ function readBytes(path: string): Uint8Array {
   }
 }
 
-const readText = (path: string): string => new TextDecoder().decode(readBytes(path))
-const isSvm = (path: string): boolean => ['.svm', '.libsvm', '.txt', '.letor'].includes(extname(path))
+/**
+ * A file's text: UTF-8, or UTF-16 with its byte order mark; gzip is unpacked, whatever the name.
+ *
+ * @throws FtError `CORRUPT_DATA` for other encodings, whose letters would become one and the same sign, and broken gzip
+ */
+function readText(path: string): string {
+  let bytes = readBytes(path)
+  const starts = (a: number, b: number) => bytes[0] === a && bytes[1] === b
+  try {
+    if (starts(0x1f, 0x8b)) bytes = gunzipSync(bytes)
+  } catch (cause) {
+    throw new FtError('CORRUPT_DATA', `${path}: broken gzip: ${(cause as Error).message}`, { path }, { cause })
+  }
+  const encoding = starts(0xff, 0xfe) ? 'utf-16le' : starts(0xfe, 0xff) ? 'utf-16be' : 'utf-8'
+  try {
+    return new TextDecoder(encoding, { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new FtError(
+      'CORRUPT_DATA',
+      `${path} is not text in ${encoding.toUpperCase()}; convert it first`,
+      { path },
+      { cause },
+    )
+  }
+}
+
+/** By the ending; `.gz` behind it does not count. */
+const isSvm = (path: string): boolean =>
+  ['.svm', '.libsvm', '.txt', '.letor'].includes(extname(path.replace(/\.gz$/, '')))
 
 export interface DataFlags {
   readonly label: string
