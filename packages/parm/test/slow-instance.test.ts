@@ -117,3 +117,24 @@ it('lets those behind it have the slow one, where they have time for it', async 
   expect(ends.slice(2)).toEqual(['fast at 60', 'fast at 70', 'slow at 340'])
   pool.close()
 })
+
+it('lets no later one past those that wait, to an instance that would answer it too late', async () => {
+  const { pool, asked, ends, run, until } = startPool(1)
+  run({ takesMs: 50, dueMs: 400, placed: ['slow'] })
+  run({ takesMs: 40, dueMs: 400, placed: ['fast'] })
+  run({ takesMs: 10, dueMs: 400 })
+  await until(45)
+  run({ takesMs: 10, dueMs: 300 })
+  await until(46)
+  expect(asked.length).toBe(2)
+  // Of the slow one's 284 ms it has 350
+  run({ takesMs: 300, dueMs: 396 })
+  await until(400)
+  expect(asked.slice(2)).toEqual([
+    ['slow', 46, 1],
+    ['fast', 50, 1],
+    ['fast', 60, 1],
+  ])
+  expect(ends.slice(2)).toEqual(['fast at 60', 'fast at 70', 'slow at 346'])
+  pool.close()
+})

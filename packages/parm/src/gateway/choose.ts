@@ -27,8 +27,10 @@ export function createChooser({
 }): Chooser {
   let turn = 0
 
-  function hasTime({ queued, job }: Waiting, { latencyMs }: Instance): boolean {
-    return !queued || job.dueMs - clock.now() >= LEAST_LATENCIES * latencyMs
+  function hasTime({ queued, behind, job }: Waiting, { latencyMs }: Instance): boolean {
+    // One that passes others, which wait for a faster instance, does not do so to be late for certain
+    const least = queued ? LEAST_LATENCIES : behind ? 1 : 0
+    return least === 0 || job.dueMs - clock.now() >= least * latencyMs
   }
 
   /** Instances that a unit does not go to while there are others: those that have it, and the one that failed it. */

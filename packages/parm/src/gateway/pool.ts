@@ -121,6 +121,7 @@ export function createPool({
         failedAt: undefined,
         settled: false,
         queued: false,
+        behind: queue.length > 0,
         key: maxBatchRows > 1 ? keyOf(job) : undefined,
         ripeMs: ripeMsOf(job),
         running: undefined,

@@ -38,6 +38,8 @@ export interface Waiting extends Companion {
   settled: boolean
   /** Whether it did not go at once when it came. */
   queued: boolean
+  /** Whether others waited when it came. */
+  readonly behind: boolean
   key: string | undefined
   running: Running | undefined
   stopListening: () => void
