@@ -212,7 +212,7 @@ async function memory(context: BenchContext, kernels: Kernels): Promise<void> {
       // Of one column alone the norms are four numbers. Row sums lie in the engine's memory, range by range, where the filter is not
       // depthwise: there they are its values.
       const { ranges } = columnRanges(weights.n)
-      const depthwise = weights.prepared.exactReplica === true
+      const depthwise = filterGroups > 1 && weights.n === 1 && weights.prepared.exactReplica === true
       const norms = weights.norms.reduce((bytes, { columnSquares, columnSums, columnAbsolute, rows }) => {
         const columns = [columnSquares, columnSums, columnAbsolute].reduce((sum, { byteLength }) => sum + byteLength, 0)
         const held = columns + 3 * 8 * rows.ranges.length
@@ -269,25 +269,17 @@ async function measure(context: BenchContext, { runner, item }: Run): Promise<{ 
   // As in a program that has run for a while: what its compiler thinks worth compiling is compiled, or the first half of the
   // samples of a small product is of one program and the second of another.
   const warmUp = Math.max(3, Math.min(1000, Math.ceil(2 ** 33 / (layer.m * layer.n * layer.k))))
-  const times = await repeatsFor(plain.run, { warmUp, shortestMs })
-  const repeated = (name: string, run: () => Promise<void>) => ({
-    name,
-    async run() {
-      for (let i = 0; i < times; i++) await run()
-    },
-  })
   // The control is the plain product again: its interval has to hold 1, or the machine is too noisy to say anything.
   const rivals = [
-    repeated('none', plain.run),
-    repeated('control', plain.run),
-    ...made.map(({ variant, run }) => repeated(variant.name, run.run)),
+    { name: 'none', run: plain.run },
+    { name: 'control', run: plain.run },
+    ...made.map(({ variant, run }) => ({ name: variant.name, run: run.run })),
   ]
-  const timed = await interleave(rivals, {
-    ...{ rounds: context.quick ? 31 : 61, warmUp: Math.ceil(warmUp / times), seed: context.seed, shortestMs: 0 },
-  })
-  const base = timed.medianOf('none') / times
+  const rounds = context.quick ? 31 : 61
+  const timed = await interleave(rivals, { rounds, warmUp, seed: context.seed, shortestMs, repeatAs: 'none' })
+  const base = timed.medianOf('none')
   const emit = (metric: string, rival: string, wanted?: number) =>
-    emitRatio(context, { name, metric, rival, wanted, timed, times })
+    emitRatio(context, { name, metric, rival, wanted, timed })
   emit('control', 'control')
   for (const { name: rival } of shown) emit(rival, rival)
   const fit = shown.filter(adequate)
@@ -303,34 +295,20 @@ async function measure(context: BenchContext, { runner, item }: Run): Promise<{ 
     return { base }
   }
   emit(`cheapest adequate: ${best.name}`, best.name, target)
-  return { base, best: timed.medianOf(best.name) / times }
-}
-
-/**
- * How often a product is repeated in a sample, so that the plain one takes `shortestMs`. All rivals are repeated as often: the first
- * run of a sample finds what another rival left, and would weigh the more the fewer come after it.
- */
-async function repeatsFor(run: () => Promise<void>, o: { warmUp: number; shortestMs: number }): Promise<number> {
-  let shortest = Infinity
-  for (let i = 0; i < o.warmUp; i++) {
-    const start = performance.now()
-    await run()
-    shortest = Math.min(shortest, performance.now() - start)
-  }
-  return Math.max(1, Math.ceil(o.shortestMs / Math.max(shortest, 1e-4)))
+  return { base, best: timed.medianOf(best.name) }
 }
 
 function emitRatio(
   context: BenchContext,
-  o: { name: string; metric: string; rival: string; wanted: number | undefined; timed: Timed; times: number },
+  o: { name: string; metric: string; rival: string; wanted: number | undefined; timed: Timed },
 ): void {
   const ratio = o.timed.ratio(o.rival, 'none')
   context.emit({
     case: o.name,
     metric: o.metric,
-    value: o.timed.medianOf(o.rival) / o.times,
+    value: o.timed.medianOf(o.rival),
     unit: 'ms',
-    baseline: { case: 'none', value: o.timed.medianOf('none') / o.times },
+    baseline: { case: 'none', value: o.timed.medianOf('none') },
     ratio: ratio.value,
     ...bounds(ratio),
     ...(o.wanted !== undefined && { target: `ratio <= ${o.wanted}` }),

@@ -1,5 +1,6 @@
 // The engine's own judgement of sums, by the limits that `thresholdsOf` would make of its statistics: what passes it is clean,
 // and nothing is made of it but a report. What does not pass is judged here, with all that is known of the rows.
+import { rowBlocks } from '@ft/tensor-core'
 import type { Calibration } from './calibrate.ts'
 import type { Report } from './report.ts'
 import { rangesOf, tileOf, type Rounding } from './rounding.ts'
@@ -66,7 +67,7 @@ function screenOf(weights: ProtectedWeights, request: ScreenRequest): Screen {
     return { scheme, m, calibration, falseAlarmProbability, checks, limits: none, policy: exact, widest: 0 }
   }
   if (scheme === 'column') {
-    const checks = blocksOf(m).blocks * n
+    const checks = rowBlocks(m, tileOf(build)[0]).blocks * n
     const { policy, unit } = policyOf({ rounding, calibration, k, checks, falseAlarmProbability })
     const limits = columnFactors(rounding, unit, policy.kappa)
     return { scheme, m, calibration, falseAlarmProbability, limits, policy, checks, widest: 1 }
@@ -105,17 +106,6 @@ export function columnFactors(rounding: Rounding, unit: Noise, kappa: number): F
   const summed = rounding.accumulated ** 2 / 6
   return Float64Array.of(kappa * kappa * outputs, kappa * kappa * summed)
 }
-
-/** Blocks of rows that the wasm engine judges columns by, and their rows: as equal as can be, at most 132. */
-export function blocksOf(m: number): { readonly blocks: number; readonly rows: number } {
-  let parts = 1
-  while (m > parts * BLOCK_ROWS) parts *= 2
-  const rows = Math.max(TILE_ROWS, Math.ceil(m / parts / TILE_ROWS) * TILE_ROWS)
-  return { blocks: Math.ceil(m / rows), rows }
-}
-
-const BLOCK_ROWS = 132
-const TILE_ROWS = 6
 
 const none = new Float64Array()
 const exact: ThresholdPolicy = { kind: 'exact', kappa: 0, falseAlarmProbability: 0 }

@@ -91,6 +91,22 @@ describe.each(places)('shards in $name', (place) => {
     expect(await store.snapshot()).toEqual(await twin.snapshot())
   })
 
+  it('ask what is read next while rows are missing, where that helps, and read it right', async () => {
+    const ids = Uint32Array.from({ length: 350 }, (_, id) => id)
+    // Recovery in the background would not end within the test.
+    const store = await start({ sweep: { stripes: 1, pause: 60_000, share: 0.001 } })
+    await pushes(store, 5)
+    const before = await store.pull(ids)
+    let asked = 0
+    const say = (): void => store.expect(() => (asked++, ids))
+    await expect.poll(async () => (await store.report()).every(({ missingRows }) => missingRows === 0)).toBe(true)
+    store.kill(1)
+    await expect.poll(() => store.replacements).toBe(1)
+    say()
+    expect(asked).toBe(place.name === 'Redis nodes' ? 0 : 1)
+    expect(await store.pull(ids)).toEqual(before)
+  })
+
   it('report rows lost beyond r by id, and keep the others', async () => {
     const twin = await twinOf()
     await pushes(twin, 20)

@@ -105,13 +105,19 @@ it('decodes two late queries of a group from two parities', async () => {
 })
 
 it('records a span a request, child of the caller, with the quality', async () => {
-  const spans: { attributes: Record<string, unknown>; traceId: string | undefined; ended: boolean; failed: boolean }[] =
-    []
+  const spans: {
+    name: string
+    attributes: Record<string, unknown>
+    traceId: string | undefined
+    ended: boolean
+    failed: boolean
+  }[] = []
   trace.setGlobalTracerProvider({
     getTracer: () =>
       ({
-        startSpan(_name: string, _options: unknown, context: Context) {
+        startSpan(name: string, _options: unknown, context: Context) {
           const own = {
+            name,
             attributes: {} as Record<string, unknown>,
             traceId: trace.getSpanContext(context)?.traceId,
             ended: false,
@@ -148,9 +154,14 @@ it('records a span a request, child of the caller, with the quality', async () =
   // What the module was told has the injected header's length: 3 + 32 + 15
   expect(await response.json()).toMatchObject({ outputs: [{ data: [50, 7] }] })
   expect(spans).toMatchObject([
-    { traceId: 'a'.repeat(32), ended: true, attributes: { 'ft.model': 'm', 'ft.quality': 'exact' } },
+    {
+      name: 'parm.infer',
+      traceId: 'a'.repeat(32),
+      ended: true,
+      attributes: { 'ft.model': 'm', 'ft.quality': 'exact' },
+    },
   ])
-  // What is refused before it is read has a span as well, and what its model refuses one, not two
+  // What is refused before it is a query has a span as well, and a query that fails has one, not two
   spans.length = 0
   const refuse = (body: string) =>
     fetch(`${gateway.url}/v2/models/m/infer`, {
@@ -159,10 +170,16 @@ it('records a span a request, child of the caller, with the quality', async () =
       body,
     })
   expect((await refuse('{')).status).toBe(400)
-  const wrong = { inputs: [{ name: 'z', datatype: 'FP32', shape: [1, 2], data: [1, 2] }] }
-  expect((await refuse(JSON.stringify(wrong))).status).toBe(400)
-  expect(spans.map(({ traceId, ended, failed }) => ({ traceId, ended, failed }))).toEqual(
-    [1, 2].map(() => ({ traceId: 'b'.repeat(32), ended: true, failed: true })),
+  const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [1, 2] }]
+  expect((await refuse(JSON.stringify({ inputs: [{ ...inputs[0], name: 'z' }] }))).status).toBe(400)
+  expect((await refuse(JSON.stringify({ inputs, parameters: { 'ft.deadlineMs': 'soon' } }))).status).toBe(400)
+  expect(spans.map(({ name, traceId, ended, failed }) => ({ name, traceId, ended, failed }))).toEqual(
+    ['parm.refused', 'parm.refused', 'parm.infer'].map((name) => ({
+      name,
+      traceId: 'b'.repeat(32),
+      ended: true,
+      failed: true,
+    })),
   )
   trace.disable()
   propagation.disable()

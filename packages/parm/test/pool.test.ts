@@ -260,9 +260,9 @@ it('refuses what waits when no instance has been in use for a while, what comes 
       () => ends.push(`answered at ${clock.now()}`),
       (error: unknown) => ends.push(`${(error as FtError).code} at ${clock.now()}`),
     )
-  a.out = true
+  pool.takeOut(a)
   await run()
-  b.out = true
+  pool.takeOut(b)
   const early = [run()]
   clock.advanceTo(200)
   early.push(run())
@@ -278,12 +278,24 @@ it('refuses what waits when no instance has been in use for a while, what comes 
   pool.restore(b)
   await run()
   // Another outage waits anew
-  b.out = true
+  pool.takeOut(b)
   const late = run()
   clock.advanceTo(649)
   await Promise.resolve()
   pool.restore(a)
   await late
   expect(ends.slice(4)).toEqual(['answered at 350', 'answered at 649'])
+  pool.close()
+})
+
+it('knows of an outage that nobody asked in: the first query after it is refused at once', async () => {
+  const clock = virtualClock()
+  const a = instanceOf('a', () => Promise.resolve({ modelName: 'a', outputs: [] }))
+  const pool = createPool({ instances: [a], clock, probeEveryMs: 1e6, outageMs: 300 })
+  pool.takeOut(a)
+  clock.advanceTo(300)
+  await expect(pool.run({ ...nothing(), placed: new Set() })).rejects.toMatchObject({ code: 'IO' })
+  pool.restore(a)
+  expect((await pool.run({ ...nothing(), placed: new Set() })).modelName).toBe('a')
   pool.close()
 })

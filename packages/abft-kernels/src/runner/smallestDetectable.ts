@@ -1,13 +1,13 @@
 // What a scheme can see of a layer before the layer has data: its thresholds for standard normal operands.
 import type { LinearLayer, ProtectionScheme } from '@ft/core'
 import { normalQuantile } from '@ft/core/statistics'
-import { columnRanges, type ColumnRanges } from '@ft/tensor-core'
+import { columnRanges, rowBlocks, type ColumnRanges } from '@ft/tensor-core'
 import type { Calibration } from '../calibrate.ts'
 import { byReplica } from '../protectedConv2d.ts'
 import { LEAST, MEAN_MAGNITUDE, MEAN_SQUARE } from '../randomWeights/vectors.ts'
 import { CHAIN, rangesOf, roundingOf, tileOf } from '../rounding.ts'
 import { thresholdsOf, type Thresholds, type TileGrid } from '../thresholds/thresholdsOf.ts'
-import { blocksOf, columnFactors } from '../screen.ts'
+import { columnFactors } from '../screen.ts'
 import { policyOf, type ThresholdKind } from '../thresholds/policy.ts'
 import type { WeightNorms } from '../weights.ts'
 
@@ -51,7 +51,7 @@ export function smallestDetectable(
     layer.op.kind === 'matmul' &&
     build.startsWith('wasm/')
   ) {
-    const { blocks, rows } = blocksOf(m)
+    const { blocks, rows } = rowBlocks(m, tileRows)
     const rounding = roundingOf(build, 'float32')
     const { policy, unit } = policyOf({ rounding, calibration, k, checks: blocks * n, falseAlarmProbability })
     const [outputs = 0, summed = 0] = columnFactors(rounding, unit, policy.kappa)

@@ -34,8 +34,9 @@ export interface FloatSumResult {
  * @throws FtError `INVALID_ARGUMENT`
  */
 export function floatSumParity(options: FloatSumOptions): FloatSumResult {
-  const full = { k: 4, d: 64, initialState: 0, ...options }
-  const { row, decoded } = trainOneStripe('floatSumParity', full, ({ parity, before, after }) => {
+  const { optimizer, k = 4, d = 64, updates, seed } = options
+  const stripe = { optimizer, k, d, updates, initialState: 0, seed }
+  const { row, decoded } = trainOneStripe('floatSumParity', stripe, ({ parity, before, after }) => {
     for (let j = 0; j < parity.length; j++) parity[j]! += Math.fround(after[j]! - before[j]!)
   })
   let [largest, exact] = [0, 0]
@@ -43,5 +44,5 @@ export function floatSumParity(options: FloatSumOptions): FloatSumResult {
     largest = Math.max(largest, Math.abs(decoded[j]! - row[j]!))
     if (decoded[j] === row[j]) exact++
   }
-  return { largest, ofNorm: distance(decoded, row) / distance(row, new Float32Array(full.d)), exact: exact / full.d }
+  return { largest, ofNorm: distance(decoded, row) / distance(row, new Float32Array(d)), exact: exact / d }
 }

@@ -34,10 +34,11 @@ export interface NaiveResult {
  * @throws FtError `INVALID_ARGUMENT`
  */
 export function naivePropagation(options: NaiveOptions): NaiveResult {
-  const full = { k: 2, d: 64, initialState: 0, ...options }
-  const { start, row, decoded } = trainOneStripe('naivePropagation', full, ({ parity, gradient, optimizer }) =>
-    optimizer.apply(parity, 0, gradient, 0, full.d),
+  const { optimizer, k = 2, d = 64, updates, initialState = 0, seed } = options
+  const stripe = { optimizer, k, d, updates, initialState, seed }
+  const { start, row, decoded } = trainOneStripe('naivePropagation', stripe, ({ parity, gradient, optimizer: own }) =>
+    own.apply(parity, 0, gradient, 0, d),
   )
   const error = distance(decoded, row)
-  return { ofNorm: error / distance(row, new Float32Array(full.d)), ofDistance: error / distance(row, start) }
+  return { ofNorm: error / distance(row, new Float32Array(d)), ofDistance: error / distance(row, start) }
 }

@@ -55,6 +55,7 @@ export function trainOneStripe(where: string, o: OneStripeOptions, propagate: Pr
     optimizer.apply(after, 0, gradient, 0, d)
     propagate({ parity, before, after, gradient, optimizer })
   }
+  // In the floats that the parity is kept in.
   const decoded = parity.slice(0, d)
   for (let i = 1; i < k; i++) for (let j = 0; j < d; j++) decoded[j]! -= rows[i]![j]!
   return { start, row: rows[0]!.slice(0, d), decoded }

@@ -16,6 +16,8 @@ export interface Chooser {
   choose(waiting: Waiting): Instance | 'too late' | 'waits' | undefined
   hasTime(waiting: Waiting, instance: Instance): boolean
   avoidedBy(waiting: Waiting): ((instance: Instance) => boolean) | undefined
+  /** The least `dueMs` of a unit that waited for which an instance that is free has time. */
+  soonest(): number
 }
 
 export function createChooser({
@@ -28,7 +30,7 @@ export function createChooser({
   let turn = 0
 
   function hasTime({ queued, behind, job }: Waiting, { latencyMs }: Instance): boolean {
-    // One that passes others, which wait for a faster instance, does not do so to be late for certain
+    // One that comes behind others, which wait for a faster instance, does not pass them to be late for certain
     const least = queued ? LEAST_LATENCIES : behind ? 1 : 0
     return least === 0 || job.dueMs - clock.now() >= least * latencyMs
   }
@@ -73,5 +75,12 @@ export function createChooser({
     return mayCome ? 'waits' : 'too late'
   }
 
-  return { choose, hasTime, avoidedBy }
+  function soonest(): number {
+    let latency = Infinity
+    for (const { out, outstanding, concurrency, latencyMs } of instances)
+      if (!out && outstanding < concurrency) latency = Math.min(latency, latencyMs)
+    return clock.now() + LEAST_LATENCIES * latency
+  }
+
+  return { choose, hasTime, avoidedBy, soonest }
 }

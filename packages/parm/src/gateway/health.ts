@@ -37,6 +37,8 @@ export function createHealth(o: {
   readonly probeEveryMs: number
   /** Whether an instance that is ready may serve. */
   readonly verify?: Verify | undefined
+  /** An instance has gone out of use. */
+  readonly onOut: () => void
   /** An instance has come back. */
   readonly onBack: (instance: Instance) => void
   /** An instance did not answer a health request: what it works on will not come. */
@@ -58,6 +60,7 @@ export function createHealth(o: {
   function probe(instance: Instance, delayMs: number): void {
     if (instance.out || closed) return
     instance.out = true
+    o.onOut()
     const attempt = async () => {
       const timeout = new AbortController()
       const cancel = clock.schedule(PROBE_TIMEOUT_MS, () => timeout.abort())

@@ -104,7 +104,7 @@ export function keepRunning(
     for (;;) {
       await open.process?.exited
       if (stopped.aborted) return
-      open.instance.out = true
+      pool.takeOut(open.instance)
       if (performance.now() - startedMs >= SETTLED_MS) delayMs = FIRST_DELAY_MS
       await open.process?.stop()
       await pause(delayMs, stopped)

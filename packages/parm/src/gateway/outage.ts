@@ -3,9 +3,9 @@ import type { Clock } from '../serving/clock.ts'
 import type { Instance } from './instance.ts'
 
 export interface Outage {
-  /** Sees whether all instances are out of use, and since when; to be called whenever that may have changed. */
+  /** Sees whether all instances are out of use; to be called whenever one has gone out of use or come back. */
   look(): void
-  /** Whether none has been in use for as long as one may wait. */
+  /** Whether none has been in use for as long as one may wait. Cost: none an instance. */
   isOn(): boolean
   close(): void
 }
@@ -33,10 +33,7 @@ export function createOutage(o: {
   }
   return {
     look,
-    isOn() {
-      look()
-      return since !== undefined && o.clock.now() - since >= o.outageMs
-    },
+    isOn: () => since !== undefined && o.clock.now() - since >= o.outageMs,
     close: () => cancel?.(),
   }
 }

@@ -32,6 +32,8 @@ export interface Pool {
   restore(instance: Instance): void
   /** Takes an instance out of use until it is there and fit. */
   leaveOut(instance: Instance): void
+  /** Takes an instance out of use until `restore`: it is being replaced. */
+  takeOut(instance: Instance): void
   /** Fails what is queued and stops probing. */
   close(): void
 }
@@ -105,9 +107,9 @@ export function createPool({
   let closed = false
   /** Looks for units that have waited for company long enough. */
   let ripening: { readonly atMs: number; readonly cancel: () => void } | undefined
-  const { choose, hasTime, avoidedBy } = createChooser({ instances, clock })
+  const { choose, hasTime, avoidedBy, soonest } = createChooser({ instances, clock })
   const outage = createOutage({ instances, clock, outageMs, refuse: () => failQueued(noneInUse) })
-  const health = createHealth({ instances, clock, probeEveryMs, verify, onBack, onSilent: cutAll })
+  const health = createHealth({ instances, clock, probeEveryMs, verify, onOut: outage.look, onBack, onSilent: cutAll })
 
   function run(job: Job): Promise<InferResponse> {
     return new Promise((resolve, reject) => {
@@ -157,10 +159,15 @@ export function createPool({
 
   /** Gives units from the head of the queue to instances as long as one is free. */
   function pull(): void {
-    outage.look()
     let nextMs = Infinity
+    // Who must be answered before has no time for any instance that is free
+    let soonestMs = -Infinity
     for (let at = 0; at < queue.length;) {
       const waiting = queue[at] as Waiting
+      if (waiting.queued && waiting.job.dueMs < soonestMs) {
+        at++
+        continue
+      }
       if (!isRipe(queue, at, { most: maxBatchRows, clock })) {
         nextMs = Math.min(nextMs, waiting.ripeMs)
         at++
@@ -168,9 +175,11 @@ export function createPool({
       }
       const instance = choose(waiting)
       if (instance === 'too late') giveUp(at)
-      // Those behind it may have time for what is free
-      else if (instance === 'waits') at++
-      else if (instance) void work(instance, take(at, instance))
+      else if (instance === 'waits') {
+        // Those behind it may have time for what is free
+        soonestMs = soonest()
+        at++
+      } else if (instance) void work(instance, take(at, instance))
       else if (waiting.failedAt || waiting.job.holders?.length) at++
       else break
     }
@@ -296,6 +305,7 @@ export function createPool({
 
   /** It may have kept units: it can fall silent on those as well. */
   function onBack(instance: Instance): void {
+    outage.look()
     if (instance.outstanding > 0) watch(instance)
     pull()
   }
@@ -348,6 +358,10 @@ export function createPool({
     queued: () => queue.length,
     restore: (instance) => health.restore(instance),
     leaveOut: (instance) => health.probe(instance, 0),
+    takeOut(instance) {
+      instance.out = true
+      outage.look()
+    },
     close() {
       closed = true
       health.close()

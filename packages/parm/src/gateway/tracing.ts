@@ -4,8 +4,8 @@ import { FtError } from '@ft/core'
 import type { OipService } from '../oip/service.ts'
 
 /**
- * The service with a span for each request, one that is refused before it is read included: child of the caller's `traceparent`, parent of what instances record.
- * Who has registered no provider gets spans that cost next to nothing.
+ * The service with a span for each query, `parm.infer`, and for each request that is refused before it is one, `parm.refused`: child of
+ * the caller's `traceparent`, parent of what instances record. Who has registered no provider gets spans that cost next to nothing.
  *
  * @throws FtError `MISSING_PEER` without @opentelemetry/api
  */
@@ -20,9 +20,9 @@ export async function withTracing(service: OipService): Promise<OipService> {
   const { ROOT_CONTEXT, SpanKind, SpanStatusCode, propagation, trace } = api
   /** What `infer` failed with: such a request has its span. */
   const told = new WeakSet()
-  const start = (headers: Readonly<Record<string, string>>) => {
+  const start = (name: string, headers: Readonly<Record<string, string>>) => {
     const parent = propagation.extract(ROOT_CONTEXT, headers)
-    return { parent, span: trace.getTracer('@ft/parm').startSpan('parm.infer', { kind: SpanKind.SERVER }, parent) }
+    return { parent, span: trace.getTracer('@ft/parm').startSpan(name, { kind: SpanKind.SERVER }, parent) }
   }
   const fail = (span: OpenTelemetry.Span, error: unknown) =>
     span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof Error ? error.message : String(error) })
@@ -32,13 +32,13 @@ export async function withTracing(service: OipService): Promise<OipService> {
       service.refused?.(refusal)
       const { status, thrown, headers } = refusal
       if (typeof thrown === 'object' && thrown !== null && told.has(thrown)) return
-      const { span } = start(headers)
+      const { span } = start('parm.refused', headers)
       span.setAttribute('http.response.status_code', status)
       fail(span, thrown)
       span.end()
     },
     async infer(model, { request, context }) {
-      const { parent, span } = start(context.headers)
+      const { parent, span } = start('parm.infer', context.headers)
       span.setAttribute('ft.model', model)
       const headers = { ...context.headers }
       propagation.inject(trace.setSpan(parent, span), headers)

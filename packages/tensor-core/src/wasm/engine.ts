@@ -25,7 +25,7 @@ import { createWasmRuntime, type OwnedWasmRuntime, type WasmRuntimeOptions } fro
 import { convolve } from './conv2d.ts'
 import { loadEngine, type Arithmetic } from './kernels.ts'
 import { multiplyMatrices } from './matmul.ts'
-import type { Engine } from './multiply.ts'
+import type { Engine } from './product.ts'
 import { Staging } from './staging.ts'
 import {
   hasExactReplica,

@@ -1,6 +1,6 @@
 // The engine's kernels on a runtime, and the shapes of their tiles.
 import type { WasmModule, WasmRuntime } from '@ft/core'
-import { blockRows, blockSteps, panelColumns, stripColumns, tileRows } from '../../assembly/fields.ts'
+import { blockSteps, panelColumns, stripColumns, tileRows } from '../../assembly/fields.ts'
 import { gemm } from '../generated/gemm.ts'
 import { instrumented as instrumentedBuilds } from '../generated/instrumented.ts'
 import { loadKernels } from '../runtime/kernels.ts'
@@ -101,13 +101,6 @@ export function stepsOf(arithmetic: Arithmetic, k: number): number {
 /** Columns are added up in strips, so that row sums do not depend on how panels are shared among threads. */
 export function stripsOf(arithmetic: Arithmetic, n: number): number {
   return Math.ceil((panelsOf(arithmetic, n) * arithmetic.tileColumns) / stripColumns)
-}
-
-/** Rows of a block of A: as equal as can be, a number of blocks that many numbers of threads divide. */
-export function rowsPerBlock(arithmetic: Arithmetic, m: number): number {
-  let blocks = 1
-  while (m > blocks * blockRows) blocks *= 2
-  return Math.max(arithmetic.tileRows, Math.ceil(m / blocks / arithmetic.tileRows) * arithmetic.tileRows)
 }
 
 /** Calls a kernel on ranges of `total` items, shared among the threads when there is enough to do. */
