@@ -64,3 +64,31 @@ export function isFtError(value: unknown, code?: FtErrorCode): value is FtError 
 export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
   if (signal?.aborted) throw new FtError('ABORTED', `${what}: aborted by its signal`, {}, { cause: signal.reason })
 }
+
+/**
+ * Runs what reads something that has a name, as a file has: an `FtError` that it throws begins with that name in place of the
+ * function's.
+ *
+ * @example
+ * ```ts
+ * const read = () => {
+ *   throw new FtError('CORRUPT_DATA', 'readCsv: no header line')
+ * }
+ * let message = ''
+ * try {
+ *   inFile('flats.csv', read)
+ * } catch (error) {
+ *   message = (error as Error).message
+ * }
+ * message // => 'flats.csv: no header line'
+ * ```
+ */
+export function inFile<T>(path: string, read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    if (!isFtError(cause)) throw cause
+    const message = cause.message.replace(/^[\w-]+: /, '')
+    throw new FtError(cause.code, `${path}: ${message}`, { ...cause.details, path }, { cause })
+  }
+}

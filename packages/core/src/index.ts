@@ -1,5 +1,5 @@
 export type * from './types/index.ts'
-export { FtError, isFtError, throwIfAborted, type FtErrorCode } from './errors.ts'
+export { FtError, inFile, isFtError, throwIfAborted, type FtErrorCode } from './errors.ts'
 export {
   allocate,
   assertTensor,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type * as own from '../src/errors.ts'
-import { FtError, isFtError, throwIfAborted, type FtErrorCode } from '../src/index.ts'
+import { FtError, inFile, isFtError, throwIfAborted, type FtErrorCode } from '../src/index.ts'
 
 const codes: FtErrorCode[] = [
   'INVALID_ARGUMENT',
@@ -78,5 +78,28 @@ describe('throwIfAborted', () => {
     }
     expect(isFtError(caught, 'ABORTED')).toBe(true)
     expect(caught).toMatchObject({ message: 'train: aborted by its signal', cause: 'enough' })
+  })
+})
+
+describe('inFile', () => {
+  it('names the file in place of the function, and keeps code, details and cause', () => {
+    const inner = new FtError('CORRUPT_DATA', 'readCsv: row 3: no number', { row: 3 })
+    const failing = (error: unknown) => () => {
+      throw error
+    }
+    const caught = (error: unknown): unknown => {
+      try {
+        return inFile('a b.csv', failing(error))
+      } catch (thrown) {
+        return thrown
+      }
+    }
+    const outer = caught(inner) as FtError
+    expect([outer.message, outer.code]).toEqual(['a b.csv: row 3: no number', 'CORRUPT_DATA'])
+    expect(outer.details).toEqual({ row: 3, path: 'a b.csv' })
+    expect(outer.cause).toBe(inner)
+    const foreign = new TypeError('a slip')
+    expect(caught(foreign)).toBe(foreign)
+    expect(inFile('a', () => 3)).toBe(3)
   })
 })

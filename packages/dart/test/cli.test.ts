@@ -125,6 +125,38 @@ describe('the command', () => {
     expect((await fit('broken.csv.gz')).stderr).toContain('broken.csv.gz: broken gzip')
   })
 
+  it('says under the name of the file what is wrong in it, and does not train on what was not meant', async () => {
+    const cases: [string, string, string][] = [
+      ['typo.csv', 'x,y\n1,2\n2,n/a\n3,6\n', "typo.csv: row 1: y is 'n/a'; squared takes numbers"],
+      ['inf.csv', 'x,y\n1,2\n2,inf\n3,6\n', 'label: row 1 is Infinity'],
+      ['minf.csv', 'x,y\n1,2\n-Inf,3\n3,6\n', 'row 1, column x: -Infinity is not a number'],
+      ['far.csv', 'x,y\n1,2\n1e999,3\n3,6\n', 'row 1, column x: Infinity is not a number'],
+      ['semi.csv', 'x;y\n1;2\n2;4\n', "semi.csv: no ',' in the header x;y; is it --delimiter ';'?"],
+      ['tabs.csv', 'x\ty\n1\t2\n2\t4\n', "is it --delimiter $'\\t'?"],
+      ['short.csv', 'x,y\n1,2\n2\n', 'short.csv: Invalid Record Length'],
+      ['gap.csv', 'x,y\n1,2\n2,\n', 'gap.csv: row 1 has no y'],
+      ['other.csv', 'x,z\n1,2\n2,4\n', 'other.csv: no column y; columns are x, z'],
+      ['odd.svm', '1 1:2\n2 1:b\n', "odd.svm: line 2: expected a number, got '1:b'"],
+    ]
+    for (const [name, text, message] of cases) {
+      writeFileSync(file(name), text)
+      const { code, stderr } = await dart('train', name, '--label', 'y', '--rounds', '2')
+      expect([name, code, stderr]).toEqual([name, 2, expect.stringContaining(message)])
+    }
+    expect((await dart('train', 'semi.csv', '--label', 'y', '--rounds', '2', '--delimiter', ';')).code).toBe(0)
+    // A column that is left out may hold what it likes
+    expect((await dart('train', 'minf.csv', '--label', 'y', '--rounds', '2', '--ignore', 'x')).stderr).toContain(
+      'at least one row and one column',
+    )
+    writeFileSync(file('broken.dart'), 'no model')
+    for (const name of ['broken.dart', 'typo.json']) {
+      writeFileSync(file(name), 'no model')
+      expect((await dart('predict', name, 'rows.csv')).stderr).toMatch(new RegExp(`^${name}: `))
+    }
+    const none = await dart('train', 'rows.csv', '--label', 'y', '--threads', '0')
+    expect([none.code, none.stderr]).toEqual([2, expect.stringContaining('must be a whole number from 1')])
+  })
+
   it.each(['m.json', 'm.ubj', 'm.txt'])('writes and reads %s', async (name) => {
     expect(
       (await dart('train', 'rows.csv', '--label', 'y', '--ignore', 'kind', '--rounds', '20', '--out', name)).code,

@@ -183,6 +183,9 @@ describe('intensity-guide', () => {
     expect(attempt(model).stderr).toMatch(/dimensions batch are unbound[^]*--batch N, --bind batch=N, or --input/)
     expect(attempt(file('cut.onnx', perceptron().subarray(0, 50))).status).toBe(2)
     expect(attempt(file('cut.json', '{"modelTopology"')).stderr).toMatch(/not JSON/)
+    expect(attempt(file('empty.json', '{}')).stderr).toMatch(/empty.json is no model: .*modelTopology.*model_type/)
+    expect(attempt(file('short.onnx', 'abc')).stderr).toMatch(/short.onnx: these 3 bytes are not an ONNX model/)
+    expect(attempt(file('half.json', '[{"id":"a"}]')).stderr).toMatch(/half.json: layers\[0\]/)
     expect(attempt(file('empty/readme.txt', '').replace('/readme.txt', '')).stderr).toMatch(
       /neither model.json nor config.json/,
     )

@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, extname } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { FtError } from '@ft/core'
+import { FtError, inFile } from '@ft/core'
 import { serializeModel } from '@ft/onnx'
 import { readCsv, readLibSvm, type CsvOptions } from '../data/csv.ts'
 import { takeLabel } from '../data/split.ts'
@@ -14,6 +14,7 @@ import { toOnnx } from '../exchange/onnx.ts'
 import { readXgboost } from '../exchange/readXgboost.ts'
 import { writeXgboost, writeXgboostUbjson } from '../exchange/writeXgboost.ts'
 import type { Model } from '../model.ts'
+import type { ObjectiveName } from '../objectives/objective.ts'
 import type { LabelledData } from '../readData.ts'
 
 function readBytes(path: string): Uint8Array {
@@ -56,6 +57,7 @@ const isSvm = (path: string): boolean =>
 
 export interface DataFlags {
   readonly label: string
+  readonly objective: ObjectiveName
   readonly group?: string
   readonly weight?: string
   readonly delimiter: string
@@ -79,7 +81,9 @@ export function readLabelled(path: string, flags: DataFlags, like?: LabelledFile
       throw new FtError('INVALID_ARGUMENT', `${path}: labels of LibSVM are numbers, those of the training file text`)
     }
     // Of a file alone only the columns that a row names are known.
-    return readLibSvm(readText(path), typeof known?.columns === 'number' ? { columns: known.columns } : {})
+    const { columns } = known ?? {}
+    const text = readText(path)
+    return inFile(path, () => readLibSvm(text, typeof columns === 'number' ? { columns } : {}))
   }
   const kinds = {
     ...(flags.weight === undefined ? {} : { [flags.weight]: 'number' as const }),
@@ -96,10 +100,28 @@ export function readLabelled(path: string, flags: DataFlags, like?: LabelledFile
     table = taken.features
     return taken.label
   }
-  const group = flags.group === undefined ? undefined : runs(column(flags.group))
-  const weight = flags.weight === undefined ? undefined : column(flags.weight)
-  const labelled = takeLabel(table, flags.label, like?.classes ? { classes: like.classes } : {})
-  return { ...labelled, ...(group ? { group } : {}), ...(weight ? { weight } : {}) }
+  return inFile(path, () => {
+    const group = flags.group === undefined ? undefined : runs(column(flags.group))
+    const weight = flags.weight === undefined ? undefined : column(flags.weight)
+    if (!ofClasses.has(flags.objective)) refuseText(table, flags)
+    const labelled = takeLabel(table, flags.label, like?.classes ? { classes: like.classes } : {})
+    return { ...labelled, ...(group ? { group } : {}), ...(weight ? { weight } : {}) }
+  })
+}
+
+/** Objectives whose labels may be names. */
+const ofClasses: ReadonlySet<ObjectiveName> = new Set(['logistic', 'softmax'])
+
+/** One slip of the pen makes a column of numbers text, whose class numbers would be learned in place of what they stand for. */
+function refuseText({ columns }: ColumnTable, { label, objective }: DataFlags): void {
+  const column = columns.find(({ name }) => name === label)
+  if (column?.kind !== 'category') return
+  const row = Array.from(column.values).findIndex((value) => !isMissing(value) && Number.isNaN(Number(value)))
+  throw new FtError(
+    'INVALID_ARGUMENT',
+    `row ${row}: ${label} is '${column.values[row]}'; ${objective} takes numbers (logistic and softmax names of classes)`,
+    { row, column: label },
+  )
 }
 
 interface TableOptions extends Pick<CsvOptions, 'kinds' | 'like'> {
@@ -110,10 +132,11 @@ interface TableOptions extends Pick<CsvOptions, 'kinds' | 'like'> {
 /** Columns of a CSV file, without those to be ignored. */
 function readTable(path: string, flags: ReadFlags, { kinds, like, strict }: TableOptions): ColumnTable {
   const categories = Object.fromEntries(flags.category.map((name) => [name, 'category' as const]))
-  const table = readCsv(readText(path), {
-    delimiter: flags.delimiter,
-    kinds: { ...categories, ...kinds },
-    ...(like ? { like } : {}),
+  const text = readText(path)
+  const wanted = { ...categories, ...kinds }
+  const table = inFile(path, () => {
+    refuseUndivided(text, flags.delimiter)
+    return readCsv(text, { delimiter: flags.delimiter, kinds: wanted, ...(like ? { like } : {}) })
   })
   const names = table.columns.map(({ name }) => name)
   const unknown = strict ? flags.ignore.find((name) => !names.includes(name)) : undefined
@@ -125,11 +148,26 @@ function readTable(path: string, flags: ReadFlags, { kinds, like, strict }: Tabl
   return { ...table, columns: table.columns.filter(({ name }) => !flags.ignore.includes(name)) }
 }
 
+/** @throws FtError `INVALID_ARGUMENT` where a header is one cell that another delimiter would divide */
+function refuseUndivided(text: string, delimiter: string): void {
+  const header = /^.*/.exec(text)?.[0] ?? ''
+  if (header.includes(delimiter) || header.includes('"')) return
+  const divider = [';', '\t', ',', '|'].find((each) => header.includes(each))
+  if (divider === undefined) return
+  const shown = divider === '\t' ? "$'\\t'" : `'${divider}'`
+  throw new FtError('INVALID_ARGUMENT', `no '${delimiter}' in the header ${header}; is it --delimiter ${shown}?`, {
+    delimiter,
+  })
+}
+
 type ReadFlags = Pick<DataFlags, 'delimiter' | 'category' | 'ignore'>
 
 /** Features to predict, in the model's kinds and width: CSV by name, or LibSVM rows. */
 export function readFeatures(path: string, flags: ReadFlags, model: Model): ColumnTable | Matrix {
-  if (isSvm(path)) return readLibSvm(readText(path), { columns: model.featureNames.length }).features
+  if (isSvm(path)) {
+    const text = readText(path)
+    return inFile(path, () => readLibSvm(text, { columns: model.featureNames.length }).features)
+  }
   return readTable(path, flags, { like: model, strict: true })
 }
 
@@ -162,15 +200,12 @@ function runs(keys: Float64Array): number[] {
 
 /** .json, .ubj: XGBoost; .txt: LightGBM; any other: this package's own bytes. */
 export function readModel(path: string): Model {
-  switch (extname(path)) {
-    case '.json':
-    case '.ubj':
-      return readXgboost(readBytes(path))
-    case '.txt':
-      return readLightgbm(readText(path))
-    default:
-      return loadModel(readBytes(path))
-  }
+  const ending = extname(path)
+  const content = ending === '.txt' ? readText(path) : readBytes(path)
+  return inFile(path, () => {
+    if (typeof content === 'string') return readLightgbm(content)
+    return ['.json', '.ubj'].includes(ending) ? readXgboost(content) : loadModel(content)
+  })
 }
 
 export function writeModel(path: string, model: Model): string {

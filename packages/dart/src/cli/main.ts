@@ -8,7 +8,7 @@ import { predict } from '../predict.ts'
 import { compareCommand, type CompareFlags } from './compare.ts'
 import { assertWritable, readFeatures, readModel, unseenCategories, writeOut, type DataFlags } from './files.ts'
 import { inspectCommand, type InspectFlags } from './inspect.ts'
-import { dropoutOf, number, numbers, share, whole, withData, withTraining } from './options.ts'
+import { dropoutOf, number, numbers, positive, share, whole, withData, withTraining } from './options.ts'
 import { trainCommand, type TrainCommandFlags } from './train.ts'
 
 const program = new Command('dart')
@@ -29,7 +29,7 @@ withTraining(program.command('train <data>'))
   .option('--dropout <rule>', 'none, a rate, or paper, epsilon, xgboost, lightgbm', checkedDropout, '0.03')
   .option('--valid <file>', 'rows to judge each round by')
   .option('--valid-share <x>', 'or a share of the rows, held out', share, 0)
-  .option('--early-stopping <n>', 'stop after so many rounds without gain; the best round is restored', whole)
+  .option('--early-stopping <n>', 'stop after so many rounds without gain; the best round is restored', positive)
   .option('--out <file>', 'the model', 'model.dart')
   .action((data: string, flags: TrainCommandFlags) => run(flags, (output) => trainCommand(data, flags, output)))
 
@@ -59,7 +59,7 @@ withTraining(program.command('compare <data>'))
   .option('--test-share <x>', 'or a share of the rows, held out', share, 0.25)
   .option('--drops <list>', 'dropout rules to try', '0.03,0.1')
   .option('--rates <list>', 'learning rates to choose from', numbers, [0.05, 0.1, 0.2, 0.4, 1])
-  .option('--folds <n>', 'of the cross-validation', whole, 5)
+  .option('--folds <n>', 'of the cross-validation', positive, 5)
   .option('--seeds <list>', 'of the final trainings', numbers, [1, 2, 3])
   .action((data: string, flags: CompareFlags) => run(flags, (output) => compareCommand(data, flags, output)))
 
@@ -68,7 +68,8 @@ program.addHelpText(
   '\nExamples:\n' +
     '  dart train flats.csv --label price --valid-share 0.2 --early-stopping 30 --out model.dart\n' +
     '  dart predict model.dart new.csv > prices.csv\n' +
-    '  dart compare flats.csv --label price --rounds 200',
+    '  dart compare flats.csv --label price --rounds 200\n' +
+    '\nFiles: CSV with a header, LibSVM and LETOR (.svm, .libsvm, .letor, .txt); UTF-8, or UTF-16 with its mark; gzip as well.',
 )
 
 await program.parseAsync()

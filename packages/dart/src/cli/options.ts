@@ -35,6 +35,12 @@ export function whole(text: string): number {
   return value
 }
 
+export function positive(text: string): number {
+  const value = whole(text)
+  if (value === 0) throw new InvalidArgumentError('must be a whole number from 1')
+  return value
+}
+
 /** A share of the rows to hold out. */
 export function share(text: string): number {
   const value = number(text)
@@ -71,16 +77,16 @@ export function withTraining(command: Command): Command {
     .option('--group <column>', 'query of each row, for lambdarank; queries stand together')
     .option('--weight <column>', 'weight of each row')
     .option('--objective <name>', objectiveNames.join(', '), objective, 'squared')
-    .option('--rounds <n>', 'boosting rounds', whole, 100)
-    .option('--leaves <n>', 'grow leaf by leaf up to so many', whole)
-    .option('--depth <n>', 'most levels of a tree', whole)
+    .option('--rounds <n>', 'boosting rounds', positive, 100)
+    .option('--leaves <n>', 'grow leaf by leaf up to so many', positive)
+    .option('--depth <n>', 'most levels of a tree', positive)
     .option('--min-rows <n>', 'fewest rows of a leaf', whole, 1)
     .option('--l2 <x>', 'L2 of leaf values', number, 1)
     .option('--row-fraction <x>', 'share of rows each tree sees', number, 1)
     .option('--goss', 'each tree sees the rows with large gradients and a tenth that stands for the others', false)
     .option('--metric <name>', 'default the objective’s; ndcg@10 and its like for rankings')
     .option('--seed <n>', 'seed of everything that is drawn', whole, 1)
-    .option('--threads <n>', 'never changes the model', whole, 1)
+    .option('--threads <n>', 'never changes the model', positive, 1)
 }
 
 /** Options of the library from those of the command. */

@@ -25,7 +25,8 @@ type Kinds = Readonly<Record<string, Column['kind']>>
 const MISSING = ['NA', 'NaN', 'nan', 'null', '?']
 
 /**
- * Reads CSV text. A column is numeric when all its cells are numbers or missing, else categorical.
+ * Reads CSV text. A column is numeric when all its cells are numbers (`inf` among them, which training refuses) or missing, else
+ * categorical.
  *
  * Cost: holds all cells in memory; about 1 us a cell.
  *
@@ -48,10 +49,11 @@ export function readCsv(text: string, options: CsvOptions = {}): ColumnTable {
       const cell = (row[at] as string).trim()
       return absent.has(cell) ? null : cell
     })
-    const isNumeric = cells.every((cell) => cell === null || Number.isFinite(Number(cell)))
+    const numbers = cells.map((cell) => (cell === null ? NaN : numberOf(cell)))
+    const isNumeric = cells.every((cell, row) => cell === null || !Number.isNaN(numbers[row]))
     const kind = (Object.hasOwn(wanted, name) ? wanted[name] : undefined) ?? (isNumeric ? 'number' : 'category')
     if (kind === 'category') return { name, kind, values: cells }
-    const values = Float64Array.from(cells, (cell) => (cell === null ? NaN : Number(cell)))
+    const values = Float64Array.from(numbers)
     const bad = values.findIndex((value, row) => value !== value && cells[row] !== null)
     if (bad >= 0) {
       throw new FtError('CORRUPT_DATA', `readCsv: row ${bad}, column ${name}: '${cells[bad]}' is not a number`, {
@@ -62,6 +64,12 @@ export function readCsv(text: string, options: CsvOptions = {}): ColumnTable {
     return { name, kind, values }
   })
   return { rows: rows.length, columns }
+}
+
+/** NaN for what is no number. Infinite ones are numbers, that whoever trains with them hears of, and no category of their column. */
+function numberOf(cell: string): number {
+  const infinite = /^([+-]?)inf(inity)?$/i.exec(cell)
+  return infinite ? (infinite[1] === '-' ? -Infinity : Infinity) : Number(cell)
 }
 
 function kindsOf(like: NonNullable<CsvOptions['like']>): Kinds {

@@ -1,7 +1,7 @@
 // Which model is meant: a file of a known kind, a folder that holds one, or a network of the zoo.
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { FtError, type DType } from '@ft/core'
+import { FtError, inFile, type DType } from '@ft/core'
 import { isLanguageModelConfig, readLanguageModel } from '../models/languageModel.ts'
 import { readLayerList } from '../models/layerList.ts'
 import { parseJson, type ReadNetwork } from '../models/network.ts'
@@ -31,7 +31,11 @@ export function openModel(model: string, flags: OpenFlags & { zooOnly: boolean }
   const sized = { ...(batch === undefined ? {} : { batch }) }
   if (!file.endsWith('.json')) {
     refuseOthers(flags, { what: 'an ONNX model', takes: ['input', 'bind', 'value', 'batch'] })
-    return checked(readOnnx(read(file), { name, inputs, bind, values, ...sized }), model)
+    const bytes = read(file)
+    return checked(
+      inFile(model, () => readOnnx(bytes, { name, inputs, bind, values, ...sized })),
+      model,
+    )
   }
 
   const text = new TextDecoder().decode(read(file))
@@ -39,14 +43,27 @@ export function openModel(model: string, flags: OpenFlags & { zooOnly: boolean }
   if (isTfjsModel(json)) {
     refuseOthers(flags, { what: 'a TensorFlow.js model', takes: ['input', 'batch'] })
     const readFile = (path: string) => read(join(dirname(file), path))
-    return checked(readTfjs(text, { name, inputs, readFile, ...sized }), model)
+    return checked(
+      inFile(model, () => readTfjs(text, { name, inputs, readFile, ...sized })),
+      model,
+    )
   }
   if (isLanguageModelConfig(json)) {
     refuseOthers(flags, { what: 'a language model', takes: ['batch', 'tokens', 'phase'] })
-    return languageModel(text, { ...flags, name: basename(dirname(file)) })
+    return inFile(model, () => languageModel(text, { ...flags, name: basename(dirname(file)) }))
+  }
+  if (!Array.isArray(json)) {
+    throw new FtError(
+      'CORRUPT_DATA',
+      `intensity-guide: ${model} is no model: TensorFlow.js has modelTopology, a config.json model_type, a list of layers is an array`,
+      { model },
+    )
   }
   refuseOthers(flags, { what: 'a list of layers', takes: [] })
-  return checked(readLayerList(text, { name }), model)
+  return checked(
+    inFile(model, () => readLayerList(text, { name })),
+    model,
+  )
 }
 
 const shaping = ['input', 'bind', 'value', 'batch', 'resolution', 'tokens', 'phase'] as const
