@@ -17,6 +17,9 @@ import { inferRequest, inferResponse, metadata } from '../src/grpc/messages.ts'
 import { floats, tripleService } from './support/echo.ts'
 
 describe('messages', () => {
+  const wide = fc
+    .bigInt({ min: -(1n << 63n), max: (1n << 64n) - 1n })
+    .filter((value) => !Number.isSafeInteger(Number(value)))
   const tensors = fc.array(
     fc.record({
       name: fc.string({ minLength: 1, maxLength: 5 }),
@@ -31,7 +34,7 @@ describe('messages', () => {
         tensors,
         fc.dictionary(
           fc.string(),
-          fc.oneof(fc.string(), fc.boolean(), fc.maxSafeInteger(), fc.double({ noNaN: true })),
+          fc.oneof(fc.string(), fc.boolean(), fc.maxSafeInteger(), wide, fc.double({ noNaN: true })),
         ),
         fc.string({ minLength: 1 }),
         (list, parameters, id) => {

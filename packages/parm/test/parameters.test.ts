@@ -18,6 +18,8 @@ import {
   type WireTensor,
 } from '../src/index.ts'
 import { inferRequest } from '../src/grpc/messages.ts'
+import { parseRequest, parseResponse } from '../src/oip/parse.ts'
+import { writeRequest, writeResponse, type Written } from '../src/oip/serialise.ts'
 import { floats } from './support/echo.ts'
 import { buildWorker, tripleModule } from './support/worker.ts'
 
@@ -113,6 +115,54 @@ describe.each(['rest', 'grpc'] as const)('of a request that passes through to an
     expect(answer).toMatchObject({ modelName: 'm', modelVersion: '1', parameters: { 'ft.quality': 'exact' } })
     expect(seen).toEqual([{ rows: 2, version: '1', parameters: said }])
   })
+})
+
+/** Beyond what a double holds: rounded, they would be those of another sequence. */
+const wide = { sequence_id: 2n ** 64n - 1n, other_id: -(2n ** 63n), small_id: 2 ** 53 - 1 }
+
+describe.each(['rest', 'grpc'] as const)('integers of 64 bits arrive with all their digits behind %s', (kind) => {
+  it('by REST in front, and floats as floats', async () => {
+    const { url, seen } = await serve(kind, { first: 2 })
+    const gateway = await start({ instances: [{ url }] })
+    const body =
+      '{"parameters":{"sequence_id":18446744073709551615,"other_id":-9223372036854775808,"small_id":9007199254740991,"float":1e20},' +
+      '"inputs":[{"name":"x","datatype":"FP32","shape":[2,2],"data":[1,2,3,4]}]}'
+    const { status } = await fetch(`${gateway.url}/v2/models/m/infer`, { method: 'POST', body })
+    expect(status).toBe(200)
+    expect(seen).toEqual([{ rows: 2, version: undefined, parameters: { ...wide, float: 1e20 } }])
+    const parameters = '{"ft.deadlineMs":9223372036854775807}'
+    const forever = body.replace(/^\{"parameters":[^}]*\}/, `{"parameters":${parameters}`)
+    expect((await fetch(`${gateway.url}/v2/models/m/infer`, { method: 'POST', body: forever })).status).toBe(200)
+  })
+
+  it('by gRPC in front', async () => {
+    const { url, seen } = await serve(kind, { first: 2 })
+    const gateway = await start({ instances: [{ url }], grpc: {} })
+    const client = createGrpcClient(gateway.grpcUrl as string)
+    ends.push(() => client.close())
+    await client.infer('m', {
+      request: { parameters: wide, inputs: [floats('x', [1, 2, 3, 4], [2, 2])], binaryOutput: true },
+    })
+    expect(seen).toEqual([{ rows: 2, version: undefined, parameters: wide }])
+  })
+})
+
+it('writes and reads such integers of tensors, of outputs that are asked for, and of answers', () => {
+  const said = { parameters: { id: 2n ** 63n, form: 'a "b"' } }
+  const x = { ...floats('x', [1, 2], [2]), ...said }
+  for (const binary of [true, false]) {
+    const whole = (written: Written) => {
+      const bytes = new Uint8Array(Buffer.concat(written.parts))
+      return { bytes, ...(written.headerLength === undefined ? {} : { headerLength: String(written.headerLength) }) }
+    }
+    const request = { ...said, inputs: [x], outputs: [{ name: 'y', ...said }], binaryOutput: binary }
+    const read = parseRequest(whole(writeRequest(request, { binary })))
+    expect([read.inputs[0]?.parameters, read.outputs?.[0]?.parameters]).toEqual([said.parameters, said.parameters])
+    expect(read.parameters).toMatchObject(said.parameters)
+    const response = { modelName: 'm', ...said, outputs: [x] }
+    const answer = parseResponse(whole(writeResponse(response, { binary: () => binary })))
+    expect([answer.parameters, answer.outputs[0]?.parameters]).toEqual([said.parameters, said.parameters])
+  }
 })
 
 describe('of a model that is coded', () => {

@@ -36,7 +36,8 @@ export function readHints(
 ): { allowDegraded: boolean; deadlineMs: number } {
   const allowDegraded = parameters['ft.allowDegraded'] ?? true
   if (typeof allowDegraded !== 'boolean') throw new OipError(400, 'parameters.ft.allowDegraded must be true or false')
-  const deadlineMs = parameters['ft.deadlineMs'] ?? longestMs
+  const said = parameters['ft.deadlineMs'] ?? longestMs
+  const deadlineMs = typeof said === 'bigint' ? Number(said) : said
   if (typeof deadlineMs !== 'number' || !(deadlineMs > 0))
     throw new OipError(400, 'parameters.ft.deadlineMs must be a positive number')
   return { allowDegraded, deadlineMs: Math.min(deadlineMs, longestMs) }

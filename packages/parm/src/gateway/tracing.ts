@@ -55,8 +55,10 @@ export async function withTracing(service: OipService): Promise<OipService> {
             },
           },
         })
-        for (const name of ['ft.quality', 'ft.group'])
-          if (response.parameters?.[name] !== undefined) span.setAttribute(name, response.parameters[name])
+        for (const name of ['ft.quality', 'ft.group']) {
+          const value = response.parameters?.[name]
+          if (value !== undefined) span.setAttribute(name, String(value))
+        }
         return response
       } catch (error) {
         fail(span, error)

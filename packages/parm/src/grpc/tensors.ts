@@ -36,25 +36,33 @@ export function writeParameters(writer: BinaryWriter, field: number, parameters:
     writer.tag(2, LENGTH).fork()
     if (typeof value === 'boolean') writer.tag(1, WireType.Varint).bool(value)
     else if (typeof value === 'string') writer.tag(3, LENGTH).string(value)
-    else if (Number.isSafeInteger(value) && !Object.is(value, -0)) writer.tag(2, WireType.Varint).int64(value)
+    else if (typeof value === 'bigint') {
+      if (value < 1n << 63n) writer.tag(2, WireType.Varint).int64(value)
+      else writer.tag(5, WireType.Varint).uint64(value)
+    } else if (Number.isSafeInteger(value) && !Object.is(value, -0)) writer.tag(2, WireType.Varint).int64(value)
     else writer.tag(4, WireType.Bit64).double(value)
     writer.join().join()
   }
 }
 
+/** As a number, where there is one. */
+function integer(value: bigint | string | number): number | bigint {
+  return Number.isSafeInteger(Number(value)) ? Number(value) : BigInt(value)
+}
+
 /** One entry of a parameters map. */
-export function readParameter(bytes: Uint8Array, into: Record<string, string | number | boolean>): void {
+export function readParameter(bytes: Uint8Array, into: Record<string, Parameters[string]>): void {
   let key = ''
-  let value: string | number | boolean | undefined
+  let value: Parameters[string] | undefined
   readFields(bytes, (field, type, reader) => {
     if (field === 1 && type === LENGTH) key = reader.string(true)
     else if (field === 2 && type === LENGTH)
       readFields(reader.bytes(), (choice, form, inner) => {
         if (choice === 1 && form === WireType.Varint) value = inner.bool()
-        else if (choice === 2 && form === WireType.Varint) value = Number(inner.int64())
+        else if (choice === 2 && form === WireType.Varint) value = integer(inner.int64())
         else if (choice === 3 && form === LENGTH) value = inner.string(true)
         else if (choice === 4 && form === WireType.Bit64) value = inner.double()
-        else if (choice === 5 && form === WireType.Varint) value = Number(inner.uint64())
+        else if (choice === 5 && form === WireType.Varint) value = integer(inner.uint64())
         else return false
         return true
       })

@@ -4,7 +4,8 @@ import type { DType, TypedArray } from '@ft/core'
 import type { NamedTensor } from '../named.ts'
 import { bytesOf, datatypeOf, datatypes, viewAs, type Datatype } from './datatypes.ts'
 
-export type Parameters = Readonly<Record<string, string | number | boolean>>
+/** Integers beyond 2^53, as sequence ids can be, are bigints. */
+export type Parameters = Readonly<Record<string, string | number | boolean | bigint>>
 
 export interface WireTensor {
   readonly name: string

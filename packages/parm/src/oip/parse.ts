@@ -3,7 +3,7 @@
 import { datatypes, isDatatype, type Datatype } from './datatypes.ts'
 import { OipError } from './error.ts'
 import { bytesFromJson, elementsOf, type JsonReading } from './json-data.ts'
-import { readJson, type JsonSource } from './json-source.ts'
+import { integerOf, readJson, type JsonSource } from './json-source.ts'
 import type { InferRequest, InferResponse, Parameters, WireTensor } from './message.ts'
 
 /** A body with the value of its `Inference-Header-Content-Length` header, when it has one. */
@@ -106,7 +106,7 @@ function readRequest(body: Body, check: CheckForm | undefined): InferRequest {
   const { json, source, binary } = split(body)
   const reader = binaryReader(binary)
   const id = optionalText(json, 'id')
-  const parameters = parseParameters(json['parameters'], 'parameters')
+  const parameters = exactly(parseParameters(json['parameters'], 'parameters'), () => source.exact())
   if (!Array.isArray(json['inputs']) || json['inputs'].length === 0)
     throw bad('inputs', 'a non-empty array', json['inputs'])
   const inputs = json['inputs'].map((entry: unknown, i) =>
@@ -114,13 +114,13 @@ function readRequest(body: Body, check: CheckForm | undefined): InferRequest {
       where: `inputs[${i}]`,
       reader,
       reading: readingOf(source, { key: 'inputs', i }),
-      parseParameters,
+      parseParameters: (value, where) => exactly(parseParameters(value, where), () => entryOf(source, 'inputs', i)),
       check,
     }),
   )
   assertDistinct(inputs, 'inputs')
   reader.end()
-  const outputs = parseRequestedOutputs(json['outputs'])
+  const outputs = parseRequestedOutputs(json['outputs'], source)
   return {
     ...(id === undefined ? {} : { id }),
     parameters,
@@ -142,7 +142,7 @@ function readResponse(body: Body): InferResponse {
       where: `outputs[${i}]`,
       reader,
       reading: { ...readingOf(source, { key: 'outputs', i }), nullIsNaN: true },
-      parseParameters: knownParameters,
+      parseParameters: (value) => exactly(knownParameters(value), () => entryOf(source, 'outputs', i)),
     }),
   )
   assertDistinct(outputs, 'outputs')
@@ -151,7 +151,7 @@ function readResponse(body: Body): InferResponse {
     modelName,
     ...(modelVersion === undefined ? {} : { modelVersion }),
     ...(id === undefined ? {} : { id }),
-    parameters: knownParameters(json['parameters']),
+    parameters: exactly(knownParameters(json['parameters']), () => source.exact()),
     outputs,
   }
 }
@@ -181,8 +181,12 @@ function split({ bytes, headerLength }: Body): Split {
 
 /** What the data of a message's tensor is read from where it has to be read again. */
 function readingOf(source: JsonSource, { key, i }: { key: 'inputs' | 'outputs'; i: number }): JsonReading {
-  const exact = () => (source.exact() as Record<typeof key, Record<'data', unknown>[]>)[key][i]?.data
-  return { exact, nonFinite: source.nonFinite }
+  return { exact: () => entryOf(source, key, i)['data'], nonFinite: source.nonFinite }
+}
+
+/** A tensor of the message, read exactly. */
+function entryOf(source: JsonSource, key: 'inputs' | 'outputs', i: number): Record<string, unknown> {
+  return (source.exact() as Record<typeof key, Record<string, unknown>[]>)[key][i] as Record<string, unknown>
 }
 
 interface BinaryReader {
@@ -292,13 +296,16 @@ export function checkBytes(
   return bytes
 }
 
-function parseRequestedOutputs(entries: unknown): InferRequest['outputs'] {
+function parseRequestedOutputs(entries: unknown, source: JsonSource): InferRequest['outputs'] {
   if (entries === undefined) return undefined
   if (!Array.isArray(entries)) throw bad('outputs', 'an array', entries)
   return entries.map((entry: unknown, i) => {
     if (!isObject(entry) || typeof entry['name'] !== 'string')
       throw bad(`outputs[${i}]`, 'an object with a name', entry)
-    const { binary_data: binary, ...own } = parseParameters(entry['parameters'], `outputs[${i}].parameters`)
+    const { binary_data: binary, ...own } = exactly(
+      parseParameters(entry['parameters'], `outputs[${i}].parameters`),
+      () => entryOf(source, 'outputs', i),
+    )
     if (binary !== undefined && typeof binary !== 'boolean')
       throw bad(`outputs[${i}].parameters.binary_data`, 'true or false', binary)
     const said = saidBesides(own)
@@ -314,6 +321,24 @@ function parseParameters(value: unknown, where: string): Parameters {
     if (typeof entry !== 'string' && typeof entry !== 'number' && typeof entry !== 'boolean')
       throw bad(`${where}.${key}`, 'a string, number or truth value', entry)
   return value as Parameters
+}
+
+/**
+ * The same, with integers that JavaScript's numbers do not hold as bigints.
+ *
+ * @param holder - what the parameters are a field of, read exactly; called where there are such integers
+ */
+function exactly(parameters: Parameters, holder: () => unknown): Parameters {
+  let exact: Record<string, Parameters[string]> | undefined
+  for (const name in parameters) {
+    const value = parameters[name]
+    if (!Number.isInteger(value) || Number.isSafeInteger(value)) continue
+    const wide = integerOf((holder() as { readonly parameters: Record<string, unknown> }).parameters[name])
+    if (wide === undefined || wide >= 1n << 64n || wide < -(1n << 63n)) continue
+    exact ??= { ...parameters }
+    Object.defineProperty(exact, name, { value: wide, enumerable: true })
+  }
+  return exact ?? parameters
 }
 
 /** Those that the protocol knows; servers say further things of their own in any form, which are nobody's fault. */

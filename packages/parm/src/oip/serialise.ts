@@ -1,7 +1,7 @@
 // Writing requests and responses, tensors as bytes after the JSON header (the binary extension) or as JSON.
 import { sameForm } from '../named.ts'
 import { jsonFromBytes } from './json-data.ts'
-import type { InferRequest, InferResponse, WireTensor } from './message.ts'
+import type { InferRequest, InferResponse, Parameters, WireTensor } from './message.ts'
 
 /** A body in parts, sent in order, and, when tensors follow it as bytes, the length of its JSON header. */
 export interface Written {
@@ -62,13 +62,12 @@ function writeWhole(request: InferRequest, binary: boolean): Written {
   if (request.id !== undefined) head['id'] = request.id
   const { binary_data_output: _asked, ...own } = request.parameters
   const parameters = binary ? { ...own, binary_data_output: true } : own
-  if (Object.keys(parameters).length > 0) head['parameters'] = parameters
-  if (request.outputs)
-    head['outputs'] = request.outputs.map(({ name, parameters: said }) => ({
-      name,
-      parameters: { ...said, binary_data: binary },
-    }))
-  return write(head, { key: 'inputs', tensors: request.inputs, binary: () => binary })
+  const outputs = request.outputs?.map(
+    ({ name, parameters: said }) =>
+      `{"name":${JSON.stringify(name)},"parameters":${jsonOf({ ...said, binary_data: binary })}}`,
+  )
+  const asked = outputs ? `,"outputs":[${outputs.join(',')}]` : ''
+  return write(head, { parameters, asked, key: 'inputs', tensors: request.inputs, binary: () => binary })
 }
 
 /** @param options.binary - which outputs are written as bytes */
@@ -76,8 +75,7 @@ export function writeResponse(response: InferResponse, { binary }: { binary: (na
   const head: Record<string, unknown> = { model_name: response.modelName }
   if (response.modelVersion !== undefined) head['model_version'] = response.modelVersion
   if (response.id !== undefined) head['id'] = response.id
-  if (response.parameters && Object.keys(response.parameters).length > 0) head['parameters'] = response.parameters
-  return write(head, { key: 'outputs', tensors: response.outputs, binary })
+  return write(head, { parameters: response.parameters ?? {}, key: 'outputs', tensors: response.outputs, binary })
 }
 
 /** Which outputs a request wants as bytes. */
@@ -87,21 +85,29 @@ export function wantsBinary({ outputs, binaryOutput }: InferRequest): (name: str
   return (name) => said.get(name) ?? binaryOutput
 }
 
-function write(
-  head: Record<string, unknown>,
-  { key, tensors, binary }: { key: string; tensors: readonly WireTensor[]; binary: (name: string) => boolean },
-): Written {
+interface Message {
+  readonly parameters: Parameters
+  /** Outputs that are asked for, behind a comma. */
+  readonly asked?: string
+  readonly key: string
+  readonly tensors: readonly WireTensor[]
+  readonly binary: (name: string) => boolean
+}
+
+function write(head: Record<string, unknown>, { parameters, asked = '', key, tensors, binary }: Message): Written {
   const following: Uint8Array[] = []
   const entries = tensors.map((tensor) => {
     if (!binary(tensor.name)) {
-      const said = tensor.parameters ? `,"parameters":${JSON.stringify(tensor.parameters)}` : ''
+      const said = tensor.parameters ? `,"parameters":${jsonOf(tensor.parameters)}` : ''
       return `${startOf(tensor)}${said},"data":${jsonFromBytes(tensor)}}`
     }
     following.push(tensor.bytes)
     return binaryEntry(tensor)
   })
-  const rest = JSON.stringify(head)
-  const text = `${rest.slice(0, -1)}${rest === '{}' ? '' : ','}${JSON.stringify(key)}:[${entries.join(',')}]}`
+  const written = jsonOf(parameters)
+  const said = written === '{}' ? '' : `,"parameters":${written}`
+  const rest = `${JSON.stringify(head).slice(1, -1)}${said}${asked},"${key}":[${entries.join(',')}]}`
+  const text = `{${rest.startsWith(',') ? rest.slice(1) : rest}`
   const header = Buffer.from(text, 'utf8')
   if (following.length === 0) return { parts: [header], length: header.length }
   let length = header.length
@@ -109,10 +115,21 @@ function write(
   return { parts: [header, ...following], length, headerLength: header.length }
 }
 
+/** Wide integers with all their digits. */
+function jsonOf(parameters: Parameters): string {
+  let wide = false
+  for (const name in parameters) wide ||= typeof parameters[name] === 'bigint'
+  if (!wide) return JSON.stringify(parameters)
+  const entries = Object.entries(parameters).map(
+    ([name, value]) => `${JSON.stringify(name)}:${typeof value === 'bigint' ? String(value) : JSON.stringify(value)}`,
+  )
+  return `{${entries.join(',')}}`
+}
+
 function binaryEntry(tensor: WireTensor): string {
   if (tensor.parameters) {
     const parameters = { ...tensor.parameters, binary_data_size: tensor.bytes.length }
-    return `${startOf(tensor)},"parameters":${JSON.stringify(parameters)}}`
+    return `${startOf(tensor)},"parameters":${jsonOf(parameters)}}`
   }
   if (!lastEntry || !isSameForm(lastEntry, tensor))
     lastEntry = knownAs(tensor, `${startOf(tensor)},"parameters":{"binary_data_size":${tensor.bytes.length}}}`)

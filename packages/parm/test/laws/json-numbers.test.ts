@@ -85,7 +85,7 @@ it('reads NaN and infinities as Triton and Python write them, and nothing else t
   const more = '"id":"NaN \\" Infinity","parameters":{"a":12345678901234567},'
   const read = request('FP32', 'NaN,-Infinity,Infinity,1', more)
   expect(numbersOf(read.inputs[0])).toEqual([NaN, -Infinity, Infinity, 1])
-  expect([read.id, read.parameters['a']]).toEqual(['NaN " Infinity', 12345678901234567])
+  expect([read.id, read.parameters['a']]).toEqual(['NaN " Infinity', 12345678901234567n])
   expect(numbersOf(request('FP64', 'NaN').inputs[0])).toEqual([NaN])
   for (const broken of ['NaN1', '1NaN', 'Nan', '--Infinity', 'NaN NaN', 'Infinity]'])
     expect(refusal(() => request('FP32', broken)).status).toBe(400)
