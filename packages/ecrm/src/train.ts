@@ -16,7 +16,14 @@ import { lookAhead } from './dlrm/lookAhead.ts'
 import { distinct, pool } from './dlrm/lookUp.ts'
 import { notePoolings } from './dlrm/poolings.ts'
 import { createReplication, takeUp, type Replication } from './dlrm/replication.ts'
-import { batchesOf, checkSamples, takeBatch, type CategoricalFeature, type Samples } from './dlrm/samples.ts'
+import {
+  batchesOf,
+  checkSamples,
+  takeBatch,
+  type Batch,
+  type CategoricalFeature,
+  type Samples,
+} from './dlrm/samples.ts'
 import { checkEvaluateNames, checkTrainNames } from './knownOptions.ts'
 import { createScoreWindow, type ScoreWindow, type WindowScore } from './dlrm/scoreWindow.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
@@ -166,14 +173,45 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   const { model, history, steps, window, stepped, replication } = await planTraining(data, options)
   const ahead: StepState['ahead'] = (push) => replication.ahead(push)
   const state: StepState = { model, store, pushing: Promise.resolve(), window, ahead }
-  for (const { one: batch, next } of lookAhead(steps, (chosen) => takeBatch(data, chosen, store.offsets))) {
+  const make = (chosen: Uint32Array) => takeBatch(data, chosen, store.offsets)
+  const hints = createHints()
+  for (const { one: batch, following } of lookAhead(steps, { depth: hintedSteps, make })) {
     throwIfAborted(signal, 'train')
-    await stepped(await trainStep(state, batch, next))
+    await stepped(await trainStep(state, batch, hints(following)))
     await eventsTurn()
   }
   await state.pushing
   await replication.settle()
   return { model, history }
+}
+
+/**
+ * Steps whose rows are said at once while some are missing: a server asks its peers once for what it lost of them, and messages are what
+ * a recovery beside training costs most.
+ */
+const hintedSteps = 8
+
+/** At each step the ids of those that follow, when it is their turn to be said. */
+function createHints(): (following: readonly (() => Batch)[]) => (() => Uint32Array) | undefined {
+  let said = 0
+  let step = 0
+  return (following) => {
+    const now = step++
+    if (following.length === 0) return undefined
+    return () => {
+      // The step after this one has been said
+      if (now + 1 < said) return new Uint32Array(0)
+      said = now + 1 + following.length
+      const parts = following.map((next) => next().ids)
+      const ids = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0))
+      let at = 0
+      for (const part of parts) {
+        ids.set(part, at)
+        at += part.length
+      }
+      return ids
+    }
+  }
 }
 
 function newModel(o: TrainOptions, sizes: Pick<DenseModelOptions, 'engine' | 'features' | 'tables'>): DenseModel {

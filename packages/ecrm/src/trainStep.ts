@@ -26,19 +26,19 @@ export interface StepState {
  *
  * Source: ECRM (Liu et al. 2021), section "difference propagation"; DLRM (Naumov et al. 2019).
  *
- * @param following - the batch of the step after this one, where it is known: asked for only while rows are missing
+ * @param following - ids of the steps after this one, where they are known: asked for only while rows are missing
  * @returns mean log loss of the batch before the update
  * @throws FtError `INVALID_ARGUMENT` when loss or gradients are not finite: then neither the dense network nor a row has changed;
  * `UNRECOVERABLE`, `ABORTED`
  */
-export async function trainStep(state: StepState, batch: Batch, following?: () => Batch): Promise<number> {
+export async function trainStep(state: StepState, batch: Batch, following?: () => Uint32Array): Promise<number> {
   const { model, store } = state
 
   // 1. The batch's distinct rows, from the shards that hold them; a lost row is decoded when it is asked for.
   const rows = distinct(batch.ids)
   const values = await store.pull(rows.ids)
-  // While this thread computes, shards decode what the next step asks for.
-  if (following !== undefined) store.expect(() => following().ids)
+  // While this thread computes, shards decode what the next steps ask for.
+  if (following !== undefined) store.expect(following)
 
   // 2. Forward: embedding bags, bottom network, dot interaction, top network.
   // 3. Backward: gradients of the dense parameters and of every embedding.

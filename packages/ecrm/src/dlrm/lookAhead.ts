@@ -2,24 +2,29 @@
 
 export interface LookAhead<T> {
   readonly one: T
-  /** What follows: made once, when it is first wanted. Undefined at the end. */
-  readonly next: (() => T) | undefined
+  /** Those that follow, at most `depth`: each made once, when it is first wanted. Empty at the end. */
+  readonly following: readonly (() => T)[]
 }
 
-/** Makes something of each item, at its turn or when the one before looks ahead. */
-export function* lookAhead<S, T>(items: Iterable<S>, make: (item: S) => T): Generator<LookAhead<T>> {
+/** Makes something of each item, at its turn or when one of the `depth` before it looks ahead. */
+export function* lookAhead<S, T>(
+  items: Iterable<S>,
+  { depth, make }: { readonly depth: number; readonly make: (item: S) => T },
+): Generator<LookAhead<T>> {
   const iterator = items[Symbol.iterator]()
   const made = (item: S): (() => T) => {
     let result: { readonly value: T } | undefined
     return () => (result ??= { value: make(item) }).value
   }
-  const take = (): (() => T) | undefined => {
-    const { done, value } = iterator.next()
-    return done === true ? undefined : made(value)
-  }
-  for (let now = take(); now !== undefined;) {
-    const next = take()
-    yield { one: now(), next }
-    now = next
+  const waiting: (() => T)[] = []
+  for (;;) {
+    while (waiting.length <= depth) {
+      const { done, value } = iterator.next()
+      if (done === true) break
+      waiting.push(made(value))
+    }
+    const now = waiting.shift()
+    if (now === undefined) return
+    yield { one: now(), following: [...waiting] }
   }
 }
