@@ -18,7 +18,7 @@ let children: ShardChild[] = []
 let ways: Way[] = []
 let stores: ShardStore[] = []
 let strike: Strike | undefined
-afterEach(async () => {
+async function cleanUp(): Promise<void> {
   strike = undefined
   await Promise.all(stores.map((store) => store.close()))
   for (const way of ways) way.close()
@@ -26,7 +26,8 @@ afterEach(async () => {
   await Promise.all(children.map(({ ended }) => ended))
   await Promise.all(nodes.map((node) => node.end()))
   ;[nodes, children, ways, stores] = [[], [], [], []]
-})
+}
+afterEach(cleanUp)
 
 async function owner(): Promise<string> {
   const child = startShardChild(tokenWords(token), undefined, redisModule())
@@ -178,8 +179,8 @@ describe.runIf(haveRedis)('the owner of Redis nodes', () => {
     return (await Promise.all(lists)).flat()
   }
 
-  it('killed when parts of a push are there, and again, with their node, when these were sent to parity once more', async () => {
-    const store = await open(5, 3, { tables: [{ rows: 18_000 }], heartbeat: patient })
+  /** The deaths of owners in the course of a push: of the first when parts of it are there, of the second, with their node, when that writes the rest. */
+  async function killTwice(store: ShardStore): Promise<number> {
     const [first, second] = children as [ShardChild, ShardChild]
     const { node } = await keyOf(0, 'fence')
     const noted = async (): Promise<string[]> => {
@@ -205,9 +206,21 @@ describe.runIf(haveRedis)('the owner of Redis nodes', () => {
       },
     }
     await largePush(store, 1)
-    expect(kills).toBe(2)
-    await largePush(store, 2)
-    await equalAfter(store, [1, 2])
+    strike = undefined
+    return kills
+  }
+
+  it('killed when parts of a push are there, and again, with their node, when these were sent to parity once more', async () => {
+    for (let attempt = 1; ; attempt++) {
+      const store = await open(5, 3, { tables: [{ rows: 18_000 }], heartbeat: patient })
+      const kills = await killTwice(store)
+      await largePush(store, 2)
+      await equalAfter(store, [1, 2])
+      if (kills === 2) return
+      // On a busy machine the first may have written everything before it dies, and leaves the second nothing to write.
+      expect(attempt).toBeLessThan(5)
+      await cleanUp()
+    }
   })
 
   it('takes away the notes of earlier ones while the run goes on', async () => {
