@@ -148,6 +148,8 @@ describe('the command', () => {
     expect((await dart('train', 'minf.csv', '--label', 'y', '--rounds', '2', '--ignore', 'x')).stderr).toContain(
       'at least one row and one column',
     )
+    const kinds = await dart('train', 'rows.csv', '--label', 'y', '--category', 'y')
+    expect([kinds.code, kinds.stderr]).toEqual([2, expect.stringContaining('rows.csv: y is to be read as categories')])
     writeFileSync(file('broken.dart'), 'no model')
     for (const name of ['broken.dart', 'typo.json']) {
       writeFileSync(file(name), 'no model')

@@ -2,6 +2,7 @@
 import { FtError, assertInteger, throwIfAborted } from '@ft/core'
 import { checkPull, checkPush, type PushOptions } from './client.ts'
 import { openGeneration, type Generation } from './generation.ts'
+import { join } from './join.ts'
 import { createKeeper } from './keeper.ts'
 import { checkScrubNames } from './knownOptions.ts'
 import { moveRows } from './moveRows.ts'
@@ -336,13 +337,3 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
 
 /** Rows that move at a time: pulls and pushes wait for them. */
 const largestPiece = 512
-
-function join(parts: readonly Uint32Array[]): Uint32Array {
-  const out = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const part of parts) {
-    out.set(part, at)
-    at += part.length
-  }
-  return out
-}

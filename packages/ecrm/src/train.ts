@@ -24,6 +24,7 @@ import {
   type CategoricalFeature,
   type Samples,
 } from './dlrm/samples.ts'
+import { join } from './join.ts'
 import { checkEvaluateNames, checkTrainNames } from './knownOptions.ts'
 import { createScoreWindow, type ScoreWindow, type WindowScore } from './dlrm/scoreWindow.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
@@ -185,10 +186,7 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   return { model, history }
 }
 
-/**
- * Steps whose rows are said at once while some are missing: a server asks its peers once for what it lost of them, and messages are what
- * a recovery beside training costs most.
- */
+/** Steps whose rows are said at once while some are missing: a server asks its peers once for what it lost of them, not at each step. */
 const hintedSteps = 8
 
 /** At each step the ids of those that follow, when it is their turn to be said. */
@@ -202,14 +200,7 @@ function createHints(): (following: readonly (() => Batch)[]) => (() => Uint32Ar
       // The step after this one has been said
       if (now + 1 < said) return new Uint32Array(0)
       said = now + 1 + following.length
-      const parts = following.map((next) => next().ids)
-      const ids = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0))
-      let at = 0
-      for (const part of parts) {
-        ids.set(part, at)
-        at += part.length
-      }
-      return ids
+      return join(following.map((next) => next().ids))
     }
   }
 }

@@ -117,11 +117,9 @@ function refuseText({ columns }: ColumnTable, { label, objective }: DataFlags): 
   const column = columns.find(({ name }) => name === label)
   if (column?.kind !== 'category') return
   const row = Array.from(column.values).findIndex((value) => !isMissing(value) && Number.isNaN(Number(value)))
-  throw new FtError(
-    'INVALID_ARGUMENT',
-    `row ${row}: ${label} is '${column.values[row]}'; ${objective} takes numbers (logistic and softmax names of classes)`,
-    { row, column: label },
-  )
+  const what = row < 0 ? `${label} is to be read as categories` : `row ${row}: ${label} is '${column.values[row]}'`
+  const message = `${what}; ${objective} takes numbers (logistic and softmax names of classes)`
+  throw new FtError('INVALID_ARGUMENT', message, { row, column: label })
 }
 
 interface TableOptions extends Pick<CsvOptions, 'kinds' | 'like'> {

@@ -57,7 +57,7 @@ export async function withTracing(service: OipService): Promise<OipService> {
         })
         for (const name of ['ft.quality', 'ft.group']) {
           const value = response.parameters?.[name]
-          if (value !== undefined) span.setAttribute(name, String(value))
+          if (value !== undefined) span.setAttribute(name, typeof value === 'bigint' ? String(value) : value)
         }
         return response
       } catch (error) {
