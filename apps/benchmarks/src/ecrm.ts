@@ -6,30 +6,19 @@ import { flightTask, readFlights } from '@ft/datasets'
 import { floatSumParity, naivePropagation, openShards, type ShardStore } from '@ft/ecrm'
 import { denseBeside } from './ecrmDense.ts'
 import { throughRedis } from './ecrmRedis.ts'
+import { replicatedTables } from './ecrmReplicated.ts'
 import { keptVersions } from './ecrmVersions.ts'
 import { bounds, type Bench, type BenchContext } from './bench.ts'
-import {
-  flights,
-  openRun,
-  optimizer,
-  shardSeconds,
-  sum,
-  trainBlock,
-  width as d,
-  type Run,
-  type Task,
-} from './ecrmTask.ts'
+import { flights, openRun, optimizer, pairBlocks, shardSeconds, sum, width as d, type Task } from './ecrmTask.ts'
 
 const k = 4
 const servers = 5
 const steps = 10
-/** Blocks before the first that is measured: V8 compiles the shards' programs during the first 300 to 400 steps of a process. */
-const warmUp = 40
 
 export const ecrm: Bench = {
   name: 'ecrm',
   title: 'Erasure-coded embedding shards while nothing fails',
-  parts: ['steady', 'shard-bound', 'acknowledged', 'redis', 'scrub', 'naive', 'dense', 'versions'],
+  parts: ['steady', 'shard-bound', 'acknowledged', 'redis', 'scrub', 'naive', 'dense', 'versions', 'replicated'],
   async run(context) {
     if (context.wants('steady')) {
       const task = flightTask(await readFlights(), { rows: context.quick ? 200_000 : 600_000, seed: context.seed })
@@ -42,6 +31,7 @@ export const ecrm: Bench = {
     if (context.wants('naive')) naive(context)
     if (context.wants('dense')) await denseBeside(context)
     if (context.wants('versions')) await keptVersions(context)
+    if (context.wants('replicated')) await replicatedTables(context)
   },
 }
 
@@ -51,31 +41,7 @@ async function steady(context: BenchContext, task: Task): Promise<void> {
   const plain = await openRun(task, { k, r: 0, servers, seed })
   const coded = await openRun(task, { k, r: 1, servers, seed })
   try {
-    for (let block = 0; block < warmUp; block++) {
-      await trainBlock(plain, steps)
-      await trainBlock(coded, steps)
-    }
-    const wall: { value: number; baseline: number }[] = []
-    const cpu: { value: number; baseline: number }[] = []
-    let [busy, elapsed] = [0, 0]
-    const measured = async (run: Run) => {
-      const shards = await shardSeconds(run.store)
-      const own = process.cpuUsage()
-      const ms = sum(await trainBlock(run, steps))
-      const { user, system } = process.cpuUsage(own)
-      const seconds = (await shardSeconds(run.store)) - shards
-      if (run === coded) [busy, elapsed] = [busy + seconds, elapsed + ms / 1000]
-      return { ms, cpu: seconds * 1000 + (user + system) / 1000 }
-    }
-    // Short blocks and many pairs: what the machine does for seconds falls on both of a pair, and the median has a narrow interval.
-    for (let round = 0; round < (context.quick ? 64 : 128); round++) {
-      const first = round % 2 === 0
-      const early = await measured(first ? plain : coded)
-      const late = await measured(first ? coded : plain)
-      const [value, baseline] = first ? [late, early] : [early, late]
-      wall.push({ value: value.ms, baseline: baseline.ms })
-      cpu.push({ value: value.cpu, baseline: baseline.cpu })
-    }
+    const { wall, cpu, busy, elapsed } = await pairBlocks(coded, plain, { rounds: context.quick ? 64 : 128, steps })
     const ratio = ratioInterval(wall)
     const work = ratioInterval(cpu)
     context.emit({

@@ -1,4 +1,5 @@
 // What the ecrm benches train: the flights, and rows of a large table drawn by Zipf's law; blocks of steps with their times.
+import process from 'node:process'
 import { createRandom } from '@ft/core/random'
 import type { FlightTask } from '@ft/datasets'
 import {
@@ -122,6 +123,49 @@ export async function trainBlock(
 }
 
 export const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0)
+
+export interface BlockPairs {
+  /** Milliseconds of a block. */
+  readonly wall: { value: number; baseline: number }[]
+  /** Processor milliseconds of a block, all processes. */
+  readonly cpu: { value: number; baseline: number }[]
+  /** Processor seconds of the shards of `value`, and the seconds that its blocks took. */
+  readonly busy: number
+  readonly elapsed: number
+}
+
+/** Blocks of two runs in turns, each first every other time, after others that V8 compiles the shards' programs in. */
+export async function pairBlocks(
+  value: Run,
+  baseline: Run,
+  { rounds, steps }: { rounds: number; steps: number },
+): Promise<BlockPairs> {
+  // It does so during the first 300 to 400 steps of a process.
+  for (let step = 0; step < 400; step += steps) for (const run of [baseline, value]) await trainBlock(run, steps)
+  const pairs = { wall: [] as BlockPairs['wall'], cpu: [] as BlockPairs['cpu'], busy: 0, elapsed: 0 }
+  const measured = async (run: Run): Promise<{ ms: number; cpu: number }> => {
+    const shards = await shardSeconds(run.store)
+    const own = process.cpuUsage()
+    const ms = sum(await trainBlock(run, steps))
+    const { user, system } = process.cpuUsage(own)
+    const seconds = (await shardSeconds(run.store)) - shards
+    if (run === value) {
+      pairs.busy += seconds
+      pairs.elapsed += ms / 1000
+    }
+    return { ms, cpu: seconds * 1000 + (user + system) / 1000 }
+  }
+  // Short blocks and many pairs: what the machine does for seconds falls on both of a pair, and the median has a narrow interval.
+  for (let round = 0; round < rounds; round++) {
+    const first = round % 2 === 0
+    const early = await measured(first ? baseline : value)
+    const late = await measured(first ? value : baseline)
+    const [one, other] = first ? [late, early] : [early, late]
+    pairs.wall.push({ value: one.ms, baseline: other.ms })
+    pairs.cpu.push({ value: one.cpu, baseline: other.cpu })
+  }
+  return pairs
+}
 
 /** CPU seconds of all shard processes so far. */
 export async function shardSeconds(store: ShardStore): Promise<number> {

@@ -1,9 +1,8 @@
 // Part of bench "ecrm": what a version of the dense network at r + 1 shards ahead of every step's push costs that step.
-import process from 'node:process'
 import { median, ratioInterval } from '@ft/core/statistics'
 import { flightTask, readFlights } from '@ft/datasets'
 import { bounds, type BenchContext } from './bench.ts'
-import { flights, openRun, shardSeconds, sum, trainBlock, type Run } from './ecrmTask.ts'
+import { flights, openRun, pairBlocks } from './ecrmTask.ts'
 
 const k = 4
 const servers = 5
@@ -18,25 +17,7 @@ export async function keptVersions(context: BenchContext): Promise<void> {
     const plain = await openRun(task, { k, r: 1, servers, seed }, { replicateEvery: 0 })
     const kept = await openRun(task, { k, r: 1, servers, seed }, { replicateEvery: 1 })
     try {
-      // V8 compiles the shards' programs during the first 300 to 400 steps of a process.
-      for (let block = 0; block < 40; block++) for (const run of [plain, kept]) await trainBlock(run, steps)
-      const wall: { value: number; baseline: number }[] = []
-      const cpu: { value: number; baseline: number }[] = []
-      const measured = async (run: Run): Promise<{ ms: number; cpu: number }> => {
-        const shards = await shardSeconds(run.store)
-        const own = process.cpuUsage()
-        const ms = sum(await trainBlock(run, steps))
-        const { user, system } = process.cpuUsage(own)
-        return { ms, cpu: ((await shardSeconds(run.store)) - shards) * 1000 + (user + system) / 1000 }
-      }
-      for (let round = 0; round < (quick ? 64 : 128); round++) {
-        const first = round % 2 === 0
-        const early = await measured(first ? plain : kept)
-        const late = await measured(first ? kept : plain)
-        const [value, baseline] = first ? [late, early] : [early, late]
-        wall.push({ value: value.ms, baseline: baseline.ms })
-        cpu.push({ value: value.cpu, baseline: baseline.cpu })
-      }
+      const { wall, cpu } = await pairBlocks(kept, plain, { rounds: quick ? 64 : 128, steps })
       for (const [metric, pairs] of [
         ['step', wall],
         ['CPU of a step, all processes', cpu],

@@ -104,6 +104,42 @@ export function checkPush(ids: unknown, gradients: unknown): void {
   assertArray(gradients, 'Float32Array', { where: 'push', argument: 'gradients' })
 }
 
+/** @throws FtError `INVALID_ARGUMENT` for ids out of range */
+export function checkIds(ids: Uint32Array, rows: number, type: string): void {
+  if (allBelow(ids, rows)) return
+  const at = ids.findIndex((id) => id >= rows)
+  throw new FtError('INVALID_ARGUMENT', `${type}: \`ids\` must be below ${rows}, got ${ids[at]} at ${at}`, {
+    id: ids[at],
+    at,
+  })
+}
+
+/** @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT` for a gradient that is not finite */
+function checkGradients(ids: Uint32Array, gradients: Float32Array, d: number): void {
+  if (gradients.length !== ids.length * d) {
+    const expected = ids.length * d
+    throw new FtError(
+      'SHAPE_MISMATCH',
+      `push: \`gradients\` must have ${ids.length} x ${d} values, got ${gradients.length}`,
+      { expected, got: gradients.length },
+    )
+  }
+  if (!allFinite(gradients)) {
+    const bad = gradients.findIndex((value) => !Number.isFinite(value))
+    throw new FtError(
+      'INVALID_ARGUMENT',
+      `push: \`gradients\` must be finite, got ${gradients[bad]} for id ${ids[Math.floor(bad / d)]}; nothing was applied`,
+      { id: ids[Math.floor(bad / d)] },
+    )
+  }
+}
+
+/** @throws FtError as `push` of a store */
+export function checkUpdate(ids: Uint32Array, gradients: Float32Array, { d, rows }: { d: number; rows: number }): void {
+  checkIds(ids, rows, 'push')
+  checkGradients(ids, gradients, d)
+}
+
 export function createClient({ spec, send }: ClientOptions): Client {
   const { layout, d, width, rowsAMessage: most } = spec
   /** Unanswered questions of each server, oldest first. */
@@ -128,16 +164,9 @@ export function createClient({ spec, send }: ClientOptions): Client {
   }
 
   /** @param lengths - words a row of each array of the message */
-  function split(ids: Uint32Array, type: 'pull' | 'push' | 'write' | 'expect', lengths: readonly number[]): Share[] {
-    if (!allBelow(ids, layout.rows)) {
-      const at = ids.findIndex((id) => id >= layout.rows)
-      throw new FtError('INVALID_ARGUMENT', `${type}: \`ids\` must be below ${layout.rows}, got ${ids[at]} at ${at}`, {
-        id: ids[at],
-        at,
-      })
-    }
-    // What is only expected comes between a pull and the push of its rows.
-    const { servers, locals } = type === 'expect' ? locateAnew(ids) : locate(ids)
+  function split(ids: Uint32Array, type: 'pull' | 'push' | 'write', lengths: readonly number[]): Share[] {
+    checkIds(ids, layout.rows, type)
+    const { servers, locals } = locate(ids)
     const counts = new Uint32Array(layout.servers)
     for (let i = 0; i < ids.length; i++) counts[servers[i]!]!++
     const shares: Share[] = []
@@ -238,27 +267,18 @@ export function createClient({ spec, send }: ClientOptions): Client {
       return out
     },
     expect(ids, wanted) {
-      for (const { server, room } of split(ids, 'expect', []))
-        if (failure === undefined && wanted(server)) send(server, { type: 'expect', rows: room[0]! })
+      checkIds(ids, layout.rows, 'expect')
+      // Between a pull and the push of its rows: what is known of these stays.
+      const { servers, locals } = locateAnew(ids)
+      for (let server = 0; server < layout.servers && failure === undefined; server++) {
+        if (!wanted(server)) continue
+        const rows = locals.filter((_, i) => servers[i] === server)
+        for (let at = 0; at < rows.length; at += most) send(server, { type: 'expect', rows: rows.slice(at, at + most) })
+      }
     },
     async push(ids, gradients, { readsNext = false } = {}) {
       checkPush(ids, gradients)
-      if (gradients.length !== ids.length * d) {
-        const expected = ids.length * d
-        throw new FtError(
-          'SHAPE_MISMATCH',
-          `push: \`gradients\` must have ${ids.length} x ${d} values, got ${gradients.length}`,
-          { expected, got: gradients.length },
-        )
-      }
-      if (!allFinite(gradients)) {
-        const bad = gradients.findIndex((value) => !Number.isFinite(value))
-        throw new FtError(
-          'INVALID_ARGUMENT',
-          `push: \`gradients\` must be finite, got ${gradients[bad]} for id ${ids[Math.floor(bad / d)]}; nothing was applied`,
-          { id: ids[Math.floor(bad / d)] },
-        )
-      }
+      checkGradients(ids, gradients, d)
       await pushShares(ids, gradients, { readsNext, numbers: counters.push })
     },
     get numbers() {

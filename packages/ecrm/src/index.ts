@@ -8,6 +8,7 @@ export {
   type ShardStore,
   type FlippedBit,
 } from './store.ts'
+export type { StoredTable } from './replicas/places.ts'
 export type { KeptVersion } from './keptVersion.ts'
 export type { PushOptions } from './client.ts'
 export { serveShards, type ServedShards, type ServeOptions } from './serveShards.ts'
@@ -30,7 +31,7 @@ export { type OptimizerName, type OptimizerOptions } from './shard/optimizers.ts
 export { evaluate, type EvaluateOptions, type Evaluation, type StepRecord, type Trained } from './train.ts'
 export { train, type TrainOptions } from './workers/train.ts'
 export { createScoreWindow, type ScoreWindow, type WindowScore } from './dlrm/scoreWindow.ts'
-export { trainStep, type StepState } from './trainStep.ts'
+export { trainStep, type Coming, type StepState } from './trainStep.ts'
 export { createDenseModel, type DenseBatch, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 export { type Batch, type CategoricalFeature, type Samples } from './dlrm/samples.ts'
 export {
@@ -65,4 +66,5 @@ export {
   type Protection,
   type ProtectionChoice,
 } from './advisor/chooseProtection.ts'
+export { updatesAStep, type UpdatesOptions } from './advisor/updatesAStep.ts'
 export { exportNpy } from './export/exportNpy.ts'

@@ -1,5 +1,6 @@
 // Names that options may have. A misspelt one would be a default that nobody asked for: it is an error.
 import { assertOptionNames, invalidArgument } from '@ft/core'
+import type { UpdatesOptions } from './advisor/updatesAStep.ts'
 import type { CheckpointerOptions } from './checkpoint/checkpointer.ts'
 import type { DenseModelOptions } from './dlrm/denseModel.ts'
 import type { TfjsModelOptions } from './dlrm/tfjsModel.ts'
@@ -33,6 +34,7 @@ const trainNames: Names<TrainOptions> = {
   ...{ model: true, from: true, until: true, window: true, onStep: true, onProgress: true, signal: true },
   ...{ replicateEvery: true, resume: true },
 }
+const updatesNames: Names<UpdatesOptions> = { batch: true, seed: true, steps: true }
 const workersNames: Names<WorkersOptions> = { ...trainNames, workers: true, mode: true }
 const evaluateNames: Names<EvaluateOptions> = { store: true, batch: true, onProgress: true, signal: true }
 const denseNames: Names<DenseModelOptions> = {
@@ -83,6 +85,7 @@ export const checkMemoryNames: Check = (given) => checkShards(memoryNames, given
 export const checkOptimizerNames: Check = checker('rowOptimizer', 'optimizer', optimizerNames)
 export const checkTrainNames: Check = checker('train', 'options', trainNames)
 export const checkWorkersNames: Check = checker('train', 'options', workersNames)
+export const checkUpdatesNames: Check = checker('updatesAStep', 'options', updatesNames)
 export const checkEvaluateNames: Check = checker('evaluate', 'options', evaluateNames)
 export const checkDenseNames: Check = checker('createDenseModel', 'options', denseNames)
 export const checkTfjsNames: Check = checker('createTfjsModel', 'options', tfjsNames)

@@ -3,12 +3,13 @@ import { assertOneOf } from '@ft/core'
 import { checkMemoryNames } from './knownOptions.ts'
 import { memoryKind } from './network/memory.ts'
 import { resolveOptions } from './resolveOptions.ts'
-import { createStore } from './shardStore.ts'
+import { openStore } from './replicas/openStore.ts'
 import type { ShardOptions, ShardStore } from './store.ts'
 
 export { createCode, type ErasureCode, type Unit } from './codes/code.ts'
 export { createLayout, type Layout, type LayoutOptions, type Place } from './layout.ts'
 export type { EmbeddingTable, FlippedBit, ServerReport, ShardStore } from './store.ts'
+export type { StoredTable } from './replicas/places.ts'
 export type { KeptVersion } from './keptVersion.ts'
 export type { PushOptions } from './client.ts'
 export type { CorruptStripe, ScrubOptions, ScrubReport } from './scrub.ts'
@@ -24,7 +25,7 @@ export {
   type TrainOptions,
   type Trained,
 } from './train.ts'
-export { trainStep, type StepState } from './trainStep.ts'
+export { trainStep, type Coming, type StepState } from './trainStep.ts'
 export { createDenseModel, type DenseBatch, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 export type { Batch, CategoricalFeature, Samples } from './dlrm/samples.ts'
 export {
@@ -52,6 +53,6 @@ export type MemoryShardOptions = Pick<
 export async function openShards(options: MemoryShardOptions): Promise<ShardStore> {
   checkMemoryNames(options)
   assertOneOf(options.where ?? 'memory', { where: 'openShards', argument: 'where', values: ['memory'] })
-  const { spec, sweep } = resolveOptions(options)
-  return createStore({ spec, sweep, kind: memoryKind(sweep) })
+  const resolved = resolveOptions(options)
+  return openStore(resolved, memoryKind(resolved.sweep))
 }

@@ -1,11 +1,22 @@
 // Options of `openShards` that every kind of shards has, with their defaults.
-import { assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
+import { FtError, assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
 import type { SweepOptions } from './network/members.ts'
-import type { ShardSpec } from './shard/spec.ts'
-import type { ShardOptions } from './store.ts'
+import type { StoredTable } from './replicas/places.ts'
+import { checkRange, type RowRange, type ShardSpec } from './shard/spec.ts'
+import type { EmbeddingTable, ShardOptions } from './store.ts'
 
-/** @throws FtError `INVALID_ARGUMENT` */
-export function resolveOptions(options: ShardOptions): { readonly spec: ShardSpec; readonly sweep: SweepOptions } {
+export interface ResolvedOptions {
+  /** Of the encoded tables. */
+  readonly spec: ShardSpec
+  readonly sweep: SweepOptions
+  /** All of them; rows of the replicated ones. */
+  readonly tables: readonly StoredTable[]
+  readonly replicated: readonly RowRange[]
+  readonly resumed: boolean
+}
+
+/** @throws FtError `INVALID_ARGUMENT`, `UNSUPPORTED` */
+export function resolveOptions(options: ShardOptions): ResolvedOptions {
   const { k = 4, r = 1, d, seed = 0, acknowledgement = 'sync', logBytes = 64 * 2 ** 20 } = options
   const {
     servers = (options.shards ?? options.redis)?.length ?? k + r,
@@ -20,7 +31,33 @@ export function resolveOptions(options: ShardOptions): { readonly spec: ShardSpe
   assertInteger(pause, { ...at('sweep.pause'), min: 0, max: 60_000 })
   assertNumber(share, { ...at('sweep.share'), min: 0.001, max: 1 })
   if (!Array.isArray(options.tables)) throw invalidArgument(at('tables'), 'an array of tables', options.tables)
-  const ranges = options.tables.map(({ rows, scale = 1 / Math.sqrt(rows) }) => ({ rows, scale }))
+  const { tables, ranges, replicated } = resolveTables(options.tables)
   const spec = { k, r, servers, d, ranges, optimizer, seed, acknowledgement, logBytes }
-  return { spec, sweep: { stripes, pause, share } }
+  return { spec, sweep: { stripes, pause, share }, tables, replicated, resumed: options.resume === true }
+}
+
+function resolveTables(given: readonly EmbeddingTable[]) {
+  const where = 'openShards'
+  let end = 0
+  const all = given.map(({ rows, scale = 1 / Math.sqrt(rows), protection = 'encode' }, i) => {
+    const argument = `tables[${i}].protection`
+    if ((protection as string) === 'leave') {
+      const text = `${where}: \`${argument}\` is 'leave', and a store has no rows without parity; hold that table in one of its own with r = 0, or encode it`
+      throw new FtError('UNSUPPORTED', text, { table: i })
+    }
+    assertOneOf(protection, { where, argument, values: ['encode', 'replicate'] })
+    end += rows
+    return { first: end - rows, rows, scale, protection }
+  })
+  const rangesOf = (wanted: string): RowRange[] =>
+    all.filter(({ protection }) => protection === wanted).map(({ first, rows, scale }) => ({ first, rows, scale }))
+  const [encoded, replicated] = [rangesOf('encode'), rangesOf('replicate')]
+  if (encoded.length === 0 && replicated.length > 0) {
+    const text = `${where}: \`tables\` must have one to encode; encode the largest, or keep the tables without shards`
+    throw new FtError('INVALID_ARGUMENT', text, { tables: all.length })
+  }
+  for (const { rows, scale } of replicated) checkRange(where, rows, scale)
+  // Ids follow from the ranges where nothing is left out of them: such runs say of themselves what they always have.
+  const ranges = replicated.length === 0 ? encoded.map(({ rows, scale }) => ({ rows, scale })) : encoded
+  return { tables: all.map(({ first, rows, protection }) => ({ first, rows, protection })), ranges, replicated }
 }

@@ -12,9 +12,9 @@ import { allFinite } from './shard/finite.ts'
 import { resolveSpec, type ShardSpec } from './shard/spec.ts'
 import { createSeating, giveSeats } from './seating.ts'
 import { scrubStripes, type CorruptStripe } from './scrub.ts'
-import { layRows, readRows } from './snapshot.ts'
+import { checkSnapshot, layRows, readRows } from './snapshot.ts'
 import type { ShardStore } from './store.ts'
-import { assertArray, listIds } from './typedArrays.ts'
+import { listIds } from './typedArrays.ts'
 
 export interface StoreOptions {
   readonly spec: ShardSpec
@@ -185,14 +185,20 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       {},
     )
   }
-  let offset = 0
+  let end = 0
+  const tables = resolved.ranges.map((range) => {
+    end += range.rows
+    return { first: end - range.rows, rows: range.rows, protection: 'encode' as const }
+  })
   const store: ShardStore = {
     get layout() {
       return now.spec.layout
     },
     d,
     width,
-    offsets: resolved.ranges.map((range) => (offset += range.rows) - range.rows),
+    rows,
+    tables,
+    offsets: tables.map(({ first }) => first),
     lasting: first.lasting === true,
     get replacements() {
       return past.replacements + now.replacements + (next?.replacements ?? 0)
@@ -246,15 +252,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     },
     async restore(from, ids) {
       const at = { where: 'restore' }
-      assertArray(from.words, 'Uint32Array', { ...at, argument: 'snapshot.words' })
-      assertArray(from.versions, 'Uint32Array', { ...at, argument: 'snapshot.versions' })
-      if (from.width !== width || from.versions.length !== rows || from.words.length !== rows * width) {
-        throw new FtError(
-          'SHAPE_MISMATCH',
-          `restore: the snapshot must have ${rows} rows of ${width} words, got ${from.versions.length} of ${from.width}; open the store with the same tables, d and optimizer`,
-          { rows, width },
-        )
-      }
+      checkSnapshot(from, { rows, width })
       const all =
         ids === undefined
           ? Uint32Array.from({ length: rows }, (_, id) => id)

@@ -1,7 +1,9 @@
 // All rows of a store, by id, or those that changed.
+import { FtError } from '@ft/core'
 import type { Client } from './client.ts'
 import type { MessageOf } from './shard/messages.ts'
 import type { ResolvedSpec } from './shard/spec.ts'
+import { assertArray } from './typedArrays.ts'
 
 /** All rows, by id. */
 export interface Snapshot {
@@ -18,6 +20,19 @@ export interface RowSet {
   /** `[ids.length, width]`. */
   readonly words: Uint32Array
   readonly versions: Uint32Array
+}
+
+/** @throws FtError `INVALID_ARGUMENT`, `SHAPE_MISMATCH` when it is not of so many such rows */
+export function checkSnapshot(from: Snapshot, { rows, width }: { rows: number; width: number }): void {
+  const at = { where: 'restore' }
+  assertArray(from.words, 'Uint32Array', { ...at, argument: 'snapshot.words' })
+  assertArray(from.versions, 'Uint32Array', { ...at, argument: 'snapshot.versions' })
+  if (from.width === width && from.versions.length === rows && from.words.length === rows * width) return
+  throw new FtError(
+    'SHAPE_MISMATCH',
+    `restore: the snapshot must have ${rows} rows of ${width} words, got ${from.versions.length} of ${from.width}; open the store with the same tables, d and optimizer`,
+    { rows, width },
+  )
 }
 
 /** A piece of a server's rows. */

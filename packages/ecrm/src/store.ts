@@ -12,7 +12,8 @@ import type { Lasting } from './network/remote.ts'
 import type { OwnerPlaces } from './redis/employer.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import { resolveOptions } from './resolveOptions.ts'
-import { createStore } from './shardStore.ts'
+import { openStore } from './replicas/openStore.ts'
+import type { StoredTable } from './replicas/places.ts'
 import type { ScrubOptions, ScrubReport } from './scrub.ts'
 import type { RowSet, Snapshot } from './snapshot.ts'
 import type { KeptVersion } from './keptVersion.ts'
@@ -21,6 +22,12 @@ export interface EmbeddingTable {
   readonly rows: number
   /** Rows start uniform in [-scale, scale); default 1 / sqrt(rows), the DLRM's. */
   readonly scale?: number
+  /**
+   * 'encode' (default): rows are spread over the servers, with parity. 'replicate', for small hot tables: the trainer has them whole, as it
+   * has the dense network, and no server can lose them; r + 1 servers have them in the versions that the trainer keeps (`keep`,
+   * `replicateEvery` of `train`). The bits are the same either way. `chooseProtection` tells which to take.
+   */
+  readonly protection?: 'encode' | 'replicate'
 }
 
 export interface ShardOptions {
@@ -120,7 +127,11 @@ export interface ServerReport {
 }
 
 export interface ShardStore {
+  /** Where the rows of encoded tables are: its ids count these alone, table after table. */
   readonly layout: Layout
+  /** Rows of all tables. */
+  readonly rows: number
+  readonly tables: readonly StoredTable[]
   readonly d: number
   /** Words of a row with its optimizer state. */
   readonly width: number
@@ -172,7 +183,10 @@ export interface ShardStore {
   /** Flips one bit of a row (position below k) or of a parity row, to see that a scrub finds it. */
   flipBit(at: FlippedBit): Promise<void>
   report(): Promise<ServerReport[]>
-  /** Resolves when every row of every server is recovered, and what is kept is where it belongs; to the ids that could not be and started over. */
+  /**
+   * Resolves when every row of every server is recovered, and what is kept is where it belongs; to the ids that could not be and started
+   * over, those of replicated tables among them when a run is taken up that kept no version.
+   */
   recovered(): Promise<number[]>
   /**
    * Adds a server while training goes on: opens as many servers and one more, moves the rows there piece by piece, and ends
@@ -199,7 +213,8 @@ export interface ShardStore {
   keep(version: KeptVersion): Promise<void>
   /**
    * The newest version that any server has whole: at least the latest that `keep` resolved for, if no more than r servers were lost
-   * since. Its push has been applied when this resolves, once, whoever sent it before. Undefined when there is none.
+   * since. Its push has been applied when this resolves, once, whoever sent it before. Undefined when there is none. Replicated tables of
+   * a run that is taken up are those of the version and its push from the start.
    */
   kept(): Promise<KeptVersion | undefined>
   /** Ends a server at once (SIGKILL), to see that it does not matter. */
@@ -232,15 +247,16 @@ export async function openShards(options: ShardOptions): Promise<ShardStore> {
   const { where = 'process', spares = 1 } = options
   assertOneOf(where, { where: 'openShards', argument: 'where', values: ['process', 'memory'] })
   assertInteger(spares, { where: 'openShards', argument: 'spares', min: 0, max: 64 })
-  const { spec, sweep } = resolveOptions(options)
+  const resolved = resolveOptions(options)
+  const { sweep } = resolved
   if (options.shards === undefined && (options.resume === true || options.linger !== undefined)) {
     const text = 'openShards: only a run at `shards` elsewhere outlives its trainer; the others end with it'
     throw new FtError('UNSUPPORTED', text, {})
   }
   const timing: MemberOptions = { sweep, ...heartbeatOf(options) }
-  if (options.redis !== undefined) return createStore({ spec, sweep, kind: await redisNodes(options, timing) })
-  if (options.shards !== undefined) return createStore({ spec, sweep, kind: await remoteKind(options, timing) })
-  return createStore({ spec, sweep, kind: where === 'memory' ? memoryKind(sweep) : processKind(spares, timing) })
+  if (options.redis !== undefined) return openStore(resolved, await redisNodes(options, timing))
+  if (options.shards !== undefined) return openStore(resolved, await remoteKind(options, timing))
+  return openStore(resolved, where === 'memory' ? memoryKind(sweep) : processKind(spares, timing))
 }
 
 /** Shards in processes that are started here. */

@@ -12,6 +12,7 @@ import { auc, logLoss } from '@ft/core/statistics'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { dataDigest } from './dlrm/dataDigest.ts'
 import { createDenseModel, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
+import { eventsTurn } from './dlrm/eventsTurn.ts'
 import { lookAhead } from './dlrm/lookAhead.ts'
 import { distinct, pool } from './dlrm/lookUp.ts'
 import { notePoolings } from './dlrm/poolings.ts'
@@ -26,6 +27,7 @@ import {
 } from './dlrm/samples.ts'
 import { join } from './join.ts'
 import { checkEvaluateNames, checkTrainNames } from './knownOptions.ts'
+import { createScratch } from './dlrm/scratch.ts'
 import { createScoreWindow, type ScoreWindow, type WindowScore } from './dlrm/scoreWindow.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import type { ShardStore } from './store.ts'
@@ -116,8 +118,7 @@ export async function planTraining(data: Samples, options: TrainOptions): Promis
     throw invalidArgument({ where: 'train', argument: 'from' }, 'left out with `resume`', options.from)
   if (until !== Infinity) assertInteger(until, { where: 'train', argument: 'until', min: 0 })
   const window = createScoreWindow(options.window ?? 8192)
-  const engine = options.engine ?? createWasmEngine({ threads: 1 })
-  const model = options.model ?? newModel(options, { engine, features, tables: data.categorical.length })
+  const model = options.model ?? newModel(options, { features, tables: data.categorical.length })
   const about =
     resume || replicateEvery > 0
       ? [`${rows} rows ${dataDigest(data)}, batch ${batch}, seed ${seed}`, ...data.categorical.flatMap(bagsText)].join(
@@ -173,12 +174,15 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   const { store, signal } = options
   const { model, history, steps, window, stepped, replication } = await planTraining(data, options)
   const ahead: StepState['ahead'] = (push) => replication.ahead(push)
-  const state: StepState = { model, store, pushing: Promise.resolve(), window, ahead }
-  const make = (chosen: Uint32Array) => takeBatch(data, chosen, store.offsets)
-  const hints = createHints()
+  const state: StepState = { model, store, pushing: Promise.resolve(), window, ahead, scratch: createScratch() }
+  const make = (chosen: Uint32Array): Batch => {
+    const batch = takeBatch(data, chosen, store.offsets)
+    return { ...batch, rows: distinct(batch.ids) }
+  }
+  const hints = createHints(store)
   for (const { one: batch, following } of lookAhead(steps, { depth: hintedSteps, make })) {
     throwIfAborted(signal, 'train')
-    await stepped(await trainStep(state, batch, hints(following)))
+    await stepped(await trainStep(state, batch, { ids: hints(following), prepare: following[0] }))
     await eventsTurn()
   }
   await state.pushing
@@ -189,25 +193,30 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
 /** Steps whose rows are said at once while some are missing: a server asks its peers once for what it lost of them, not at each step. */
 const hintedSteps = 8
 
-/** At each step the ids of those that follow, when it is their turn to be said. */
-function createHints(): (following: readonly (() => Batch)[]) => (() => Uint32Array) | undefined {
+/** At each step the ids of those that follow, when it is their turn to be said; anew to a server that has just been replaced. */
+function createHints(store: ShardStore): (following: readonly (() => Batch)[]) => (() => Uint32Array) | undefined {
+  let replacements = store.replacements
   let said = 0
   let step = 0
   return (following) => {
     const now = step++
     if (following.length === 0) return undefined
     return () => {
+      if (store.replacements !== replacements) said = 0
+      replacements = store.replacements
       // The step after this one has been said
       if (now + 1 < said) return new Uint32Array(0)
       said = now + 1 + following.length
-      return join(following.map((next) => next().ids))
+      // Hot rows are in nearly every step.
+      return distinct(join(following.map((next) => next().rows!.ids))).ids
     }
   }
 }
 
-function newModel(o: TrainOptions, sizes: Pick<DenseModelOptions, 'engine' | 'features' | 'tables'>): DenseModel {
+function newModel(o: TrainOptions, sizes: Pick<DenseModelOptions, 'features' | 'tables'>): DenseModel {
   return createDenseModel({
     ...sizes,
+    engine: o.engine ?? createWasmEngine({ threads: 1 }),
     d: o.store.d,
     ...(o.bottom ? { bottom: o.bottom } : {}),
     ...(o.top ? { top: o.top } : {}),
@@ -255,8 +264,7 @@ export async function evaluate(model: DenseModel, data: Samples, options: Evalua
 }
 
 function checkTables(data: Samples, store: ShardStore, where: string): void {
-  const ends = [...store.offsets.slice(1), store.layout.rows]
-  const sizes = store.offsets.map((offset, t) => ends[t]! - offset)
+  const sizes = store.tables.map(({ rows }) => rows)
   const fits = sizes.length === data.categorical.length && data.categorical.every(({ size }, t) => size <= sizes[t]!)
   if (fits) return
   throw new FtError(
@@ -264,10 +272,4 @@ function checkTables(data: Samples, store: ShardStore, where: string): void {
     `${where}: the store must have a table of at least [${data.categorical.map(({ size }) => size).join(', ')}] rows, got [${sizes.join(', ')}]; open it with the data's tables`,
     { sizes },
   )
-}
-
-/** Lets timers and sockets have their turn, in Node and in pages. */
-function eventsTurn(): Promise<void> {
-  const immediate = (globalThis as { setImmediate?: (run: () => void) => unknown }).setImmediate
-  return new Promise((resolve) => void (immediate === undefined ? setTimeout(resolve, 0) : immediate(resolve)))
 }

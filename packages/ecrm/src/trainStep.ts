@@ -1,8 +1,10 @@
 // One step of training a DLRM on erasure-coded shards: the package's main flow. Steps 1 to 6 are the trainer's; what a push
 // sets off at the shards (the optimizer, the difference, the parity) is in shard/shard.ts and shard/parityRows.ts.
 import type { DenseModel } from './dlrm/denseModel.ts'
+import { saidTurn } from './dlrm/eventsTurn.ts'
 import { distinct, pool, scatterSum } from './dlrm/lookUp.ts'
 import type { Batch } from './dlrm/samples.ts'
+import type { Scratch } from './dlrm/scratch.ts'
 import type { ScoreWindow } from './dlrm/scoreWindow.ts'
 import { checkGradients } from './dlrm/soundGradients.ts'
 import type { ShardStore } from './store.ts'
@@ -14,8 +16,17 @@ export interface StepState {
   pushing: Promise<void>
   /** Keeps the dense network and the push that follows, so that another trainer can begin here; left out: nobody does. */
   readonly ahead?: (push: { readonly ids: Uint32Array; readonly gradients: Float32Array }) => Promise<void>
+  /** Room for what a step needs and nobody keeps; left out: made anew. */
+  readonly scratch?: Scratch
   /** Gets what the model predicts of each batch before it learns from it. */
   readonly window?: ScoreWindow | undefined
+}
+
+export interface Coming {
+  /** Ids of the steps after this one: asked for only while rows are missing. */
+  readonly ids?: (() => Uint32Array) | undefined
+  /** Called while this step waits for its rows: what the next one needs before it asks for its own. */
+  readonly prepare?: (() => unknown) | undefined
 }
 
 /**
@@ -26,24 +37,33 @@ export interface StepState {
  *
  * Source: ECRM (Liu et al. 2021), section "difference propagation"; DLRM (Naumov et al. 2019).
  *
- * @param following - ids of the steps after this one, where they are known: asked for only while rows are missing
+ * @param coming - of the steps after this one, where they are known
  * @returns mean log loss of the batch before the update
  * @throws FtError `INVALID_ARGUMENT` when loss or gradients are not finite: then neither the dense network nor a row has changed;
  * `UNRECOVERABLE`, `ABORTED`
  */
-export async function trainStep(state: StepState, batch: Batch, following?: () => Uint32Array): Promise<number> {
+export async function trainStep(state: StepState, batch: Batch, coming: Coming = {}): Promise<number> {
   const { model, store } = state
 
   // 1. The batch's distinct rows, from the shards that hold them; a lost row is decoded when it is asked for.
-  const rows = distinct(batch.ids)
-  const values = await store.pull(rows.ids)
+  const rows = batch.rows ?? distinct(batch.ids)
+  const pulling = store.pull(rows.ids)
+  if (coming.prepare !== undefined) {
+    // The question must be on its way before this thread is busy. The next one then follows on this step's push without delay, and
+    // shards, which expect it, tell parity when they have answered.
+    // A failure is told below.
+    pulling.catch(() => undefined)
+    await saidTurn()
+    coming.prepare()
+  }
+  const values = await pulling
   // While this thread computes, shards decode what the next steps ask for.
-  if (following !== undefined) store.expect(following)
+  if (coming.ids !== undefined) store.expect(coming.ids)
 
   // 2. Forward: embedding bags, bottom network, dot interaction, top network.
   // 3. Backward: gradients of the dense parameters and of every embedding.
   const pooling = { d: store.d, bags: batch.bags }
-  const embeddings = pool(values, rows, pooling)
+  const embeddings = pool(values, rows, pooling, state.scratch)
   const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels)
 
   // 4. A row named by several samples, or several times by a bag, gets the sum of their gradients. What is not finite is refused whole.

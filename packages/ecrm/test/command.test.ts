@@ -49,12 +49,16 @@ function printer(json: boolean) {
 const signal = new AbortController().signal
 
 describe('train', () => {
-  it('ends with the same scores whether a shard is killed or not', async () => {
+  it('ends with the same scores whether a shard is killed or not, and small tables are replicated or not', async () => {
     const ends = []
-    for (const kill of [[], ['shard:1@step:17']]) {
+    for (const [kill, replicate] of [
+      [[], false],
+      [['shard:1@step:17'], false],
+      [['shard:1@step:17'], true],
+    ] as const) {
       const { output, text } = printer(true)
       const save = join(folder, 'run.ftec')
-      await runTrain({ ...flags, kill, save, onnx: join(folder, 'model.onnx') }, { output, signal })
+      await runTrain({ ...flags, kill, replicate, save, onnx: join(folder, 'model.onnx') }, { output, signal })
       const lines = text()
         .trim()
         .split('\n')
@@ -74,10 +78,17 @@ describe('train', () => {
       expect((await readCheckpoint(save)).step).toBe(48)
       expect((await readFile(join(folder, 'model.onnx'))).length).toBeGreaterThan(1_000)
     }
-    const [calm, stormy] = ends as [Record<string, unknown>, Record<string, unknown>]
+    const [calm, stormy, near] = ends as [Record<string, unknown>, Record<string, unknown>, Record<string, unknown>]
     expect(calm).toMatchObject({ type: 'end', replaced: 0, lost: [] })
     expect(stormy).toMatchObject({ replaced: 1, lost: [], auc: calm['auc'], logLoss: calm['logLoss'] })
+    expect(near).toMatchObject({ replaced: 1, lost: [], auc: calm['auc'], logLoss: calm['logLoss'] })
     expect(calm['auc']).toBeGreaterThan(0.6)
+    // The smaller of two tables was not at the shards.
+    const pushed = ({ shards }: Record<string, unknown>): number =>
+      (shards as ServerReport[]).reduce((sum, { pushedRows }) => sum + pushedRows, 0)
+    expect(pushed(near)).toBeLessThan(0.7 * pushed(stormy))
+    const { output } = printer(true)
+    await expect(runTrain({ ...flags, r: 0, replicate: true }, { output, signal })).rejects.toThrow(/--replicate/)
   })
 
   it('trains on shards elsewhere', async () => {

@@ -156,7 +156,7 @@ describe.each(places)('shards in $name', (place) => {
   })
 
   it('count what redundancy costs', async () => {
-    const store = await start()
+    const store = await start({ tables: [{ rows: 350 }] })
     await pushes(store, 10)
     const reports = await store.report()
     const sum = (of: (report: (typeof reports)[number]) => number): number =>

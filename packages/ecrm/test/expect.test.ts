@@ -47,12 +47,12 @@ const samples = (rows: number): Samples => {
 
 it('training says so while rows are missing, in time and only then, and has the bits of a calm run', async () => {
   const data = samples(1600)
-  const run = async (kill: boolean) => {
+  const run = async (kills: Readonly<Record<number, number>>, r = 1) => {
     const said: Message[] = []
     // A sweep that hardly does anything: what comes back comes back because it is wanted.
     const sweep = { stripes: 1, pause: 1000, share: 0.01 }
     const optimizer = { name: 'adagrad', learningRate: 0.05 } as const
-    const spec = { k: 2, r: 1, servers: 3, d: 4, ranges: [{ rows: 800, scale: 0.1 }], optimizer, seed: 2 }
+    const spec = { k: 2, r, servers: 2 + r, d: 4, ranges: [{ rows: 800, scale: 0.1 }], optimizer, seed: 2 }
     const rest = { acknowledgement: 'sync', logBytes: 1 << 20 } as const
     const store = await createStore({
       spec: { ...spec, ...rest },
@@ -61,7 +61,7 @@ it('training says so while rows are missing, in time and only then, and has the 
     })
     const marks: number[] = []
     const onStep = ({ step }: { step: number }): void => {
-      if (kill && step === 4) store.kill(1)
+      if (kills[step] !== undefined) store.kill(kills[step])
       marks.push(said.length)
     }
     const model = createDenseModel({
@@ -80,7 +80,7 @@ it('training says so while rows are missing, in time and only then, and has the 
       said.slice(from, to).filter((one) => one.type === type).length
     return { rows, losses: history.map(({ loss }) => loss), marks, end, count }
   }
-  const [calm, killed] = [await run(false), await run(true)]
+  const [calm, killed] = [await run({}), await run({ 4: 1 })]
   expect(calm.count('expect', 0, Infinity)).toBe(0)
   expect(killed.count('expect', 0, killed.marks[4]!)).toBe(0)
   // One to the server that lacks rows, in step 5 of the rows of 6 to 13, and in step 13 of those of 14 and 15; nothing follows on 15.
@@ -89,6 +89,14 @@ it('training says so while rows are missing, in time and only then, and has the 
   expect(killed.count('expect', killed.marks[14]!, killed.end)).toBe(0)
   expect(killed.losses).toEqual(calm.losses)
   expect(killed.rows).toEqual(calm.rows)
+  // A second server is lost at step 7: in step 8 both hear of 9 to 15, and nothing is left to be said.
+  const twice = await run({ 4: 1, 7: 2 }, 2)
+  for (let step = 5; step < 16; step++)
+    expect(twice.count('expect', twice.marks[step - 1]!, twice.marks[step] ?? twice.end)).toBe(
+      step === 5 ? 1 : step === 8 ? 2 : 0,
+    )
+  expect(twice.losses).toEqual(calm.losses)
+  expect(twice.rows).toEqual(calm.rows)
 })
 
 it('is a hint that checks its ids, and needs no rows to be missing', async () => {

@@ -161,10 +161,12 @@ it('a version with a changed bit is none', () => {
 })
 
 it.each([
-  ['after a step', false],
-  ['between a version and its push', true],
-])('a training that ended %s goes on with the same bits', async (_, cut) => {
-  const store = await start({ where: 'memory' })
+  ['after a step', false, 'encode'],
+  ['between a version and its push', true, 'encode'],
+  ['after a step', false, 'replicate'],
+  ['between a version and its push', true, 'replicate'],
+] as const)('a training that ended %s goes on with the same bits (%s, %s)', async (_, cut, protection) => {
+  const store = await start({ where: 'memory', tables: [{ ...tables[0]!, protection }, tables[1]!] })
   let count = 0
   const value = (...given: Parameters<ShardStore['push']>): Promise<void> =>
     cut && count++ > 40 ? Promise.reject(dies) : store.push(...given)
@@ -271,9 +273,12 @@ it('a run that ends while a server is replaced leaves nothing behind', async () 
   await expect.poll(parts).toEqual([undefined, undefined, undefined, undefined])
 })
 
-it('a trainer that is killed is followed by one that ends with the same bits', async () => {
+it.each([
+  ['its tables at the shards', tables],
+  ['one of them with the trainer', [tables[0]!, { ...tables[1]!, protection: 'replicate' as const }]],
+])('a trainer that is killed, %s, is followed by one that ends with the same bits', async (_, tables) => {
   const { shards } = await hosts(4)
-  const named = { shards, token, name: 'killed', servers: 3 }
+  const named = { shards, token, name: 'killed', servers: 3, tables }
   const tsup = createRequire(import.meta.url).resolve('tsup')
   const { build } = createRequire(tsup)('esbuild') as {
     build(options: object): Promise<{ outputFiles: { text: string }[] }>

@@ -60,6 +60,10 @@ describe('together', () => {
     const store = await start({})
     expect(await run(store, 2, { 4: 1, 17: 2 })).toEqual(calm)
     expect(store.replacements).toBe(2)
+    for (const where of ['process', 'memory'] as const) {
+      const replicated = await start({ where, tables: [tables[0]!, { ...tables[1]!, protection: 'replicate' }] })
+      expect(await run(replicated, 2, { 4: 1 })).toEqual(calm)
+    }
   })
 
   it('workers compute with the network that it is, a hidden layer as wide as the interaction included', async () => {
@@ -90,6 +94,7 @@ describe('each by itself', () => {
     ['processes', {}],
     ['processes, r = 2', { r: 2, servers: 5 }],
     ['one thread', { where: 'memory' }],
+    ['processes, a table with the trainer', { tables: [{ ...tables[0]!, protection: 'replicate' }, tables[1]!] }],
   ] as const)('every gradient counts once, shards in %s, some of them killed', async (_, options) => {
     const store = await start(options)
     const done: number[] = []
@@ -110,7 +115,7 @@ describe('each by itself', () => {
     expect(await store.recovered()).toEqual([])
     expect(store.replacements).toBe(2)
     // Updates of a row: batches that name it, whichever worker had them.
-    const expected = new Uint32Array(store.layout.rows)
+    const expected = new Uint32Array(store.rows)
     for (const epoch of [0, 1])
       for (const chosen of batchesOf(3_000, { batch, random: createRandom(seed).stream('order', epoch) }))
         data.categorical.forEach(({ ids }, t) => {

@@ -104,8 +104,8 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
         content = fullContent(await store.snapshot({ mark: kind === 'differential' }), model, step)
       } else {
         const changed = await store.changed()
-        const { layout, width } = store
-        content = { step, width, rows: layout.rows, ...changed, dense: denseArrays(model), base }
+        const { rows, width } = store
+        content = { step, width, rows, ...changed, dense: denseArrays(model), base }
       }
       const written = write(content)
       // In the background a failure is said to whoever awaits it, and once more by the next save or settle.

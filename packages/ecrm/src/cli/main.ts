@@ -55,6 +55,7 @@ program
   .option('--seed <n>', 'of weights and order', whole, 0)
   .option('--workers <n>', 'threads that train, each with its own way to the shards', whole, 1)
   .option('--mode <sync | async>', 'of several workers: together step by step, or each as fast as it can', 'sync')
+  .option('--replicate', 'small hot tables stay with the trainer, as chooseProtection chooses; the same bits', false)
   .option('--kill <shard:2@step:500>', 'ends a shard at a step; repeat it', collect, [])
   .option('--every <n>', 'steps between lines', whole, 100)
   .option('--metrics <file>', 'Prometheus text, written again with every line')

@@ -3,12 +3,14 @@ import { rename, writeFile } from 'node:fs/promises'
 import { FtError, assertOneOf } from '@ft/core'
 import type { Output } from '@ft/report'
 import { prometheusText } from '@ft/report/prometheus'
+import { chooseProtection } from '../advisor/chooseProtection.ts'
+import { updatesAStep } from '../advisor/updatesAStep.ts'
 import { saveCheckpoint } from '../checkpoint/checkpoint.ts'
 import type { DenseModel } from '../dlrm/denseModel.ts'
 import { storeMetrics } from '../metrics.ts'
 import { parseShard } from '../network/assignment.ts'
 import { optimizerNames, type OptimizerName } from '../shard/optimizers.ts'
-import { openShards, type ServerReport, type ShardOptions, type ShardStore } from '../store.ts'
+import { openShards, type EmbeddingTable, type ServerReport, type ShardOptions, type ShardStore } from '../store.ts'
 import { evaluate } from '../train.ts'
 import { train } from '../workers/train.ts'
 import { checkClasses, checkFiles, checkKills, checkNumbers } from './checkTraining.ts'
@@ -42,6 +44,8 @@ export interface TrainFlags extends TlsFlags {
   readonly workers?: number
   /** 'sync' or 'async', of several. */
   readonly mode?: string
+  /** Leaves small hot tables with the trainer. */
+  readonly replicate?: boolean
   /** `shard:2@step:500`, each. */
   readonly kill: readonly string[]
   readonly save?: string
@@ -120,6 +124,12 @@ export async function runTrain(
   checkClasses(table)
   const steps = epochs * Math.ceil(table.train.label.length / batch)
   checkKills(kills, { servers, steps })
+  const tables = chooseTables(flags, {
+    table,
+    servers,
+    lasting: where.shards !== undefined && flags.name !== undefined,
+  })
+  const replicated = tables.filter(({ protection }) => protection === 'replicate').length
   output.settings('Training on erasure-coded shards', {
     rows: table.train.label.length,
     shards: servers,
@@ -130,9 +140,9 @@ export async function runTrain(
     epochs,
     batch,
     seed,
+    ...(flags.replicate === true ? { 'tables with the trainer': `${replicated} of ${tables.length}` } : {}),
     ...(workers > 1 ? { workers, mode } : {}),
   })
-  const tables = table.sizes.map((rows) => ({ rows }))
   const store = await openShards({ tables, d, k, r, optimizer, seed, ...where })
   try {
     let sum = 0
@@ -200,6 +210,25 @@ export async function runTrain(
   } finally {
     await store.close()
   }
+}
+
+/** All encoded, or each as the choice says, which needs parity to choose from. */
+function chooseTables(
+  { replicate = false, k, r, d, batch, seed, optimizer, rate }: TrainFlags,
+  { table, servers, lasting }: { table: ReadTable; servers: number; lasting: boolean },
+): EmbeddingTable[] {
+  if (!replicate) return table.sizes.map((rows) => ({ rows }))
+  if (r === 0)
+    throw new FtError('INVALID_ARGUMENT', 'ecrm: --replicate chooses between copies and parity; take --r 1', {})
+  const updates = updatesAStep(table.train, { batch, seed })
+  const { tables } = chooseProtection(
+    table.sizes.map((rows, t) => ({ rows, d, updates: updates[t]! })),
+    {
+      ...{ k, r, servers, replicateEvery: lasting ? 1 : 0 },
+      optimizer: { name: optimizer as OptimizerName, learningRate: rate },
+    },
+  )
+  return [...tables]
 }
 
 async function writeOnnx(

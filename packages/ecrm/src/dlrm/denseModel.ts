@@ -7,6 +7,7 @@ import type { OptimizerOptions } from '../shard/optimizers.ts'
 import { createDenseOptimizer } from './denseOptimizer.ts'
 import { interact, interactBackward, pairCount } from './interaction.ts'
 import { backward, createLayers, forward, type Layer } from './perceptron.ts'
+import { createScratch } from './scratch.ts'
 
 export interface DenseModelOptions {
   readonly engine: SyncMatmulEngine
@@ -23,7 +24,7 @@ export interface DenseModelOptions {
   readonly seed: number
 }
 
-/** Samples as the dense part sees them. */
+/** Samples as the dense part sees them; whoever keeps an array beyond the call copies it. */
 export interface DenseBatch {
   /** `[batch, features]`. */
   readonly dense: Float32Array
@@ -81,6 +82,7 @@ export function createDenseModel(options: DenseModelOptions): DenseModel {
   const vectors = tables + 1
   const parameters = [...below, ...above].flatMap(({ weights, bias }) => [weights, bias])
   const optimizer = createDenseOptimizer(parameters, options.optimizer)
+  const scratch = createScratch()
 
   function run({ dense, embeddings }: DenseBatch) {
     const batch = dense.length / features
@@ -92,11 +94,11 @@ export function createDenseModel(options: DenseModelOptions): DenseModel {
       )
     }
     const sizes = { batch, vectors, d }
-    const low = forward(engine, below, dense)
+    const low = forward(engine, below, { input: dense, scratch, name: 'bottom' })
     const z0 = low.at(-1)!
-    const joined = new Float32Array(batch * (d + pairCount(vectors)))
+    const joined = scratch('joined', batch * (d + pairCount(vectors)))
     interact(sizes, { z0, embeddings }, joined)
-    const high = forward(engine, above, joined)
+    const high = forward(engine, above, { input: joined, scratch, name: 'top' })
     return { sizes, low, z0, high, logits: high.at(-1)! }
   }
 
@@ -107,10 +109,12 @@ export function createDenseModel(options: DenseModelOptions): DenseModel {
     gradients(batch, labels) {
       const { sizes, low, z0, high, logits } = run(batch)
       const { loss, gradient, probabilities } = logLoss(logits, labels)
-      const up = backward(engine, above, { outputs: high, gradient, wantInput: true })
-      const of = { z0: new Float32Array(z0.length), embeddings: new Float32Array(batch.embeddings.length) }
+      const up = backward(engine, above, { outputs: high, gradient, wantInput: true, scratch, name: 'top' })
+      const of = { z0: scratch('z0.gradient', z0.length), embeddings: new Float32Array(batch.embeddings.length) }
       interactBackward(sizes, { z0, embeddings: batch.embeddings, gradient: up.input! }, of)
-      const down = backward(engine, below, { outputs: low, gradient: of.z0, wantInput: false })
+      const down = backward(engine, below, {
+        ...{ outputs: low, gradient: of.z0, wantInput: false, scratch, name: 'bottom' },
+      })
       return { loss, parameters: [...down.parameters, ...up.parameters], embeddings: of.embeddings, probabilities }
     },
     update: (gradients) => optimizer.step(gradients),

@@ -1,4 +1,6 @@
-// The dot interaction of DLRM: products of all pairs of a sample's vectors, z0 and one for each table.
+// The dot interaction of DLRM: products of all pairs of a sample's vectors, z0 and one for each table. Computed by
+// assembly/interaction.ts.
+import { throughMemory } from './kernelMemory.ts'
 
 /** Pairs (i, j) with j < i, row by row: the strictly lower triangle. */
 export function pairCount(vectors: number): number {
@@ -13,7 +15,7 @@ export interface InteractionSizes {
 }
 
 /**
- * Writes each sample's z0 and pair products: `[batch, d + pairs]`.
+ * Writes each sample's z0 and pair products: `[batch, d + pairs]`. Sums are float32, in an order that depends on d alone.
  *
  * @param z0 - output of the bottom network, `[batch, d]`
  * @param embeddings - `[batch, tables, d]`
@@ -23,26 +25,12 @@ export function interact(
   { z0, embeddings }: { z0: Float32Array; embeddings: Float32Array },
   out: Float32Array,
 ): void {
-  const width = d + pairCount(vectors)
-  const stack = new Float32Array(vectors * d)
-  for (let b = 0; b < batch; b++) {
-    stack.set(z0.subarray(b * d, (b + 1) * d))
-    stack.set(embeddings.subarray(b * (vectors - 1) * d, (b + 1) * (vectors - 1) * d), d)
-    let at = b * width
-    for (let j = 0; j < d; j++) out[at++] = stack[j]!
-    for (let i = 1; i < vectors; i++) {
-      for (let other = 0; other < i; other++) {
-        let sum = 0
-        const [x, y] = [i * d, other * d]
-        for (let j = 0; j < d; j++) sum += stack[x + j]! * stack[y + j]!
-        out[at++] = sum
-      }
-    }
-  }
+  throughMemory('interact', [batch, vectors, d], { inputs: [z0, embeddings], outputs: [out] })
 }
 
 /**
- * Gradients of z0 and embeddings from those of `interact`'s output.
+ * Gradients of z0 and embeddings from those of `interact`'s output: of a vector the sum of all others, each times the gradient of the
+ * pair, in the order of the vectors.
  *
  * @param gradient - `[batch, d + pairs]`
  */
@@ -51,26 +39,6 @@ export function interactBackward(
   { z0, embeddings, gradient }: { z0: Float32Array; embeddings: Float32Array; gradient: Float32Array },
   out: { z0: Float32Array; embeddings: Float32Array },
 ): void {
-  const width = d + pairCount(vectors)
-  const stack = new Float32Array(vectors * d)
-  const sums = new Float64Array(vectors * d)
-  for (let b = 0; b < batch; b++) {
-    stack.set(z0.subarray(b * d, (b + 1) * d))
-    stack.set(embeddings.subarray(b * (vectors - 1) * d, (b + 1) * (vectors - 1) * d), d)
-    let at = b * width
-    sums.fill(0)
-    for (let j = 0; j < d; j++) sums[j] = gradient[at++]!
-    for (let i = 1; i < vectors; i++) {
-      for (let other = 0; other < i; other++) {
-        const g = gradient[at++]!
-        const [x, y] = [i * d, other * d]
-        for (let j = 0; j < d; j++) {
-          sums[x + j]! += g * stack[y + j]!
-          sums[y + j]! += g * stack[x + j]!
-        }
-      }
-    }
-    out.z0.set(sums.subarray(0, d), b * d)
-    out.embeddings.set(sums.subarray(d), b * (vectors - 1) * d)
-  }
+  const inputs = [z0, embeddings, gradient]
+  throughMemory('interactBackward', [batch, vectors, d], { inputs, outputs: [out.z0, out.embeddings] })
 }

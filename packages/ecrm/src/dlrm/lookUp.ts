@@ -1,5 +1,7 @@
 // From ids of a batch to rows and back: every row is pulled and pushed once, however often the batch names it, and the rows of a
 // bag become one embedding.
+import { freshArray, type Scratch } from './scratch.ts'
+import { copyWords, wordsOf } from '../shard/words.ts'
 
 export interface LookUp {
   /** Distinct ids in order of first mention. */
@@ -22,26 +24,43 @@ export interface Pooling {
 }
 
 export function distinct(mentions: Uint32Array): LookUp {
-  const places = new Map<number, number>()
   const at = new Uint32Array(mentions.length)
+  const ids = new Uint32Array(mentions.length)
+  let count = 0
+  // A table with open addressing, at most half full: place + 1 of the id that was put there, 0 where none was.
+  const bits = Math.max(4, 33 - Math.clz32(mentions.length))
+  const places = new Uint32Array(2 ** bits)
+  const mask = places.length - 1
   for (let i = 0; i < mentions.length; i++) {
     const id = mentions[i]!
-    let place = places.get(id)
-    if (place === undefined) places.set(id, (place = places.size))
-    at[i] = place
+    // Multiplicative hashing by the golden section (Knuth 1973, section 6.4).
+    let slot = Math.imul(id, 0x9e3779b1) >>> (32 - bits)
+    let place = places[slot]!
+    while (place !== 0 && ids[place - 1] !== id) place = places[(slot = (slot + 1) & mask)]!
+    if (place === 0) {
+      ids[count] = id
+      places[slot] = place = ++count
+    }
+    at[i] = place - 1
   }
-  return { ids: Uint32Array.from(places.keys()), at }
+  return { ids: ids.slice(0, count), at }
 }
 
 /**
  * Rows `[ids, d]` summed to embeddings `[bags, d]`, zeros for an empty bag; without bags every mention is one of its own. Sums are
- * float64, in order of mention: the same bits every time, and of one mention that counts once the row's own.
+ * float64, in order of mention: the same bits every time, and of one mention that counts once the row's own. With a scratch they are
+ * good until the next call.
  */
-export function pool(rows: Float32Array, { at }: LookUp, { d, bags }: Pooling): Float32Array {
-  if (bags === undefined) return gather(rows, at, d)
+export function pool(
+  rows: Float32Array,
+  { at }: LookUp,
+  { d, bags }: Pooling,
+  scratch: Scratch = freshArray,
+): Float32Array {
+  if (bags === undefined) return gather(rows, at, scratch('embeddings', at.length * d), d)
   const { offsets, scales } = bags
   const count = offsets.length - 1
-  const out = new Float32Array(count * d)
+  const out = scratch('embeddings', count * d)
   const sums = new Float64Array(d)
   for (let bag = 0; bag < count; bag++) {
     const [start, end] = [offsets[bag]!, offsets[bag + 1]!]
@@ -63,11 +82,8 @@ export function pool(rows: Float32Array, { at }: LookUp, { d, bags }: Pooling): 
 export function scatterSum(gradients: Float32Array, { ids, at }: LookUp, { d, bags }: Pooling): Float32Array {
   const sums = new Float64Array(ids.length * d)
   if (bags === undefined) {
-    for (let i = 0; i < at.length; i++) {
-      const to = at[i]! * d
-      for (let j = 0; j < d; j++) sums[to + j]! += gradients[i * d + j]!
-    }
-    return Float32Array.from(sums)
+    for (let i = 0; i < at.length; i++) addRow(sums, at[i]! * d, gradients, i * d, d)
+    return new Float32Array(sums)
   }
   const { offsets, scales } = bags
   for (let bag = 0; bag + 1 < offsets.length; bag++) {
@@ -78,14 +94,24 @@ export function scatterSum(gradients: Float32Array, { ids, at }: LookUp, { d, ba
       for (let j = 0; j < d; j++) sums[to + j]! += scale * gradients[bag * d + j]!
     }
   }
-  return Float32Array.from(sums)
+  return new Float32Array(sums)
 }
 
-function gather(rows: Float32Array, at: Uint32Array, d: number): Float32Array {
-  const out = new Float32Array(at.length * d)
-  for (let i = 0; i < at.length; i++) {
-    const from = at[i]! * d
-    for (let j = 0; j < d; j++) out[i * d + j] = rows[from + j]!
-  }
+function gather(rows: Float32Array, at: Uint32Array, out: Float32Array, d: number): Float32Array {
+  const [to, from] = [wordsOf(out), wordsOf(rows)]
+  for (let i = 0; i < at.length; i++) copyWords(to, i * d, from, at[i]! * d, d)
   return out
+}
+
+/** Four values a turn, as in shard/words.ts. */
+function addRow(sums: Float64Array, to: number, values: Float32Array, from: number, d: number): void {
+  const whole = d - (d % 4)
+  let j = 0
+  for (; j < whole; j += 4) {
+    sums[to + j]! += values[from + j]!
+    sums[to + j + 1]! += values[from + j + 1]!
+    sums[to + j + 2]! += values[from + j + 2]!
+    sums[to + j + 3]! += values[from + j + 3]!
+  }
+  for (; j < d; j++) sums[to + j]! += values[from + j]!
 }

@@ -2,7 +2,7 @@
 import { FtError, assertInteger, assertOneOf, invalidArgument } from '@ft/core'
 import type { Random } from '@ft/core/random'
 import { allFinite } from '../shard/finite.ts'
-import type { Bags } from './lookUp.ts'
+import type { Bags, LookUp } from './lookUp.ts'
 
 /** A categorical feature: one id a sample, below `size`; or with `offsets` a bag of any number of them, which become one embedding. */
 export interface CategoricalFeature {
@@ -32,6 +32,8 @@ export interface Batch {
   readonly labels: Float32Array
   /** Of bags `[batch, tables]`; left out where every sample has one id a table. */
   readonly bags?: Bags
+  /** `distinct(ids)`, where somebody has asked for it already. */
+  readonly rows?: LookUp
 }
 
 /** @throws FtError `SHAPE_MISMATCH`, `INVALID_ARGUMENT` */

@@ -12,9 +12,8 @@ const idsAPull = 65_536
  * @throws FtError `INVALID_ARGUMENT` for a table that is not there; as `store.pull`
  */
 export async function exportNpy(store: ShardStore, table: number): Promise<Uint8Array> {
-  assertInteger(table, { where: 'exportNpy', argument: 'table', min: 0, max: store.offsets.length - 1 })
-  const first = store.offsets[table]!
-  const rows = (store.offsets[table + 1] ?? store.layout.rows) - first
+  assertInteger(table, { where: 'exportNpy', argument: 'table', min: 0, max: store.tables.length - 1 })
+  const { first, rows } = store.tables[table]!
   const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${rows}, ${store.d}), }`
   // Magic, version and length take 10 bytes; the header ends in a line feed and all of it fills whole 64 bytes.
   const padded = Math.ceil((10 + dictionary.length + 1) / 64) * 64 - 10

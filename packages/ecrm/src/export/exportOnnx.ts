@@ -105,14 +105,14 @@ async function lookUps(
   sizes: { tables: number; d: number; bags: Poolings; trained: Poolings | undefined },
 ): Promise<string> {
   const { tables, d, bags, trained } = sizes
-  if (store.offsets.length !== tables || store.d !== d) {
+  if (store.tables.length !== tables || store.d !== d) {
     throw new FtError(
       'INVALID_ARGUMENT',
-      `exportOnnx: \`store\` must have ${tables} tables of width ${d}, got ${store.offsets.length} of ${store.d}; give the store that the model was trained on`,
+      `exportOnnx: \`store\` must have ${tables} tables of width ${d}, got ${store.tables.length} of ${store.d}; give the store that the model was trained on`,
       { tables, d },
     )
   }
-  if (store.layout.rows * d * 4 > 2 ** 31 - 2 ** 24) {
+  if (store.rows * d * 4 > 2 ** 31 - 2 ** 24) {
     throw new FtError('UNSUPPORTED', "exportOnnx: the tables pass 2 GB; export with `from: 'embeddings'`", {})
   }
   if (!Array.isArray(bags))
@@ -170,8 +170,8 @@ const idsAPull = 65_536
 
 /** A table's values, `[rows, d]`. */
 async function tableValues(store: ShardStore, table: number): Promise<Float32Array> {
-  const first = store.offsets[table]!
-  const end = store.offsets[table + 1] ?? store.layout.rows
+  const { first, rows } = store.tables[table]!
+  const end = first + rows
   const out = new Float32Array((end - first) * store.d)
   for (let at = first; at < end; at += idsAPull) {
     const ids = Uint32Array.from({ length: Math.min(idsAPull, end - at) }, (_, i) => at + i)

@@ -7,13 +7,15 @@ export interface Turns {
   add(what: () => void): void
   /** A worker's update was applied and its question follows: what is between servers waits for it, as long as `longestHold`. */
   hold(worker: number): void
-  /** Its question was heard. */
-  release(worker: number): void
+  /** Its question was heard, and is answered ahead of the next turn, which waits for `pause` more milliseconds: others are asked, too. */
+  release(worker: number, pause?: number): void
   clear(): void
 }
 
 /** In ms: the oldest of what waits has its turn after so long, whatever is expected. */
 const longestHold = 5
+/** In ms: timers tell no shorter time. */
+const leastWait = 0.5
 /** In ms: how long what is between servers may take before sockets are read again. */
 const slice = 0.3
 
@@ -26,11 +28,20 @@ export function createTurns(before: () => void): Turns {
   let immediate: NodeJS.Immediate | undefined
   let timer: NodeJS.Timeout | undefined
   let running = false
+  /** Until then other servers of this machine have the processors for what they are asked. */
+  let pausedUntil = -Infinity
+
+  /** Milliseconds until a turn may begin. */
+  function left(): number {
+    const now = performance.now()
+    const oldest = since + longestHold - now
+    return expected.size > 0 ? oldest : Math.min(oldest, pausedUntil - now)
+  }
 
   function schedule(): void {
     if (waiting.length === 0 || immediate !== undefined) return
-    const left = expected.size === 0 ? 0 : since + longestHold - performance.now()
-    if (left <= 0) {
+    const wait = left()
+    if (wait < leastWait) {
       clearTimeout(timer)
       timer = undefined
       immediate = setImmediate(turn)
@@ -38,12 +49,14 @@ export function createTurns(before: () => void): Turns {
       timer ??= setTimeout(() => {
         timer = undefined
         schedule()
-      }, left)
+      }, wait)
   }
 
   function turn(): void {
     immediate = undefined
     before()
+    // A worker may have said since that its question follows.
+    if (left() >= leastWait) return schedule()
     const begun = performance.now()
     // What comes meanwhile waits for the next turn; a part of what waits is done at least, so that it cannot grow without bound.
     const all = waiting
@@ -68,8 +81,12 @@ export function createTurns(before: () => void): Turns {
       schedule()
     },
     hold: (worker) => void expected.add(worker),
-    release(worker) {
-      if (expected.delete(worker)) schedule()
+    release(worker, pause = 0) {
+      if (!expected.delete(worker)) return
+      pausedUntil = Math.max(pausedUntil, performance.now() + pause)
+      clearTimeout(timer)
+      timer = undefined
+      schedule()
     },
     clear() {
       waiting = []

@@ -13,16 +13,21 @@ function hash(seed: number, id: number, j: number): number {
   return x >>> 0
 }
 
-/** Writes row `id` as it starts, state zero: uniform in [-scale, scale) of the id's range. Nothing for id -1. */
-export function writeInitialRow(spec: ResolvedSpec, id: number, target: Float32Array): void {
+/** Writes a row as it starts, state zero: uniform in [-scale, scale) of its range. Nothing for row -1. */
+export function writeInitialRow(
+  { ranges, seed, d }: Pick<ResolvedSpec, 'ranges' | 'seed' | 'd'>,
+  row: number,
+  target: Float32Array,
+): void {
   target.fill(0)
-  if (id < 0) return
-  const scale = scaleOf(spec, id)
-  for (let j = 0; j < spec.d; j++) target[j] = scale * (hash(spec.seed, id, j) / 2 ** 31 - 1)
-}
-
-function scaleOf({ ranges }: ResolvedSpec, id: number): number {
-  let end = 0
-  for (const { rows, scale } of ranges) if (id < (end += rows)) return scale
-  return 0
+  if (row < 0) return
+  let begin = 0
+  for (const { rows, scale, first = begin } of ranges) {
+    if (row < begin + rows) {
+      const id = first + row - begin
+      for (let j = 0; j < d; j++) target[j] = scale * (hash(seed, id, j) / 2 ** 31 - 1)
+      return
+    }
+    begin += rows
+  }
 }

@@ -8,6 +8,8 @@ import { packText, unpackText } from './text.ts'
 export interface RowRange {
   readonly rows: number
   readonly scale: number
+  /** The id of the first one, where rows before it are not at the shards; default the rows of the ranges before. */
+  readonly first?: number
 }
 
 export interface ShardSpec {
@@ -47,6 +49,11 @@ const defaultMessageBytes = 8 * 2 ** 20
 /** Words of a row in a message beside its own, at most: heads of differences, or of members beside their k versions. */
 const headWordsARow = 10
 
+export function checkRange(where: string, rows: number, scale: number): void {
+  assertInteger(rows, { where, argument: 'tables[].rows', min: 1 })
+  assertNumber(scale, { where, argument: 'tables[].scale', min: 0 })
+}
+
 /** @throws FtError `INVALID_ARGUMENT` */
 export function resolveSpec(spec: ShardSpec): ResolvedSpec {
   const where = 'openShards'
@@ -55,9 +62,9 @@ export function resolveSpec(spec: ShardSpec): ResolvedSpec {
   assertInteger(spec.logBytes, { where, argument: 'logBytes', min: 1 })
   if (spec.ranges.length === 0)
     throw new FtError('INVALID_ARGUMENT', `${where}: \`tables\` must not be empty; name one`, {})
-  for (const { rows, scale } of spec.ranges) {
-    assertInteger(rows, { where, argument: 'tables[].rows', min: 1 })
-    assertNumber(scale, { where, argument: 'tables[].scale', min: 0 })
+  for (const { rows, scale, first = 0 } of spec.ranges) {
+    checkRange(where, rows, scale)
+    assertInteger(first, { where, argument: 'tables[].first', min: 0 })
   }
   const rows = spec.ranges.reduce((sum, range) => sum + range.rows, 0)
   const layout = createLayout({ rows, k: spec.k, r: spec.r, servers: spec.servers, seed: spec.seed })

@@ -1,6 +1,10 @@
 // Rows as words, moved one at a time: short enough that a loop beats `set` of a view, and a function of its own stays compiled.
 // Four words a turn of the loop: what a turn costs besides its words is 40 % of one word a turn (measured with 32 words).
 
+/** The bits of floats. */
+export const wordsOf = ({ buffer, byteOffset, length }: Float32Array): Uint32Array =>
+  new Uint32Array(buffer, byteOffset, length)
+
 /** `to[toAt + i] = from[fromAt + i]` for `length` words. */
 export function copyWords(to: Uint32Array, toAt: number, from: Uint32Array, fromAt: number, length: number): void {
   const whole = length - (length % 4)

@@ -4,12 +4,14 @@ import { createWasmEngine } from '@ft/tensor-core/wasm'
 import type { RowAccess } from '../client.ts'
 import { createDenseModel } from '../dlrm/denseModel.ts'
 import { takeSeat } from '../network/seat.ts'
+import { createPlaces, layRowsAt, rowsAt } from '../replicas/places.ts'
+import { splitAccess, type Halves } from '../replicas/splitAccess.ts'
 import { packFailure, unpackFailure } from './failure.ts'
 import type { Assignment, Computed, ToTrainer, ToWorker } from './protocol.ts'
 import { createWorker } from './worker.ts'
 
 const port = parentPort!
-const { sizes, seat } = workerData as Assignment
+const { sizes, seat, tables } = workerData as Assignment
 const say = (message: ToTrainer): void => port.postMessage(message)
 
 /** Rows by way of the trainer, where workers have none of their own. */
@@ -30,10 +32,25 @@ const throughTrainer: RowAccess = {
 }
 
 const seated = seat === undefined ? undefined : takeSeat(seat)
+
+/** Rows at the shards by connections of its own, and those that the trainer has by way of it. */
+function bothWays(encoded: RowAccess): RowAccess {
+  const places = createPlaces(tables)
+  if (places.replicated.rows === 0) return encoded
+  const idsOf = (rows: Uint32Array): Uint32Array => rows.map(places.replicated.idOf)
+  const replicated: Halves['replicated'] = {
+    async pull({ rows, at }, into) {
+      layRowsAt(into, at, await throughTrainer.pull(idsOf(rows)), sizes.d)
+    },
+    push: ({ rows, at }, gradients, options) =>
+      throughTrainer.push(idsOf(rows), rowsAt(gradients, at, sizes.d), options),
+  }
+  return splitAccess(places, { encoded, replicated }, sizes.d)
+}
 /** The trainer has the weights and their optimizer: what this model starts with is never used. */
 const optimizer = { name: 'sgd', learningRate: 1 } as const
 const model = createDenseModel({ ...sizes, engine: createWasmEngine({ threads: 1 }), optimizer, seed: 0 })
-const worker = createWorker({ rows: seated ?? throughTrainer, model, d: sizes.d })
+const worker = createWorker({ rows: seated === undefined ? throughTrainer : bothWays(seated), model, d: sizes.d })
 /** Commands are carried out one after the other. */
 let tail: Promise<unknown> = Promise.resolve()
 

@@ -3,6 +3,7 @@ import type { FtErrorCode } from '@ft/core'
 import type { PushOptions } from '../client.ts'
 import type { Batch } from '../dlrm/samples.ts'
 import type { Seat } from '../network/seat.ts'
+import type { StoredTable } from '../replicas/places.ts'
 
 /** The dense network that a worker computes with. */
 export interface Sizes {
@@ -18,6 +19,8 @@ export interface Assignment {
   readonly sizes: Sizes
   /** Without it rows are asked of the trainer. */
   readonly seat: Seat | undefined
+  /** Rows of the replicated ones are the trainer's. */
+  readonly tables: readonly StoredTable[]
 }
 
 export interface Work {

@@ -30,7 +30,7 @@ export function startWorkerThread(store: ShardStore, sizes: Sizes): WorkerThread
     renewed: (server, address) => say({ type: 'renewed', server, address }),
     failed: fail,
   })
-  const assignment: Assignment = { sizes, seat: seated?.seat }
+  const assignment: Assignment = { sizes, seat: seated?.seat, tables: store.tables }
   const thread = new Thread(trainWorker, { eval: true, workerData: assignment })
   const say = (message: ToWorker): void => thread.postMessage(message)
 

@@ -81,10 +81,22 @@ function redis(): Place {
   }
 }
 
+/** The same with the smaller of the tables at the trainer: for whoever pulls and pushes nothing is different. */
+function replicated(place: Place): Place {
+  const tables = base.tables.map((table, t) => ({ ...table, protection: t === 1 ? ('replicate' as const) : 'encode' }))
+  return {
+    ...place,
+    name: `${place.name}, a table with the trainer`,
+    open: (options) => place.open({ tables: tables as ShardOptions['tables'], ...options }),
+  }
+}
+
 export const places: readonly Place[] = [
   started('memory'),
   started('process'),
   remote(),
+  replicated(started('memory')),
+  replicated(remote()),
   ...(haveRedis ? [redis()] : []),
 ]
 
@@ -96,7 +108,7 @@ export async function pushes(
 ): Promise<void> {
   const random = createRandom(9)
   for (let step = 0; step < count; step++) {
-    const ids = random.sample(store.layout.rows, 20)
+    const ids = random.sample(store.rows, 20)
     await before(step)
     await store.pull(ids)
     await store.push(ids, random.fillNormal(new Float32Array(ids.length * store.d)))

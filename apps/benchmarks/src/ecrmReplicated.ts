@@ -1,0 +1,77 @@
+// Part of bench "ecrm": what it brings that small hot tables stay with the trainer, as the choice says, and how good its predictions are.
+import { median, ratioInterval } from '@ft/core/statistics'
+import { flightTask, readFlights } from '@ft/datasets'
+import { chooseProtection, updatesAStep, type ServerReport } from '@ft/ecrm'
+import { bounds, type BenchContext } from './bench.ts'
+import { flights, openRun, optimizer, pairBlocks, sum, trainBlock, width as d } from './ecrmTask.ts'
+
+const k = 4
+const servers = 5
+const steps = 10
+const batch = 2_048
+
+/** The flights with every table encoded, with the choice acted on, and that without redundancy. */
+export async function replicatedTables(context: BenchContext): Promise<void> {
+  const { seed, quick } = context
+  const task = flights(flightTask(await readFlights(), { rows: quick ? 200_000 : 600_000, seed }), batch)
+  const updates = updatesAStep(task.block(0, 32), { batch, seed })
+  const facts = task.tables.map(({ rows }, t) => ({ rows, d, updates: updates[t]! }))
+  // Trainer and shards are on one machine: no versions, whose place it would be in r + 1 of them.
+  const choice = chooseProtection(facts, { k, r: 1, servers, optimizer, replicateEvery: 0 })
+  const near = choice.tables.filter(({ protection }) => protection === 'replicate')
+  context.emit({
+    case: 'flights DLRM, k = 4, r = 1',
+    metric: 'tables that stay with the trainer',
+    value: near.length,
+    unit: `of ${task.tables.length}, ${sum(near.map(({ rows }) => rows))} of ${sum(task.tables.map(({ rows }) => rows))} rows`,
+  })
+  const rounds = quick ? 48 : 96
+  for (const [what, r, tables] of [
+    ['every table encoded', 1, task.tables],
+    ['r = 0, the same tables with the trainer', 0, choice.tables],
+  ] as const) {
+    const chosen = await openRun(task, { k, r: 1, servers, seed, tables: choice.tables })
+    const other = await openRun(task, { k, r, servers, seed, tables })
+    try {
+      const { wall, cpu } = await pairBlocks(chosen, other, { rounds, steps })
+      for (const [metric, pairs] of [
+        ['step', wall],
+        ['CPU of a step, all processes', cpu],
+      ] as const) {
+        const ratio = ratioInterval(pairs)
+        context.emit({
+          case: 'flights DLRM, k = 4, r = 1, small tables with the trainer',
+          metric,
+          value: median(pairs.map(({ value }) => value / steps)),
+          unit: 'ms',
+          baseline: { case: what, value: median(pairs.map(({ baseline }) => baseline / steps)) },
+          ratio: ratio.value,
+          ...bounds(ratio),
+        })
+      }
+      if (r === 0) continue
+      const total = async (of: (one: ServerReport) => number): Promise<number> =>
+        sum((await chosen.store.report()).map(of))
+      const before = await total(({ deltaBytes }) => deltaBytes)
+      await trainBlock(chosen, 32)
+      const counted = {
+        'bytes that protection sends a step': ((await total(({ deltaBytes }) => deltaBytes)) - before) / 32,
+        'bytes of redundancy': await total(({ parityBytes }) => parityBytes),
+      }
+      const predicted = [choice.trafficBytes, choice.redundantBytes]
+      Object.entries(counted).forEach(([metric, value], i) =>
+        context.emit({
+          case: 'the same, counted',
+          metric,
+          value,
+          unit: 'bytes',
+          baseline: { case: 'chooseProtection', value: predicted[i]! },
+          ratio: value / predicted[i]!,
+          target: 'ratio 0.9 to 1.1',
+        }),
+      )
+    } finally {
+      await Promise.all([chosen.store.close(), other.store.close()])
+    }
+  }
+}

@@ -1,0 +1,2 @@
+export { interact, interactBackward } from './interaction'
+export { reluBackward } from './relu'

@@ -1,0 +1,114 @@
+// Which ids are rows of encoded tables, at the shards, and which of replicated ones, with the trainer.
+import { copyWords, wordsOf } from '../shard/words.ts'
+
+/** A table of a store, where its ids are. */
+export interface StoredTable {
+  /** The id of its first row. */
+  readonly first: number
+  readonly rows: number
+  readonly protection: 'encode' | 'replicate'
+}
+
+/** Ids by where their rows are. Rows of either kind are numbered 0, 1, 2, ... by themselves, table after table. */
+export interface Split {
+  readonly encoded: Part
+  readonly replicated: Part
+}
+
+export interface Part {
+  /** Numbers of rows of that kind. */
+  readonly rows: Uint32Array
+  /** Where each stands in the list that was split. */
+  readonly at: Uint32Array
+}
+
+/** Tables of one kind, end to end. */
+export interface Kind {
+  readonly rows: number
+  readonly tables: readonly { readonly first: number; readonly begin: number; readonly rows: number }[]
+  idOf(row: number): number
+}
+
+export interface TablePlaces {
+  /** Rows of all tables. */
+  readonly rows: number
+  readonly encoded: Kind
+  readonly replicated: Kind
+  /** Ids must be below `rows`. Cost: two passes, and a search among tables wherever the table changes. */
+  split(ids: Uint32Array): Split
+}
+
+export function createPlaces(tables: readonly StoredTable[]): TablePlaces {
+  const kinds = { encode: kindOf(tables, 'encode'), replicate: kindOf(tables, 'replicate') }
+  const begins = { encode: 0, replicate: 0 }
+  const shifts = tables.map(({ first, rows, protection }) => {
+    const begin = begins[protection]
+    begins[protection] += rows
+    return first - begin
+  })
+  const ends = tables.map(({ first, rows }) => first + rows)
+  const near = tables.map(({ protection }) => protection === 'replicate')
+  const [kindAt, rowAt] = [(table: number) => near[table]!, (id: number, table: number) => id - shifts[table]!]
+
+  /** The table of an id, most often that of the id before. */
+  function tableOf(id: number, before: number): number {
+    if (id < ends[before]! && id >= tables[before]!.first) return before
+    let [low, high] = [0, tables.length - 1]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (id < ends[middle]!) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+
+  return {
+    rows: ends.at(-1) ?? 0,
+    encoded: kinds.encode,
+    replicated: kinds.replicate,
+    split(ids) {
+      let [count, table] = [0, 0]
+      for (let i = 0; i < ids.length; i++) if (kindAt((table = tableOf(ids[i]!, table)))) count++
+      const part = (length: number): Part => ({ rows: new Uint32Array(length), at: new Uint32Array(length) })
+      const [far, close] = [part(ids.length - count), part(count)]
+      let [toFar, toClose] = [0, 0]
+      for (let i = 0; i < ids.length; i++) {
+        const id = ids[i]!
+        table = tableOf(id, table)
+        const [to, place] = kindAt(table) ? [close, toClose++] : [far, toFar++]
+        to.rows[place] = rowAt(id, table)
+        to.at[place] = i
+      }
+      return { encoded: far, replicated: close }
+    },
+  }
+}
+
+function kindOf(all: readonly StoredTable[], wanted: StoredTable['protection']): Kind {
+  let rows = 0
+  const tables = all
+    .filter(({ protection }) => protection === wanted)
+    .map((table) => ({ first: table.first, begin: (rows += table.rows) - table.rows, rows: table.rows }))
+  return {
+    rows,
+    tables,
+    idOf(row) {
+      const { first, begin } = tables.findLast((table) => table.begin <= row)!
+      return first + row - begin
+    },
+  }
+}
+
+/** Rows `[at.length, d]` of a longer list. */
+export function rowsAt(values: Float32Array, at: Uint32Array, d: number): Float32Array {
+  const out = new Float32Array(at.length * d)
+  const [to, from] = [wordsOf(out), wordsOf(values)]
+  for (let i = 0; i < at.length; i++) copyWords(to, i * d, from, at[i]! * d, d)
+  return out
+}
+
+/** The other way round. */
+export function layRowsAt(into: Float32Array, at: Uint32Array, values: Float32Array, d: number): void {
+  const [to, from] = [wordsOf(into), wordsOf(values)]
+  for (let i = 0; i < at.length; i++) copyWords(to, at[i]! * d, from, i * d, d)
+}
