@@ -66,27 +66,6 @@ it('waits, too, with what came before the worker said that it asks', () => {
   expect(done).toEqual(['delta'])
 })
 
-it('waits a little longer when it is told so, for what others of the machine are asked', () => {
-  const done: number[] = []
-  const turns = createTurns(() => undefined)
-  const start = performance.now()
-  turns.hold(7)
-  turns.add(() => done.push(performance.now() - start))
-  turns.release(7, 2)
-  vi.advanceTimersByTime(1)
-  expect(done).toEqual([])
-  vi.advanceTimersByTime(10)
-  expect(done[0]).toBeGreaterThanOrEqual(2)
-  expect(done[0]).toBeLessThanOrEqual(3)
-  // However long: what waits has its turn.
-  turns.hold(7)
-  turns.add(() => done.push(performance.now() - start))
-  turns.release(7, 1000)
-  const again = performance.now() - start
-  vi.advanceTimersByTime(20)
-  expect(done[1]! - again).toBeLessThanOrEqual(6)
-})
-
 it('does nothing after it was cleared', () => {
   const done: number[] = []
   const turns = createTurns(() => undefined)

@@ -19,8 +19,6 @@ export interface Pace {
   ended(now: number): void
   /** Rows of a step that begins now; 0: it should not. */
   rows(now: number): number
-  /** About how long workers compute between their rows and the next question; infinite while nobody knows. */
-  readonly gap: number
   /** How long to wait before asking for `rows` again, unless a worker gets its rows before. */
   wait(now: number): number
 }
@@ -78,9 +76,6 @@ export function createPace({ stripes, pause, share }: PaceOptions): Pace {
       askedAt = now
     },
     answered: (now) => void (answeredAt = now),
-    get gap() {
-      return gap
-    },
     begun(now, rows) {
       credit = Math.min(saved, now - savedAt + credit / share) * share
       savedAt = now

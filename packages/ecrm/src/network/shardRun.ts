@@ -9,12 +9,6 @@ import { createPace } from './pace.ts'
 import { passer, protocol, reasonOf, type Refusal } from './refusals.ts'
 import { createTurns } from './turns.ts'
 
-/**
- * How long a shard keeps quiet when a worker got its rows, in ms: those of the same machine may not have answered it yet, and what shards
- * tell each other would take the processors from them. A small part of the time that the worker computes; none where that is short.
- */
-const pauseAfter = (gap: number): number => (gap < 8 ? 0 : Math.min(gap / 8, 2))
-
 export interface Node {
   readonly node: number
   readonly incarnation: number
@@ -175,7 +169,7 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
       // A worker that reads next is answered before servers say anything to each other: also what this push sets off.
       if (message.type === 'push' && message.readsNext === 1) turns.hold(from.node)
       shard.receive(from, message)
-      if (message.type === 'pull') turns.release(from.node, pauseAfter(pace.gap))
+      if (message.type === 'pull') turns.release(from.node)
     }
     if (timer === undefined && shard !== undefined && shard.storage.missing > 0)
       timer = setTimeout(recover, pace.wait(performance.now()))

@@ -7,15 +7,13 @@ export interface Turns {
   add(what: () => void): void
   /** A worker's update was applied and its question follows: what is between servers waits for it, as long as `longestHold`. */
   hold(worker: number): void
-  /** Its question was heard, and is answered ahead of the next turn, which waits for `pause` more milliseconds: others are asked, too. */
-  release(worker: number, pause?: number): void
+  /** Its question was heard, and is answered ahead of the next turn. */
+  release(worker: number): void
   clear(): void
 }
 
 /** In ms: the oldest of what waits has its turn after so long, whatever is expected. */
 const longestHold = 5
-/** In ms: timers tell no shorter time. */
-const leastWait = 0.5
 /** In ms: how long what is between servers may take before sockets are read again. */
 const slice = 0.3
 
@@ -28,20 +26,14 @@ export function createTurns(before: () => void): Turns {
   let immediate: NodeJS.Immediate | undefined
   let timer: NodeJS.Timeout | undefined
   let running = false
-  /** Until then other servers of this machine have the processors for what they are asked. */
-  let pausedUntil = -Infinity
 
   /** Milliseconds until a turn may begin. */
-  function left(): number {
-    const now = performance.now()
-    const oldest = since + longestHold - now
-    return expected.size > 0 ? oldest : Math.min(oldest, pausedUntil - now)
-  }
+  const left = (): number => (expected.size === 0 ? 0 : since + longestHold - performance.now())
 
   function schedule(): void {
     if (waiting.length === 0 || immediate !== undefined) return
     const wait = left()
-    if (wait < leastWait) {
+    if (wait <= 0) {
       clearTimeout(timer)
       timer = undefined
       immediate = setImmediate(turn)
@@ -56,7 +48,7 @@ export function createTurns(before: () => void): Turns {
     immediate = undefined
     before()
     // A worker may have said since that its question follows.
-    if (left() >= leastWait) return schedule()
+    if (left() > 0) return schedule()
     const begun = performance.now()
     // What comes meanwhile waits for the next turn; a part of what waits is done at least, so that it cannot grow without bound.
     const all = waiting
@@ -81,12 +73,8 @@ export function createTurns(before: () => void): Turns {
       schedule()
     },
     hold: (worker) => void expected.add(worker),
-    release(worker, pause = 0) {
-      if (!expected.delete(worker)) return
-      pausedUntil = Math.max(pausedUntil, performance.now() + pause)
-      clearTimeout(timer)
-      timer = undefined
-      schedule()
+    release(worker) {
+      if (expected.delete(worker)) schedule()
     },
     clear() {
       waiting = []
