@@ -1,6 +1,7 @@
 // What the ecrm benches train: the flights, and rows of a large table drawn by Zipf's law; blocks of steps with their times.
 import process from 'node:process'
 import { createRandom } from '@ft/core/random'
+import { median, ratioInterval } from '@ft/core/statistics'
 import type { FlightTask } from '@ft/datasets'
 import {
   openShards,
@@ -11,6 +12,7 @@ import {
   type ShardStore,
   type TrainOptions,
 } from '@ft/ecrm'
+import { bounds, type BenchContext } from './bench.ts'
 
 export const width = 16
 export const optimizer = { name: 'adagrad', learningRate: 0.03 } as const
@@ -165,6 +167,30 @@ export async function pairBlocks(
     pairs.cpu.push({ value: one.cpu, baseline: other.cpu })
   }
   return pairs
+}
+
+/** Wall and processor time of a step, beside the other run's. `target`: of the wall. */
+export function emitPairs(
+  context: BenchContext,
+  { wall, cpu }: BlockPairs,
+  of: { case: string; baseline: string; steps: number; target?: string },
+): void {
+  for (const [metric, pairs] of [
+    ['step', wall],
+    ['CPU of a step, all processes', cpu],
+  ] as const) {
+    const ratio = ratioInterval(pairs)
+    context.emit({
+      case: of.case,
+      metric,
+      value: median(pairs.map(({ value }) => value / of.steps)),
+      unit: 'ms',
+      baseline: { case: of.baseline, value: median(pairs.map(({ baseline }) => baseline / of.steps)) },
+      ratio: ratio.value,
+      ...bounds(ratio),
+      ...(of.target !== undefined && pairs === wall ? { target: of.target } : {}),
+    })
+  }
 }
 
 /** CPU seconds of all shard processes so far. */

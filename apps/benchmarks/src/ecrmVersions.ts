@@ -1,8 +1,7 @@
 // Part of bench "ecrm": what a version of the dense network at r + 1 shards ahead of every step's push costs that step.
-import { median, ratioInterval } from '@ft/core/statistics'
 import { flightTask, readFlights } from '@ft/datasets'
-import { bounds, type BenchContext } from './bench.ts'
-import { flights, openRun, pairBlocks } from './ecrmTask.ts'
+import type { BenchContext } from './bench.ts'
+import { emitPairs, flights, openRun, pairBlocks } from './ecrmTask.ts'
 
 const k = 4
 const servers = 5
@@ -17,22 +16,11 @@ export async function keptVersions(context: BenchContext): Promise<void> {
     const plain = await openRun(task, { k, r: 1, servers, seed }, { replicateEvery: 0 })
     const kept = await openRun(task, { k, r: 1, servers, seed }, { replicateEvery: 1 })
     try {
-      const { wall, cpu } = await pairBlocks(kept, plain, { rounds: quick ? 64 : 128, steps })
-      for (const [metric, pairs] of [
-        ['step', wall],
-        ['CPU of a step, all processes', cpu],
-      ] as const) {
-        const ratio = ratioInterval(pairs)
-        context.emit({
-          case: `flights DLRM, k = 4, r = 1, batch ${batch}, a version of the dense network every step`,
-          metric,
-          value: median(pairs.map(({ value }) => value / steps)),
-          unit: 'ms',
-          baseline: { case: 'none', value: median(pairs.map(({ baseline }) => baseline / steps)) },
-          ratio: ratio.value,
-          ...bounds(ratio),
-        })
-      }
+      emitPairs(context, await pairBlocks(kept, plain, { rounds: quick ? 64 : 128, steps }), {
+        case: `flights DLRM, k = 4, r = 1, batch ${batch}, a version of the dense network every step`,
+        baseline: 'none',
+        steps,
+      })
       // A run that lost its versions would cost nothing.
       if ((await kept.store.kept())?.step === undefined) throw new Error('ecrm --case versions: no version was kept')
     } finally {

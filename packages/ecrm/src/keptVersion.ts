@@ -1,5 +1,6 @@
 // A version of what a trainer must have again, as words: a checksum, a head (text), arrays, and the push that follows.
 import { packText, unpackText } from './shard/text.ts'
+import { wordsOf } from './shard/words.ts'
 
 /** What a trainer keeps at the shards: what it cannot compute again from its data. */
 export interface KeptVersion {
@@ -40,7 +41,7 @@ export function packVersion({ step, arrays, about = '', push }: KeptVersion, d: 
   words[1] = text.length
   words.set(text, 2)
   let at = 2 + text.length
-  for (const array of [...arrays.map(bitsOf), ...(push ? [push.ids, bitsOf(push.gradients)] : [])]) {
+  for (const array of [...arrays.map(wordsOf), ...(push ? [push.ids, wordsOf(push.gradients)] : [])]) {
     words.set(array, at)
     at += array.length
   }
@@ -59,9 +60,6 @@ export function unpackVersion(words: Uint32Array, d: number): Numbered | undefin
   const push = ids < 0 ? {} : { push: { ids: take(ids), gradients: floats(ids * d) } }
   return { step, about, arrays, numbers, ...push }
 }
-
-const bitsOf = ({ buffer, byteOffset, length }: Float32Array): Uint32Array =>
-  new Uint32Array(buffer, byteOffset, length)
 
 /**
  * Of all words but the first. Each word's step is a bijection of the sum so far: a change of any one word changes the result.

@@ -2,17 +2,17 @@
 import { FtError, assertInteger, throwIfAborted } from '@ft/core'
 import { checkPull, checkPush, type PushOptions } from './client.ts'
 import { openGeneration, type Generation } from './generation.ts'
-import { join } from './join.ts'
 import { createKeeper } from './keeper.ts'
 import { checkScrubNames } from './knownOptions.ts'
 import { moveRows } from './moveRows.ts'
 import type { ClusterKind } from './network/cluster.ts'
 import type { SweepOptions } from './network/members.ts'
 import { allFinite } from './shard/finite.ts'
+import { layRowsAt, rowsAt } from './shard/words.ts'
 import { resolveSpec, type ShardSpec } from './shard/spec.ts'
 import { createSeating, giveSeats } from './seating.ts'
 import { scrubStripes, type CorruptStripe } from './scrub.ts'
-import { checkSnapshot, layRows, readRows } from './snapshot.ts'
+import { checkSnapshot, joinSets, layRows, readRows } from './snapshot.ts'
 import type { ShardStore } from './store.ts'
 import { listIds } from './typedArrays.ts'
 
@@ -89,26 +89,20 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
   }
 
   /** Places in the caller's list that are on the new side, and those that are not. */
-  function sides(ids: Uint32Array): { old: number[]; fresh: number[] } {
+  function sides(ids: Uint32Array): { old: Uint32Array; fresh: Uint32Array } {
     const [old, fresh]: [number[], number[]] = [[], []]
     ids.forEach((id, i) => (moved![id] === 1 ? fresh : old).push(i))
-    return { old, fresh }
+    return { old: Uint32Array.from(old), fresh: Uint32Array.from(fresh) }
   }
-  const idsAt = (ids: Uint32Array, at: readonly number[]): Uint32Array => Uint32Array.from(at, (i) => ids[i]!)
-  const rowsAt = (values: Float32Array, at: readonly number[]): Float32Array => {
-    const out = new Float32Array(at.length * d)
-    at.forEach((i, to) => out.set(values.subarray(i * d, (i + 1) * d), to * d))
-    return out
-  }
+  const idsAt = (ids: Uint32Array, at: Uint32Array): Uint32Array => at.map((i) => ids[i]!)
 
   async function pull(ids: Uint32Array): Promise<Float32Array> {
     if (moved === undefined || ids.some((id) => id >= rows)) return now.client.pull(ids)
     const { old, fresh } = sides(ids)
     const halves = await Promise.all([now.client.pull(idsAt(ids, old)), next!.client.pull(idsAt(ids, fresh))])
     const out = new Float32Array(ids.length * d)
-    ;[old, fresh].forEach((at, half) =>
-      at.forEach((to, i) => out.set(halves[half]!.subarray(i * d, (i + 1) * d), to * d)),
-    )
+    layRowsAt(out, old, halves[0], d)
+    layRowsAt(out, fresh, halves[1], d)
     return out
   }
   async function push(ids: Uint32Array, gradients: Float32Array, options: PushOptions = {}): Promise<void> {
@@ -117,8 +111,8 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     if (moved === undefined || !right) return now.client.push(ids, gradients, options)
     const { old, fresh } = sides(ids)
     await Promise.all([
-      now.client.push(idsAt(ids, old), rowsAt(gradients, old), options),
-      next!.client.push(idsAt(ids, fresh), rowsAt(gradients, fresh), options),
+      now.client.push(idsAt(ids, old), rowsAt(gradients, old, d), options),
+      next!.client.push(idsAt(ids, fresh), rowsAt(gradients, fresh, d), options),
     ])
   }
 
@@ -244,11 +238,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     async changed() {
       await settled()
       const sets = await now.steady(() => readRows(now.spec, now.client, { changed: true, mark: false }))
-      return {
-        ids: join(sets.map(({ ids }) => ids)),
-        words: join(sets.map(({ words }) => words)),
-        versions: join(sets.map(({ versions }) => versions)),
-      }
+      return joinSets(sets)
     },
     async restore(from, ids) {
       const at = { where: 'restore' }

@@ -1,6 +1,7 @@
 // All rows of a store, by id, or those that changed.
 import { FtError } from '@ft/core'
 import type { Client } from './client.ts'
+import { join } from './join.ts'
 import type { MessageOf } from './shard/messages.ts'
 import type { ResolvedSpec } from './shard/spec.ts'
 import { assertArray } from './typedArrays.ts'
@@ -77,6 +78,15 @@ export async function readRows(
     for (let first = 0; first < layout.dataRows; first += count)
       sets.push(await readRange(spec, client, { server, first, count, ...how }))
   return sets
+}
+
+/** Sets of different rows as one. */
+export function joinSets(sets: readonly RowSet[]): RowSet {
+  return {
+    ids: join(sets.map(({ ids }) => ids)),
+    words: join(sets.map(({ words }) => words)),
+    versions: join(sets.map(({ versions }) => versions)),
+  }
 }
 
 /** Rows laid into a snapshot of all. */

@@ -1,7 +1,7 @@
 // From ids of a batch to rows and back: every row is pulled and pushed once, however often the batch names it, and the rows of a
 // bag become one embedding.
 import { freshArray, type Scratch } from './scratch.ts'
-import { copyWords, wordsOf } from '../shard/words.ts'
+import { rowsAt } from '../shard/words.ts'
 
 export interface LookUp {
   /** Distinct ids in order of first mention. */
@@ -57,7 +57,7 @@ export function pool(
   { d, bags }: Pooling,
   scratch: Scratch = freshArray,
 ): Float32Array {
-  if (bags === undefined) return gather(rows, at, scratch('embeddings', at.length * d), d)
+  if (bags === undefined) return rowsAt(rows, at, d, scratch('embeddings', at.length * d))
   const { offsets, scales } = bags
   const count = offsets.length - 1
   const out = scratch('embeddings', count * d)
@@ -95,12 +95,6 @@ export function scatterSum(gradients: Float32Array, { ids, at }: LookUp, { d, ba
     }
   }
   return new Float32Array(sums)
-}
-
-function gather(rows: Float32Array, at: Uint32Array, out: Float32Array, d: number): Float32Array {
-  const [to, from] = [wordsOf(out), wordsOf(rows)]
-  for (let i = 0; i < at.length; i++) copyWords(to, i * d, from, at[i]! * d, d)
-  return out
 }
 
 /** Four values a turn, as in shard/words.ts. */

@@ -166,9 +166,9 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
     } else if (message.type === 'sweep') pace = createPace({ ...message, share: message.share / 1000 })
     else {
       if (message.type === 'pull' || message.type === 'push' || message.type === 'write') pace.asked(performance.now())
-      // A worker that reads next is answered before servers say anything to each other: also what this push sets off.
-      if (message.type === 'push' && message.readsNext === 1) turns.hold(from.node)
       shard.receive(from, message)
+      // A worker that reads next is answered before servers say anything to each other.
+      if (message.type === 'push' && message.readsNext === 1) turns.hold(from.node)
       if (message.type === 'pull') turns.release(from.node)
     }
     if (timer === undefined && shard !== undefined && shard.storage.missing > 0)

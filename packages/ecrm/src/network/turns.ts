@@ -47,7 +47,7 @@ export function createTurns(before: () => void): Turns {
   function turn(): void {
     immediate = undefined
     before()
-    // A worker may have said since that its question follows.
+    // What a push set off was added before its worker was held for.
     if (left() > 0) return schedule()
     const begun = performance.now()
     // What comes meanwhile waits for the next turn; a part of what waits is done at least, so that it cannot grow without bound.

@@ -1,5 +1,4 @@
 // Which ids are rows of encoded tables, at the shards, and which of replicated ones, with the trainer.
-import { copyWords, wordsOf } from '../shard/words.ts'
 
 /** A table of a store, where its ids are. */
 export interface StoredTable {
@@ -48,7 +47,6 @@ export function createPlaces(tables: readonly StoredTable[]): TablePlaces {
   })
   const ends = tables.map(({ first, rows }) => first + rows)
   const near = tables.map(({ protection }) => protection === 'replicate')
-  const [kindAt, rowAt] = [(table: number) => near[table]!, (id: number, table: number) => id - shifts[table]!]
 
   /** The table of an id, most often that of the id before. */
   function tableOf(id: number, before: number): number {
@@ -68,15 +66,15 @@ export function createPlaces(tables: readonly StoredTable[]): TablePlaces {
     replicated: kinds.replicate,
     split(ids) {
       let [count, table] = [0, 0]
-      for (let i = 0; i < ids.length; i++) if (kindAt((table = tableOf(ids[i]!, table)))) count++
+      for (let i = 0; i < ids.length; i++) if (near[(table = tableOf(ids[i]!, table))]!) count++
       const part = (length: number): Part => ({ rows: new Uint32Array(length), at: new Uint32Array(length) })
       const [far, close] = [part(ids.length - count), part(count)]
       let [toFar, toClose] = [0, 0]
       for (let i = 0; i < ids.length; i++) {
         const id = ids[i]!
         table = tableOf(id, table)
-        const [to, place] = kindAt(table) ? [close, toClose++] : [far, toFar++]
-        to.rows[place] = rowAt(id, table)
+        const [to, place] = near[table]! ? [close, toClose++] : [far, toFar++]
+        to.rows[place] = id - shifts[table]!
         to.at[place] = i
       }
       return { encoded: far, replicated: close }
@@ -97,18 +95,4 @@ function kindOf(all: readonly StoredTable[], wanted: StoredTable['protection']):
       return first + row - begin
     },
   }
-}
-
-/** Rows `[at.length, d]` of a longer list. */
-export function rowsAt(values: Float32Array, at: Uint32Array, d: number): Float32Array {
-  const out = new Float32Array(at.length * d)
-  const [to, from] = [wordsOf(out), wordsOf(values)]
-  for (let i = 0; i < at.length; i++) copyWords(to, i * d, from, at[i]! * d, d)
-  return out
-}
-
-/** The other way round. */
-export function layRowsAt(into: Float32Array, at: Uint32Array, values: Float32Array, d: number): void {
-  const [to, from] = [wordsOf(into), wordsOf(values)]
-  for (let i = 0; i < at.length; i++) copyWords(to, at[i]! * d, from, i * d, d)
 }

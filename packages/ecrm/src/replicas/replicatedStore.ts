@@ -6,11 +6,11 @@ import { join } from '../join.ts'
 import type { KeptVersion } from '../keptVersion.ts'
 import { giveSeats, seatsAt } from '../seating.ts'
 import type { ResolvedSpec, RowRange } from '../shard/spec.ts'
-import { wordsOf } from '../shard/words.ts'
-import { checkSnapshot, type RowSet, type Snapshot } from '../snapshot.ts'
+import { rowsAt, wordsOf } from '../shard/words.ts'
+import { checkSnapshot, joinSets, type RowSet, type Snapshot } from '../snapshot.ts'
 import type { ShardStore } from '../store.ts'
 import { listIds } from '../typedArrays.ts'
-import { createPlaces, rowsAt, type Part, type StoredTable } from './places.ts'
+import { createPlaces, type Part, type StoredTable } from './places.ts'
 import { createReplicaRows, type ReplicaRows } from './replicaRows.ts'
 import { splitAccess, type Halves } from './splitAccess.ts'
 
@@ -110,12 +110,7 @@ export async function replicatedStore(inner: ShardStore, o: ReplicatedOptions): 
       return whole
     },
     async changed() {
-      const sets = [withIds(encoded, await inner.changed()), withIds(replicated, replicas.changed())]
-      return {
-        ids: join(sets.map(({ ids }) => ids)),
-        words: join(sets.map(({ words }) => words)),
-        versions: join(sets.map(({ versions }) => versions)),
-      }
+      return joinSets([withIds(encoded, await inner.changed()), withIds(replicated, replicas.changed())])
     },
     async restore(from, ids) {
       checkSnapshot(from, { rows, width })

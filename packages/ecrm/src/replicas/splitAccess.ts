@@ -1,6 +1,7 @@
 // Rows of both kinds behind one pull and one push.
 import type { PushOptions, RowAccess } from '../client.ts'
-import { layRowsAt, rowsAt, type Part, type TablePlaces } from './places.ts'
+import { layRowsAt, rowsAt } from '../shard/words.ts'
+import type { Part, TablePlaces } from './places.ts'
 
 /** Of either kind, by the numbers of its rows. */
 export interface Halves {

@@ -31,6 +31,26 @@ export function addWords(to: Uint32Array, toAt: number, from: Uint32Array, fromA
   for (; i < length; i++) to[toAt + i]! ^= from[fromAt + i]!
 }
 
+/** Rows `[at.length, d]` of a longer list, in `out` where it is given. */
+export function rowsAt(
+  values: Float32Array,
+  at: Uint32Array,
+  d: number,
+  out: Float32Array = new Float32Array(at.length * d),
+): Float32Array {
+  const to = wordsOf(out)
+  const from = wordsOf(values)
+  for (let i = 0; i < at.length; i++) copyWords(to, i * d, from, at[i]! * d, d)
+  return out
+}
+
+/** The other way round. */
+export function layRowsAt(into: Float32Array, at: Uint32Array, values: Float32Array, d: number): void {
+  const to = wordsOf(into)
+  const from = wordsOf(values)
+  for (let i = 0; i < at.length; i++) copyWords(to, at[i]! * d, from, i * d, d)
+}
+
 /** Whether every number is below a bound. */
 export function allBelow(numbers: Uint32Array, bound: number): boolean {
   for (let i = 0; i < numbers.length; i++) if (numbers[i]! >= bound) return false

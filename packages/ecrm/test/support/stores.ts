@@ -97,7 +97,7 @@ export const places: readonly Place[] = [
   remote(),
   replicated(started('memory')),
   replicated(remote()),
-  ...(haveRedis ? [redis()] : []),
+  ...(haveRedis ? [redis(), replicated(redis())] : []),
 ]
 
 /** A fixed list of pushes, each after a pull of its rows; `before` runs ahead of each. */
