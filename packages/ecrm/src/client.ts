@@ -5,7 +5,7 @@ import { allFinite } from './shard/finite.ts'
 import type { Message, MessageOf, Send } from './shard/messages.ts'
 import { roomFor } from './shard/room.ts'
 import type { ResolvedSpec } from './shard/spec.ts'
-import { allBelow, copyWords } from './shard/words.ts'
+import { allBelow, copyWords, wordsOf } from './shard/words.ts'
 import { assertArray } from './typedArrays.ts'
 
 export interface ClientOptions {
@@ -23,8 +23,12 @@ export interface PushOptions {
 
 /** Rows, as whoever trains on them sees them. */
 export interface RowAccess {
-  /** Values of rows, `[ids.length, d]`. */
-  pull(ids: Uint32Array): Promise<Float32Array>
+  /**
+   * Values of rows, `[ids.length, d]`.
+   *
+   * @param into - where they go; left out: a new array
+   */
+  pull(ids: Uint32Array, into?: Float32Array): Promise<Float32Array>
   /** Gradients of rows, `[ids.length, d]`; resolves when every server has answered. */
   push(ids: Uint32Array, gradients: Float32Array, options?: PushOptions): Promise<void>
 }
@@ -93,9 +97,14 @@ interface Located {
   readonly locals: Uint32Array
 }
 
-/** @throws FtError `INVALID_ARGUMENT` */
-export function checkPull(ids: unknown): void {
+/** @throws FtError `INVALID_ARGUMENT`, `SHAPE_MISMATCH` */
+export function checkPull(ids: unknown, into: unknown, d: number): asserts ids is Uint32Array {
   assertArray(ids, 'Uint32Array', { where: 'pull', argument: 'ids' })
+  if (into === undefined) return
+  assertArray(into, 'Float32Array', { where: 'pull', argument: 'into' })
+  const [expected, got] = [(ids as Uint32Array).length * d, (into as Float32Array).length]
+  if (got === expected) return
+  throw new FtError('SHAPE_MISMATCH', `pull: \`into\` must have ${expected} values, got ${got}`, { expected, got })
 }
 
 /** @throws FtError `INVALID_ARGUMENT` */
@@ -195,10 +204,15 @@ export function createClient({ spec, send }: ClientOptions): Client {
     return shares
   }
 
-  function request<T extends Message>(server: number, message: Request): Promise<T> {
+  /** @param take - gets the answer when it comes: its arrays may be gone when the promise's turn is */
+  function request<T extends Message>(server: number, message: Request, take?: (answer: T) => void): Promise<T> {
     if (failure !== undefined) return Promise.reject(failure)
     return new Promise<Message>((resolve, reject) => {
-      const one = { request: message, resolve, reject }
+      const taken = (answer: Message): void => {
+        take?.(answer as T)
+        resolve(answer)
+      }
+      const one = { request: message, resolve: taken, reject }
       // Whoever reads sees what it wrote before: a pull does not pass an update that has not left.
       if (isUpdate(message) || (message.type === 'pull' && lines[server]!.length > 0)) {
         lines[server]!.push(one)
@@ -253,15 +267,16 @@ export function createClient({ spec, send }: ClientOptions): Client {
   }
 
   return {
-    async pull(ids) {
-      checkPull(ids)
-      const out = new Float32Array(ids.length * d)
-      const bits = new Uint32Array(out.buffer)
+    async pull(ids, into) {
+      checkPull(ids, into, d)
+      const out = into ?? new Float32Array(ids.length * d)
+      const bits = wordsOf(out)
       await Promise.all(
-        split(ids, 'pull', []).map(async ({ server, at, room }) => {
+        split(ids, 'pull', []).map(({ server, at, room }) => {
           const question = { type: 'pull', id: counters.question++, rows: room[0]! } as const
-          const { values } = await request<MessageOf<'rows'>>(server, question)
-          for (let i = 0; i < at.length; i++) copyWords(bits, at[i]! * d, values, i * d, d)
+          return request<MessageOf<'rows'>>(server, question, ({ values }) => {
+            for (let i = 0; i < at.length; i++) copyWords(bits, at[i]! * d, values, i * d, d)
+          })
         }),
       )
       return out

@@ -132,15 +132,16 @@ export function createLayout(options: LayoutOptions): Layout {
     localOf,
     dataPlace: (server, local) => place(server, local, dataStripes),
     dataStripe(server, local) {
-      const own = dataStripes[server]!
-      return Math.floor(local / k) * servers + own[local % k]!
+      const group = (local / k) >>> 0
+      return group * servers + dataStripes[server]![local - group * k]!
     },
     parityStripe(server, local) {
       const own = parityStripes[server]!
       return Math.floor(local / r) * servers + own[local % r]!
     },
     parityLocal(server, stripe) {
-      const group = Math.floor(stripe / servers)
+      // Whole numbers below 2^31: their division is a third of one of doubles that is rounded down.
+      const group = (stripe / servers) >>> 0
       const inGroup = parityBefore[server * servers + (stripe - group * servers)]!
       return inGroup < 0 ? -1 : group * r + inGroup
     },

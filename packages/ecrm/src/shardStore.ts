@@ -96,11 +96,11 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
   }
   const idsAt = (ids: Uint32Array, at: Uint32Array): Uint32Array => at.map((i) => ids[i]!)
 
-  async function pull(ids: Uint32Array): Promise<Float32Array> {
-    if (moved === undefined || ids.some((id) => id >= rows)) return now.client.pull(ids)
+  async function pull(ids: Uint32Array, into?: Float32Array): Promise<Float32Array> {
+    if (moved === undefined || ids.some((id) => id >= rows)) return now.client.pull(ids, into)
     const { old, fresh } = sides(ids)
     const halves = await Promise.all([now.client.pull(idsAt(ids, old)), next!.client.pull(idsAt(ids, fresh))])
-    const out = new Float32Array(ids.length * d)
+    const out = into ?? new Float32Array(ids.length * d)
     layRowsAt(out, old, halves[0], d)
     layRowsAt(out, fresh, halves[1], d)
     return out
@@ -197,10 +197,10 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
     get replacements() {
       return past.replacements + now.replacements + (next?.replacements ?? 0)
     },
-    async pull(ids) {
-      checkPull(ids)
+    async pull(ids, into) {
+      checkPull(ids, into, d)
       const kept = held(ids)
-      return enter(() => pull(kept), false)
+      return enter(() => pull(kept, into), false)
     },
     expect(ids) {
       // While rows move there are two sets of servers, and pulls wait for pieces of the move more than for a decode.

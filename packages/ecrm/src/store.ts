@@ -144,10 +144,11 @@ export interface ShardStore {
   /**
    * Reads rows.
    *
+   * @param into - where they go, `[ids.length, d]`; left out: a new array
    * @returns `[ids.length, d]`
-   * @throws FtError `INVALID_ARGUMENT` for ids out of range, `UNRECOVERABLE` when the cluster cannot go on
+   * @throws FtError `INVALID_ARGUMENT` for ids out of range, `SHAPE_MISMATCH`, `UNRECOVERABLE` when the cluster cannot go on
    */
-  pull(ids: Uint32Array): Promise<Float32Array>
+  pull(ids: Uint32Array, into?: Float32Array): Promise<Float32Array>
   /**
    * Says which rows are read next, so that servers that lost some decode them while the caller is busy: otherwise a pull of lost rows
    * waits until they are decoded. A hint, which changes no bit; `ids` is called only while rows are missing, and may repeat itself.

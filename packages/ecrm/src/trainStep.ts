@@ -47,7 +47,8 @@ export async function trainStep(state: StepState, batch: Batch, coming: Coming =
 
   // 1. The batch's distinct rows, from the shards that hold them; a lost row is decoded when it is asked for.
   const rows = batch.rows ?? distinct(batch.ids)
-  const pulling = store.pull(rows.ids)
+  const room = state.scratch
+  const pulling = store.pull(rows.ids, room?.('rows', rows.ids.length * store.d))
   if (coming.prepare !== undefined) {
     // The question must be on its way before this thread is busy. The next one then follows on this step's push without delay, and
     // shards, which expect it, tell parity when they have answered.
@@ -63,11 +64,11 @@ export async function trainStep(state: StepState, batch: Batch, coming: Coming =
   // 2. Forward: embedding bags, bottom network, dot interaction, top network.
   // 3. Backward: gradients of the dense parameters and of every embedding.
   const pooling = { d: store.d, bags: batch.bags }
-  const embeddings = pool(values, rows, pooling, state.scratch)
-  const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels)
+  const embeddings = pool(values, rows, pooling, room)
+  const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels, room)
 
   // 4. A row named by several samples, or several times by a bag, gets the sum of their gradients. What is not finite is refused whole.
-  const ofRows = scatterSum(gradients.embeddings, rows, pooling)
+  const ofRows = scatterSum(gradients.embeddings, rows, pooling, room)
   checkGradients({ ...gradients, rows: ofRows })
   state.window?.add(gradients.probabilities, batch.labels)
 

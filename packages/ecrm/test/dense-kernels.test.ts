@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { createRandom } from '@ft/core/random'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
+import { createScratch } from '../src/dlrm/scratch.ts'
 import { createDenseModel } from '../src/index.ts'
 import { interact, interactBackward, pairCount } from '../src/dlrm/interaction.ts'
 import { throughMemory } from '../src/dlrm/kernelMemory.ts'
@@ -124,4 +125,21 @@ it('what a model gave is not written over by its next batch, larger or smaller',
   }
   expect(given).toEqual(before)
   expect(model.gradients(first, labels)).toEqual(before.gradients)
+  // With room for them the gradients of embeddings lie there, and are the same.
+  const room = createScratch()
+  const within = model.gradients(first, labels, room)
+  expect(within).toEqual(before.gradients)
+  expect(model.gradients(first, labels, room).embeddings.buffer).toBe(within.embeddings.buffer)
+})
+
+it('scratch arrays are as long as they are asked for, and the same memory while that is enough', () => {
+  const scratch = createScratch()
+  const first = scratch('a', 16)
+  expect([first.length, scratch('a', 17).length, scratch('a', 18).buffer === first.buffer]).toEqual([16, 17, true])
+  const more = scratch('a', 100)
+  expect([more.length, more.buffer === first.buffer, scratch('b', 3).buffer === more.buffer]).toEqual([
+    100,
+    false,
+    false,
+  ])
 })

@@ -39,6 +39,35 @@ it('carries every message, whatever pieces the stream comes in', () => {
   )
 })
 
+it('leaves the bytes that it was given to the caller: messages have memory of their own, but for rows while they pass', () => {
+  fc.assert(
+    fc.property(
+      fc.array(anyMessage, { maxLength: 6 }),
+      fc.array(fc.integer({ min: 1, max: 300 }), { minLength: 1 }),
+      (messages, cuts) => {
+        const stream = Buffer.concat(messages.map((message) => encodeFrame(message)))
+        const landing = Buffer.alloc(300)
+        const reader = createFrameReader()
+        const [kept, passing]: [Message[], unknown[]] = [[], []]
+        for (let at = 0, i = 0; at < stream.length; i++) {
+          const size = Math.min(cuts[i % cuts.length]!, stream.length - at)
+          stream.copy(landing, 0, at, at + size)
+          for (const message of reader.read(landing.subarray(0, size), { kept: false })) {
+            kept.push(message)
+            passing.push(plain([message]))
+          }
+          landing.fill(0xff)
+          at += size
+        }
+        const lasting = (list: readonly Message[]) => plain(list.filter(({ type }) => type !== 'rows'))
+        expect(passing.flat()).toEqual(plain(messages))
+        expect(lasting(kept)).toEqual(lasting(messages))
+      },
+    ),
+    { seed: 2, numRuns: 300 },
+  )
+})
+
 it('sends what lies in room for it from where it lies, once', () => {
   const [heads, words] = roomFor('deltas', [6, 4]) as [Uint32Array, Uint32Array]
   heads.fill(7)

@@ -7,7 +7,7 @@ import type { OptimizerOptions } from '../shard/optimizers.ts'
 import { createDenseOptimizer } from './denseOptimizer.ts'
 import { interact, interactBackward, pairCount } from './interaction.ts'
 import { backward, createLayers, forward, type Layer } from './perceptron.ts'
-import { createScratch } from './scratch.ts'
+import { createScratch, freshArray, type Scratch } from './scratch.ts'
 
 export interface DenseModelOptions {
   readonly engine: SyncMatmulEngine
@@ -43,12 +43,14 @@ export interface DenseModel {
    * Loss and gradients without changing anything.
    *
    * @param labels - 0 or 1 a sample
+   * @param room - for the gradients of embeddings, which are then good until the next call with it; left out: they are new arrays
    * @returns mean log loss, gradients of parameters and of embeddings `[batch, tables, d]`, and the probabilities `[batch]` that
    * the forward pass gave anyway: nothing is computed twice for them
    */
   gradients(
     batch: DenseBatch,
     labels: ArrayLike<number>,
+    room?: Scratch,
   ): { loss: number; parameters: Float32Array[]; embeddings: Float32Array; probabilities: Float32Array }
   /** Applies the optimizer. */
   update(gradients: readonly Float32Array[]): void
@@ -106,11 +108,14 @@ export function createDenseModel(options: DenseModelOptions): DenseModel {
     parameters,
     state: optimizer.state,
     predict: (batch) => run(batch).logits.map(probability),
-    gradients(batch, labels) {
+    gradients(batch, labels, room = freshArray) {
       const { sizes, low, z0, high, logits } = run(batch)
       const { loss, gradient, probabilities } = logLoss(logits, labels)
       const up = backward(engine, above, { outputs: high, gradient, wantInput: true, scratch, name: 'top' })
-      const of = { z0: scratch('z0.gradient', z0.length), embeddings: new Float32Array(batch.embeddings.length) }
+      const of = {
+        z0: scratch('z0.gradient', z0.length),
+        embeddings: room('embeddings.gradient', batch.embeddings.length),
+      }
       interactBackward(sizes, { z0, embeddings: batch.embeddings, gradient: up.input! }, of)
       const down = backward(engine, below, {
         ...{ outputs: low, gradient: of.z0, wantInput: false, scratch, name: 'bottom' },

@@ -1,6 +1,6 @@
 // From ids of a batch to rows and back: every row is pulled and pushed once, however often the batch names it, and the rows of a
 // bag become one embedding.
-import { freshArray, type Scratch } from './scratch.ts'
+import { doublesOf, freshArray, type Scratch } from './scratch.ts'
 import { rowsAt } from '../shard/words.ts'
 
 export interface LookUp {
@@ -23,13 +23,16 @@ export interface Pooling {
   readonly bags?: Bags | undefined
 }
 
+/** Of the latest call of `distinct`: a batch like the one before needs no other memory. */
+let table = new Uint32Array(0)
+
 export function distinct(mentions: Uint32Array): LookUp {
   const at = new Uint32Array(mentions.length)
   const ids = new Uint32Array(mentions.length)
   let count = 0
   // A table with open addressing, at most half full: place + 1 of the id that was put there, 0 where none was.
   const bits = Math.max(4, 33 - Math.clz32(mentions.length))
-  const places = new Uint32Array(2 ** bits)
+  const places = table.length === 2 ** bits ? table.fill(0) : (table = new Uint32Array(2 ** bits))
   const mask = places.length - 1
   for (let i = 0; i < mentions.length; i++) {
     const id = mentions[i]!
@@ -77,13 +80,18 @@ export function pool(
 
 /**
  * Gradients of embeddings `[bags, d]` summed to gradients of rows `[ids, d]`: the transpose of `pool`. Sums are float64, in order of
- * mention: the same bits every time, however often a bag or a batch repeats an id.
+ * mention: the same bits every time, however often a bag or a batch repeats an id. With a scratch they are good until the next call.
  */
-export function scatterSum(gradients: Float32Array, { ids, at }: LookUp, { d, bags }: Pooling): Float32Array {
-  const sums = new Float64Array(ids.length * d)
+export function scatterSum(
+  gradients: Float32Array,
+  { ids, at }: LookUp,
+  { d, bags }: Pooling,
+  scratch: Scratch = freshArray,
+): Float32Array {
+  const sums = doublesOf(scratch, 'sums', ids.length * d).fill(0)
   if (bags === undefined) {
     for (let i = 0; i < at.length; i++) addRow(sums, at[i]! * d, gradients, i * d, d)
-    return new Float32Array(sums)
+    return singles(sums, scratch)
   }
   const { offsets, scales } = bags
   for (let bag = 0; bag + 1 < offsets.length; bag++) {
@@ -94,7 +102,13 @@ export function scatterSum(gradients: Float32Array, { ids, at }: LookUp, { d, ba
       for (let j = 0; j < d; j++) sums[to + j]! += scale * gradients[bag * d + j]!
     }
   }
-  return new Float32Array(sums)
+  return singles(sums, scratch)
+}
+
+function singles(sums: Float64Array, scratch: Scratch): Float32Array {
+  const out = scratch('rows.gradient', sums.length)
+  out.set(sums)
+  return out
 }
 
 /** Four values a turn, as in shard/words.ts. */

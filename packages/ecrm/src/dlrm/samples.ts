@@ -81,8 +81,12 @@ function checkFeature(feature: CategoricalFeature, rows: number, at: { where: st
     }
     if (offsets[rows] !== ids.length) throw misfit('ids', `${offsets[rows]} ids, as its offsets say`, ids.length)
   }
-  for (let i = 0; i < ids.length; i++)
-    assertInteger(ids[i], { where, argument: `${argument}.ids[${i}]`, min: 0, max: size - 1 })
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i]!
+    // What is said of a wrong one is not made up for every right one.
+    if (Number.isInteger(id) && id >= 0 && id < size) continue
+    assertInteger(id, { where, argument: `${argument}.ids[${i}]`, min: 0, max: size - 1 })
+  }
   if (weights === undefined) return
   if (weights.length !== ids.length) throw misfit('weights', `${ids.length} numbers`, weights.length)
   for (let i = 0; i < weights.length; i++) {

@@ -68,45 +68,82 @@ function laidOut(contents: readonly Uint32Array[], first: number, words: number)
 
 const checksum = (frame: Uint8Array): number => crc32(frame.subarray(headerBytes), crc32(frame.subarray(0, 8)))
 
+/** Their receiver has done with them when it returns: see client.ts. */
+const passing: ReadonlySet<number> = new Set([types.indexOf('rows')])
+
 /** Reads frames from pieces of a stream. */
 export interface FrameReader {
   /** Largest body that is taken, in bytes. */
   largest: number
   /**
-   * Takes the next bytes, and keeps them: the messages that they complete are views of them. Each is read when it is asked for, so
-   * that one may change what is taken after it; ask for all.
+   * Takes the next bytes: the messages that they complete. Each is read when it is asked for, so that one may change what is taken
+   * after it; ask for all.
    *
+   * @param bytes - `kept`: the messages may be views of them. Else they are the caller's again when all were asked for: messages have
+   * memory of their own, all but those that are `passing`.
    * @throws FtError `CORRUPT_DATA` for a length, type, checksum or field that cannot be. The stream is then of no use.
    */
-  read(bytes: Uint8Array): Iterable<Message>
+  read(bytes: Uint8Array, how?: { kept: boolean }): Iterable<Message>
 }
 
 export function createFrameReader(options: { largest?: number } = {}): FrameReader {
-  let pieces: Uint8Array[] = []
+  /** A frame of which some has come, or its header: `have` bytes of it are there. */
+  let frame = roomOf(headerBytes)
   let have = 0
-  let want = headerBytes
   const reader: FrameReader = {
     largest: options.largest ?? largestBody,
-    *read(bytes) {
-      pieces.push(bytes)
-      have += bytes.length
-      while (have >= want) {
-        const joined = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
-        pieces = [joined]
-        const body = new DataView(joined.buffer, joined.byteOffset).getUint32(0, true)
-        const { largest } = reader
-        if (body % 4 !== 0 || body > largest) throw corrupt(`a body of ${body} bytes`, `whole words up to ${largest}`)
-        want = headerBytes + body
-        if (have < want) break
-        const message = decodeFrame(joined.subarray(0, want))
-        pieces = have > want ? [joined.subarray(want)] : []
-        have -= want
-        want = headerBytes
-        yield message
+    *read(bytes, { kept } = { kept: true }) {
+      let at = 0
+      while (at < bytes.length) {
+        const left = bytes.length - at
+        if (have === 0 && left >= headerBytes) {
+          // Most often a piece begins with a frame and has all of it.
+          const size = sizeOf(bytes, at)
+          if (size <= left) {
+            const whole = bytes.subarray(at, (at += size))
+            yield decodeFrame(kept || passing.has(typeOf(bytes, at - size)) ? whole : copyOf(whole))
+            continue
+          }
+          frame = roomOf(size)
+        }
+        const taken = Math.min(frame.length - have, left)
+        frame.set(bytes.subarray(at, at + taken), have)
+        at += taken
+        have += taken
+        if (have === headerBytes) {
+          const size = sizeOf(frame, 0)
+          if (size > frame.length) frame = copyOf(frame, size)
+        }
+        if (have < frame.length) continue
+        const whole = frame
+        frame = roomOf(headerBytes)
+        have = 0
+        yield decodeFrame(whole)
       }
     },
   }
+
+  /** Of the frame whose header is there. */
+  function sizeOf(bytes: Uint8Array, at: number): number {
+    const body = new DataView(bytes.buffer, bytes.byteOffset + at).getUint32(0, true)
+    const { largest } = reader
+    if (body % 4 !== 0 || body > largest) throw corrupt(`a body of ${body} bytes`, `whole words up to ${largest}`)
+    return headerBytes + body
+  }
   return reader
+}
+
+/** Its number in the frame that begins there. */
+const typeOf = (bytes: Uint8Array, at: number): number =>
+  new DataView(bytes.buffer, bytes.byteOffset + at).getUint32(4, true)
+
+/** Memory of its own, at whole words and not yet written. */
+const roomOf = (bytes: number): Uint8Array => Buffer.allocUnsafeSlow(bytes)
+
+function copyOf(bytes: Uint8Array, size = bytes.length): Uint8Array {
+  const copy = roomOf(size)
+  copy.set(bytes)
+  return copy
 }
 
 /** Reads one whole frame, whose bytes become the message's. */

@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net'
 import { FtError, isFtError } from '@ft/core'
 import type { Message } from '../shard/messages.ts'
+import { landed } from './address.ts'
 import { createFrameReader, encodeFrame, largestBody } from './codec.ts'
 
 export interface Connection {
@@ -35,15 +36,18 @@ export function carryMessages(
   let error: Error | undefined
   let corked = false
   socket.setNoDelay(true)
-  socket.on('data', (bytes: Buffer) => {
+  const take = (bytes: Uint8Array, how: { kept: boolean }): void => {
     if (socket.destroyed) return
     try {
-      for (const message of reader.read(bytes)) events.message(message)
+      for (const message of reader.read(bytes, how)) events.message(message)
     } catch (cause) {
       error = isFtError(cause) ? cause : new FtError('CORRUPT_DATA', 'connection: a message was refused', {}, { cause })
       socket.destroy()
     }
-  })
+  }
+  socket.on('data', (bytes: Buffer) => take(bytes, { kept: true }))
+  // From a socket that reads into memory which it uses again: see dial.
+  socket.on(landed, (bytes: Uint8Array) => take(bytes, { kept: false }))
   // 'close' follows and tells.
   socket.on('error', (cause) => (error ??= cause))
   socket.on('close', () => events.closed(error))

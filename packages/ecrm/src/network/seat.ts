@@ -68,7 +68,7 @@ export function takeSeat({ node, epoch, spec: words, token, run, tls, addresses 
 
   addresses.forEach((address, server) => reach(server, address))
   return {
-    pull: (ids) => client.pull(ids),
+    pull: (ids, into) => client.pull(ids, into),
     push: (ids, gradients, options) => client.push(ids, gradients, options),
     renewed: again,
   }

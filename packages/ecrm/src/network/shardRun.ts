@@ -103,7 +103,7 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
     self = { node: server, incarnation }
     servers = resolved.layout.servers
     ownAddress = message.address.slice()
-    shard = createShard({ spec: resolved, server, incarnation, lost: message.lost === 1, send, swept, cpu })
+    shard = createShard({ spec: resolved, server, incarnation, lost: message.lost === 1, fast: true, send, swept, cpu })
     for (const one of unmet.splice(0)) meet(one.from, one.address)
     const held = early
     early = []

@@ -83,10 +83,10 @@ export async function replicatedStore(inner: ShardStore, o: ReplicatedOptions): 
     rows,
     tables,
     offsets: tables.map(({ first }) => first),
-    async pull(ids) {
-      checkPull(ids)
+    async pull(ids, into) {
+      checkPull(ids, into, d)
       checkIds(ids, rows, 'pull')
-      return access.pull(ids)
+      return access.pull(ids, into)
     },
     expect(ids) {
       inner.expect(() => {

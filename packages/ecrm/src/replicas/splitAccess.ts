@@ -16,9 +16,8 @@ export interface Halves {
 
 export function splitAccess(places: TablePlaces, { encoded, replicated }: Halves, d: number): RowAccess {
   return {
-    async pull(ids) {
+    async pull(ids, out = new Float32Array(ids.length * d)) {
       const parts = places.split(ids)
-      const out = new Float32Array(ids.length * d)
       const far = encoded.pull(parts.encoded.rows)
       await replicated.pull(parts.replicated, out)
       layRowsAt(out, parts.encoded.at, await far, d)

@@ -4,6 +4,7 @@ import { FtError, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
 import { checkOptimizerNames } from '../knownOptions.ts'
 
 export const optimizerNames = ['sgd', 'momentum', 'adagrad', 'rowwise-adagrad', 'adam'] as const
+export type OptimizerKernel = 'sgd' | 'momentum' | 'adagrad' | 'rowwiseAdagrad' | 'adam'
 export type OptimizerName = (typeof optimizerNames)[number]
 
 export interface OptimizerOptions {
@@ -20,6 +21,8 @@ export interface OptimizerOptions {
 }
 
 export interface RowOptimizer {
+  /** The same arithmetic in assembly/rows.ts: the function and its last arguments. */
+  readonly kernel: { readonly name: OptimizerKernel; readonly parameters: readonly number[] }
   /** Words of state that follow a row's d values. */
   stateWords(d: number): number
   /**
@@ -72,6 +75,7 @@ export function rowOptimizer(options: OptimizerOptions): RowOptimizer {
 }
 
 const sgd = (rate: number): RowOptimizer => ({
+  kernel: { name: 'sgd', parameters: [rate] },
   stateWords: () => 0,
   apply(rows, at, gradients, from, d) {
     for (let j = 0; j < d; j++) rows[at + j]! -= rate * gradients[from + j]!
@@ -79,6 +83,7 @@ const sgd = (rate: number): RowOptimizer => ({
 })
 
 const momentum = (rate: number, keep: number): RowOptimizer => ({
+  kernel: { name: 'momentum', parameters: [rate, keep] },
   stateWords: (d) => d,
   apply(rows, at, gradients, from, d) {
     for (let j = 0; j < d; j++) {
@@ -89,6 +94,7 @@ const momentum = (rate: number, keep: number): RowOptimizer => ({
 })
 
 const adagrad = (rate: number, epsilon: number): RowOptimizer => ({
+  kernel: { name: 'adagrad', parameters: [rate, epsilon] },
   stateWords: (d) => d,
   apply(rows, at, gradients, from, d) {
     for (let j = 0; j < d; j++) {
@@ -101,10 +107,11 @@ const adagrad = (rate: number, epsilon: number): RowOptimizer => ({
 
 /** One float of state a row: m += mean(g^2); w -= rate g / (sqrt(m) + epsilon). */
 const rowwiseAdagrad = (rate: number, epsilon: number): RowOptimizer => ({
+  kernel: { name: 'rowwiseAdagrad', parameters: [rate, epsilon] },
   stateWords: () => 1,
   apply(rows, at, gradients, from, d) {
     let squares = 0
-    for (let j = 0; j < d; j++) squares += gradients[from + j]! ** 2
+    for (let j = 0; j < d; j++) squares += gradients[from + j]! * gradients[from + j]!
     rows[at + d]! += squares / d
     const step = rate / (Math.sqrt(rows[at + d]!) + epsilon)
     for (let j = 0; j < d; j++) rows[at + j]! -= step * gradients[from + j]!
@@ -112,6 +119,7 @@ const rowwiseAdagrad = (rate: number, epsilon: number): RowOptimizer => ({
 })
 
 const adam = (rate: number, o: { beta1: number; beta2: number; epsilon: number }): RowOptimizer => ({
+  kernel: { name: 'adam', parameters: [rate, o.beta1, o.beta2, o.epsilon] },
   stateWords: (d) => 2 * d + 1,
   apply(rows, at, gradients, from, d) {
     const [first, second, count] = [at + d, at + 2 * d, at + 3 * d]

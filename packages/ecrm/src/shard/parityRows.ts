@@ -3,6 +3,7 @@ import { addProduct } from '../codes/gf256.ts'
 import { deltasOf } from './deltaLog.ts'
 import { deltaAt, headWords, packDeltas, type Delta, type MessageOf } from './messages.ts'
 import type { Remedy } from './remedies.ts'
+import { nowhere } from './rowKernels.ts'
 import { decoding, live, lost, type Storage } from './storage.ts'
 import type { StripeSet } from './stripeSet.ts'
 import type { Tags } from './tags.ts'
@@ -50,17 +51,22 @@ interface Kept extends Life {
   readonly order: number
 }
 
+/** A difference whose words begin at `from`; they are added at once, or with those of others for which `due[later]` names the row. */
+type Adding = Delta & { readonly from: number; readonly later: number }
+
 export function createParityRows(
   storage: Storage,
   { server, tags, without }: { server: number; tags: Tags; without: Remedy | undefined },
 ): ParityRows {
-  const { spec, code, seen, parityState, parityRow } = storage
+  const { spec, code, kernels, seen, parityState, parityRow } = storage
   const { k, r, layout, width } = spec
   const held = new Map<number, Sent[]>()
   let kept: Kept[] = []
   let order = 0
   /** For rows that were lost here while this server lived: what was kept before is of a row that is no more. */
   const keptSince = new Map<number, number>()
+  /** Rows to which the kernel adds what has passed the checks; `nowhere` for what it does not. */
+  const due = new Uint32Array(kernels?.most ?? 0)
   /** The difference that is being added: not made anew for each. */
   const present = {
     stripe: 0,
@@ -70,6 +76,8 @@ export function createParityRows(
     worker: 0,
     push: 0,
     words: new Uint32Array(0) as Uint32Array,
+    from: 0,
+    later: -1,
   }
 
   /** Where this server has a parity row of the stripe: its position, or -1. */
@@ -86,8 +94,8 @@ export function createParityRows(
   }
 
   /** Adds a difference to a living row when it is the next of its data row; whether the row contains it now. */
-  function add(local: number, parity: number, delta: Delta, from = 0): boolean {
-    const { position, base, version, words } = delta
+  function add(local: number, parity: number, delta: Adding): boolean {
+    const { position, base, version, words, from, later } = delta
     const at = local * k + position
     if (without !== 'versions') {
       if (version <= seen[at]!) return true
@@ -99,14 +107,15 @@ export function createParityRows(
       }
     }
     const factor = code!.factor(parity, position)
-    if (factor === 1) addWords(storage.parity, local * width, words, from, width)
+    if (factor === 1 && later >= 0) due[later] = local
+    else if (factor === 1) addWords(storage.parity, local * width, words, from, width)
     else addProduct(storage.parity, words, factor, { to: local * width, from, length: width })
     seen[at] = version
     return true
   }
 
   /** Takes a difference of a batch; whether a living row contains it now, or none is here. A function of its own: it stays compiled. */
-  function take(source: Life & { batch: number }, { heads, words }: Deltas, i: number): boolean {
+  function take(source: Life & { batch: number }, { heads, words }: Deltas, i: number, later: number): boolean {
     const at = i * headWords
     const stripe = heads[at]!
     const local = layout.parityLocal(server, stripe)
@@ -117,8 +126,10 @@ export function createParityRows(
       present.base = heads[at + 2]!
       present.version = heads[at + 3]!
       present.words = words
+      present.from = i * width
+      present.later = later
       // Of one parity all factors are 1: which it is need not be known.
-      return add(local, r === 1 ? 0 : positionHere(stripe) - k, present, i * width)
+      return add(local, r === 1 ? 0 : positionHere(stripe) - k, present)
     }
     if (parityState[local] === decoding && without !== 'holding') {
       const list = held.get(stripe)
@@ -174,7 +185,16 @@ export function createParityRows(
       const source = { server: from.server, incarnation: from.incarnation, batch: batch.batch }
       // What is contained is most often the whole batch: only its exceptions are listed.
       const left: number[] = []
-      for (let i = 0; i * headWords < heads.length; i++) if (!take(source, batch, i)) left.push(i)
+      const count = heads.length / headWords
+      const most = kernels?.most ?? count
+      for (let first = 0; first < count; first += most) {
+        const end = Math.min(first + most, count)
+        due.fill(nowhere)
+        for (let i = first; i < end; i++) {
+          if (!take(source, batch, i, kernels === undefined ? -1 : i - first)) left.push(i)
+        }
+        kernels?.add(due.subarray(0, end - first), batch.words.subarray(first * width, end * width))
+      }
       release(from, complete)
       remember(source, left.length === 0 ? batch : allBut(left, batch))
     },
@@ -187,7 +207,8 @@ export function createParityRows(
       const parity = positionHere(stripe) - k
       if (r > 1) for (const one of sent) remember(one, packDeltas([one.delta], width))
       for (const one of waiting)
-        if (parityState[local] === live && add(local, parity, one.delta)) remember(one, packDeltas([one.delta], width))
+        if (parityState[local] === live && add(local, parity, { ...one.delta, from: 0, later: -1 }))
+          remember(one, packDeltas([one.delta], width))
     },
     giveUp(local, stripe) {
       storage.mark(parityState, local, lost)

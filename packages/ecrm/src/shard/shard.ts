@@ -24,6 +24,8 @@ export interface ShardOptions {
   /** A replacement: every row is lost and comes back from the others. */
   readonly lost: boolean
   readonly send: Send
+  /** Rows in WebAssembly memory; default false. */
+  readonly fast?: boolean
   /** CPU seconds of whoever runs the shard; default 0. */
   readonly cpu?: () => number
   /** Called when a step of the sweep has ended. */
@@ -58,7 +60,7 @@ interface Answer {
 export function createShard(options: ShardOptions): Shard {
   const { spec, server, send, without } = options
   const { layout, r, d, width } = spec
-  const storage = createStorage(spec, server, options.lost)
+  const storage = createStorage(spec, server, { empty: options.lost, fast: options.fast ?? false })
   const { words, versions, dataState } = storage
   const tags = createTags()
   const parityRows = createParityRows(storage, { server, tags, without })
@@ -125,7 +127,8 @@ export function createShard(options: ShardOptions): Shard {
     }
     pulled += rows.length
     const [values] = roomFor('rows', [rows.length * d]) as [Uint32Array]
-    for (let i = 0; i < rows.length; i++) copyWords(values, i * d, words, rows[i]! * width, d)
+    if (storage.kernels !== undefined) storage.kernels.gather(rows, values)
+    else for (let i = 0; i < rows.length; i++) copyWords(values, i * d, words, rows[i]! * width, d)
     send(worker, { type: 'rows', id, values })
   }
 

@@ -1,6 +1,7 @@
 // Memory of a shard: data rows with optimizer state and versions, parity rows with the versions they contain.
 import { createCode, type ErasureCode } from '../codes/code.ts'
 import { writeInitialRow } from './initialRows.ts'
+import { createRowKernels, type RowKernels } from './rowKernels.ts'
 import type { ResolvedSpec } from './spec.ts'
 
 /** Whether a row's words can be used. */
@@ -11,6 +12,8 @@ export const decoding = 2
 
 export interface Storage {
   readonly spec: ResolvedSpec
+  /** Where rows lie in WebAssembly memory. */
+  readonly kernels: RowKernels | undefined
   readonly code: ErasureCode | undefined
   /** `[dataRows, width]`: bits of values and state. */
   readonly words: Uint32Array
@@ -39,12 +42,19 @@ export interface Storage {
  *
  * Cost: (dataRows + parityRows) x width x 4 bytes and 4 bytes of version a data row, 4 k a parity row. With `empty` every
  * row is lost and nothing is computed.
+ *
+ * @param fast - rows in WebAssembly memory where they fit: made once for a process's shard, too dear for those of a moment
  */
-export function createStorage(spec: ResolvedSpec, server: number, empty: boolean): Storage {
+export function createStorage(
+  spec: ResolvedSpec,
+  server: number,
+  { empty, fast }: { empty: boolean; fast: boolean },
+): Storage {
   const { layout, width } = spec
   const code = spec.r === 0 ? undefined : createCode(spec)
-  const words = new Uint32Array(layout.dataRows * width)
-  const parity = new Uint32Array(layout.parityRows * width)
+  const kernels = fast ? createRowKernels(spec) : undefined
+  const words = kernels?.words ?? new Uint32Array(layout.dataRows * width)
+  const parity = kernels?.parity ?? new Uint32Array(layout.parityRows * width)
   let missing = empty ? layout.dataRows + layout.parityRows : 0
   let recovered = 0
   const storage: Storage = {
@@ -60,9 +70,10 @@ export function createStorage(spec: ResolvedSpec, server: number, empty: boolean
       states[local] = state
     },
     spec,
+    kernels,
     code,
     words,
-    floats: new Float32Array(words.buffer),
+    floats: new Float32Array(words.buffer, words.byteOffset, words.length),
     versions: new Uint32Array(layout.dataRows),
     dataState: new Uint8Array(layout.dataRows).fill(empty ? lost : live),
     parity,

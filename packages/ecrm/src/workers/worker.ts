@@ -2,6 +2,7 @@
 import type { PushOptions, RowAccess } from '../client.ts'
 import type { DenseModel } from '../dlrm/denseModel.ts'
 import { distinct, pool, scatterSum } from '../dlrm/lookUp.ts'
+import { createScratch } from '../dlrm/scratch.ts'
 import { checkGradients } from '../dlrm/soundGradients.ts'
 import type { Computed, Work } from './protocol.ts'
 
@@ -20,13 +21,14 @@ export interface Worker {
 export function createWorker({ rows, model, d }: { rows: RowAccess; model: DenseModel; d: number }): Worker {
   let kept: { ids: Uint32Array; gradients: Float32Array } | undefined
   let pushing: Promise<void> = Promise.resolve()
+  const scratch = createScratch()
   return {
     async compute({ batch, parameters, part }) {
       const found = distinct(batch.ids)
-      const embeddings = pool(await rows.pull(found.ids), found, { d, bags: batch.bags })
+      const embeddings = pool(await rows.pull(found.ids), found, { d, bags: batch.bags }, scratch)
       model.parameters.forEach((one, i) => one.set(parameters[i]!))
-      const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels)
-      const ofRows = scatterSum(gradients.embeddings, found, { d, bags: batch.bags })
+      const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels, scratch)
+      const ofRows = scatterSum(gradients.embeddings, found, { d, bags: batch.bags }, scratch)
       checkGradients({ ...gradients, rows: ofRows })
       if (part !== 1) for (let i = 0; i < ofRows.length; i++) ofRows[i]! *= part
       kept = { ids: found.ids, gradients: ofRows }

@@ -17,6 +17,8 @@ export interface Interleaving {
   /** Connections between servers break and are made again: what is unanswered is said twice. */
   readonly reconnects?: boolean
   readonly without?: Remedy
+  /** Rows in WebAssembly memory, as in processes of their own. */
+  readonly fast?: boolean
 }
 
 export interface Left {
@@ -50,7 +52,7 @@ export function overtaking(messages: Message[], random: Random): Message {
 
 /** Gradients are ones: after v updates a row's values are its first ones less v, in exact float32 (SGD, rate 1). */
 export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving = {}): Left {
-  const { workers = 1, pushes = 6, crashes = 1, atOnce = 1, reconnects = false, without } = o
+  const { workers = 1, pushes = 6, crashes = 1, atOnce = 1, reconnects = false, without, fast = false } = o
   const { layout, d, width } = spec
   const { servers } = layout
   const lives = new Array<number>(servers + workers).fill(1)
@@ -76,7 +78,7 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
   function start(server: number, lost: boolean): Shard {
     const incarnation = lives[server]!
     const send = (to: number, message: Message): void => say(server, incarnation, to, message)
-    return createShard({ spec, server, incarnation, lost, send, ...(without ? { without } : {}) })
+    return createShard({ spec, server, incarnation, lost, fast, send, ...(without ? { without } : {}) })
   }
   const shards = Array.from({ length: servers }, (_, server) => start(server, false))
 

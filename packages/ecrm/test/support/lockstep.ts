@@ -29,7 +29,7 @@ export interface Lockstep {
   recover(): boolean
 }
 
-export function lockstep(partial: Partial<ShardSpec>): Lockstep {
+export function lockstep(partial: Partial<ShardSpec>, { fast = false } = {}): Lockstep {
   const spec = resolveSpec({
     k: 2,
     r: 1,
@@ -49,7 +49,7 @@ export function lockstep(partial: Partial<ShardSpec>): Lockstep {
     const send = (to: number, message: Message): void => {
       if (lives[server] === life) self.said.push({ from: server, life, to, message })
     }
-    return createShard({ spec, server, incarnation: life, lost, send })
+    return createShard({ spec, server, incarnation: life, lost, fast, send })
   }
   const self: Lockstep = {
     spec,

@@ -45,7 +45,12 @@ export const defaultSpec: ShardSpec = {
 
 export function scheduled(
   partial: Partial<ShardSpec>,
-  { seed, workers = 1, without }: { seed: number; workers?: number; without?: Remedy | undefined },
+  {
+    seed,
+    workers = 1,
+    without,
+    fast = false,
+  }: { seed: number; workers?: number; without?: Remedy | undefined; fast?: boolean },
 ): Scheduled {
   const spec = resolveSpec({ ...defaultSpec, ...partial })
   const random = createRandom(seed).stream('schedule')
@@ -66,7 +71,15 @@ export function scheduled(
   const start = (server: number, lost: boolean): Shard => {
     const from = { node: server, incarnation: incarnations[server]! }
     const send = (to: number, message: Message): void => enqueue(from, to, message)
-    return createShard({ spec, server, incarnation: from.incarnation, lost, send, ...(without ? { without } : {}) })
+    return createShard({
+      spec,
+      server,
+      incarnation: from.incarnation,
+      lost,
+      fast,
+      send,
+      ...(without ? { without } : {}),
+    })
   }
   const shards = Array.from({ length: servers }, (_, server) => start(server, false))
   const clients = Array.from({ length: workers }, (_, w) => {

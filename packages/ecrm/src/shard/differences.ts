@@ -1,0 +1,84 @@
+// Differences of an update, sorted by the servers that have the parity rows.
+import { headWords } from './messages.ts'
+import type { Part } from './outbox.ts'
+import { roomFor } from './room.ts'
+import type { ResolvedSpec } from './spec.ts'
+import { copyWords } from './words.ts'
+
+/** Differences for one peer, not all of them there yet. */
+export interface Filling extends Part {
+  /** How many are. */
+  rows: number
+}
+
+/** What a row's update is, beside its words: see `headWords`. */
+export interface Head {
+  readonly stripe: number
+  readonly position: number
+  readonly base: number
+  readonly version: number
+  readonly worker: number
+  readonly push: number
+}
+
+/** Where rows of a server are in the layout. */
+export interface Homes {
+  readonly stripes: Uint32Array
+  /** Servers of the stripes' first parities. */
+  readonly peers: Uint16Array
+}
+
+export interface Differences {
+  /** By server. */
+  readonly parts: readonly Filling[]
+  /** The difference at a place of a part, which is for a first parity, once more for the other parities. */
+  repeat(part: Filling, place: number): void
+  /** Those that there are. */
+  filled(): Part[]
+}
+
+/** Room for the differences of a server's rows. */
+export function createDifferences({ layout, r, width }: ResolvedSpec, { peers }: Homes): Differences {
+  const { servers } = layout
+  const most = new Uint32Array(servers)
+  for (let i = 0; i < peers.length; i++)
+    for (let parity = 0; parity < r; parity++) most[wrapped(peers[i]! + parity, servers)]!++
+  const parts = Array.from(most, (count, peer): Filling => {
+    const [heads, words] = roomFor('deltas', [count * headWords, count * width]) as [Uint32Array, Uint32Array]
+    return { peer, heads, words, rows: 0 }
+  })
+  return {
+    parts,
+    repeat({ peer, heads, words }, place) {
+      for (let parity = 1; parity < r; parity++) {
+        const other = parts[wrapped(peer + parity, servers)]!
+        copyWords(other.heads, other.rows * headWords, heads, place * headWords, headWords)
+        copyWords(other.words, other.rows++ * width, words, place * width, width)
+      }
+    },
+    filled: () => parts.filter(({ rows }) => rows > 0).map((part) => trimmed(part, width)),
+  }
+}
+
+export function writeHead(
+  { heads }: Filling,
+  place: number,
+  { stripe, position, base, version, worker, push }: Head,
+): void {
+  const at = place * headWords
+  heads[at] = stripe
+  heads[at + 1] = position
+  heads[at + 2] = base
+  heads[at + 3] = version
+  heads[at + 4] = worker
+  heads[at + 5] = push
+}
+
+/** Of numbers below twice the number of servers. */
+const wrapped = (server: number, servers: number): number => (server < servers ? server : server - servers)
+
+/** Without the room of rows that were not changed. */
+function trimmed({ peer, heads, words, rows }: Filling, width: number): Part {
+  if (rows * headWords === heads.length) return { peer, heads, words }
+  return { peer, heads: heads.subarray(0, rows * headWords), words: words.subarray(0, rows * width) }
+}
