@@ -41,6 +41,9 @@ async function untilRedundant(store: ShardStore, replacements: number): Promise<
 /** Steps of a block while rows come back and while none do: what the first step of a block takes longer is on both sides alike. */
 const blockSteps = 20
 
+/** In ms: until a process that stands by is started and has warmed up beside training. */
+const standbyMs = 5_000
+
 /** Trains blocks of that length, `steps` altogether; milliseconds from each step to the next. */
 async function usualSteps(run: Run, steps: number): Promise<number[]> {
   const all: number[] = []
@@ -58,7 +61,8 @@ async function whileRecovering(context: BenchContext): Promise<Recovery> {
     const pairs: { value: number; baseline: number }[] = []
     const whole: number[] = []
     const first: number[] = []
-    await usualSteps(run, 60)
+    const begun = performance.now() + standbyMs
+    while (performance.now() < begun) await usualSteps(run, blockSteps)
     for (let round = 0; round < 12; round++) {
       const before = await usualSteps(run, 60)
       const gapsOf: number[] = []
@@ -83,8 +87,9 @@ async function whileRecovering(context: BenchContext): Promise<Recovery> {
         steps++
         elapsed += gap
       }
-      // A process is started that stands by: neither recovery nor usual.
-      await usualSteps(run, 60)
+      // A process is started that stands by, and warms up a second later: neither recovery nor usual.
+      const standing = performance.now() + standbyMs
+      while (performance.now() < standing) await usualSteps(run, blockSteps)
       const after = await usualSteps(run, 60)
       // Steps before and after: what the machine does meanwhile falls on both sides alike.
       const normal = 120 / sum([...before, ...after])

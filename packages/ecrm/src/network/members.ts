@@ -280,7 +280,6 @@ export async function startMembers(
   }
 
   try {
-    places.refill()
     const there = Array.from({ length: servers }, (_, server) => server)
     const missing = there.filter((server) => found !== undefined && found.servers[server] === undefined)
     // Those that are there first: of a trainer that lives the others must not be replaced.
@@ -289,6 +288,8 @@ export async function startMembers(
     )
     await Promise.all(missing.map(enlistLost))
     announce()
+    // Not before: what is there first becomes a server.
+    places.refill()
   } catch (error) {
     // A run that could not be taken up goes on without this trainer.
     if (found !== undefined) stop()

@@ -17,6 +17,9 @@ interface Started {
   readonly address: Promise<string>
 }
 
+/** In ms: processes that stand by warm up when the start, or what was left of a recovery, is over. */
+const warmAfterMs = 1_000
+
 /** A replacement that dies while it starts is replaced in its turn, this often. */
 const attempts = 5
 
@@ -25,6 +28,8 @@ export function startProcesses(spec: ResolvedSpec, events: ClusterEvents, o: Pro
   const children = new Set<ShardChild>()
   const spares: Started[] = []
   const folder = makeSocketFolder()
+  const warm = new WeakSet<ShardChild>()
+  let warming: NodeJS.Timeout | undefined
   let started = 0
   function startChild(): Started {
     const path = folder === undefined ? undefined : join(folder, String(started++))
@@ -50,11 +55,19 @@ export function startProcesses(spec: ResolvedSpec, events: ClusterEvents, o: Pro
     dial: (address) => dial(address, undefined),
     refill() {
       while (spares.length < o.spares) spares.push(startChild())
+      clearTimeout(warming)
+      warming = setTimeout(() => {
+        for (const { child } of spares) {
+          if (!warm.has(child)) child.warmUp()
+          warm.add(child)
+        }
+      }, warmAfterMs).unref()
     },
     attempts,
     retry: 0,
     patience: 0,
     async close() {
+      clearTimeout(warming)
       const ending = [...children]
       for (const child of ending) child.kill('SIGKILL')
       await Promise.all(ending.map(({ ended }) => ended))

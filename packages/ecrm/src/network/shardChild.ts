@@ -10,6 +10,8 @@ export interface ShardChild {
   readonly port: Promise<number>
   /** Resolves when the process has ended, however it did; to the last lines it wrote to its standard error. */
   readonly ended: Promise<string>
+  /** It stands by, and may use the time: see warmUp.ts. Once. */
+  warmUp(): void
   kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void
 }
 
@@ -47,5 +49,8 @@ export function startShardChild(token: Uint32Array, path?: string, redis?: strin
   child.stdin!.on('error', () => undefined)
   child.stdin!.end(shardProcess)
   child.send({ token: Array.from(token), path, redis }, () => undefined)
-  return { pid: child.pid ?? -1, port, ended, kill: (signal) => void child.kill(signal) }
+  const warmUp = (): void => {
+    if (child.connected) child.send('warm up', () => undefined)
+  }
+  return { pid: child.pid ?? -1, port, ended, warmUp, kill: (signal) => void child.kill(signal) }
 }

@@ -2,6 +2,7 @@
 import { dirname } from 'node:path'
 import type { RedisClass } from '../redis/node.ts'
 import { hostShards } from './shardHost.ts'
+import { warmUp } from './warmUp.ts'
 import { removeSocketFolder } from './socketFolder.ts'
 
 /** What the parent says first, over the channel that only it and this process share. */
@@ -23,8 +24,11 @@ process.on('disconnect', () => {
 process.once('message', ({ token, path, redis }: Secret) => {
   if (path !== undefined) folder = dirname(path)
   const load = async (): Promise<RedisClass> => ((await import(redis!)) as { Redis: RedisClass }).Redis
-  const how = { token: Uint32Array.from(token), host: '127.0.0.1', port: 0, path }
+  const busy = new AbortController()
+  const how = { token: Uint32Array.from(token), host: '127.0.0.1', port: 0, path, onRun: () => busy.abort() }
   void hostShards({ ...how, ...(redis === undefined ? {} : { redis: load }) }).then(({ port }) =>
     process.send?.({ port }),
   )
+  // What is said next, to one that stands by. Without it everything works, and is slow at first.
+  process.once('message', () => void warmUp({ path, signal: busy.signal }).catch(() => undefined))
 })

@@ -53,8 +53,7 @@ export function createRowKernels({ layout, d, width, row }: ResolvedSpec): RowKe
   const made = instantiate(Math.ceil(end / pageBytes))
   if (made === undefined) return undefined
   const { memory, functions } = made
-  const view = (i: number): Uint32Array<ArrayBuffer> =>
-    new Uint32Array(memory.buffer, starts[i], sizes[i])
+  const view = (i: number): Uint32Array<ArrayBuffer> => new Uint32Array(memory.buffer, starts[i], sizes[i])
   const [words, parity, locals, places, input, output] = [0, 1, 2, 3, 4, 5].map(view) as [
     ...[Uint32Array<ArrayBuffer>, Uint32Array<ArrayBuffer>],
     ...[Uint32Array, Uint32Array, Uint32Array, Uint32Array],

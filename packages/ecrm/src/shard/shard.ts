@@ -168,15 +168,19 @@ export function createShard(options: ShardOptions): Shard {
     answer()
   }
 
-  /** A later life of a peer is heard of: what it missed is sent again, what was asked of the earlier one is asked again. */
-  function renewed(peer: number, incarnation: number): void {
-    incarnations[peer] = incarnation
-    parityRows.renewed(peer)
-    reconnected(peer)
+  /** Later lives of peers are heard of: what they missed is sent again, what was asked of the earlier ones is asked again. */
+  function renewed(lives: readonly { peer: number; incarnation: number }[]): void {
+    for (const { peer, incarnation } of lives) {
+      incarnations[peer] = incarnation
+      parityRows.renewed(peer)
+    }
+    reconnected(lives.map(({ peer }) => peer))
   }
 
-  function reconnected(peer: number): void {
-    outbox.resend(peer)
+  function reconnected(peers: readonly number[]): void {
+    if (peers.length === 0) return
+    for (const peer of peers) outbox.resend(peer)
+    // Once for all of them: every peer is asked again.
     recovery.restart()
   }
 
@@ -184,7 +188,7 @@ export function createShard(options: ShardOptions): Shard {
     const { node, incarnation } = from
     if (node < layout.servers) {
       if (incarnation < incarnations[node]!) return
-      if (incarnation > incarnations[node]!) renewed(node, incarnation)
+      if (incarnation > incarnations[node]!) renewed([{ peer: node, incarnation }])
     }
     switch (message.type) {
       case 'pull':
@@ -227,9 +231,11 @@ export function createShard(options: ShardOptions): Shard {
         if (message.life === options.incarnation) recovery.ranking.heard(node, message)
         return
       case 'members':
-        message.incarnations.forEach((one, peer) => {
-          if (one > incarnations[peer]!) renewed(peer, one)
-        })
+        renewed(
+          Array.from(message.incarnations, (one, peer) => ({ peer, incarnation: one })).filter(
+            ({ peer, incarnation: one }) => one > incarnations[peer]!,
+          ),
+        )
         return
       case 'ping':
         send(node, { type: 'pong', missing: storage.missing, unrecoverable: recovery.unrecoverable.length })
@@ -294,7 +300,7 @@ export function createShard(options: ShardOptions): Shard {
       return outbox.bytes
     },
     receive,
-    reconnected,
+    reconnected: (peer) => reconnected([peer]),
     latestPush: (worker) => latest.get(worker) ?? 0,
     step: (stripes) => recovery.step(stripes),
   }
