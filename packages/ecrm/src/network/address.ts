@@ -40,8 +40,8 @@ export const localAddress = (path: string): string => `${local}${path}`
 export const landed = 'landed'
 
 /**
- * Where what is read lands, in turn of all sockets of this thread: what each of them takes out is all that must be allocated. A
- * socket's own way, 64 KiB for whatever it reads, had a trainer collect its whole memory every ten steps.
+ * Where what is read lands, in turn of all sockets of this thread: what is taken out of it is all that must be allocated. A socket's
+ * own way is 64 KiB for whatever it reads, which V8 then collects.
  */
 const landing = new Uint8Array(65_536)
 

@@ -1,5 +1,5 @@
-// A process that stands by has done nothing yet, and V8 would compile its program while every step of the training waits for it: in the
-// first seconds of a recovery steps took twice as long. It trains on rows of its own before it is needed.
+// A process that stands by has done nothing yet, and V8 would compile its program while every step of the training waits for it. It
+// trains on rows of its own before it is needed.
 import { createRandom } from '@ft/core/random'
 import { openGeneration } from '../generation.ts'
 import { resolveSpec } from '../shard/spec.ts'
