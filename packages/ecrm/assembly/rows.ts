@@ -66,150 +66,114 @@ export function addRows(count: u32, locals: usize, rows: usize, bytes: usize, fr
   }
 }
 
-// Optimizers: `count` gradients of d values, each for the row that `locals` names. Where the difference of a row goes, bits before XOR
-// bits after, `places` says: its number among the rows in `out`.
-
-function before(out: usize, place: u32, row: usize, bytes: usize): void {
-  if (place != nowhere) copy(out + <usize>place * bytes, row, bytes)
-}
-
-function after(out: usize, place: u32, row: usize, bytes: usize): void {
-  if (place != nowhere) add(out + <usize>place * bytes, row, bytes)
-}
-
-export function sgd(
+/**
+ * Applies gradients of d values to `count` rows of `bytes`.
+ *
+ * @param places - where the difference of each row goes, bits before XOR bits after: its number among the rows in `out`
+ * @param optimizer - its place among `optimizerNames` of src/shard/optimizers.ts, whose parameters are `rate` and what follows
+ */
+export function updateRows(
   count: u32,
   locals: usize,
   rows: usize,
+  bytes: usize,
   d: u32,
   gradients: usize,
   places: usize,
   out: usize,
+  optimizer: u32,
   rate: f64,
+  second: f64,
+  third: f64,
+  fourth: f64,
 ): void {
-  const bytes = (<usize>d) << 2
+  const size = (<usize>d) << 2
   for (let i: u32 = 0; i < count; i++) {
     warm(i, count, locals, rows, bytes)
     const row = rows + <usize>load<u32>(locals) * bytes
     const place = load<u32>(places)
-    before(out, place, row, bytes)
-    for (let j: usize = 0; j < bytes; j += 4)
-      store<f32>(row + j, <f32>(<f64>load<f32>(row + j) - rate * <f64>load<f32>(gradients + j)))
-    after(out, place, row, bytes)
+    const difference = out + <usize>place * bytes
+    if (place != nowhere) copy(difference, row, bytes)
+    if (optimizer == 0) sgd(row, gradients, size, rate)
+    else if (optimizer == 1) momentum(row, gradients, size, rate, second)
+    else if (optimizer == 2) adagrad(row, gradients, size, rate, second)
+    else if (optimizer == 3) rowwiseAdagrad(row, gradients, size, rate, second)
+    else adam(row, gradients, size, rate, second, third, fourth)
+    if (place != nowhere) add(difference, row, bytes)
     locals += 4
     places += 4
-    gradients += bytes
+    gradients += size
   }
 }
 
-export function momentum(
-  count: u32,
-  locals: usize,
-  rows: usize,
-  d: u32,
-  gradients: usize,
-  places: usize,
-  out: usize,
-  rate: f64,
-  keep: f64,
-): void {
-  const half = (<usize>d) << 2
-  const bytes = half << 1
-  for (let i: u32 = 0; i < count; i++) {
-    warm(i, count, locals, rows, bytes)
-    const row = rows + <usize>load<u32>(locals) * bytes
-    const place = load<u32>(places)
-    before(out, place, row, bytes)
-    for (let j: usize = 0; j < half; j += 4) {
-      const at = row + j
-      const speed = <f32>(keep * <f64>load<f32>(at + half) + <f64>load<f32>(gradients + j))
-      store<f32>(at + half, speed)
-      store<f32>(at, <f32>(<f64>load<f32>(at) - rate * <f64>speed))
-    }
-    after(out, place, row, bytes)
-    locals += 4
-    places += 4
-    gradients += half
+// One gradient and one row: `size` bytes of values, then the row's state.
+
+function sgd(row: usize, gradient: usize, size: usize, rate: f64): void {
+  for (let j: usize = 0; j < size; j += 4)
+    store<f32>(row + j, <f32>(<f64>load<f32>(row + j) - rate * <f64>load<f32>(gradient + j)))
+}
+
+function momentum(row: usize, gradient: usize, size: usize, rate: f64, keep: f64): void {
+  for (let j: usize = 0; j < size; j += 4) {
+    const at = row + j
+    const speed = <f32>(keep * <f64>load<f32>(at + size) + <f64>load<f32>(gradient + j))
+    store<f32>(at + size, speed)
+    store<f32>(at, <f32>(<f64>load<f32>(at) - rate * <f64>speed))
   }
 }
 
-export function adagrad(
-  count: u32,
-  locals: usize,
-  rows: usize,
-  d: u32,
-  gradients: usize,
-  places: usize,
-  out: usize,
-  rate: f64,
-  epsilon: f64,
-): void {
-  const half = (<usize>d) << 2
-  const bytes = half << 1
-  const whole = half & ~7
+function adagrad(row: usize, gradient: usize, size: usize, rate: f64, epsilon: f64): void {
   const rates = f64x2.splat(rate)
   const epsilons = f64x2.splat(epsilon)
-  for (let i: u32 = 0; i < count; i++) {
-    warm(i, count, locals, rows, bytes)
-    const row = rows + <usize>load<u32>(locals) * bytes
-    const place = load<u32>(places)
-    before(out, place, row, bytes)
-    for (let j: usize = 0; j < whole; j += 8) {
-      const at = row + j
-      const g = f64x2.promote_low_f32x4(v128.load64_zero(gradients + j))
-      const squares = f64x2.add(f64x2.promote_low_f32x4(v128.load64_zero(at + half)), f64x2.mul(g, g))
-      const sums = f32x4.demote_f64x2_zero(squares)
-      v128.store64_lane(at + half, sums, 0)
-      const root = f64x2.add(f64x2.sqrt(f64x2.promote_low_f32x4(sums)), epsilons)
-      const value = f64x2.promote_low_f32x4(v128.load64_zero(at))
-      v128.store64_lane(at, f32x4.demote_f64x2_zero(f64x2.sub(value, f64x2.div(f64x2.mul(rates, g), root))), 0)
-    }
-    for (let j: usize = whole; j < half; j += 4) {
-      const at = row + j
-      const g = <f64>load<f32>(gradients + j)
-      const sum = <f32>(<f64>load<f32>(at + half) + g * g)
-      store<f32>(at + half, sum)
-      store<f32>(at, <f32>(<f64>load<f32>(at) - (rate * g) / (Math.sqrt(<f64>sum) + epsilon)))
-    }
-    after(out, place, row, bytes)
-    locals += 4
-    places += 4
-    gradients += half
+  const whole = size & ~7
+  for (let j: usize = 0; j < whole; j += 8) {
+    const at = row + j
+    const g = f64x2.promote_low_f32x4(v128.load64_zero(gradient + j))
+    const squares = f64x2.add(f64x2.promote_low_f32x4(v128.load64_zero(at + size)), f64x2.mul(g, g))
+    const sums = f32x4.demote_f64x2_zero(squares)
+    v128.store64_lane(at + size, sums, 0)
+    const root = f64x2.add(f64x2.sqrt(f64x2.promote_low_f32x4(sums)), epsilons)
+    const value = f64x2.promote_low_f32x4(v128.load64_zero(at))
+    v128.store64_lane(at, f32x4.demote_f64x2_zero(f64x2.sub(value, f64x2.div(f64x2.mul(rates, g), root))), 0)
+  }
+  for (let j: usize = whole; j < size; j += 4) {
+    const at = row + j
+    const g = <f64>load<f32>(gradient + j)
+    const sum = <f32>(<f64>load<f32>(at + size) + g * g)
+    store<f32>(at + size, sum)
+    store<f32>(at, <f32>(<f64>load<f32>(at) - (rate * g) / (Math.sqrt(<f64>sum) + epsilon)))
   }
 }
 
-export function rowwiseAdagrad(
-  count: u32,
-  locals: usize,
-  rows: usize,
-  d: u32,
-  gradients: usize,
-  places: usize,
-  out: usize,
-  rate: f64,
-  epsilon: f64,
-): void {
-  const values = (<usize>d) << 2
-  const bytes = values + 4
-  for (let i: u32 = 0; i < count; i++) {
-    warm(i, count, locals, rows, bytes)
-    const row = rows + <usize>load<u32>(locals) * bytes
-    const place = load<u32>(places)
-    before(out, place, row, bytes)
-    let squares: f64 = 0
-    for (let j: usize = 0; j < values; j += 4) {
-      const g = <f64>load<f32>(gradients + j)
-      squares += g * g
-    }
-    const sum = <f32>(<f64>load<f32>(row + values) + squares / <f64>d)
-    store<f32>(row + values, sum)
-    const step = rate / (Math.sqrt(<f64>sum) + epsilon)
-    for (let j: usize = 0; j < values; j += 4)
-      store<f32>(row + j, <f32>(<f64>load<f32>(row + j) - step * <f64>load<f32>(gradients + j)))
-    after(out, place, row, bytes)
-    locals += 4
-    places += 4
-    gradients += values
+function rowwiseAdagrad(row: usize, gradient: usize, size: usize, rate: f64, epsilon: f64): void {
+  let squares: f64 = 0
+  for (let j: usize = 0; j < size; j += 4) {
+    const g = <f64>load<f32>(gradient + j)
+    squares += g * g
+  }
+  const sum = <f32>(<f64>load<f32>(row + size) + squares / <f64>(size >> 2))
+  store<f32>(row + size, sum)
+  const step = rate / (Math.sqrt(<f64>sum) + epsilon)
+  for (let j: usize = 0; j < size; j += 4)
+    store<f32>(row + j, <f32>(<f64>load<f32>(row + j) - step * <f64>load<f32>(gradient + j)))
+}
+
+function adam(row: usize, gradient: usize, size: usize, rate: f64, beta1: f64, beta2: f64, epsilon: f64): void {
+  const moments = row + size
+  const squares = moments + size
+  const count = squares + size
+  const step = <f64>load<f32>(count) + 1
+  store<f32>(count, <f32>step)
+  const correct1 = 1 - power(beta1, step)
+  const correct2 = 1 - power(beta2, step)
+  for (let j: usize = 0; j < size; j += 4) {
+    const g = <f64>load<f32>(gradient + j)
+    const first = <f32>(beta1 * <f64>load<f32>(moments + j) + (1 - beta1) * g)
+    const second = <f32>(beta2 * <f64>load<f32>(squares + j) + (1 - beta2) * g * g)
+    store<f32>(moments + j, first)
+    store<f32>(squares + j, second)
+    const down = (rate * (<f64>first / correct1)) / (Math.sqrt(<f64>second / correct2) + epsilon)
+    store<f32>(row + j, <f32>(<f64>load<f32>(row + j) - down))
   }
 }
 
@@ -221,46 +185,4 @@ function power(base: f64, exponent: f64): f64 {
     base *= base
   }
   return out
-}
-
-export function adam(
-  count: u32,
-  locals: usize,
-  rows: usize,
-  d: u32,
-  gradients: usize,
-  places: usize,
-  out: usize,
-  rate: f64,
-  beta1: f64,
-  beta2: f64,
-  epsilon: f64,
-): void {
-  const part = (<usize>d) << 2
-  const third = part + part + part
-  const bytes = third + 4
-  for (let i: u32 = 0; i < count; i++) {
-    warm(i, count, locals, rows, bytes)
-    const row = rows + <usize>load<u32>(locals) * bytes
-    const place = load<u32>(places)
-    before(out, place, row, bytes)
-    const step = <f64>load<f32>(row + third) + 1
-    store<f32>(row + third, <f32>step)
-    const correct1 = 1 - power(beta1, step)
-    const correct2 = 1 - power(beta2, step)
-    for (let j: usize = 0; j < part; j += 4) {
-      const at = row + j
-      const g = <f64>load<f32>(gradients + j)
-      const first = <f32>(beta1 * <f64>load<f32>(at + part) + (1 - beta1) * g)
-      const second = <f32>(beta2 * <f64>load<f32>(at + part + part) + (1 - beta2) * g * g)
-      store<f32>(at + part, first)
-      store<f32>(at + part + part, second)
-      const down = (rate * (<f64>first / correct1)) / (Math.sqrt(<f64>second / correct2) + epsilon)
-      store<f32>(at, <f32>(<f64>load<f32>(at) - down))
-    }
-    after(out, place, row, bytes)
-    locals += 4
-    places += 4
-    gradients += part
-  }
 }

@@ -26,7 +26,7 @@ export interface RowAccess {
   /**
    * Values of rows, `[ids.length, d]`.
    *
-   * @param into - where they go; left out: a new array
+   * @param into - where they go, of no use when it rejects; left out: a new array
    */
   pull(ids: Uint32Array, into?: Float32Array): Promise<Float32Array>
   /** Gradients of rows, `[ids.length, d]`; resolves when every server has answered. */
@@ -98,11 +98,11 @@ interface Located {
 }
 
 /** @throws FtError `INVALID_ARGUMENT`, `SHAPE_MISMATCH` */
-export function checkPull(ids: unknown, into: unknown, d: number): asserts ids is Uint32Array {
+export function checkPull(ids: Uint32Array, into: Float32Array | undefined, d: number): void {
   assertArray(ids, 'Uint32Array', { where: 'pull', argument: 'ids' })
   if (into === undefined) return
   assertArray(into, 'Float32Array', { where: 'pull', argument: 'into' })
-  const [expected, got] = [(ids as Uint32Array).length * d, (into as Float32Array).length]
+  const [expected, got] = [ids.length * d, into.length]
   if (got === expected) return
   throw new FtError('SHAPE_MISMATCH', `pull: \`into\` must have ${expected} values, got ${got}`, { expected, got })
 }

@@ -32,6 +32,7 @@ export { evaluate, type EvaluateOptions, type Evaluation, type StepRecord, type 
 export { train, type TrainOptions } from './workers/train.ts'
 export { createScoreWindow, type ScoreWindow, type WindowScore } from './dlrm/scoreWindow.ts'
 export { trainStep, type Coming, type StepState } from './trainStep.ts'
+export type { Scratch } from './dlrm/scratch.ts'
 export { createDenseModel, type DenseBatch, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 export { type Batch, type CategoricalFeature, type Samples } from './dlrm/samples.ts'
 export {

@@ -144,7 +144,7 @@ export interface ShardStore {
   /**
    * Reads rows.
    *
-   * @param into - where they go, `[ids.length, d]`; left out: a new array
+   * @param into - where they go, `[ids.length, d]`, of no use when it rejects; left out: a new array
    * @returns `[ids.length, d]`
    * @throws FtError `INVALID_ARGUMENT` for ids out of range, `SHAPE_MISMATCH`, `UNRECOVERABLE` when the cluster cannot go on
    */

@@ -174,10 +174,11 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   const { store, signal } = options
   const { model, history, steps, window, stepped, replication } = await planTraining(data, options)
   const ahead: StepState['ahead'] = (push) => replication.ahead(push)
-  const state: StepState = { model, store, pushing: Promise.resolve(), window, ahead, scratch: createScratch() }
+  const scratch = createScratch()
+  const state: StepState = { model, store, pushing: Promise.resolve(), window, ahead, scratch }
   const make = (chosen: Uint32Array): Batch => {
     const batch = takeBatch(data, chosen, store.offsets)
-    return { ...batch, rows: distinct(batch.ids) }
+    return { ...batch, rows: distinct(batch.ids, scratch) }
   }
   const hints = createHints(store)
   for (const { one: batch, following } of lookAhead(steps, { depth: hintedSteps, make })) {

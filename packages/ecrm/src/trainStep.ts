@@ -46,8 +46,8 @@ export async function trainStep(state: StepState, batch: Batch, coming: Coming =
   const { model, store } = state
 
   // 1. The batch's distinct rows, from the shards that hold them; a lost row is decoded when it is asked for.
-  const rows = batch.rows ?? distinct(batch.ids)
   const room = state.scratch
+  const rows = batch.rows ?? distinct(batch.ids, room)
   const pulling = store.pull(rows.ids, room?.('rows', rows.ids.length * store.d))
   if (coming.prepare !== undefined) {
     // The question must be on its way before this thread is busy. The next one then follows on this step's push without delay, and

@@ -187,6 +187,16 @@ describe.each(places)('shards in $name', (place) => {
       await expect(store.push(Uint32Array.of(1), gradients as never)).rejects.toThrow(fails('INVALID_ARGUMENT'))
     for (const id of [-1, 0.5, NaN, 350])
       await expect(store.restore(before, [2, id])).rejects.toThrow(fails('INVALID_ARGUMENT'))
+    for (const into of [new Float64Array(4), new Uint32Array(4), [0, 0, 0, 0], null])
+      await expect(store.pull(Uint32Array.of(1), into as never)).rejects.toThrow(fails('INVALID_ARGUMENT'))
+    await expect(store.pull(Uint32Array.of(1), new Float32Array(store.d + 1))).rejects.toThrow(fails('SHAPE_MISMATCH'))
+    // Into part of a longer array: what stands beside is left alone.
+    const ids = Uint32Array.of(3, 1, 3)
+    const room = new Float32Array(5 * store.d).fill(7)
+    const into = room.subarray(store.d, 4 * store.d)
+    expect(await store.pull(ids, into)).toBe(into)
+    expect(into).toEqual(await store.pull(ids))
+    expect([...room.subarray(0, store.d), ...room.subarray(4 * store.d)].every((value) => value === 7)).toBe(true)
     const floats = { ...before, words: new Float32Array(before.words.length) as never }
     await expect(store.restore(floats)).rejects.toThrow(fails('INVALID_ARGUMENT'))
     expect(await store.snapshot()).toEqual(before)

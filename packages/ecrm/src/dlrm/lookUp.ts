@@ -1,7 +1,7 @@
 // From ids of a batch to rows and back: every row is pulled and pushed once, however often the batch names it, and the rows of a
 // bag become one embedding.
 import { doublesOf, freshArray, type Scratch } from './scratch.ts'
-import { rowsAt } from '../shard/words.ts'
+import { rowsAt, wordsOf } from '../shard/words.ts'
 
 export interface LookUp {
   /** Distinct ids in order of first mention. */
@@ -23,16 +23,14 @@ export interface Pooling {
   readonly bags?: Bags | undefined
 }
 
-/** Of the latest call of `distinct`: a batch like the one before needs no other memory. */
-let table = new Uint32Array(0)
-
-export function distinct(mentions: Uint32Array): LookUp {
+/** @param scratch - for the table that finds ids again */
+export function distinct(mentions: Uint32Array, scratch: Scratch = freshArray): LookUp {
   const at = new Uint32Array(mentions.length)
   const ids = new Uint32Array(mentions.length)
   let count = 0
   // A table with open addressing, at most half full: place + 1 of the id that was put there, 0 where none was.
   const bits = Math.max(4, 33 - Math.clz32(mentions.length))
-  const places = table.length === 2 ** bits ? table.fill(0) : (table = new Uint32Array(2 ** bits))
+  const places = wordsOf(scratch('places', 2 ** bits)).fill(0)
   const mask = places.length - 1
   for (let i = 0; i < mentions.length; i++) {
     const id = mentions[i]!

@@ -28,7 +28,6 @@ export function startProcesses(spec: ResolvedSpec, events: ClusterEvents, o: Pro
   const children = new Set<ShardChild>()
   const spares: Started[] = []
   const folder = makeSocketFolder()
-  const warm = new WeakSet<ShardChild>()
   let warming: NodeJS.Timeout | undefined
   let started = 0
   function startChild(): Started {
@@ -57,10 +56,7 @@ export function startProcesses(spec: ResolvedSpec, events: ClusterEvents, o: Pro
       while (spares.length < o.spares) spares.push(startChild())
       clearTimeout(warming)
       warming = setTimeout(() => {
-        for (const { child } of spares) {
-          if (!warm.has(child)) child.warmUp()
-          warm.add(child)
-        }
+        for (const { child } of spares) child.warmUp()
       }, warmAfterMs).unref()
     },
     attempts,

@@ -10,7 +10,7 @@ export interface ShardChild {
   readonly port: Promise<number>
   /** Resolves when the process has ended, however it did; to the last lines it wrote to its standard error. */
   readonly ended: Promise<string>
-  /** It stands by, and may use the time: see warmUp.ts. Once. */
+  /** It stands by, and may use the time: see warmUp.ts. Does it once, however often it is told. */
   warmUp(): void
   kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void
 }

@@ -11,16 +11,6 @@ export interface Filling extends Part {
   rows: number
 }
 
-/** What a row's update is, beside its words: see `headWords`. */
-export interface Head {
-  readonly stripe: number
-  readonly position: number
-  readonly base: number
-  readonly version: number
-  readonly worker: number
-  readonly push: number
-}
-
 /** Where rows of a server are in the layout. */
 export interface Homes {
   readonly stripes: Uint32Array
@@ -58,20 +48,6 @@ export function createDifferences({ layout, r, width }: ResolvedSpec, { peers }:
     },
     filled: () => parts.filter(({ rows }) => rows > 0).map((part) => trimmed(part, width)),
   }
-}
-
-export function writeHead(
-  { heads }: Filling,
-  place: number,
-  { stripe, position, base, version, worker, push }: Head,
-): void {
-  const at = place * headWords
-  heads[at] = stripe
-  heads[at + 1] = position
-  heads[at + 2] = base
-  heads[at + 3] = version
-  heads[at + 4] = worker
-  heads[at + 5] = push
 }
 
 /** Of numbers below twice the number of servers. */

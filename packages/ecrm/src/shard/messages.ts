@@ -163,12 +163,23 @@ export function deltaAt(heads: Uint32Array, words: Uint32Array, i: number): Delt
   }
 }
 
+/** Writes the head of difference `i` of a batch. */
+export function writeHead(heads: Uint32Array, i: number, delta: Omit<Delta, 'words'>): void {
+  const at = i * headWords
+  heads[at] = delta.stripe
+  heads[at + 1] = delta.position
+  heads[at + 2] = delta.base
+  heads[at + 3] = delta.version
+  heads[at + 4] = delta.worker
+  heads[at + 5] = delta.push
+}
+
 /** Packs differences of `width` words each. */
 export function packDeltas(deltas: readonly Delta[], width: number): { heads: Uint32Array; words: Uint32Array } {
   const heads = new Uint32Array(deltas.length * headWords)
   const words = new Uint32Array(deltas.length * width)
   deltas.forEach((delta, i) => {
-    heads.set([delta.stripe, delta.position, delta.base, delta.version, delta.worker, delta.push], i * headWords)
+    writeHead(heads, i, delta)
     words.set(delta.words, i * width)
   })
   return { heads, words }

@@ -3,8 +3,8 @@
 import { FtError, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
 import { checkOptimizerNames } from '../knownOptions.ts'
 
+/** In the order that assembly/rows.ts counts them in. */
 export const optimizerNames = ['sgd', 'momentum', 'adagrad', 'rowwise-adagrad', 'adam'] as const
-export type OptimizerKernel = 'sgd' | 'momentum' | 'adagrad' | 'rowwiseAdagrad' | 'adam'
 export type OptimizerName = (typeof optimizerNames)[number]
 
 export interface OptimizerOptions {
@@ -21,8 +21,8 @@ export interface OptimizerOptions {
 }
 
 export interface RowOptimizer {
-  /** The same arithmetic in assembly/rows.ts: the function and its last arguments. */
-  readonly kernel: { readonly name: OptimizerKernel; readonly parameters: readonly number[] }
+  /** Its numbers, for the same arithmetic in assembly/rows.ts. */
+  readonly parameters: readonly number[]
   /** Words of state that follow a row's d values. */
   stateWords(d: number): number
   /**
@@ -75,7 +75,7 @@ export function rowOptimizer(options: OptimizerOptions): RowOptimizer {
 }
 
 const sgd = (rate: number): RowOptimizer => ({
-  kernel: { name: 'sgd', parameters: [rate] },
+  parameters: [rate],
   stateWords: () => 0,
   apply(rows, at, gradients, from, d) {
     for (let j = 0; j < d; j++) rows[at + j]! -= rate * gradients[from + j]!
@@ -83,7 +83,7 @@ const sgd = (rate: number): RowOptimizer => ({
 })
 
 const momentum = (rate: number, keep: number): RowOptimizer => ({
-  kernel: { name: 'momentum', parameters: [rate, keep] },
+  parameters: [rate, keep],
   stateWords: (d) => d,
   apply(rows, at, gradients, from, d) {
     for (let j = 0; j < d; j++) {
@@ -94,7 +94,7 @@ const momentum = (rate: number, keep: number): RowOptimizer => ({
 })
 
 const adagrad = (rate: number, epsilon: number): RowOptimizer => ({
-  kernel: { name: 'adagrad', parameters: [rate, epsilon] },
+  parameters: [rate, epsilon],
   stateWords: (d) => d,
   apply(rows, at, gradients, from, d) {
     for (let j = 0; j < d; j++) {
@@ -107,7 +107,7 @@ const adagrad = (rate: number, epsilon: number): RowOptimizer => ({
 
 /** One float of state a row: m += mean(g^2); w -= rate g / (sqrt(m) + epsilon). */
 const rowwiseAdagrad = (rate: number, epsilon: number): RowOptimizer => ({
-  kernel: { name: 'rowwiseAdagrad', parameters: [rate, epsilon] },
+  parameters: [rate, epsilon],
   stateWords: () => 1,
   apply(rows, at, gradients, from, d) {
     let squares = 0
@@ -119,7 +119,7 @@ const rowwiseAdagrad = (rate: number, epsilon: number): RowOptimizer => ({
 })
 
 const adam = (rate: number, o: { beta1: number; beta2: number; epsilon: number }): RowOptimizer => ({
-  kernel: { name: 'adam', parameters: [rate, o.beta1, o.beta2, o.epsilon] },
+  parameters: [rate, o.beta1, o.beta2, o.epsilon],
   stateWords: (d) => 2 * d + 1,
   apply(rows, at, gradients, from, d) {
     const [first, second, count] = [at + d, at + 2 * d, at + 3 * d]

@@ -1,6 +1,7 @@
 // Rows in WebAssembly memory, and the kernels of assembly/rows.ts on them: on cold rows they take a half to a quarter of
 // the time of the same in JavaScript.
 import { rows as builds } from '../generated/rows.ts'
+import { optimizerNames } from './optimizers.ts'
 import type { ResolvedSpec } from './spec.ts'
 
 /** No place, or no row, in a list of them. */
@@ -27,14 +28,14 @@ export interface RowKernels {
   add(locals: Uint32Array, words: Uint32Array): void
 }
 
-type Functions = Readonly<Record<string, (...args: number[]) => void>>
+type Functions = Readonly<Record<'gatherRows' | 'addRows' | 'updateRows', (...args: number[]) => void>>
 
 const pageBytes = 65_536
 const lineBytes = 64
 const mostPages = 65_536
 
 /** A server's rows in a memory of their own; undefined where there can be none: without SIMD, or for more than 4 GiB. */
-export function createRowKernels({ layout, d, width, row }: ResolvedSpec): RowKernels | undefined {
+export function createRowKernels({ layout, d, width, row, optimizer }: ResolvedSpec): RowKernels | undefined {
   // What is worked on at once stays in the cache.
   const most = Math.max(1, Math.min(512, Math.floor(65_536 / width)))
   const sizes = [
@@ -59,8 +60,8 @@ export function createRowKernels({ layout, d, width, row }: ResolvedSpec): RowKe
     ...[Uint32Array<ArrayBuffer>, Uint32Array<ArrayBuffer>],
     ...[Uint32Array, Uint32Array, Uint32Array, Uint32Array],
   ]
-  const { gatherRows, addRows } = functions as { gatherRows: Functions[string]; addRows: Functions[string] }
-  const optimize = functions[row.kernel.name]!
+  const { gatherRows, addRows, updateRows } = functions
+  const which = optimizerNames.indexOf(optimizer.name)
   const bytes = width * 4
   return {
     words,
@@ -78,8 +79,9 @@ export function createRowKernels({ layout, d, width, row }: ResolvedSpec): RowKe
       locals.set(list)
       places.set(at)
       input.set(gradients)
-      const lists = [locals.byteOffset, words.byteOffset, d, input.byteOffset, places.byteOffset, output.byteOffset]
-      optimize(list.length, ...lists, ...row.kernel.parameters)
+      const [values, differences] = [input.byteOffset, output.byteOffset]
+      const lists = [locals.byteOffset, words.byteOffset, bytes, d, values, places.byteOffset, differences]
+      updateRows(list.length, ...lists, which, ...row.parameters)
       return output
     },
     add(list, from) {

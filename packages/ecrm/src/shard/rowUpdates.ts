@@ -1,7 +1,7 @@
 // The data side of a shard: an update changes rows, and what changed of them goes to parity: the bits before XOR the bits
 // after, of values and optimizer state.
-import { createDifferences, writeHead, type Differences, type Filling, type Homes } from './differences.ts'
-import type { MessageOf } from './messages.ts'
+import { createDifferences, type Differences, type Filling, type Homes } from './differences.ts'
+import { writeHead, type MessageOf } from './messages.ts'
 import type { Part } from './outbox.ts'
 import type { Remedy } from './remedies.ts'
 import { nowhere, type RowKernels } from './rowKernels.ts'
@@ -87,7 +87,7 @@ export function createRowUpdates(o: {
     if (part === undefined) return true
     const place = part.rows++
     addWords(part.words, place * width, words, at, width)
-    writeHead(part, place, { stripe, position, base, version, worker, push: message.id })
+    writeHead(part.heads, place, { stripe, position, base, version, worker, push: message.id })
     differences?.repeat(part, place)
     return true
   }
@@ -153,7 +153,7 @@ export function createRowUpdates(o: {
       const { position } = inGroup[local % k]!
       const base = versions[local]!
       const version = (versions[local] = base + 1)
-      writeHead(parts[peer]!, places[i]! + shifts[peer]!, {
+      writeHead(parts[peer]!.heads, places[i]! + shifts[peer]!, {
         stripe: stripes[i]!,
         position,
         base,

@@ -24,7 +24,7 @@ export function createWorker({ rows, model, d }: { rows: RowAccess; model: Dense
   const scratch = createScratch()
   return {
     async compute({ batch, parameters, part }) {
-      const found = distinct(batch.ids)
+      const found = distinct(batch.ids, scratch)
       const embeddings = pool(await rows.pull(found.ids), found, { d, bags: batch.bags }, scratch)
       model.parameters.forEach((one, i) => one.set(parameters[i]!))
       const gradients = model.gradients({ dense: batch.dense, embeddings }, batch.labels, scratch)
