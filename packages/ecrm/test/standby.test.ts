@@ -34,6 +34,9 @@ it.skipIf(!existsSync('/proc/self/task'))(
       await store.close()
     }
     expect(children().length).toBe(before)
+    const unprotected = await openShards({ ...base, r: 0 })
+    expect(children().length - before).toBe(unprotected.layout.servers)
+    await unprotected.close()
   },
 )
 

@@ -288,8 +288,8 @@ export async function startMembers(
     )
     await Promise.all(missing.map(enlistLost))
     announce()
-    // Not before: what is there first becomes a server.
-    places.refill()
+    // Not before, as what is there first becomes a server; and for r = 0 nobody could take a place.
+    if (r > 0) places.refill()
   } catch (error) {
     // A run that could not be taken up goes on without this trainer.
     if (found !== undefined) stop()
