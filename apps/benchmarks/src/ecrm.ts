@@ -25,7 +25,8 @@ import {
 const nobodyStandsBy = { spares: 0 } as const
 const k = 4
 const servers = 5
-const steps = 10
+/** Of a block: it ends when its last push was answered, which steady training never waits for. */
+const steps = 40
 
 export const ecrm: Bench = {
   name: 'ecrm',
@@ -53,7 +54,7 @@ async function steady(context: BenchContext, task: Task): Promise<void> {
   const plain = await openRun(task, { k, r: 0, servers, seed })
   const coded = await openRun(task, { k, r: 1, servers, seed })
   try {
-    const pairs = await pairBlocks(coded, plain, { rounds: context.quick ? 64 : 128, steps })
+    const pairs = await pairBlocks(coded, plain, { rounds: context.quick ? 24 : 48, steps })
     emitPairs(context, pairs, {
       case: 'flights DLRM, k = 4, r = 1',
       baseline: 'r = 0',

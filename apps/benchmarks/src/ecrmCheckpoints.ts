@@ -14,7 +14,7 @@ import {
   type Snapshot,
 } from '@ft/ecrm'
 import type { BenchContext } from './bench.ts'
-import { openRun, optimizer, sum, trainBlock, width, zipfTask } from './ecrmTask.ts'
+import { blockMs, openRun, optimizer, trainBlock, width, zipfTask } from './ecrmTask.ts'
 
 const k = 4
 const servers = 5
@@ -70,8 +70,8 @@ async function codingOverhead(context: BenchContext, rows: number): Promise<numb
     const ratios: number[] = []
     for (let turn = 0; turn < 32; turn++) {
       const first = turn % 2 === 0
-      const early = sum(await trainBlock(first ? plain : coded, 20))
-      const late = sum(await trainBlock(first ? coded : plain, 20))
+      const early = await blockMs(first ? plain : coded, 20)
+      const late = await blockMs(first ? coded : plain, 20)
       ratios.push(first ? late / early : early / late)
     }
     return Math.max(0, median(ratios) - 1)

@@ -6,7 +6,7 @@ import { emitPairs, flights, openRun, optimizer, pairBlocks, sum, trainBlock, wi
 
 const k = 4
 const servers = 5
-const steps = 10
+const steps = 40
 const batch = 2_048
 
 /** The flights with every table encoded, with the choice acted on, and that without redundancy. */
@@ -24,7 +24,7 @@ export async function replicatedTables(context: BenchContext): Promise<void> {
     value: near.length,
     unit: `of ${task.tables.length}, ${sum(near.map(({ rows }) => rows))} of ${sum(task.tables.map(({ rows }) => rows))} rows`,
   })
-  const rounds = quick ? 48 : 96
+  const rounds = quick ? 20 : 40
   for (const [what, r, tables] of [
     ['every table encoded', 1, task.tables],
     ['r = 0, the same tables with the trainer', 0, choice.tables],

@@ -97,14 +97,21 @@ export async function openRun(
 }
 
 /** Trains on the next block; milliseconds from each step to the next. */
-export async function trainBlock(
+export const trainBlock = async (run: Run, steps: number, onStep?: (step: number) => void): Promise<number[]> =>
+  (await trainOnce(run, steps, onStep)).gaps
+
+/** Trains on the next block; milliseconds until its last push was answered. */
+export const blockMs = async (run: Run, steps: number): Promise<number> => (await trainOnce(run, steps)).ms
+
+async function trainOnce(
   run: Run,
   steps: number,
-  onStep: (step: number) => void = () => undefined,
-): Promise<number[]> {
+  onStep?: (step: number) => void,
+): Promise<{ gaps: number[]; ms: number }> {
   const data = run.task.block(run.block, steps)
   const gaps: number[] = []
-  let last = performance.now()
+  const start = performance.now()
+  let last = start
   const { model } = await train(data, {
     store: run.store,
     batch: run.task.batch,
@@ -117,11 +124,11 @@ export async function trainBlock(
       const now = performance.now()
       gaps.push(now - last)
       last = now
-      onStep(step)
+      onStep?.(step)
     },
   })
   run.model = model
-  return gaps
+  return { gaps, ms: performance.now() - start }
 }
 
 export const sum = (values: readonly number[]): number => values.reduce((all, value) => all + value, 0)
@@ -148,7 +155,7 @@ export async function pairBlocks(
   const measured = async (run: Run): Promise<{ ms: number; cpu: number }> => {
     const shards = await shardSeconds(run.store)
     const own = process.cpuUsage()
-    const ms = sum(await trainBlock(run, steps))
+    const ms = await blockMs(run, steps)
     const { user, system } = process.cpuUsage(own)
     const seconds = (await shardSeconds(run.store)) - shards
     if (run === value) {
@@ -157,7 +164,7 @@ export async function pairBlocks(
     }
     return { ms, cpu: seconds * 1000 + (user + system) / 1000 }
   }
-  // Short blocks and many pairs: what the machine does for seconds falls on both of a pair, and the median has a narrow interval.
+  // Blocks of a second and many pairs: what the machine does for seconds falls on both of a pair, and the median has a narrow interval.
   for (let round = 0; round < rounds; round++) {
     const first = round % 2 === 0
     const early = await measured(first ? baseline : value)

@@ -5,7 +5,7 @@ import { emitPairs, flights, openRun, pairBlocks } from './ecrmTask.ts'
 
 const k = 4
 const servers = 5
-const steps = 10
+const steps = 40
 
 /** Blocks with and without versions in turns, each run with shards of its own; the dense network is the same. */
 export async function keptVersions(context: BenchContext): Promise<void> {
@@ -16,7 +16,7 @@ export async function keptVersions(context: BenchContext): Promise<void> {
     const plain = await openRun(task, { k, r: 1, servers, seed }, { replicateEvery: 0 })
     const kept = await openRun(task, { k, r: 1, servers, seed }, { replicateEvery: 1 })
     try {
-      emitPairs(context, await pairBlocks(kept, plain, { rounds: quick ? 64 : 128, steps }), {
+      emitPairs(context, await pairBlocks(kept, plain, { rounds: quick ? 24 : 48, steps }), {
         case: `flights DLRM, k = 4, r = 1, batch ${batch}, a version of the dense network every step`,
         baseline: 'none',
         steps,

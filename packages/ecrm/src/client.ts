@@ -5,12 +5,15 @@ import { allFinite } from './shard/finite.ts'
 import type { Message, MessageOf, Send } from './shard/messages.ts'
 import { roomFor } from './shard/room.ts'
 import type { ResolvedSpec } from './shard/spec.ts'
+import { mostUnderWay } from './shard/tags.ts'
 import { allBelow, copyWords, wordsOf } from './shard/words.ts'
 import { assertArray } from './typedArrays.ts'
 
 export interface ClientOptions {
   readonly spec: ResolvedSpec
   readonly send: Send
+  /** Updates to a server that may be unanswered at once; default two, the most that shards can tell apart when they are said again. */
+  readonly underWay?: number
 }
 
 export interface PushOptions {
@@ -19,6 +22,11 @@ export interface PushOptions {
    * is busy with what it read. Default false.
    */
   readonly readsNext?: boolean
+  /**
+   * The caller pushes once more, too, before it waits for this push: parities then answer it together with what they say next to the
+   * same server, in half the messages. They do so by themselves in a twentieth of a second. Default false.
+   */
+  readonly pushesNext?: boolean
 }
 
 /** Rows, as whoever trains on them sees them. */
@@ -149,13 +157,14 @@ export function checkUpdate(ids: Uint32Array, gradients: Float32Array, { d, rows
   checkGradients(ids, gradients, d)
 }
 
-export function createClient({ spec, send }: ClientOptions): Client {
+export function createClient({ spec, send, underWay = mostUnderWay }: ClientOptions): Client {
   const { layout, d, width, rowsAMessage: most } = spec
   /** Unanswered questions of each server, oldest first. */
   const waiting = Array.from({ length: layout.servers }, () => new Map<number, Waiting>())
-  /** Updates of each server that wait for the one before, and pulls that come after them. */
+  /** Updates of each server that wait for those before, and pulls that come after them. */
   const lines = Array.from({ length: layout.servers }, () => [] as Waiting[])
-  const pushing = new Array<Waiting | undefined>(layout.servers).fill(undefined)
+  /** Unanswered updates of each server, oldest first. */
+  const updating = Array.from({ length: layout.servers }, () => [] as Waiting[])
   const counters = { question: 0, push: new Array<number>(layout.servers).fill(0) }
   let failure: FtError | undefined
   let located: Located = { ids: new Uint32Array(0), servers: new Uint16Array(0), locals: new Uint32Array(0) }
@@ -223,10 +232,16 @@ export function createClient({ spec, send }: ClientOptions): Client {
     }) as Promise<T>
   }
 
+  /** Whether an update must wait: servers forget what they know of the one that is `underWay` before it. */
+  const tooEarly = (server: number, { id }: Request): boolean => {
+    const [oldest] = updating[server]!
+    return oldest !== undefined && id - oldest.request.id >= underWay
+  }
+
   /** Sends what stands first in a server's line, as far as it need not wait. */
   function advance(server: number): void {
     const line = lines[server]!
-    while (line.length > 0 && !(isUpdate(line[0]!.request) && pushing[server] !== undefined)) {
+    while (line.length > 0 && !(isUpdate(line[0]!.request) && tooEarly(server, line[0]!.request))) {
       say(server, line.shift()!)
     }
   }
@@ -235,11 +250,11 @@ export function createClient({ spec, send }: ClientOptions): Client {
   function say(server: number, one: Waiting): void {
     const { request: message } = one
     try {
-      if (isUpdate(message)) pushing[server] = one
+      if (isUpdate(message)) updating[server]!.push(one)
       else waiting[server]!.set(message.id, one)
       send(server, message)
     } catch (error) {
-      if (isUpdate(message)) pushing[server] = undefined
+      if (isUpdate(message)) updating[server]!.pop()
       else waiting[server]!.delete(message.id)
       one.reject(error as Error)
     }
@@ -249,7 +264,7 @@ export function createClient({ spec, send }: ClientOptions): Client {
   async function pushShares(
     ids: Uint32Array,
     gradients: Float32Array,
-    { readsNext, numbers }: { readsNext: boolean; numbers: number[] },
+    { readsNext, pushesNext, numbers }: { readsNext: boolean; pushesNext: boolean; numbers: number[] },
   ): Promise<void> {
     const bits = new Uint32Array(gradients.buffer, gradients.byteOffset, gradients.length)
     await Promise.all(
@@ -261,7 +276,8 @@ export function createClient({ spec, send }: ClientOptions): Client {
         }
         const [rows, share] = room as [Uint32Array, Uint32Array]
         for (let i = 0; i < at.length; i++) copyWords(share, i * d, bits, at[i]! * d, d)
-        await request(server, { type: 'push', id, readsNext: Number(readsNext && last), rows, gradients: share })
+        const next = { readsNext: Number(readsNext && last), pushesNext: Number(pushesNext) }
+        await request(server, { type: 'push', id, ...next, rows, gradients: share })
       }),
     )
   }
@@ -291,10 +307,10 @@ export function createClient({ spec, send }: ClientOptions): Client {
         for (let at = 0; at < rows.length; at += most) send(server, { type: 'expect', rows: rows.slice(at, at + most) })
       }
     },
-    async push(ids, gradients, { readsNext = false } = {}) {
+    async push(ids, gradients, { readsNext = false, pushesNext = false } = {}) {
       checkPush(ids, gradients)
       checkGradients(ids, gradients, d)
-      await pushShares(ids, gradients, { readsNext, numbers: counters.push })
+      await pushShares(ids, gradients, { readsNext, pushesNext, numbers: counters.push })
     },
     get numbers() {
       return counters.push.slice()
@@ -302,7 +318,8 @@ export function createClient({ spec, send }: ClientOptions): Client {
     continueFrom(numbers) {
       numbers.forEach((number, server) => (counters.push[server] = Math.max(counters.push[server]!, number)))
     },
-    repeat: (numbers, ids, gradients) => pushShares(ids, gradients, { readsNext: false, numbers: numbers.slice() }),
+    repeat: (numbers, ids, gradients) =>
+      pushShares(ids, gradients, { readsNext: false, pushesNext: false, numbers: numbers.slice() }),
     async write(ids, words, versions) {
       await Promise.all(
         split(ids, 'write', [width, 1]).map(async ({ server, at, room }) => {
@@ -318,9 +335,9 @@ export function createClient({ spec, send }: ClientOptions): Client {
     ask: (server, question) => request(server, { ...question, id: counters.question++ }),
     receive(server, message) {
       if (message.type === 'pushed') {
-        const one = pushing[server]
-        if (one?.request.id !== message.id) return
-        pushing[server] = undefined
+        const at = updating[server]!.findIndex(({ request: { id } }) => id === message.id)
+        if (at < 0) return
+        const [one] = updating[server]!.splice(at, 1) as [Waiting]
         if (message.rejected === 0) one.resolve(message)
         else one.reject(refused(server, one.request))
         advance(server)
@@ -332,18 +349,17 @@ export function createClient({ spec, send }: ClientOptions): Client {
       }
     },
     renewed(server) {
-      const push = pushing[server]
-      if (push !== undefined) send(server, push.request)
+      for (const { request: again } of updating[server]!) send(server, again)
       for (const { request: again } of waiting[server]!.values()) send(server, again)
     },
     fail(error) {
       failure ??= error
       for (let server = 0; server < layout.servers; server++) {
-        const all = [pushing[server], ...lines[server]!, ...waiting[server]!.values()]
-        pushing[server] = undefined
+        const all = [...updating[server]!, ...lines[server]!, ...waiting[server]!.values()]
+        updating[server]!.length = 0
         lines[server]!.length = 0
         waiting[server]!.clear()
-        for (const one of all) one?.reject(error)
+        for (const one of all) one.reject(error)
       }
     },
   }

@@ -1,8 +1,8 @@
 // One set of servers that holds the rows: a store has one, and two while its rows move to another number of servers.
 import { FtError } from '@ft/core'
 import { createClient, type Client } from './client.ts'
-import type { Cluster, ClusterEvents, StartCluster } from './network/cluster.ts'
-import type { Message, MessageOf } from './shard/messages.ts'
+import type { Cluster, ClusterEvents, ClusterKind } from './network/cluster.ts'
+import type { Message, MessageOf, Send } from './shard/messages.ts'
 import type { ResolvedSpec } from './shard/spec.ts'
 import type { ServerReport } from './store.ts'
 
@@ -31,13 +31,14 @@ export interface Generation {
 /** @param failed - told when the servers cannot go on */
 export async function openGeneration(
   spec: ResolvedSpec,
-  start: StartCluster,
+  { start, underWay }: Pick<ClusterKind, 'start' | 'underWay'>,
   failed: (error: FtError) => void,
 ): Promise<Generation> {
   const { servers } = spec.layout
   let replacements = 0
   const listeners = new Set<(server: number) => void>()
-  const client = createClient({ spec, send: (server, message) => cluster.send(server, message) })
+  const send: Send = (server, message) => cluster.send(server, message)
+  const client = createClient({ spec, send, ...(underWay === undefined ? {} : { underWay }) })
   const events: ClusterEvents = {
     message: (server, message) => client.receive(server, message),
     renewed(server) {

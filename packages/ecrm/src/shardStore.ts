@@ -44,7 +44,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
   /** The latest move, whether it went well or not. */
   let moving: Promise<unknown> = Promise.resolve()
   let closed = false
-  current = await openGeneration(resolved, first.start, fail)
+  current = await openGeneration(resolved, first, fail)
   let now: Generation = current
   const keeper = createKeeper(current)
   const { takenUp } = current.cluster
@@ -126,7 +126,7 @@ export async function createStore({ spec: wanted, kind: first, sweep }: StoreOpt
       if (failure !== undefined) throw failure
       seating.refuseMove()
       const { changed, servers } = change()
-      const target = await openGeneration(resolveSpec({ ...wanted, servers }), changed.start, fail)
+      const target = await openGeneration(resolveSpec({ ...wanted, servers }), changed, fail)
       try {
         next = target
         moved = new Uint8Array(rows)

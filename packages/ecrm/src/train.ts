@@ -173,12 +173,11 @@ function bagsText({ ids, offsets, pooling = 'sum', weights }: CategoricalFeature
 export async function train(data: Samples, options: TrainOptions): Promise<Trained> {
   const { store, signal } = options
   const { model, history, steps, window, stepped, replication } = await planTraining(data, options)
-  const ahead: StepState['ahead'] = (push) => replication.ahead(push)
-  const scratch = createScratch()
-  const state: StepState = { model, store, pushing: Promise.resolve(), window, ahead, scratch }
+  const { ahead } = replication
+  const state: StepState = { model, store, pushing: Promise.resolve(), window, ahead, scratch: createScratch() }
   const make = (chosen: Uint32Array): Batch => {
     const batch = takeBatch(data, chosen, store.offsets)
-    return { ...batch, rows: distinct(batch.ids, scratch) }
+    return { ...batch, rows: distinct(batch.ids, state.scratch) }
   }
   const hints = createHints(store)
   for (const { one: batch, following } of lookAhead(steps, { depth: hintedSteps, make })) {
@@ -186,6 +185,7 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
     await stepped(await trainStep(state, batch, { ids: hints(following), prepare: following[0] }))
     await eventsTurn()
   }
+  await state.before
   await state.pushing
   await replication.settle()
   return { model, history }

@@ -14,8 +14,11 @@ export interface StepState {
   readonly store: ShardStore
   /** The push of the step before, still on its way. */
   pushing: Promise<void>
+  /** The one before that. */
+  before?: Promise<void>
   /** Keeps the dense network and the push that follows, so that another trainer can begin here; left out: nobody does. */
-  readonly ahead?: (push: { readonly ids: Uint32Array; readonly gradients: Float32Array }) => Promise<void>
+  readonly ahead?:
+    ((push: { readonly ids: Uint32Array; readonly gradients: Float32Array }) => Promise<void>) | undefined
   /** Room for what a step needs and nobody keeps; left out: made anew. */
   readonly scratch?: Scratch
   /** Gets what the model predicts of each batch before it learns from it. */
@@ -25,7 +28,7 @@ export interface StepState {
 export interface Coming {
   /** Ids of the steps after this one: asked for only while rows are missing. */
   readonly ids?: (() => Uint32Array) | undefined
-  /** Called while this step waits for its rows: what the next one needs before it asks for its own. */
+  /** Called while this step waits for its rows: what the next one needs before it asks for its own. Left out: it may be the last. */
   readonly prepare?: (() => unknown) | undefined
 }
 
@@ -33,7 +36,7 @@ export interface Coming {
  * Trains on one batch.
  *
  * The push is left on its way while the next step reads: a server applies a worker's messages in order, so the next pull
- * sees it, and its way to the parity hides behind the next step's arithmetic.
+ * sees it, and its way to the parity hides behind the next steps' arithmetic. Whoever ends awaits the last two pushes.
  *
  * Source: ECRM (Liu et al. 2021), section "difference propagation"; DLRM (Naumov et al. 2019).
  *
@@ -75,12 +78,18 @@ export async function trainStep(state: StepState, batch: Batch, coming: Coming =
   // 5. The dense network is small and stays with the trainer; where another one may have to go on, r + 1 shards keep a copy of it
   // and of the push, before anything of the push is sent and after the one before was answered: see keeper.ts.
   model.update(gradients.parameters)
-  await state.pushing
-  await state.ahead?.({ ids: rows.ids, gradients: ofRows })
+  await state.before
+  if (state.ahead !== undefined) {
+    await state.pushing
+    await state.ahead({ ids: rows.ids, gradients: ofRows })
+  }
 
-  // 6. The shards apply the optimizer, and send the difference of row and state, bit by bit, to the parity's servers.
-  state.pushing = store.push(rows.ids, ofRows, { readsNext: true })
-  // A failure is told by the next step, or by whoever awaits the last push.
+  // 6. The shards apply the optimizer, and send the difference of row and state, bit by bit, to the parity's servers. Those answer
+  // the push of one step with what they say at the next.
+  state.before = state.pushing
+  const pushesNext = state.ahead === undefined && coming.prepare !== undefined
+  state.pushing = store.push(rows.ids, ofRows, { readsNext: true, pushesNext })
+  // A failure is told by one of the next two steps, or by whoever awaits the last two pushes.
   state.pushing.catch(() => undefined)
   return gradients.loss
 }

@@ -17,6 +17,26 @@ const spec = resolveSpec({
   logBytes: 1024,
 })
 
+it('two updates are under way to a server at most, and are said again in their order', async () => {
+  const sent: Message[] = []
+  const client = createClient({ spec, send: (_, message) => void sent.push(message) })
+  const said = (): (number | string)[] => sent.splice(0).map((one) => ('id' in one ? one.id : one.type))
+  const pushes = [0, 1, 2].map((id) => client.push(Uint32Array.of(id), new Float32Array(2)))
+  expect(said()).toEqual([1, 2])
+  client.renewed(0)
+  expect(said()).toEqual([1, 2])
+  // The third would make servers forget whether they have the first.
+  client.receive(0, { type: 'pushed', id: 2, rejected: 0 })
+  expect(said()).toEqual([])
+  client.receive(0, { type: 'pushed', id: 1, rejected: 0 })
+  expect(said()).toEqual([3])
+  client.renewed(0)
+  expect(said()).toEqual([3])
+  client.receive(0, { type: 'pushed', id: 3, rejected: 0 })
+  await Promise.all(pushes)
+  expect(said()).toEqual([])
+})
+
 it('an update that a server refuses rejects, and the ones after it go on', async () => {
   const sent: Message[] = []
   const client = createClient({ spec, send: (_, message) => void sent.push(message) })

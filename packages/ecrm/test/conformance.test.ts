@@ -58,6 +58,16 @@ describe.each(places)('shards in $name', (place) => {
     expect(await store.pull(Uint32Array.of(7))).toEqual(Float32Array.from(twice))
   })
 
+  it('answer a push whose worker said that it pushes next, though it does not', async () => {
+    const store = await start({ optimizer: { name: 'sgd', learningRate: 0.5 } })
+    const ids = Uint32Array.of(7, 349, 0)
+    const before = await store.pull(ids)
+    const gradients = new Float32Array(24).fill(1)
+    await Promise.all([1, 2, 3].map(() => store.push(ids, gradients, { readsNext: true, pushesNext: true })))
+    const after = before.map((value) => [1, 2, 3].reduce((sum) => Math.fround(sum - 0.5), value))
+    expect(await store.pull(ids)).toEqual(after)
+  })
+
   it.each(['sgd', 'momentum', 'adagrad', 'rowwise-adagrad', 'adam'] as const)(
     'hold the bits of rows, state and versions of %s',
     async (name) => {

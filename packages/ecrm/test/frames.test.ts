@@ -72,7 +72,7 @@ it('sends what lies in room for it from where it lies, once', () => {
   const [heads, words] = roomFor('deltas', [6, 4]) as [Uint32Array, Uint32Array]
   heads.fill(7)
   words.set([1, 2, 3, 4])
-  const message = { type: 'deltas', batch: 5, complete: 2, heads, words } as const
+  const message = { type: 'deltas', batch: 5, complete: 2, soon: 1, acked: 0, life: 0, heads, words } as const
   const first = encodeFrame(message)
   expect(first.buffer).toBe(words.buffer)
   const copied = encodeFrame({ ...message, heads: heads.slice(), words: words.slice() })

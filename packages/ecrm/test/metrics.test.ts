@@ -55,7 +55,7 @@ it('updates whose differences parity has not answered are the lag, until it answ
   }
   for (const id of [1, 2]) {
     const gradients = new Uint32Array(new Float32Array(d).fill(id).buffer)
-    shard.receive(worker, { type: 'push', id, readsNext: 0, rows: Uint32Array.of(id), gradients })
+    shard.receive(worker, { type: 'push', id, readsNext: 0, pushesNext: 0, rows: Uint32Array.of(id), gradients })
   }
   expect(status().at(-1)).toBe(2)
   for (const { to, message } of sent.splice(0))

@@ -93,13 +93,13 @@ describe('a message that no frame holds', () => {
     const client = createClient({
       spec,
       send(_, message) {
-        encodeFrame(message, { largest: 30 })
+        encodeFrame(message, { largest: 34 })
         sent.push(message)
       },
     })
     const refused = expect.toSatisfy((error) => isFtError(error, 'UNSUPPORTED'))
     await expect(client.push(Uint32Array.of(0, 1, 2), new Float32Array(6))).rejects.toThrow(refused)
-    await expect(client.pull(Uint32Array.of(0, 1, 2, 3, 0, 1))).rejects.toThrow(refused)
+    await expect(client.pull(Uint32Array.of(0, 1, 2, 3, 0, 1, 2))).rejects.toThrow(refused)
     const next = client.push(Uint32Array.of(3), new Float32Array(2))
     client.receive(0, { type: 'pushed', id: 2, rejected: 0 })
     await next

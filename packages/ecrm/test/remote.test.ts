@@ -181,12 +181,21 @@ it('a shard has one part in a run, and stale or strange words change nothing', a
   const stale = await line(all[2].port)
   stale.send({ ...stale.hello, node: 0, incarnation: 1, run, address: packText(shards[0]!) })
   const heads = Uint32Array.of(0, 0, version, version + 1, 4, 99)
-  stale.send({ type: 'deltas', batch: 1, complete: 0, heads, words: new Uint32Array(16).fill(7) })
+  stale.send({
+    type: 'deltas',
+    batch: 1,
+    complete: 0,
+    soon: 1,
+    acked: 0,
+    life: 0,
+    heads,
+    words: new Uint32Array(16).fill(7),
+  })
   // A push for a run that nobody has begun here waits for its start, which never comes.
   const strange = await line(all[1].port)
   strange.send({ ...strange.hello, run: Uint32Array.of(1, 2, 3, 4) })
   const gradients = new Uint32Array(new Float32Array(8).fill(1).buffer)
-  strange.send({ type: 'push', id: 1, readsNext: 0, rows: Uint32Array.of(0), gradients })
+  strange.send({ type: 'push', id: 1, readsNext: 0, pushesNext: 0, rows: Uint32Array.of(0), gradients })
   await new Promise((resolve) => setTimeout(resolve, 100))
   expect(strange.heard).toEqual([])
   expect(await store.snapshot()).toEqual(before)

@@ -113,7 +113,7 @@ async function run(
       }
       if (wishes.compare) {
         wishes.compare = false
-        await Promise.all([struck.state.pushing, twin.state.pushing])
+        await Promise.all([struck, twin].flatMap(({ state }) => [state.before, state.pushing]))
         tell({ kind: 'compared', step: done.step, ...(await compare(struck, twin)) })
       }
       const batch = drawBatch(samples, struck.store.offsets, random)

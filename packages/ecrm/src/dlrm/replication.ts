@@ -7,8 +7,11 @@ import { arraysOf, setArrays } from './denseArrays.ts'
 import type { DenseModel } from './denseModel.ts'
 
 export interface Replication {
-  /** To be called when the dense network was updated, ahead of the push of the same step; which waits for it. */
-  ahead(push: NonNullable<KeptVersion['push']>): Promise<void>
+  /**
+   * To be called when the dense network was updated, ahead of the push of the same step, which waits for it, and behind the answer to
+   * the push before. Left out where nothing goes ahead.
+   */
+  readonly ahead: ((push: NonNullable<KeptVersion['push']>) => Promise<void>) | undefined
   /** To be called when a step's pushes are on their way, or were answered. */
   after(): Promise<void>
   /** Resolves when the latest version is where it belongs. */
@@ -32,18 +35,20 @@ export interface ReplicationOptions {
  */
 export function createReplication({ store, model, every, from, about }: ReplicationOptions): Replication {
   let step = from
-  let ahead = false
+  let wentAhead = false
   let keeping: Promise<void> = Promise.resolve()
   const version = (): KeptVersion => ({ step, arrays: arraysOf(model), about })
   return {
-    async ahead(push) {
-      if (every !== 1) return
-      ahead = true
-      await store.keep({ ...version(), step: step + 1, push })
-    },
+    ahead:
+      every === 1
+        ? async (push) => {
+            wentAhead = true
+            await store.keep({ ...version(), step: step + 1, push })
+          }
+        : undefined,
     async after() {
       step++
-      if (every === 0 || ahead || step % every > 0) return
+      if (every === 0 || wentAhead || step % every > 0) return
       await keeping
       keeping = store.keep(version())
       // A failure is told by the next version, or by whoever settles.

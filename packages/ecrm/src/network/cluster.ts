@@ -39,6 +39,8 @@ export type StartCluster = (spec: ResolvedSpec, events: ClusterEvents) => Promis
 export interface ClusterKind {
   /** Whether servers keep versions of what a trainer must have again; default true. */
   readonly keeps?: boolean
+  /** Updates of a worker to a server that may be unanswered at once; default as many as shards can tell apart. */
+  readonly underWay?: number
   /** Whether the servers outlive the trainer, for the next one. Rows then stay on as many servers. */
   readonly lasting?: boolean
   readonly start: StartCluster

@@ -2,7 +2,7 @@
 import { FtError, type FtErrorCode } from '@ft/core'
 
 /** Of frames and messages: both sides must speak the same. */
-export const protocol = 5
+export const protocol = 6
 
 /** The node of those who only look what is here, for whichever trainer; no worker has it. */
 export const passer = 2 ** 20 - 1

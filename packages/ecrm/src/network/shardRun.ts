@@ -1,6 +1,6 @@
 // One shard's part in one run: its shard, its peers, its clock.
 import type { Socket } from 'node:net'
-import { mayOvertake, nobody, type Message } from '../shard/messages.ts'
+import { mayOvertake, nobody, type Message, type MessageOf, type Send } from '../shard/messages.ts'
 import { createShard, type Shard } from '../shard/shard.ts'
 import { unpackSpec } from '../shard/spec.ts'
 import { unpackText } from '../shard/text.ts'
@@ -50,10 +50,15 @@ interface Peer {
   connection: Connection | undefined
   /** Messages to it that wait for their turn. */
   queued: number
+  /** The latest answer to its differences, which leaves with what is said to it next, and since when one waits. */
+  owed: MessageOf<'acked'> | undefined
+  since: number
 }
 
 const retryMs = 50
 const stalledMs = 1_000
+/** What nobody waits for leaves alone after so long. */
+const lateMs = 50
 /** Until the step after one that brought no row back. */
 const fruitlessMs = 20
 /** Messages that wait for the start: peers say little before they are answered. */
@@ -86,6 +91,8 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
   let timer: NodeJS.Timeout | undefined
   let stepping = false
   let soon = false
+  /** Until a look whether an answer to a peer has waited long enough. */
+  let owing: NodeJS.Timeout | undefined
   /** Rows that had come back when the step began. */
   let recovered = 0
   let early: { from: Node; message: Message; connection: Connection }[] = []
@@ -237,7 +244,7 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
   function meet({ node, incarnation }: Node, address: string): void {
     if (node === self.node || address === '' || (peers.get(node)?.incarnation ?? 0) >= incarnation) return
     peers.get(node)?.connection?.drop()
-    const peer: Peer = { address, incarnation, connection: undefined, queued: 0 }
+    const peer: Peer = { address, incarnation, connection: undefined, queued: 0, owed: undefined, since: 0 }
     peers.set(node, peer)
     const earlier = greeted.get(node)
     if (earlier !== undefined && earlier.incarnation < incarnation) refuse(earlier.connection, 'epoch')
@@ -263,7 +270,7 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
     if (again) shard?.reconnected(node)
   }
 
-  function send(to: number, message: Message): void {
+  const send: Send = (to, message, how) => {
     if (to >= servers) {
       workers.get(to)?.send(message)
       if (message.type === 'rows') answered()
@@ -272,15 +279,45 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
     // Said to this life of the peer or to none.
     const peer = peers.get(to)
     if (peer === undefined) return
-    if (mayOvertake(message) || (turns.running && peer.queued === 0)) {
-      peer.connection?.send(message)
-      return
+    if (how?.late === true && message.type === 'acked') owe(peer, message)
+    else if (mayOvertake(message) || (turns.running && peer.queued === 0)) say(peer, message)
+    else {
+      peer.queued++
+      turns.add(() => {
+        peer.queued--
+        say(peer, message)
+      })
     }
-    peer.queued++
-    turns.add(() => {
-      peer.queued--
-      peer.connection?.send(message)
-    })
+  }
+
+  /** An answer says that of every batch before, too: the latest takes the place of those that wait. */
+  function owe(peer: Peer, answer: MessageOf<'acked'>): void {
+    if (peer.owed === undefined) peer.since = performance.now()
+    peer.owed = answer
+    owing ??= setTimeout(settle, lateMs)
+  }
+
+  function say(peer: Peer, message?: Message): void {
+    const { owed, connection } = peer
+    peer.owed = undefined
+    if (owed !== undefined && message?.type === 'deltas')
+      return connection?.send({ ...message, acked: owed.batch, life: owed.life })
+    if (owed !== undefined) connection?.send(owed)
+    if (message !== undefined) connection?.send(message)
+  }
+
+  /** Has answers leave that have waited long enough. */
+  function settle(): void {
+    owing = undefined
+    const now = performance.now()
+    let left = Infinity
+    for (const peer of peers.values()) {
+      if (peer.owed === undefined) continue
+      const wait = peer.since + lateMs - now
+      if (wait <= 1) say(peer)
+      else left = Math.min(left, wait)
+    }
+    if (left < Infinity) owing = setTimeout(settle, left)
   }
 
   return {
@@ -322,6 +359,7 @@ export function createShardRun({ token, run, dial, over }: RunOptions): ShardRun
       clearTimeout(lingering)
       turns.clear()
       clearTimeout(timer)
+      clearTimeout(owing)
       for (const { connection } of peers.values()) connection?.drop()
       for (const connection of everyone) connection.drop()
       peers.clear()

@@ -4,6 +4,7 @@ import { createRandom } from '@ft/core/random'
 import { openGeneration } from '../generation.ts'
 import { resolveSpec } from '../shard/spec.ts'
 import { dial, localAddress } from './address.ts'
+import type { StartCluster } from './cluster.ts'
 import { startMembers, type Places } from './members.ts'
 import { hostShards } from './shardHost.ts'
 
@@ -52,20 +53,21 @@ export async function warmUp({ path, signal }: WarmUpOptions): Promise<void> {
     ...{ optimizer: { name: 'adagrad', learningRate: 0.01 }, acknowledgement: 'sync', logBytes: 2 ** 24 },
   })
   const how = { sweep: { stripes: 256, pause: 5, share: 0.1 }, heartbeat: 1_000, missed: 10 }
-  const start: Parameters<typeof openGeneration>[1] = (resolved, events) =>
+  const start: StartCluster = (resolved, events) =>
     startMembers(resolved, events, { ...how, places, lasting: undefined })
-  const run = await openGeneration(spec, start, () => undefined)
+  const run = await openGeneration(spec, { start }, () => undefined)
   try {
     const random = createRandom(1)
-    let pushing: Promise<void> = Promise.resolve()
+    let [before, pushing]: Promise<void>[] = [Promise.resolve(), Promise.resolve()]
     for (let step = 0; step < steps && !signal.aborted; step++) {
       const at = deaths.indexOf(step)
       if (at >= 0) run.cluster.kill(at)
       const ids = random.sample(rows, rowsAStep)
       const values = await run.client.pull(ids)
       if (run.degraded) run.expect(random.sample(rows, rowsAStep))
-      await pushing
-      pushing = run.client.push(ids, values, { readsNext: true })
+      await before
+      before = pushing
+      pushing = run.client.push(ids, values, { readsNext: true, pushesNext: true })
       pushing.catch(() => undefined)
     }
     await pushing

@@ -48,6 +48,8 @@ export function redisKind(
   return {
     // Rows end with the run: there is nothing that a next trainer could take up.
     keeps: false,
+    // A push's notes take the place of the one's before.
+    underWay: 1,
     start(spec, events) {
       const { servers, k, r } = spec.layout
       if (nodes.length < servers)

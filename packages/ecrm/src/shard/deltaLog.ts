@@ -14,8 +14,8 @@ export interface Batch {
 export interface DeltaLog {
   /** Bytes that wait for the peer's answer. */
   readonly bytes: number
-  /** Adds a batch; the message to send. */
-  append(batch: Batch, complete: number): MessageOf<'deltas'>
+  /** Adds a batch; the message to send. `soon`: somebody waits for its answer. */
+  append(batch: Batch, how: { complete: number; soon: boolean }): MessageOf<'deltas'>
   /** The peer has applied every batch up to this number. */
   acknowledge(number: number): void
   /** All batches again, in order: for a peer that came back or came anew. */
@@ -27,17 +27,20 @@ export interface DeltaLog {
 export function createDeltaLog(): DeltaLog {
   let waiting: Batch[] = []
   let bytes = 0
-  const message = ({ number, heads, words }: Batch, complete: number): MessageOf<'deltas'> => {
-    return { type: 'deltas', batch: number, complete, heads, words }
+  const message = (
+    { number, heads, words }: Batch,
+    { complete, soon }: { complete: number; soon: boolean },
+  ): MessageOf<'deltas'> => {
+    return { type: 'deltas', batch: number, complete, soon: Number(soon), acked: 0, life: 0, heads, words }
   }
   return {
     get bytes() {
       return bytes
     },
-    append(batch, complete) {
+    append(batch, how) {
       waiting.push(batch)
       bytes += sizeOf(batch)
-      return message(batch, complete)
+      return message(batch, how)
     },
     acknowledge(number) {
       const done = waiting.filter((batch) => batch.number <= number)
@@ -48,7 +51,7 @@ export function createDeltaLog(): DeltaLog {
         batch.done()
       }
     },
-    resend: (complete) => waiting.map((batch) => message(batch, complete)),
+    resend: (complete) => waiting.map((batch) => message(batch, { complete, soon: true })),
     find: (stripes) => waiting.flatMap(({ heads, words }) => deltasOf(heads, words, stripes)),
   }
 }

@@ -25,10 +25,10 @@ export const schema = {
   /** A worker reads these rows next: those that are lost are decoded meanwhile. No answer. */
   expect: { numbers: [], arrays: ['rows'] },
   /**
-   * `id` counts a worker's pushes to this server: at most one is unanswered. `readsNext` = 1: a pull of the worker follows
-   * before it waits for the answer.
+   * `id` counts a worker's pushes to this server: at most two are unanswered (`mostUnderWay`). `readsNext` = 1: a pull of the worker
+   * follows before it waits for the answer; `pushesNext` = 1: a push does, too.
    */
-  push: { numbers: ['id', 'readsNext'], arrays: ['rows', 'gradients'] },
+  push: { numbers: ['id', 'readsNext', 'pushesNext'], arrays: ['rows', 'gradients'] },
   pushed: { numbers: ['id', 'rejected'], arrays: [] },
   /** Like a push, but the rows become these: bits of values and state. A version is at least the one given. */
   write: { numbers: ['id'], arrays: ['rows', 'words', 'versions'] },
@@ -42,9 +42,10 @@ export const schema = {
   flip: { numbers: ['id', 'stripe', 'position', 'word', 'bit'], arrays: [] },
   /**
    * Differences for parity rows. A sender numbers the batches of a push alike for all its peers; `complete`: every
-   * batch below it is at every parity, and the sender has no row left to recover.
+   * batch below it is at every parity, and the sender has no row left to recover. `soon` = 1: somebody waits for the answer.
+   * `acked` and `life`: an answer to the receiver's own batches that has waited for this, as in `acked`; 0: none.
    */
-  deltas: { numbers: ['batch', 'complete'], arrays: ['heads', 'words'] },
+  deltas: { numbers: ['batch', 'complete', 'soon', 'acked', 'life'], arrays: ['heads', 'words'] },
   /** Every batch up to this one is applied. `life`: the incarnation of the sender of the batches; a later one has others. */
   acked: { numbers: ['batch', 'life'], arrays: [] },
   /** `urgent` = 1: a worker stands still until these rows are there; it may overtake what was said before. */
@@ -125,8 +126,8 @@ export function mayOvertake(message: Message): boolean {
   return (message.type === 'read' || message.type === 'stripes') && message.urgent === 1
 }
 
-/** A node's answer to a message: where, and what. */
-export type Send = (to: number, message: Message) => void
+/** A node's answer to a message: where, and what. `late`: nobody waits for it, and it may leave with what is said there next. */
+export type Send = (to: number, message: Message, how?: { readonly late: boolean }) => void
 
 /** Words of a difference's head: stripe, position, base version, new version, worker, the worker's push. */
 export const headWords = 6

@@ -24,8 +24,8 @@ export interface Outbox {
   readonly sent: { readonly rows: number; readonly bytes: number }
   /** Whether every peer owes less than it may. */
   readonly room: boolean
-  /** Logs one batch a peer under one number and sends them. */
-  transmit(parts: readonly Part[]): void
+  /** Logs one batch a peer under one number and sends them. `soon`: somebody waits until they are at their parities. */
+  transmit(parts: readonly Part[], how: { soon: boolean }): void
   /** The same for what a parity server was found to lack. */
   repair(part: Part): void
   /** A peer has applied every batch up to this number. */
@@ -62,18 +62,18 @@ export function createOutbox(o: { send: Send; logBytes: number; recovering(): bo
     else outstanding.delete(number)
   }
 
-  function transmit(parts: readonly Part[]): void {
+  function transmit(parts: readonly Part[], { soon }: { soon: boolean }): void {
     const number = next++
     if (parts.length === 0) return
     outstanding.set(number, parts.length)
     const done = (): void => settle(number)
-    const settled = complete()
+    const how = { complete: complete(), soon }
     for (const { peer, heads, words } of parts) {
       const batch: Batch = { number, heads, words, done }
       sent.rows += heads.length / headWords
       sent.bytes += heads.byteLength + words.byteLength
       const log = logOf(peer)
-      o.send(peer, log.append(batch, settled))
+      o.send(peer, log.append(batch, how))
       most = Math.max(most, log.bytes)
     }
   }
@@ -104,7 +104,7 @@ export function createOutbox(o: { send: Send; logBytes: number; recovering(): bo
     transmit,
     repair(part) {
       lastRepair = next
-      transmit([part])
+      transmit([part], { soon: true })
     },
     acknowledge: (peer, batch) => logs.get(peer)?.acknowledge(batch),
     resend(peer) {

@@ -140,13 +140,6 @@ export function createShard(options: ShardOptions): Shard {
   function push(one: Update): void {
     const { worker, message } = one
     const { id, rows } = message
-    const known = latest.get(worker) ?? -1
-    if (id <= known) {
-      // Sent again although it was applied: answered already, or its answer still waits.
-      if (!answers.some((waiting) => waiting.worker === worker && waiting.id === id))
-        send(worker, { type: 'pushed', id, rejected: 0 })
-      return
-    }
     const content = message.type === 'push' ? message.gradients : message.words
     const values = new Float32Array(content.buffer, content.byteOffset, content.length)
     // A write is bits, whatever they say: a state that overflowed comes back as it was.
@@ -154,7 +147,15 @@ export function createShard(options: ShardOptions): Shard {
       send(worker, { type: 'pushed', id, rejected: 1 })
       return
     }
-    if (!usable(rows) || !outbox.room) {
+    const known = latest.get(worker) ?? -1
+    if (id <= known) {
+      // Sent again although it was applied: answered already, or its answer still waits.
+      if (!answers.some((waiting) => waiting.worker === worker && waiting.id === id))
+        send(worker, { type: 'pushed', id, rejected: 0 })
+      return
+    }
+    // An update does not pass one of its worker's that waits: whoever says both again relies on their order.
+    if (!usable(rows) || !outbox.room || pushes.some((waiting) => waiting.worker === worker)) {
       pushes.push(one)
       recovery.touch(Array.from(rows))
       return
@@ -162,7 +163,7 @@ export function createShard(options: ShardOptions): Shard {
     latest.set(worker, id)
     const parts = updates.apply(one, values)
     const batch = outbox.next
-    if (r > 0) outbox.transmit(parts)
+    if (r > 0) outbox.transmit(parts, { soon: message.type === 'write' || message.pushesNext === 0 })
     if (spec.acknowledgement === 'sync' && r > 0) answers.push({ batch, worker, id })
     else send(worker, { type: 'pushed', id, rejected: 0 })
     answer()
@@ -182,6 +183,14 @@ export function createShard(options: ShardOptions): Shard {
     for (const peer of peers) outbox.resend(peer)
     // Once for all of them: every peer is asked again.
     recovery.restart()
+  }
+
+  function acknowledged(peer: number, batch: number, life: number): void {
+    // Numbers begin anew with every life: what was said to an earlier one must not settle what this one sent.
+    if (life !== options.incarnation) return
+    outbox.acknowledge(peer, batch)
+    if (pushes.length > 0) resume()
+    else answer()
   }
 
   function receive(from: { node: number; incarnation: number }, message: Message): void {
@@ -208,15 +217,12 @@ export function createShard(options: ShardOptions): Shard {
         send(node, { type: 'counts', id: message.id, values: new Uint32Array(0) })
         return
       case 'deltas':
+        if (message.acked > 0) acknowledged(node, message.acked, message.life)
         parityRows.apply({ server: node, incarnation }, message)
-        send(node, { type: 'acked', batch: message.batch, life: incarnation })
+        send(node, { type: 'acked', batch: message.batch, life: incarnation }, { late: message.soon === 0 })
         return
       case 'acked':
-        // Numbers begin anew with every life: what was said to an earlier one must not settle what this one sent.
-        if (message.life !== options.incarnation) return
-        outbox.acknowledge(node, message.batch)
-        if (pushes.length > 0) resume()
-        else answer()
+        acknowledged(node, message.batch, message.life)
         return
       case 'read':
         recovery.answer({ server: node, incarnation }, message)

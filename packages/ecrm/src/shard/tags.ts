@@ -1,4 +1,4 @@
-// Which rows contain a worker's latest push: remembered beside the rows and beside their parity, so that a push repeated
+// Which rows contain a worker's latest pushes: remembered beside the rows and beside their parity, so that a push repeated
 // after a crash is applied to exactly those rows that lack it.
 import { headWords } from './messages.ts'
 import type { StripeSet } from './stripeSet.ts'
@@ -14,7 +14,7 @@ export interface Tag {
 export const tagWords = 4
 
 export interface Tags {
-  /** A later push of the worker to the same server replaces what is known of earlier ones: they were answered. */
+  /** A push of the worker to the same server replaces what is known of those that were answered before it was sent. */
   add(server: number, tag: Tag): void
   /** Facts as heads of differences, all of one worker's push; the array is kept. Cost: none a row. */
   addHeads(server: number, heads: Uint32Array): void
@@ -34,24 +34,34 @@ interface Known {
   heads: Uint32Array[]
 }
 
+/** A worker's pushes to a server that may be unanswered at once. */
+export const mostUnderWay = 2
+
 /** Positions are below 2^8 + 2 and stripes below 2^31: a place is an exact double. */
 const places = 512
 
 export function createTags(): Tags {
-  const known = new Map<number, Known>()
+  /** Of a server and a worker: the latest pushes, in order. */
+  const known = new Map<number, Known[]>()
   const keyOf = (server: number, worker: number): number => server * 2 ** 20 + worker
   const placeOf = (stripe: number, position: number): number => stripe * places + position
 
-  /** What is known of this push or, when it is later than that, nothing; undefined when it is earlier. */
+  const find = (server: number, { worker, push }: { worker: number; push: number }): Known | undefined =>
+    known.get(keyOf(server, worker))?.find((entry) => entry.push === push)
+
+  /** What is known of this push; undefined when it was answered, as one is known that was sent after its answer. */
   function entryOf(key: number, push: number): Known | undefined {
-    let entry = known.get(key)
-    if (entry === undefined) known.set(key, (entry = { push, at: new Set(), heads: [] }))
-    if (push < entry.push) return undefined
-    if (push > entry.push) {
-      entry.push = push
-      entry.at.clear()
-      entry.heads = []
-    }
+    const entries = known.get(key) ?? []
+    const found = entries.find((entry) => entry.push === push)
+    if (found !== undefined) return found
+    const latest = Math.max(push, entries.at(-1)?.push ?? 0)
+    if (push <= latest - mostUnderWay) return undefined
+    const entry: Known = { push, at: new Set(), heads: [] }
+    const unanswered = [...entries, entry].filter((one) => one.push > latest - mostUnderWay)
+    known.set(
+      key,
+      unanswered.sort((a, b) => a.push - b.push),
+    )
     return entry
   }
 
@@ -69,26 +79,27 @@ export function createTags(): Tags {
     addHeads(server, heads) {
       if (heads.length > 0) entryOf(keyOf(server, heads[4]!), heads[5]!)?.heads.push(heads)
     },
-    has(server, { stripe, position, worker, push }) {
-      const entry = known.get(keyOf(server, worker))
-      return entry !== undefined && entry.push === push && placesOf(entry).has(placeOf(stripe, position))
+    has(server, tag) {
+      const entry = find(server, tag)
+      return entry !== undefined && placesOf(entry).has(placeOf(tag.stripe, tag.position))
     },
     drop(stripe) {
-      for (const entry of known.values()) {
+      for (const entry of [...known.values()].flat()) {
         const at = placesOf(entry)
         for (const place of at) if (Math.floor(place / places) === stripe) at.delete(place)
       }
     },
-    knows: (server, { worker, push }) => known.get(keyOf(server, worker))?.push === push,
+    knows: (server, push) => find(server, push) !== undefined,
     collect(stripes, wanted) {
       const out: number[] = []
-      for (const [key, { push, at, heads }] of known) {
-        const take = (stripe: number, position: number): void => {
-          if (stripes.has(stripe) && wanted(stripe, position)) out.push(stripe, position, key % 2 ** 20, push)
+      for (const [key, entries] of known)
+        for (const { push, at, heads } of entries) {
+          const take = (stripe: number, position: number): void => {
+            if (stripes.has(stripe) && wanted(stripe, position)) out.push(stripe, position, key % 2 ** 20, push)
+          }
+          for (const place of at) take(Math.floor(place / places), place % places)
+          for (const list of heads) for (let i = 0; i < list.length; i += headWords) take(list[i]!, list[i + 1]!)
         }
-        for (const place of at) take(Math.floor(place / places), place % places)
-        for (const list of heads) for (let i = 0; i < list.length; i += headWords) take(list[i]!, list[i + 1]!)
-      }
       return out
     },
   }

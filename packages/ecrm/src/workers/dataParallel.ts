@@ -75,7 +75,7 @@ export async function trainAsynchronously(o: DataParallel): Promise<void> {
           })
           o.window.add(probabilities, batch.labels)
           model.update(parameters)
-          await worker.push({ readsNext: true })
+          await worker.push({ readsNext: true, pushesNext: true })
           await (told = told.then(() => o.onStep(loss)))
         }
         await worker.settle()

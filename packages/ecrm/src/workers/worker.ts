@@ -11,9 +11,9 @@ export interface Worker {
    * Gradients of a batch with the dense network given; those of rows are kept until `push`. Rejects when they are not finite.
    */
   compute(work: Work): Promise<Computed>
-  /** Sends the gradients of the latest batch's rows, when those before were answered; resolves when they are on their way. */
+  /** Sends the gradients of the latest batch's rows, when all but the last before were answered; resolves when they are on their way. */
   push(options: PushOptions): Promise<void>
-  /** Resolves when the latest push was answered. */
+  /** Resolves when every push was answered. */
   settle(): Promise<void>
 }
 
@@ -21,6 +21,7 @@ export interface Worker {
 export function createWorker({ rows, model, d }: { rows: RowAccess; model: DenseModel; d: number }): Worker {
   let kept: { ids: Uint32Array; gradients: Float32Array } | undefined
   let pushing: Promise<void> = Promise.resolve()
+  let before = pushing
   const scratch = createScratch()
   return {
     async compute({ batch, parameters, part }) {
@@ -36,14 +37,18 @@ export function createWorker({ rows, model, d }: { rows: RowAccess; model: Dense
       return { loss, parameters: ofDense, probabilities }
     },
     async push(options) {
-      await pushing
+      await before
       if (kept === undefined) return
       const { ids, gradients } = kept
       kept = undefined
+      before = pushing
       pushing = rows.push(ids, gradients, options)
       // A failure is told by whoever awaits it next.
       pushing.catch(() => undefined)
     },
-    settle: () => pushing,
+    async settle() {
+      await before
+      await pushing
+    },
   }
 }

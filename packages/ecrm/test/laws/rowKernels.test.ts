@@ -71,6 +71,7 @@ describe.each(optimizerNames)('%s', (name) => {
         type: 'push',
         id: ++ids[server]!,
         readsNext: 0,
+        pushesNext: 0,
         rows: list,
         gradients: gradientsOf(values),
       }
@@ -115,7 +116,7 @@ it('pushes of more rows than the kernels take at once', () => {
   for (const [id, count] of [most - 1, most, most + 1, 3 * most + 7].entries()) {
     const list = Uint32Array.from({ length: count }, () => random.integer(0, spec.layout.dataRows - 1))
     const gradients = gradientsOf(random.fillNormal(new Float32Array(count * spec.d)))
-    const message: Message = { type: 'push', id: id + 1, readsNext: 0, rows: list, gradients }
+    const message: Message = { type: 'push', id: id + 1, readsNext: 0, pushesNext: 0, rows: list, gradients }
     for (const one of net.both) {
       one.pass({ from: 4, life: 1, to: 0, message })
       one.pass({ from: 4, life: 1, to: 0, message: { type: 'pull', id, rows: list } })

@@ -1,15 +1,17 @@
 // Short random interleavings without promises or clocks, some ten thousand a second: pushes, differences, answers, crashes
 // and decodes of production shards, one message at a time, and the check of what they leave.
 import type { Random } from '@ft/core/random'
-import { mayOvertake, type Message, type MessageOf } from '../../src/shard/messages.ts'
+import { mayOvertake, type Message, type MessageOf, type Send } from '../../src/shard/messages.ts'
 import type { Remedy } from '../../src/shard/remedies.ts'
 import { createShard, type Shard } from '../../src/shard/shard.ts'
 import type { ResolvedSpec } from '../../src/shard/spec.ts'
 import { initialWords } from '../../src/shard/storage.ts'
+import { mostUnderWay } from '../../src/shard/tags.ts'
 
 export interface Interleaving {
-  /** Workers, each with one push under way a server. */
   readonly workers?: number
+  /** Pushes that a worker may have under way to a server; default 2. */
+  readonly underWay?: number
   readonly pushes?: number
   readonly crashes?: number
   /** Servers that may be down or recovering at once. */
@@ -52,7 +54,16 @@ export function overtaking(messages: Message[], random: Random): Message {
 
 /** Gradients are ones: after v updates a row's values are its first ones less v, in exact float32 (SGD, rate 1). */
 export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving = {}): Left {
-  const { workers = 1, pushes = 6, crashes = 1, atOnce = 1, reconnects = false, without, fast = false } = o
+  const {
+    workers = 1,
+    underWay = mostUnderWay,
+    pushes = 6,
+    crashes = 1,
+    atOnce = 1,
+    reconnects = false,
+    without,
+    fast = false,
+  } = o
   const { layout, d, width } = spec
   const { servers } = layout
   const lives = new Array<number>(servers + workers).fill(1)
@@ -60,7 +71,7 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
   let left = pushes
   let crashesLeft = crashes
   const pending = Array.from({ length: workers }, () =>
-    new Array<MessageOf<'push'> | undefined>(servers).fill(undefined),
+    Array.from({ length: servers }, () => [] as MessageOf<'push'>[]),
   )
   const pushIds = Array.from({ length: workers }, () => new Array<number>(servers).fill(0))
   const updates = Array.from({ length: servers }, () => new Uint32Array(layout.dataRows))
@@ -75,27 +86,52 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
     else channel.messages.push(message)
   }
 
+  /** Answers that nobody waits for: they leave with the next differences, or when nothing else is left to do. */
+  let owed: { from: number; fromLife: number; to: number; life: number; answer: MessageOf<'acked'> }[] = []
+  function sendOf(server: number, incarnation: number): Send {
+    return (to, message, how) => {
+      if (message.type === 'acked' && how?.late === true) {
+        owed.push({ from: server, fromLife: incarnation, to, life: lives[to]!, answer: message })
+        return
+      }
+      const waiting = owed.filter((one) => one.from === server && one.to === to && one.life === lives[to])
+      owed = owed.filter((one) => !waiting.includes(one))
+      const latest = waiting.at(-1)?.answer
+      if (latest !== undefined && message.type === 'deltas')
+        return say(server, incarnation, to, { ...message, acked: latest.batch, life: latest.life })
+      if (latest !== undefined) say(server, incarnation, to, latest)
+      say(server, incarnation, to, message)
+    }
+  }
+  function settle(): boolean {
+    const all = owed
+    owed = []
+    for (const { from, fromLife, to, life, answer } of all) if (lives[to] === life) say(from, fromLife, to, answer)
+    return all.length > 0
+  }
+
   function start(server: number, lost: boolean): Shard {
     const incarnation = lives[server]!
-    const send = (to: number, message: Message): void => say(server, incarnation, to, message)
+    const send = sendOf(server, incarnation)
     return createShard({ spec, server, incarnation, lost, fast, send, ...(without ? { without } : {}) })
   }
   const shards = Array.from({ length: servers }, (_, server) => start(server, false))
 
   function push(worker: number): void {
     const server = random.integer(0, servers - 1)
-    if (pending[worker]![server] !== undefined) return
+    if (pending[worker]![server]!.length >= underWay) return
     const rows = random.sample(layout.dataRows, random.integer(1, 2))
-    const message: Message = {
+    const message: MessageOf<'push'> = {
       type: 'push',
       id: ++pushIds[worker]![server]!,
       readsNext: 0,
+      pushesNext: random.integer(0, 1),
       rows,
       gradients: new Uint32Array(new Float32Array(rows.length * d).fill(1).buffer),
     }
     left--
     for (const row of rows) updates[server]![row]!++
-    pending[worker]![server] = message
+    pending[worker]![server]!.push(message)
     say(servers + worker, 1, server, message)
   }
 
@@ -110,8 +146,7 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
     for (let peer = 0; peer < servers; peer++)
       say(servers, 1, peer, { type: 'members', incarnations, addresses: new Uint32Array(0) })
     for (let worker = 0; worker < workers; worker++) {
-      const again = pending[worker]![server]
-      if (again !== undefined) say(servers + worker, 1, server, again)
+      for (const again of pending[worker]![server]!) say(servers + worker, 1, server, again)
     }
   }
 
@@ -122,8 +157,10 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
     const message = overtaking(messages, random)
     if (lives[to] !== life) return true
     if (to < servers) shards[to]!.receive({ node: from, incarnation: fromLife }, message)
-    else if (message.type === 'pushed' && pending[to - servers]![from]?.id === message.id)
-      pending[to - servers]![from] = undefined
+    else if (message.type === 'pushed') {
+      const unanswered = pending[to - servers]![from]!
+      pending[to - servers]![from] = unanswered.filter(({ id }) => id !== message.id)
+    }
     return true
   }
 
@@ -143,7 +180,7 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
       // A hint, right or wrong, changes nothing but when rows come back.
       const rows = random.sample(layout.dataRows, 2)
       say(servers, 1, random.integer(0, servers - 1), { type: 'expect', rows })
-    } else if (!deliver()) {
+    } else if (!deliver() && !settle()) {
       for (const shard of shards) shard.step(2)
       if (left === 0 && crashesLeft === 0 && missing() === 0 && channels.length === 0) break
     }

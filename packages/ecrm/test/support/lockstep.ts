@@ -81,7 +81,14 @@ export function lockstep(partial: Partial<ShardSpec>, { fast = false } = {}): Lo
     },
     push(server, id, rows) {
       const gradients = new Uint32Array(new Float32Array(rows.length * spec.d).fill(1).buffer)
-      const message: Message = { type: 'push', id, readsNext: 0, rows: Uint32Array.from(rows), gradients }
+      const message: Message = {
+        type: 'push',
+        id,
+        readsNext: 0,
+        pushesNext: 0,
+        rows: Uint32Array.from(rows),
+        gradients,
+      }
       self.pass({ from: servers, life: 1, to: server, message })
     },
     recover() {
