@@ -113,7 +113,10 @@ async function run(
       }
       if (wishes.compare) {
         wishes.compare = false
-        await Promise.all([struck, twin].flatMap(({ state }) => [state.before, state.pushing]))
+        for (const { state } of [struck, twin]) {
+          await state.before
+          await state.pushing
+        }
         tell({ kind: 'compared', step: done.step, ...(await compare(struck, twin)) })
       }
       const batch = drawBatch(samples, struck.store.offsets, random)
