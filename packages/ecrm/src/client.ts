@@ -24,7 +24,7 @@ export interface PushOptions {
   readonly readsNext?: boolean
   /**
    * The caller pushes once more, too, before it waits for this push: parities then answer it together with what they say next to the
-   * same server, in half the messages. They do so by themselves in a twentieth of a second. Default false.
+   * same server, and by themselves after 50 ms. Default false.
    */
   readonly pushesNext?: boolean
 }

@@ -144,7 +144,7 @@ export function createKeeper(first: Generation): Keeper {
 }
 
 /**
- * Servers know of a worker's latest push alone whether they have it: of one in several messages the first could count twice.
+ * Servers know of a worker's latest pushes alone whether they have them: of one in several messages the first could count twice.
  *
  * @throws FtError `UNSUPPORTED`
  */

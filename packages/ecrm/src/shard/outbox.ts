@@ -67,13 +67,15 @@ export function createOutbox(o: { send: Send; logBytes: number; recovering(): bo
     if (parts.length === 0) return
     outstanding.set(number, parts.length)
     const done = (): void => settle(number)
-    const how = { complete: complete(), soon }
+    const settled = complete()
     for (const { peer, heads, words } of parts) {
       const batch: Batch = { number, heads, words, done }
       sent.rows += heads.length / headWords
       sent.bytes += heads.byteLength + words.byteLength
       const log = logOf(peer)
-      o.send(peer, log.append(batch, how))
+      // The next push may not fit beside this one: then somebody waits, too.
+      const half = 2 * (log.bytes + heads.byteLength + words.byteLength) >= o.logBytes
+      o.send(peer, log.append(batch, { complete: settled, soon: soon || half }))
       most = Math.max(most, log.bytes)
     }
   }

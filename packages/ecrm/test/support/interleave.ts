@@ -10,8 +10,6 @@ import { mostUnderWay } from '../../src/shard/tags.ts'
 
 export interface Interleaving {
   readonly workers?: number
-  /** Pushes that a worker may have under way to a server; default 2. */
-  readonly underWay?: number
   readonly pushes?: number
   readonly crashes?: number
   /** Servers that may be down or recovering at once. */
@@ -54,16 +52,7 @@ export function overtaking(messages: Message[], random: Random): Message {
 
 /** Gradients are ones: after v updates a row's values are its first ones less v, in exact float32 (SGD, rate 1). */
 export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving = {}): Left {
-  const {
-    workers = 1,
-    underWay = mostUnderWay,
-    pushes = 6,
-    crashes = 1,
-    atOnce = 1,
-    reconnects = false,
-    without,
-    fast = false,
-  } = o
+  const { workers = 1, pushes = 6, crashes = 1, atOnce = 1, reconnects = false, without, fast = false } = o
   const { layout, d, width } = spec
   const { servers } = layout
   const lives = new Array<number>(servers + workers).fill(1)
@@ -119,7 +108,7 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
 
   function push(worker: number): void {
     const server = random.integer(0, servers - 1)
-    if (pending[worker]![server]!.length >= underWay) return
+    if (pending[worker]![server]!.length >= mostUnderWay) return
     const rows = random.sample(layout.dataRows, random.integer(1, 2))
     const message: MessageOf<'push'> = {
       type: 'push',

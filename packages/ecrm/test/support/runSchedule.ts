@@ -36,14 +36,19 @@ export async function runSchedule(partial: Partial<ShardSpec>, seed: number, o: 
   let crashes = 0
   const left = new Array<number>(workers).fill(rounds)
   const work = net.clients.map(async (client, w) => {
+    // Two pushes under way, as in training.
+    let [before, pushing]: Promise<void>[] = [Promise.resolve(), Promise.resolve()]
     while (left[w]!-- > 0) {
       const ids = random.sample(spec.layout.rows, random.integer(1, 5))
       for (const id of ids) pushed[id]!++
       const gradients = new Float32Array(ids.length * spec.d)
       ids.forEach((id, i) => gradients.set(gradient(spec.d, id), i * spec.d))
       await client.pull(ids)
-      await client.push(ids, gradients)
+      await before
+      before = pushing
+      pushing = client.push(ids, gradients, { pushesNext: true })
     }
+    await Promise.all([before, pushing])
   })
   let finished = false
   const all = Promise.all(work).then(() => (finished = true))
