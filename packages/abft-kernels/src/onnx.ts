@@ -7,11 +7,9 @@ export {
   type GuardOptions,
   type GuardReport,
   type LayerCheck,
-  type Ort,
-  type OrtSession,
-  type OrtTensor,
 } from './onnx/guardedSession.ts'
 export { injectOnnx } from './onnx/injectOnnx.ts'
 export type { ProtectedLayer } from './onnx/metadata.ts'
+export type { Ort, OrtSession, OrtTensor } from './onnx/ort.ts'
 export { protectOnnx, type ProtectedModel, type UniformPlan } from './onnx/protectOnnx.ts'
 export type { OnnxScheme } from './onnx/site.ts'

@@ -8,7 +8,7 @@ export {
   type ShardStore,
   type FlippedBit,
 } from './store.ts'
-export type { StoredTable } from './replicas/places.ts'
+export type { Protection, StoredTable } from './tables/places.ts'
 export type { KeptVersion } from './keptVersion.ts'
 export type { PushOptions } from './client.ts'
 export { serveShards, type ServedShards, type ServeOptions } from './serveShards.ts'
@@ -64,7 +64,6 @@ export {
   type ChooseOptions,
   type ProtectableTable,
   type ProtectedPart,
-  type Protection,
   type ProtectionChoice,
 } from './advisor/chooseProtection.ts'
 export { updatesAStep, type UpdatesOptions } from './advisor/updatesAStep.ts'

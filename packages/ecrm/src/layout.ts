@@ -1,11 +1,14 @@
-// Where rows live: ids are permuted, cut into stripes of k, and each stripe's k + r rows lie on as many servers.
+// Where rows live: ids are permuted, cut into stripes of k, and each stripe's k + r rows lie on as many servers. Rows without parity
+// lie behind them, spread in the same way.
 import { assertInteger, FtError } from '@ft/core'
 import { createRandom } from '@ft/core/random'
 import { largestR } from './codes/code.ts'
 
 export interface LayoutOptions {
-  /** Rows to protect: ids 0 .. rows - 1. */
+  /** All rows: ids 0 .. rows - 1. */
   readonly rows: number
+  /** How many of them, the last ids, have no parity; default 0. */
+  readonly bare?: number
   /** Data rows a stripe. */
   readonly k: number
   /** Parity rows a stripe. */
@@ -30,10 +33,13 @@ export interface Place {
  * their parity rows 0, 1, 2, ... apart from each other; `local` is that number.
  */
 export interface Layout extends Required<LayoutOptions> {
+  /** Those with parity: bare rows lie in stripes of a number from there on. */
   readonly stripes: number
   /** Data and parity rows that each server holds, the last stripes' unused places included. */
   readonly dataRows: number
   readonly parityRows: number
+  /** Every server's data rows from this number on are bare; `dataRows` where none is. */
+  readonly firstBare: number
   placeOf(id: number): Place
   /** The id at a data position, or -1 where the last stripe is not full. */
   idOf(place: Place): number
@@ -70,9 +76,10 @@ export const positionIn = (stripe: number, server: number, servers: number): num
  * @throws FtError `INVALID_ARGUMENT` when the sizes do not fit
  */
 export function createLayout(options: LayoutOptions): Layout {
-  const { rows, k, r, servers, seed = 0 } = options
+  const { rows, bare = 0, k, r, servers, seed = 0 } = options
   const at = (argument: string) => ({ where: 'createLayout', argument })
   assertInteger(rows, { ...at('rows'), min: 1, max: 2 ** 31 })
+  assertInteger(bare, { ...at('bare'), min: 0, max: rows - 1 })
   assertInteger(k, { ...at('k'), min: 1, max: 255 })
   assertInteger(r, { ...at('r'), min: 0, max: largestR(k) })
   assertInteger(servers, { ...at('servers'), min: 1, max: 1024 })
@@ -84,13 +91,19 @@ export function createLayout(options: LayoutOptions): Layout {
       { k, r, servers },
     )
   }
-  const stripes = Math.ceil(rows / k)
-  const groups = Math.ceil(stripes / servers)
-  const permutation = permute(rows, seed)
+  const coded = rows - bare
+  const stripes = Math.ceil(coded / k)
+  const codedGroups = Math.ceil(stripes / servers)
+  const groups = codedGroups + Math.ceil(bare / k / servers)
+  const [permutation, barePermutation] = [permute(coded, seed), permute(bare, seed)]
+  /** Of bare rows: they begin with a group of stripes, so that on every server they are the last. */
+  const firstSlot = codedGroups * servers * k
+  const slotOf = (id: number): number =>
+    id < coded ? permutation.forward(id) : firstSlot + barePermutation.forward(id - coded)
   const before = countBefore(servers, k, r)
 
   const placeOf = (id: number): Place => {
-    const slot = permutation.forward(id)
+    const slot = slotOf(id)
     return { stripe: Math.floor(slot / k), position: slot % k }
   }
   const serverOf = ({ stripe, position }: Place): number => (stripe + position) % servers
@@ -116,17 +129,21 @@ export function createLayout(options: LayoutOptions): Layout {
   }
   return {
     rows,
+    bare,
     k,
     r,
     servers,
     seed,
     stripes,
     dataRows: groups * k,
-    parityRows: groups * r,
+    parityRows: codedGroups * r,
+    firstBare: codedGroups * k,
     placeOf,
     idOf({ stripe, position }) {
       const slot = stripe * k + position
-      return slot < rows ? permutation.backward(slot) : -1
+      if (slot < coded) return permutation.backward(slot)
+      const inBare = slot - firstSlot
+      return inBare >= 0 && inBare < bare ? coded + barePermutation.backward(inBare) : -1
     },
     serverOf,
     localOf,
@@ -154,7 +171,7 @@ export function createLayout(options: LayoutOptions): Layout {
     },
     locate(ids, out) {
       for (let i = 0; i < ids.length; i++) {
-        const slot = permutation.forward(ids[i]!)
+        const slot = slotOf(ids[i]!)
         const stripe = Math.floor(slot / k)
         const group = Math.floor(stripe / servers)
         const inGroup = stripe - group * servers

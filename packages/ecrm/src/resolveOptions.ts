@@ -1,12 +1,12 @@
 // Options of `openShards` that every kind of shards has, with their defaults.
 import { FtError, assertInteger, assertNumber, assertOneOf, invalidArgument } from '@ft/core'
 import type { SweepOptions } from './network/members.ts'
-import type { StoredTable } from './replicas/places.ts'
+import type { Protection, StoredTable } from './tables/places.ts'
 import { checkRange, type RowRange, type ShardSpec } from './shard/spec.ts'
 import type { EmbeddingTable, ShardOptions } from './store.ts'
 
 export interface ResolvedOptions {
-  /** Of the encoded tables. */
+  /** Of the tables at the shards. */
   readonly spec: ShardSpec
   readonly sweep: SweepOptions
   /** All of them; rows of the replicated ones. */
@@ -31,8 +31,10 @@ export function resolveOptions(options: ShardOptions): ResolvedOptions {
   assertInteger(pause, { ...at('sweep.pause'), min: 0, max: 60_000 })
   assertNumber(share, { ...at('sweep.share'), min: 0.001, max: 1 })
   if (!Array.isArray(options.tables)) throw invalidArgument(at('tables'), 'an array of tables', options.tables)
-  const { tables, ranges, replicated } = resolveTables(options.tables)
-  const spec = { k, r, servers, d, ranges, optimizer, seed, acknowledgement, logBytes }
+  const { tables, ranges, bare, replicated } = resolveTables(options.tables)
+  // Runs in which every row has parity say of themselves what they always have.
+  const some = bare > 0 ? { bare } : {}
+  const spec = { k, r, servers, d, ranges, ...some, optimizer, seed, acknowledgement, logBytes }
   return { spec, sweep: { stripes, pause, share }, tables, replicated, resumed: options.resume === true }
 }
 
@@ -41,23 +43,22 @@ function resolveTables(given: readonly EmbeddingTable[]) {
   let end = 0
   const all = given.map(({ rows, scale = 1 / Math.sqrt(rows), protection = 'encode' }, i) => {
     const argument = `tables[${i}].protection`
-    if ((protection as string) === 'leave') {
-      const text = `${where}: \`${argument}\` is 'leave', and a store has no rows without parity; hold that table in one of its own with r = 0, or encode it`
-      throw new FtError('UNSUPPORTED', text, { table: i })
-    }
-    assertOneOf(protection, { where, argument, values: ['encode', 'replicate'] })
+    assertOneOf(protection, { where, argument, values: ['encode', 'replicate', 'leave'] })
     end += rows
     return { first: end - rows, rows, scale, protection }
   })
-  const rangesOf = (wanted: string): RowRange[] =>
+  const rangesOf = (wanted: Protection): RowRange[] =>
     all.filter(({ protection }) => protection === wanted).map(({ first, rows, scale }) => ({ first, rows, scale }))
-  const [encoded, replicated] = [rangesOf('encode'), rangesOf('replicate')]
-  if (encoded.length === 0 && replicated.length > 0) {
+  const [encoded, replicated, left] = [rangesOf('encode'), rangesOf('replicate'), rangesOf('leave')]
+  if (encoded.length === 0 && all.length > 0) {
     const text = `${where}: \`tables\` must have one to encode; encode the largest, or keep the tables without shards`
     throw new FtError('INVALID_ARGUMENT', text, { tables: all.length })
   }
   for (const { rows, scale } of replicated) checkRange(where, rows, scale)
-  // Ids follow from the ranges where nothing is left out of them: such runs say of themselves what they always have.
-  const ranges = replicated.length === 0 ? encoded.map(({ rows, scale }) => ({ rows, scale })) : encoded
-  return { tables: all.map(({ first, rows, protection }) => ({ first, rows, protection })), ranges, replicated }
+  // Ids follow from the ranges where all are encoded: such runs say of themselves what they always have.
+  const ranges =
+    encoded.length === all.length ? encoded.map(({ rows, scale }) => ({ rows, scale })) : [...encoded, ...left]
+  const bare = left.reduce((sum, { rows }) => sum + rows, 0)
+  const tables = all.map(({ first, rows, protection }) => ({ first, rows, protection }))
+  return { tables, ranges, bare, replicated }
 }

@@ -12,8 +12,8 @@ import type { Lasting } from './network/remote.ts'
 import type { OwnerPlaces } from './redis/employer.ts'
 import type { OptimizerOptions } from './shard/optimizers.ts'
 import { resolveOptions } from './resolveOptions.ts'
-import { openStore } from './replicas/openStore.ts'
-import type { StoredTable } from './replicas/places.ts'
+import { openStore } from './tables/openStore.ts'
+import type { Protection, StoredTable } from './tables/places.ts'
 import type { ScrubOptions, ScrubReport } from './scrub.ts'
 import type { RowSet, Snapshot } from './snapshot.ts'
 import type { KeptVersion } from './keptVersion.ts'
@@ -25,9 +25,11 @@ export interface EmbeddingTable {
   /**
    * 'encode' (default): rows are spread over the servers, with parity. 'replicate', for small hot tables: the trainer has them whole, as it
    * has the dense network, and no server can lose them; r + 1 servers have them in the versions that the trainer keeps (`keep`,
-   * `replicateEvery` of `train`). The bits are the same either way. `chooseProtection` tells which to take.
+   * `replicateEvery` of `train`). The bits are the same either way. 'leave', for what can be computed again: rows are at the servers without
+   * parity, so that they cost no memory and no traffic beside their own; those of a server that dies start over, as they were before
+   * their first update and at version 0, and `recovered` names them. `chooseProtection` tells which to take.
    */
-  readonly protection?: 'encode' | 'replicate'
+  readonly protection?: Protection
 }
 
 export interface ShardOptions {
@@ -127,7 +129,7 @@ export interface ServerReport {
 }
 
 export interface ShardStore {
-  /** Where the rows of encoded tables are: its ids count these alone, table after table. */
+  /** Where rows at the servers are: its ids count these alone, table after table, those of tables without parity last. */
   readonly layout: Layout
   /** Rows of all tables. */
   readonly rows: number
@@ -186,7 +188,7 @@ export interface ShardStore {
   report(): Promise<ServerReport[]>
   /**
    * Resolves when every row of every server is recovered, and what is kept is where it belongs; to the ids that could not be and started
-   * over, those of replicated tables among them when a run is taken up that kept no version.
+   * over: of more than r servers lost at once, of tables without parity, and of replicated tables when a run is taken up that kept no version.
    */
   recovered(): Promise<number[]>
   /**

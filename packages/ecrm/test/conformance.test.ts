@@ -139,6 +139,61 @@ describe.each(places)('shards in $name', (place) => {
     expect((await store.snapshot()).words).toEqual(expected.words)
   })
 
+  it('leave a table without parity: it costs nothing beside its rows, and those of a server that dies start over', async () => {
+    const kept = [{ rows: 300 }, { rows: 40 }, { rows: 12 }]
+    const tables = [kept[0]!, { rows: 50, scale: 0.5, protection: 'leave' as const }, kept[1]!, kept[2]!]
+    const left = (id: number): boolean => id >= 300 && id < 350
+    const near = place.name.endsWith('with the trainer')
+    const { store, address } = await begin({
+      tables: near ? [...tables.slice(0, 3), { ...kept[2]!, protection: 'replicate' }] : tables,
+    })
+    const twin = await twinOf({ tables: [kept[0]!, { rows: 50, scale: 0.5 }, kept[1]!, kept[2]!] })
+    expect(store.tables.map(({ protection }) => protection)).toEqual([
+      'encode',
+      'leave',
+      'encode',
+      near ? 'replicate' : 'encode',
+    ])
+    const first = await twin.snapshot()
+    expect(await store.snapshot()).toEqual(first)
+    const total = async (of: 'deltaRows' | 'parityBytes'): Promise<number> =>
+      (await store.report()).reduce((sum, report) => sum + report[of], 0)
+
+    // No difference is sent, and no parity kept.
+    const some = Uint32Array.from({ length: 50 }, (_, i) => 300 + i)
+    await store.push(some, new Float32Array(50 * 8).fill(1))
+    await twin.push(some, new Float32Array(50 * 8).fill(1))
+    expect(await total('deltaRows')).toBe(0)
+    await pushes(store, 20)
+    await pushes(twin, 20)
+    expect(await store.snapshot()).toEqual(await twin.snapshot())
+    const alone = await twinOf({ tables: near ? kept.slice(0, 2) : kept })
+    const without = (await alone.report()).reduce((sum, { parityBytes }) => sum + parityBytes, 0)
+    if (!place.name.startsWith('Redis')) expect(await total('parityBytes')).toBe(without)
+
+    store.kill(1)
+    const lost = await store.recovered()
+    const before = await store.snapshot()
+    expect(lost.length).toBeGreaterThan(0)
+    expect(lost.length).toBeLessThan(50)
+    expect(lost.filter((id) => !left(id))).toEqual([])
+    // They are as they were before their first update; every other row is as it was.
+    await twin.restore(first, lost)
+    expect(before.words).toEqual((await twin.snapshot()).words)
+    expect(lost.map((id) => before.versions[id])).toEqual(lost.map(() => 0))
+
+    // Training goes on with them, on one server more, and they come back from a snapshot like all others.
+    await pushes(store, 20)
+    await pushes(twin, 20)
+    expect((await store.snapshot()).words).toEqual((await twin.snapshot()).words)
+    await store.addServer(await address?.())
+    expect((await store.snapshot()).words).toEqual((await twin.snapshot()).words)
+    expect((await store.scrub()).corrupt).toEqual([])
+    await store.restore(before, lost)
+    await twin.restore(before, lost)
+    expect((await store.snapshot()).words).toEqual((await twin.snapshot()).words)
+  })
+
   it('tell what changed since a marked snapshot', async () => {
     const store = await start()
     await store.snapshot({ mark: true })

@@ -14,7 +14,7 @@ import {
   type GroupBuffer,
 } from '../src/index.ts'
 import { memoryKind } from '../src/network/memory.ts'
-import { openStore } from '../src/replicas/openStore.ts'
+import { openStore } from '../src/tables/openStore.ts'
 import { resolveOptions } from '../src/resolveOptions.ts'
 import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { plantedSamples } from './support/made.ts'
@@ -167,10 +167,12 @@ describe('chooseProtection', () => {
   })
 
   it.each([
-    ['a version a step', 1],
-    ['a version every three steps', 3],
-    ['no versions', 0],
-  ])('predicts what replicas and versions take, within 10 %%: %s', async (_, replicateEvery) => {
+    ['a version a step', 1, 'replicate'],
+    ['a version every three steps', 3, 'replicate'],
+    ['no versions', 0, 'replicate'],
+    ['a version a step, a table expendable', 1, 'leave'],
+    ['no versions, a table expendable', 0, 'leave'],
+  ] as const)('predicts what replicas and versions take, within 10 %%: %s', async (_, replicateEvery, protection) => {
     const batch = 100
     const data = plantedSamples(2_000, 3)
     const updates = updatesAStep(data, { batch, seed: 4 })
@@ -180,12 +182,17 @@ describe('chooseProtection', () => {
     })
     const parameters = dense.parameters.reduce((sum, { length }) => sum + length, 0)
     const { tables, parts, trafficBytes } = chooseProtection(
-      data.categorical.map(({ size }, t) => ({ rows: size, d: 8, updates: updates[t]! })),
+      data.categorical.map(({ size }, t) => ({
+        rows: size,
+        d: 8,
+        updates: updates[t]!,
+        expendable: t === 1 && protection === 'leave',
+      })),
       { k: 2, r: 1, servers: 3, dense: { parameters }, replicateEvery },
     )
     expect(tables).toEqual([
       { rows: 40, protection: 'encode' },
-      { rows: 25, protection: 'replicate' },
+      { rows: 25, protection },
     ])
     expect(parts.map(({ name }) => name)).toEqual(['table 0', 'table 1', 'dense network'])
     let sent = 0
@@ -222,24 +229,25 @@ describe('chooseProtection', () => {
   })
 
   it('replicates what is small and hot, leaves what may go', () => {
-    const { parts, tables } = chooseProtection(
-      [
-        { rows: 500, d: 16, updates: 50 },
-        { rows: 12, d: 16, updates: 12 },
-        { rows: 1e6, d: 16, updates: 900, expendable: true },
-      ],
-      { k: 4, r: 2, servers: 6, dense: { parameters: 1_000 } },
-    )
+    const choose = (replicateEvery: number) =>
+      chooseProtection(
+        [
+          { rows: 500, d: 16, updates: 50 },
+          { rows: 12, d: 16, updates: 12 },
+          { rows: 1e6, d: 16, updates: 900, expendable: true },
+        ],
+        { k: 4, r: 2, servers: 6, dense: { parameters: 1_000 }, replicateEvery },
+      )
+    const { parts, tables } = choose(1)
     expect(tables).toEqual([
       { rows: 500, protection: 'encode' },
       { rows: 12, protection: 'replicate' },
+      { rows: 1e6, protection: 'leave' },
     ])
-    expect(parts.map(({ protection, redundantBytes }) => [protection, redundantBytes > 0])).toEqual([
-      ['encode', true],
-      ['replicate', true],
-      ['leave', false],
-      ['replicate', true],
-    ])
+    expect(parts.map(({ protection }) => protection)).toEqual(['encode', 'replicate', 'leave', 'replicate'])
+    // Three servers keep the push that follows a version, whichever table its rows are of.
+    expect(parts[2]).toMatchObject({ redundantBytes: 3 * 900 * 17 * 4, trafficBytes: 3 * 900 * 17 * 4 })
+    expect(choose(0).parts[2]).toMatchObject({ protection: 'leave', redundantBytes: 0, trafficBytes: 0 })
     expect(() => chooseProtection([], { k: 4, r: 2, servers: 5 })).toThrow(refuses)
   })
 })

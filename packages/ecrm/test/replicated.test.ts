@@ -19,7 +19,7 @@ import {
   type ShardStore,
 } from '../src/index.ts'
 import { exportOnnx } from '../src/onnx.ts'
-import { createPlaces } from '../src/replicas/places.ts'
+import { createPlaces } from '../src/tables/places.ts'
 import { baggedSamples, plantedSamples } from './support/made.ts'
 
 const fails = (code: FtErrorCode): unknown => expect.toSatisfy((error) => isFtError(error, code))
@@ -40,23 +40,18 @@ async function start(options: Partial<ShardOptions> = {}): Promise<ShardStore> {
 }
 
 it('ids are split by table, and every row has its id back', () => {
-  const protections = fc.array(fc.record({ rows: fc.integer({ min: 1, max: 9 }), near: fc.boolean() }), {
-    minLength: 1,
-  })
+  const protection = fc.constantFrom('encode' as const, 'replicate' as const, 'leave' as const)
+  const protections = fc.array(fc.record({ rows: fc.integer({ min: 1, max: 9 }), protection }), { minLength: 1 })
   fc.assert(
     fc.property(protections, fc.array(fc.nat()), (made, picks) => {
       let end = 0
-      const tables = made.map(({ rows, near: replicated }) => ({
-        first: (end += rows) - rows,
-        rows,
-        protection: replicated ? ('replicate' as const) : ('encode' as const),
-      }))
+      const tables = made.map((table) => ({ first: (end += table.rows) - table.rows, ...table }))
       const places = createPlaces(tables)
       expect(places.rows).toBe(end)
       const ids = Uint32Array.from(picks, (pick) => pick % end)
       const back = new Uint32Array(ids.length).fill(end)
       for (const [kind, { rows, at }] of [
-        [places.encoded, places.split(ids).encoded],
+        [places.sharded, places.split(ids).sharded],
         [places.replicated, places.split(ids).replicated],
       ] as const) {
         rows.forEach((row, i) => {
@@ -65,9 +60,16 @@ it('ids are split by table, and every row has its id back', () => {
         })
       }
       expect(back).toEqual(ids)
-      // Rows of either kind are numbered without a gap.
+      // Rows of either kind are numbered without a gap, those without parity last.
       const all = places.split(Uint32Array.from({ length: end }, (_, id) => id))
-      expect(Array.from(all.encoded.rows)).toEqual(Array.from({ length: places.encoded.rows }, (_, i) => i))
+      const of = (wanted: string): number[] =>
+        tables.flatMap(({ first, rows, protection: one }) =>
+          one === wanted ? Array.from({ length: rows }, (_, i) => first + i) : [],
+        )
+      expect(Array.from({ length: places.sharded.rows }, (_, row) => places.sharded.idOf(row))).toEqual([
+        ...of('encode'),
+        ...of('leave'),
+      ])
       expect(Array.from(all.replicated.rows)).toEqual(Array.from({ length: places.replicated.rows }, (_, i) => i))
     }),
   )
@@ -120,11 +122,11 @@ it('no server can lose them: of three of four that die at once encoded rows alon
   const lost = new Set(await store.recovered())
   expect(lost.size).toBeGreaterThan(0)
   const places = createPlaces(store.tables)
-  for (const kind of [places.encoded, places.replicated])
+  for (const kind of [places.sharded, places.replicated])
     for (let row = 0; row < kind.rows; row++) {
       const id = kind.idOf(row)
       const [now, then] = [await store.pull(Uint32Array.of(id)), before.slice(id * 3, (id + 1) * 3)]
-      if (lost.has(id)) expect(kind).toBe(places.encoded)
+      if (lost.has(id)) expect(kind).toBe(places.sharded)
       else expect(now).toEqual(then)
     }
 })
@@ -150,7 +152,7 @@ it('what one side refuses is not applied by the other', async () => {
 it('tables that cannot be protected so are refused when the store opens', async () => {
   const open = (tables: unknown) => openShards({ ...base, tables: tables as EmbeddingTable[] })
   await expect(open([{ rows: 4, protection: 'replicate' }])).rejects.toThrow(/must have one to encode/)
-  await expect(open([{ rows: 9 }, { rows: 4, protection: 'leave' }])).rejects.toThrow(fails('UNSUPPORTED'))
+  await expect(open([{ rows: 4, protection: 'leave' }])).rejects.toThrow(/must have one to encode/)
   await expect(open([{ rows: 9, protection: 'copy' }])).rejects.toThrow(fails('INVALID_ARGUMENT'))
   await expect(open([{ rows: 9 }, { rows: 0, protection: 'replicate' }])).rejects.toThrow(fails('INVALID_ARGUMENT'))
   await expect(open([{ rows: 9 }, { rows: 3, scale: -1, protection: 'replicate' }])).rejects.toThrow(

@@ -1,28 +1,12 @@
 // Runs a protected model in onnxruntime and reads its checks: a run that failed one is run again.
 import { assertInteger, FtError } from '@ft/core'
 import { normalQuantile } from '@ft/core/statistics'
-import { parseModel } from '@ft/onnx'
+import { parseModel, serializeModel, type OnnxModel } from '@ft/onnx'
 import { assertChance, assertOnFault } from '../settle.ts'
 import { kappaFor } from '../thresholds/policy.ts'
+import { multipliesExactly, raiseWeights } from './exactBytes.ts'
 import { assertBytes, readProtection, type ProtectedLayer } from './metadata.ts'
-
-/** A tensor of onnxruntime-node or -web, as far as this needs it. */
-export interface OrtTensor {
-  readonly data: ArrayLike<unknown>
-  readonly dims: readonly number[]
-  readonly type: string
-}
-
-export interface OrtSession<T> {
-  /** All outputs, or those that `fetches` names. */
-  run(feeds: Readonly<Record<string, T>>, fetches: readonly string[]): Promise<Readonly<Record<string, T>>>
-  release(): Promise<void>
-}
-
-/** The module of onnxruntime-node or onnxruntime-web. */
-export interface Ort<T extends OrtTensor, Options> {
-  readonly InferenceSession: { create(bytes: Uint8Array, options?: Options): Promise<OrtSession<T>> }
-}
+import type { Ort, OrtSession, OrtTensor } from './ort.ts'
 
 export interface GuardOptions<Options> {
   /** 'correct' (default) runs again, 'report' leaves the outputs, 'throw' raises `FAULT_DETECTED` when running again did not help. */
@@ -111,7 +95,7 @@ export async function createGuardedSession<T extends OrtTensor, Options>(
   assertInteger(retries, { where: 'createGuardedSession', argument: 'options.retries', min: 0 })
   const model = parseModel(assertBytes(bytes, 'createGuardedSession'))
   const { layers } = readProtection(model)
-  const session = await create(ort, bytes, { logSeverityLevel: 3, ...options.session } as Options)
+  const session = await create(ort, { model, bytes }, { logSeverityLevel: 3, ...options.session } as Options)
   let released = false
   const thresholds = fittedThresholds(layers, options.thresholds ?? [])
   const checks = new Set(layers.flatMap(({ output, table }) => [output, table]))
@@ -191,11 +175,13 @@ interface Run<T> {
 
 async function create<T extends OrtTensor, Options>(
   ort: Ort<T, Options>,
-  bytes: Uint8Array,
+  { model, bytes }: { model: OnnxModel; bytes: Uint8Array },
   options: Options,
 ): Promise<OrtSession<T>> {
+  const raised = raiseWeights(model)
   try {
-    return await ort.InferenceSession.create(bytes, options)
+    const exact = raised === undefined || (await multipliesExactly(ort, options))
+    return await ort.InferenceSession.create(exact ? bytes : serializeModel(raised), options)
   } catch (cause) {
     throw new FtError(
       'CORRUPT_DATA',

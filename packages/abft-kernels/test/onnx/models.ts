@@ -2,8 +2,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createRandom } from '@ft/core/random'
-import { graphBuilder, serializeModel, type GraphBuilder } from '@ft/onnx'
+import { graphBuilder, parseModel, serializeModel, type GraphBuilder } from '@ft/onnx'
 import * as ort from 'onnxruntime-node'
+import { multipliesExactly, raiseWeights } from '../../src/onnx/exactBytes.ts'
 
 const normal = (seed: string, shape: readonly number[], scale = 1) => {
   const size = shape.reduce((all, length) => all * length, 1)
@@ -163,7 +164,11 @@ export async function runPlain(
   bytes: Uint8Array,
   feeds: Record<string, ort.Tensor>,
 ): Promise<Record<string, ort.Tensor>> {
-  const session = await ort.InferenceSession.create(bytes, { graphOptimizationLevel: 'all', logSeverityLevel: 3 })
+  const options = { graphOptimizationLevel: 'all', logSeverityLevel: 3 } as const
+  // Exact 8-bit products on every processor, as guarded sessions have them.
+  const raised = raiseWeights(parseModel(bytes))
+  const exact = raised === undefined || (await multipliesExactly(ort as never, options))
+  const session = await ort.InferenceSession.create(exact ? bytes : serializeModel(raised), options)
   const outputs = await session.run(feeds)
   await session.release()
   return outputs

@@ -5,8 +5,9 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Fault } from '@ft/core'
 import { createRandom } from '@ft/core/random'
-import { graphBuilder, parseModel, serializeModel, type GraphBuilder } from '@ft/onnx'
-import { createGuardedSession, injectOnnx, protectOnnx } from '../../src/onnx.ts'
+import { graphBuilder, parseModel, serializeModel, type GraphBuilder, type OnnxModel } from '@ft/onnx'
+import { createGuardedSession, injectOnnx, protectOnnx, type Ort } from '../../src/onnx.ts'
+import { raiseWeights } from '../../src/onnx/exactBytes.ts'
 import { ort, runPlain } from './models.ts'
 
 const all = { graphOptimizationLevel: 'all', logSeverityLevel: 4 } as const
@@ -118,6 +119,7 @@ const inputOf = (type: Byte, seed: number): Record<string, ort.Tensor> => {
 }
 
 const cases = [
+  { name: 'QLinear, uint8 by int8', bytes: qlinear('uint8', 'int8'), type: 'uint8' },
   { name: 'QLinear, uint8 by uint8', bytes: qlinear('uint8', 'uint8'), type: 'uint8' },
   { name: 'QLinear, int8 by int8', bytes: qlinear('int8', 'int8'), type: 'int8' },
   { name: 'dequantised, uint8', bytes: qdq('uint8'), type: 'uint8' },
@@ -228,4 +230,96 @@ it('ConvInteger in groups: each group has its own sums, and every flipped bit of
     expect(report.detections).toHaveLength(bit < 0 ? 0 : 1)
     await session.release()
   }
+})
+
+describe('a runtime whose products of uint8 by int8 saturate', () => {
+  type Node = Ort<ort.Tensor, ort.InferenceSession.SessionOptions>
+  /** Says so of itself, on every processor; what it was given. */
+  function saturating(): { runtime: Node; given: OnnxModel[] } {
+    const given: OnnxModel[] = []
+    const create: Node['InferenceSession']['create'] = async (bytes, options) => {
+      const model = parseModel(bytes)
+      if (model.graph.name !== 'probe') {
+        given.push(model)
+        return (await ort.InferenceSession.create(bytes, options)) as never
+      }
+      const run = () => Promise.resolve({ y: new ort.Tensor('int32', new Int32Array(64).fill(1_048_544), [4, 16]) })
+      return { run, release: () => Promise.resolve() } as never
+    }
+    return { runtime: { InferenceSession: { create } }, given }
+  }
+  /** As runtimes without VNNI compute 64 products of 255 and 127, and as it is right. */
+  const large = (weightType: Byte): Uint8Array => {
+    const b = graphBuilder({ name: 'large' })
+    const x = b.input('x', 'uint8', [4, 64])
+    const w = b.initializer('w', {
+      type: weightType,
+      shape: [64, 16],
+      data: arrays[weightType].from(Array(1024).fill(127)),
+    })
+    b.output(b.node('MatMulInteger', [x, w], { outputs: ['y'] }), 'int32', [4, 16])
+    return serializeModel(b.build())
+  }
+
+  it('gets the same products as uint8 by uint8: outputs are exact and flipped weights are found', async () => {
+    const models = [
+      ...cases.map(({ bytes, type }) => ({
+        bytes,
+        feeds: inputOf(type, 3),
+        scheme: 'replication' as const,
+        layer: 'conv',
+      })),
+      {
+        bytes: large('int8'),
+        feeds: { x: new ort.Tensor('uint8', new Uint8Array(256).fill(255), [4, 64]) },
+        scheme: 'row' as const,
+        layer: 'y',
+      },
+    ]
+    for (const { bytes, feeds, scheme, layer } of models) {
+      const { runtime, given } = saturating()
+      const made = protectOnnx(bytes, { scheme })
+      const session = await createGuardedSession(runtime, made.bytes, { session: all })
+      const { outputs, report } = await session.run(feeds)
+      await session.release()
+      expect(report.status).toBe('clean')
+      const plain = await runPlain(bytes, feeds)
+      for (const [name, { data }] of Object.entries(plain)) expect(outputs[name]?.data).toEqual(data)
+      expect(given).toHaveLength(1)
+      expect(raiseWeights(given[0]!)).toBe(undefined)
+      const flip: Fault = {
+        layer,
+        site: { kind: 'packed-weight', step: 7, column: 3 },
+        effect: { kind: 'flip', bits: [6] },
+      }
+      const struck = await createGuardedSession(runtime, injectOnnx(made.bytes, [flip]), { session: all })
+      expect((await struck.run(feeds)).report.detections.map(({ id }) => id)).toEqual([layer])
+      await struck.release()
+    }
+  })
+
+  it('is asked only where it matters', async () => {
+    const asked = async (bytes: Uint8Array): Promise<string[]> => {
+      const names: string[] = []
+      const create: Node['InferenceSession']['create'] = async (given, options) => {
+        names.push(parseModel(given).graph.name)
+        return (await ort.InferenceSession.create(given, options)) as never
+      }
+      const { bytes: safe } = protectOnnx(bytes, { scheme: 'row' })
+      await (await createGuardedSession({ InferenceSession: { create } } as Node, safe, { session: all })).release()
+      return names
+    }
+    expect(await asked(large('int8'))).toEqual(['probe', 'large'])
+    expect(await asked(large('uint8'))).toEqual(['large'])
+  })
+
+  it('or not, products are exact', async () => {
+    const session = await createGuardedSession(ort as never, protectOnnx(large('int8'), { scheme: 'row' }).bytes)
+    const { outputs, report } = await session.run({
+      x: new ort.Tensor('uint8', new Uint8Array(256).fill(255), [4, 64]),
+    })
+    await session.release()
+    expect(report).toMatchObject({ status: 'clean', runs: 1 })
+    expect(new Set(outputs['y']?.data as Int32Array)).toEqual(new Set([64 * 255 * 127]))
+  })
 })

@@ -2,6 +2,7 @@
 import { FtError, assertInteger, assertNumber } from '@ft/core'
 import { largestR } from '../codes/code.ts'
 import { rowOptimizer, type OptimizerOptions } from '../shard/optimizers.ts'
+import type { Protection } from '../tables/places.ts'
 
 export interface ProtectableTable {
   readonly name?: string
@@ -28,8 +29,6 @@ export interface ChooseOptions {
   readonly replicaBytes?: number
 }
 
-export type Protection = 'encode' | 'replicate' | 'leave'
-
 export interface ProtectedPart {
   readonly name: string
   readonly protection: Protection
@@ -43,8 +42,8 @@ export interface ProtectedPart {
 
 export interface ProtectionChoice {
   readonly parts: readonly ProtectedPart[]
-  /** The tables as `openShards` takes them, in order. Expendable ones are not among them: a store protects what it holds. */
-  readonly tables: readonly { readonly rows: number; readonly protection: 'encode' | 'replicate' }[]
+  /** The tables as `openShards` takes them, in order. */
+  readonly tables: readonly { readonly rows: number; readonly protection: Protection }[]
   readonly bytes: number
   readonly redundantBytes: number
   readonly trafficBytes: number
@@ -106,22 +105,26 @@ export function chooseProtection(tables: readonly ProtectableTable[], options: C
     const replicate = { redundantBytes: whole + ahead, trafficBytes: whole * versionsAStep + ahead }
     // An encoded row is pulled and pushed besides.
     const saves = replicate.trafficBytes <= encode.trafficBytes + 2 * gradients
-    return { bytes, encode, replicate, saves }
+    return { bytes, encode, replicate, leave: { redundantBytes: ahead, trafficBytes: ahead }, saves }
   })
-  const largest = costs.reduce((at, { bytes }, i) => (at < 0 || bytes > costs[at]!.bytes ? i : at), -1)
+  const expendable = (i: number): boolean => tables[i]!.expendable === true
+  /** Of those that are to be kept. */
+  const largest = costs.reduce(
+    (at, { bytes }, i) => (expendable(i) || (at >= 0 && bytes <= costs[at]!.bytes) ? at : i),
+    -1,
+  )
   const replicated = new Set<number>()
   let left = replicaBytes
   for (const i of costs.map((_, i) => i).toSorted((a, b) => costs[a]!.bytes - costs[b]!.bytes)) {
     const { bytes, saves } = costs[i]!
-    if (i === largest || tables[i]!.expendable === true || !saves || bytes > left) continue
+    if (i === largest || expendable(i) || !saves || bytes > left) continue
     replicated.add(i)
     left -= bytes
   }
-  const parts = tables.map(({ name, expendable }, i): ProtectedPart => {
-    const { bytes, encode, replicate, saves } = costs[i]!
+  const parts = tables.map(({ name }, i): ProtectedPart => {
+    const { bytes, encode, replicate, leave, saves } = costs[i]!
     const part = { name: name ?? `table ${i}`, bytes }
-    if (expendable === true)
-      return { ...part, protection: 'leave', redundantBytes: 0, trafficBytes: 0, reason: 'expendable' }
+    if (expendable(i)) return { ...part, protection: 'leave', ...leave, reason: 'expendable' }
     if (replicated.has(i))
       return { ...part, protection: 'replicate', ...replicate, reason: 'small, and less travels than by encoding' }
     const reason =
@@ -132,9 +135,7 @@ export function chooseProtection(tables: readonly ProtectableTable[], options: C
           : 'few rows change a step: versions of the whole table would send more'
     return { ...part, protection: 'encode', ...encode, reason }
   })
-  const held = parts.flatMap(({ protection }, i) =>
-    protection === 'leave' ? [] : [{ rows: tables[i]!.rows, protection }],
-  )
+  const held = parts.map(({ protection }, i) => ({ rows: tables[i]!.rows, protection }))
   if (dense !== undefined) {
     assertInteger(dense.parameters, { where, argument: 'dense.parameters', min: 0 })
     const bytes = dense.parameters * (1 + (dense.stateValues ?? 1)) * 4

@@ -1,7 +1,7 @@
 // Training on after a death with what the latest snapshot has of the dead server's rows: nothing is done again, and nothing is
 // exact. The baseline that coding's bits are compared with.
 import { assertInteger } from '@ft/core'
-import { createPlaces } from '../replicas/places.ts'
+import { createPlaces } from '../tables/places.ts'
 import type { Snapshot } from '../snapshot.ts'
 import type { ShardStore } from '../store.ts'
 import { train, type Trained, type TrainOptions } from '../train.ts'
@@ -65,11 +65,11 @@ async function reload(
 ): Promise<{ rows: number; updates: number }> {
   const now = await store.snapshot()
   const { layout } = store
-  const { encoded } = createPlaces(store.tables)
+  const { sharded } = createPlaces(store.tables)
   const ids: number[] = []
   let updates = 0
-  for (let row = 0; row < encoded.rows; row++) {
-    const id = encoded.idOf(row)
+  for (let row = 0; row < sharded.rows; row++) {
+    const id = sharded.idOf(row)
     if (layout.serverOf(layout.placeOf(row)) !== server || now.versions[id] === saved.versions[id]) continue
     ids.push(id)
     updates += now.versions[id]! - saved.versions[id]!

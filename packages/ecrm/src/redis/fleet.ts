@@ -15,6 +15,6 @@ export interface Fleet {
   readonly parts: (Part | undefined)[]
   readonly rows: readonly ServerRows[]
   readonly lock: Lock
-  /** A row could not be rebuilt and starts over. */
-  gaveUp(server: number, id: number): void
+  /** Rows could not be rebuilt and start over. */
+  gaveUp(server: number, ids: readonly number[]): void
 }

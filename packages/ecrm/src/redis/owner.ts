@@ -202,6 +202,7 @@ export function createOwner({ fleet, server, recover, degraded, send }: OwnerOpt
   async function addToParity({ push, locals, bases, versions, deltas }: PushNote, piece = 0): Promise<void> {
     const shares = new Map<number, { local: number; stripe: number; parity: number; i: number }[]>()
     for (let i = 0; i < locals.length; i++) {
+      if (locals[i]! >= layout.firstBare) continue
       const stripe = layout.dataStripe(server, locals[i]!)
       for (let parity = 0; parity < r; parity++) {
         const place = { stripe, position: k + parity }

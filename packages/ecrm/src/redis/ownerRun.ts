@@ -63,9 +63,9 @@ export function createOwnerRun(load: () => Promise<RedisClass>): ShardRun {
       parts: new Array<Part | undefined>(layout.servers).fill(undefined),
       rows: Array.from({ length: layout.servers }, () => createServerRows(layout)),
       lock: createLock(),
-      gaveUp(server, id) {
-        made.rows[server]!.unrecoverable.push(id)
-        say(server, { type: 'gaveUp', rows: Uint32Array.of(id) })
+      gaveUp(server, ids) {
+        for (const id of ids) made.rows[server]!.unrecoverable.push(id)
+        if (ids.length > 0) say(server, { type: 'gaveUp', rows: Uint32Array.from(ids) })
       },
     }
     unsettled = new Set(made.rows.keys())

@@ -25,13 +25,17 @@ export async function rebuildRows(fleet: Fleet, server: number, wanted: readonly
   const { layout, k, r, width } = spec
   const part = fleet.parts[server]
   const own = fleet.rows[server]!
-  const jobs = wanted
-    .filter(({ kind, local }) => own.lost[kind][local] === 1)
+  if (part === undefined || code === undefined) return
+  const isBare = ({ kind, local }: LostRow): boolean => kind === 'data' && local >= layout.firstBare
+  const lost = wanted.filter(({ kind, local }) => own.lost[kind][local] === 1)
+  const bare = lost.filter(isBare).map(({ local }) => local)
+  if (bare.length > 0) await startOver(fleet, server, bare)
+  const jobs = lost
+    .filter((row) => !isBare(row))
     .map(({ kind, local }) => {
       const place = kind === 'data' ? layout.dataPlace(server, local) : layout.parityPlace(server, local)
       return { kind, local, ...place, members: [] as Member[] }
     })
-  if (part === undefined || code === undefined || jobs.length === 0) return
   await Promise.all(
     fleet.parts.map((_, peer) => (peer === server ? Promise.resolve() : readMembers(fleet, peer, jobs))),
   )
@@ -56,7 +60,7 @@ export async function rebuildRows(fleet: Fleet, server: number, wanted: readonly
         } else if (out.kind === 'unrecoverable') {
           record.set(initialWords(spec, { stripe, position }))
           const id = layout.idOf({ stripe, position })
-          if (id >= 0) fleet.gaveUp(server, id)
+          if (id >= 0) fleet.gaveUp(server, [id])
           for (let parity = k; parity < k + r; parity++) discard(stripe, parity)
         } else continue
         record[width] = out.version
@@ -90,6 +94,28 @@ export async function rebuildRows(fleet: Fleet, server: number, wanted: readonly
   }
   // Whoever owns the nodes next need not begin again.
   if (own.missing === 0 && !part.whole) await part.markWhole()
+}
+
+/** Data rows without parity are what the node has: zeros, as they start, unless an owner before took them up already. */
+async function startOver(
+  { spec, shapes, parts, rows, gaveUp }: Fleet,
+  server: number,
+  locals: number[],
+): Promise<void> {
+  const { layout, width } = spec
+  const part = parts[server]!
+  const records = await part.read(shapes.data, locals)
+  if (parts[server] !== part) return
+  const versions = locals.map((_, i) => records[i * shapes.data.words + width]!)
+  locals.forEach((local, i) => {
+    rows[server]!.versions[local] = versions[i]!
+    rows[server]!.restore('data', local)
+  })
+  const over = locals.filter((_, i) => versions[i] === 0).map((local) => layout.idOf(layout.dataPlace(server, local)))
+  gaveUp(
+    server,
+    over.filter((id) => id >= 0),
+  )
 }
 
 /** Decodes a data row. Parities that do not fit are of no use: nothing that would bring them there is left. */

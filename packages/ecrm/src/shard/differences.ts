@@ -14,9 +14,12 @@ export interface Filling extends Part {
 /** Where rows of a server are in the layout. */
 export interface Homes {
   readonly stripes: Uint32Array
-  /** Servers of the stripes' first parities. */
+  /** Servers of the stripes' first parities; `nobody` of rows without parity. */
   readonly peers: Uint16Array
 }
+
+/** No server: there are fewer. */
+export const nobody = 0xffff
 
 export interface Differences {
   /** By server. */
@@ -31,8 +34,10 @@ export interface Differences {
 export function createDifferences({ layout, r, width }: ResolvedSpec, { peers }: Homes): Differences {
   const { servers } = layout
   const most = new Uint32Array(servers)
-  for (let i = 0; i < peers.length; i++)
+  for (let i = 0; i < peers.length; i++) {
+    if (peers[i] === nobody) continue
     for (let parity = 0; parity < r; parity++) most[wrapped(peers[i]! + parity, servers)]!++
+  }
   const parts = Array.from(most, (count, peer): Filling => {
     const [heads, words] = roomFor('deltas', [count * headWords, count * width]) as [Uint32Array, Uint32Array]
     return { peer, heads, words, rows: 0 }

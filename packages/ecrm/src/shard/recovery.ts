@@ -36,6 +36,8 @@ export interface Recovery {
   touch(locals: readonly number[]): void
   /** Starts decoding up to `stripes` more rows when no earlier step is still running; whether rows are missing. */
   step(stripes: number): boolean
+  /** Has a lost row start over when it has no parity to come back from; whether it can be used now. */
+  startOver(local: number): boolean
   /** Answers a peer's question for members of stripes. */
   answer(from: Life, message: MessageOf<'read'>): void
   /** Takes a peer's answer. */
@@ -85,6 +87,21 @@ export function createRecovery(host: RecoveryHost): Recovery {
     const local = layout.localIn(server, stripe)
     if (states[local] !== lost) return false
     storage.mark(states, local, decoding)
+    return true
+  }
+
+  /** Makes a data row what it was before its first update. */
+  function reset(local: number, place: { stripe: number; position: number }): void {
+    storage.dataRow(local).set(initialWords(spec, place))
+    const id = layout.idOf(place)
+    if (id >= 0) unrecoverable.push(id)
+  }
+
+  function startOver(local: number): boolean {
+    if (local < layout.firstBare) return false
+    if (dataState[local] !== lost) return true
+    reset(local, layout.dataPlace(server, local))
+    storage.mark(dataState, local, live)
     return true
   }
 
@@ -181,9 +198,7 @@ export function createRecovery(host: RecoveryHost): Recovery {
       for (const { parity, delta } of out.lacking) host.repair(layout.serverOf({ stripe, position: parity }), [delta])
       demand({ stripe, position, version: out.version }, out.stale)
     } else {
-      storage.dataRow(local).set(initialWords(spec, { stripe, position }))
-      const id = layout.idOf({ stripe, position })
-      if (id >= 0) unrecoverable.push(id)
+      reset(local, { stripe, position })
       const all = Array.from({ length: r }, (_, parity) => k + parity)
       demand({ stripe, position, version: out.version }, all)
     }
@@ -207,7 +222,10 @@ export function createRecovery(host: RecoveryHost): Recovery {
   return {
     unrecoverable,
     touch(locals) {
-      const begun = locals.map((local) => layout.dataStripe(server, local)).filter((stripe) => begin(stripe))
+      const begun = locals
+        .filter((local) => !startOver(local))
+        .map((local) => layout.dataStripe(server, local))
+        .filter((stripe) => begin(stripe))
       if (begun.length === 0) return
       if (host.checkVersions) bulk.begin(begun, 1)
       else look(begun, false)
@@ -224,20 +242,29 @@ export function createRecovery(host: RecoveryHost): Recovery {
         for (const stripe of hottest) if (begin(stripe)) begun.push(stripe)
       }
       const all = dataState.length + parityState.length
-      for (let looked = 0; looked < all && begun.length < stripes; looked++) {
+      let startedOver = 0
+      for (let looked = 0; looked < all && begun.length + startedOver < stripes; looked++) {
         const at = cursor
         cursor = (cursor + 1) % all
         const data = at < dataState.length
         const local = data ? at : at - dataState.length
         if ((data ? dataState : parityState)[local] !== lost) continue
+        if (data && startOver(local)) {
+          startedOver++
+          continue
+        }
         const stripe = data ? layout.dataStripe(server, local) : layout.parityStripe(server, local)
         if (begin(stripe)) begun.push(stripe)
       }
-      if (begun.length === 0) return true
+      if (begun.length === 0) {
+        if (startedOver > 0) host.swept()
+        return true
+      }
       if (host.checkVersions) bulk.begin(begun, 0)
       else look(begun, true)
       return true
     },
+    startOver,
     answer: (from, message) => send(from.server, read(from, message)),
     heard(from, message) {
       if (bulk.heard(from, message)) return

@@ -1,6 +1,6 @@
 // The data side of a shard: an update changes rows, and what changed of them goes to parity: the bits before XOR the bits
 // after, of values and optimizer state.
-import { createDifferences, type Differences, type Filling, type Homes } from './differences.ts'
+import { createDifferences, nobody, type Differences, type Filling, type Homes } from './differences.ts'
 import { writeHead, type MessageOf } from './messages.ts'
 import type { Part } from './outbox.ts'
 import type { Remedy } from './remedies.ts'
@@ -61,7 +61,7 @@ export function createRowUpdates(o: {
       const group = (rows[i]! / k) >>> 0
       const { stripe, peer } = inGroup[rows[i]! - group * k]!
       homes.stripes[i] = group * servers + stripe
-      homes.peers[i] = peer
+      homes.peers[i] = rows[i]! < layout.firstBare ? peer : nobody
     }
     return homes
   }
@@ -119,17 +119,19 @@ export function createRowUpdates(o: {
         part.words.set(made.subarray(begins[peer]! * width, begins[peer + 1]! * width), part.rows * width)
         part.rows += begins[peer + 1]! - begins[peer]!
       }
-      if (r > 1) for (let i = 0; i < some.length; i++) repeat(parts[peers[i]!]!, places[i]! + shifts[peers[i]!]!)
+      if (r === 1) continue
+      for (let i = 0; i < some.length; i++)
+        if (peers[i] !== nobody) repeat(parts[peers[i]!]!, places[i]! + shifts[peers[i]!]!)
     }
   }
 
-  /** Gives each row a place, those of a part side by side; where each part's begin, and their end. */
+  /** Gives each row with parity a place, those of a part side by side; where each part's begin, and their end. */
   function placeByPart(peers: Uint16Array, places: Uint32Array): Uint32Array {
     const begins = new Uint32Array(servers + 1)
-    for (let i = 0; i < peers.length; i++) begins[peers[i]! + 1]!++
+    for (let i = 0; i < peers.length; i++) if (peers[i] !== nobody) begins[peers[i]! + 1]!++
     for (let peer = 0; peer < servers; peer++) begins[peer + 1]! += begins[peer]!
     const next = begins.slice()
-    for (let i = 0; i < peers.length; i++) places[i] = next[peers[i]!]!++
+    for (let i = 0; i < peers.length; i++) places[i] = peers[i] === nobody ? nowhere : next[peers[i]!]!++
     return begins
   }
 
@@ -153,6 +155,7 @@ export function createRowUpdates(o: {
       const { position } = inGroup[local % k]!
       const base = versions[local]!
       const version = (versions[local] = base + 1)
+      if (peer === nobody) continue
       writeHead(parts[peer]!.heads, places[i]! + shifts[peer]!, {
         stripe: stripes[i]!,
         position,

@@ -101,8 +101,10 @@ export function createShard(options: ShardOptions): Shard {
     for (const { worker, id } of ready) send(worker, { type: 'pushed', id, rejected: 0 })
   }
 
+  /** Whether rows can be used. Lost ones without parity can from here on. */
   const usable = (rows: Uint32Array): boolean => {
-    for (let i = 0; i < rows.length; i++) if (dataState[rows[i]!] !== live) return false
+    for (let i = 0; i < rows.length; i++)
+      if (dataState[rows[i]!] !== live && !recovery.startOver(rows[i]!)) return false
     return true
   }
 

@@ -21,6 +21,8 @@ export interface ShardSpec {
   readonly d: number
   /** Tables laid end to end: ids count through all of them. */
   readonly ranges: readonly RowRange[]
+  /** Rows without parity, the last ones; left out: none. */
+  readonly bare?: number
   readonly optimizer: OptimizerOptions
   readonly seed: number
   /** 'sync': a push is answered when its differences are at every parity. 'async': at once. */
@@ -67,7 +69,8 @@ export function resolveSpec(spec: ShardSpec): ResolvedSpec {
     assertInteger(first, { where, argument: 'tables[].first', min: 0 })
   }
   const rows = spec.ranges.reduce((sum, range) => sum + range.rows, 0)
-  const layout = createLayout({ rows, k: spec.k, r: spec.r, servers: spec.servers, seed: spec.seed })
+  const { k, r, servers, seed, bare = 0 } = spec
+  const layout = createLayout({ rows, bare, k, r, servers, seed })
   const row = rowOptimizer(spec.optimizer)
   const width = spec.d + row.stateWords(spec.d)
   const { messageBytes = defaultMessageBytes } = spec

@@ -4,8 +4,8 @@ import { createWasmEngine } from '@ft/tensor-core/wasm'
 import type { RowAccess } from '../client.ts'
 import { createDenseModel } from '../dlrm/denseModel.ts'
 import { takeSeat } from '../network/seat.ts'
-import { createPlaces } from '../replicas/places.ts'
-import { splitAccess, type Halves } from '../replicas/splitAccess.ts'
+import { createPlaces } from '../tables/places.ts'
+import { splitAccess, type Halves } from '../tables/splitAccess.ts'
 import { layRowsAt, rowsAt } from '../shard/words.ts'
 import { packFailure, unpackFailure } from './failure.ts'
 import type { Assignment, Computed, ToTrainer, ToWorker } from './protocol.ts'
@@ -35,9 +35,9 @@ const throughTrainer: RowAccess = {
 const seated = seat === undefined ? undefined : takeSeat(seat)
 
 /** Rows at the shards by connections of its own, and those that the trainer has by way of it. */
-function bothWays(encoded: RowAccess): RowAccess {
+function bothWays(sharded: RowAccess): RowAccess {
   const places = createPlaces(tables)
-  if (places.replicated.rows === 0) return encoded
+  if (places.plain) return sharded
   const idsOf = (rows: Uint32Array): Uint32Array => rows.map(places.replicated.idOf)
   const replicated: Halves['replicated'] = {
     async pull({ rows, at }, into) {
@@ -46,7 +46,7 @@ function bothWays(encoded: RowAccess): RowAccess {
     push: ({ rows, at }, gradients, options) =>
       throughTrainer.push(idsOf(rows), rowsAt(gradients, at, sizes.d), options),
   }
-  return splitAccess(places, { encoded, replicated }, sizes.d)
+  return splitAccess(places, { sharded, replicated }, sizes.d)
 }
 /** The trainer has the weights and their optimizer: what this model starts with is never used. */
 const optimizer = { name: 'sgd', learningRate: 1 } as const

@@ -3,7 +3,7 @@ import type { FtErrorCode } from '@ft/core'
 import type { PushOptions } from '../client.ts'
 import type { Batch } from '../dlrm/samples.ts'
 import type { Seat } from '../network/seat.ts'
-import type { StoredTable } from '../replicas/places.ts'
+import type { StoredTable } from '../tables/places.ts'
 
 /** The dense network that a worker computes with. */
 export interface Sizes {

@@ -9,7 +9,9 @@ const million = process.env['MODE'] === 'million'
 
 /** Of a thousand interleavings, how many are of which kind. */
 const kinds: readonly { share: number; spec: Partial<ShardSpec>; how: Interleaving }[] = [
-  { share: 600, spec: {}, how: {} },
+  { share: 550, spec: {}, how: {} },
+  { share: 25, spec: { bare: 4, servers: 4 }, how: { workers: 2, pushes: 10, crashes: 3, reconnects: true } },
+  { share: 25, spec: { bare: 3, r: 2, servers: 5 }, how: { workers: 2, crashes: 3, atOnce: 2, pushes: 10 } },
   { share: 100, spec: { servers: 4 }, how: { workers: 2, pushes: 10, crashes: 3, reconnects: true } },
   { share: 100, spec: { k: 4, servers: 5 }, how: { workers: 2 } },
   { share: 100, spec: { r: 2, servers: 4 }, how: { workers: 2, crashes: 2, atOnce: 2 } },

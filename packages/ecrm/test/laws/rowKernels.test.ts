@@ -56,7 +56,8 @@ describe.each(optimizerNames)('%s', (name) => {
     const rows = 240
     const k = 3
     const servers = Math.max(4, k + r)
-    const net = twins({ k, r, servers, d, ranges: [{ rows, scale: 0.3 }], optimizer: { name, learningRate: 0.05 } })
+    const optimizer = { name, learningRate: 0.05 }
+    const net = twins({ k, r, servers, d, ranges: [{ rows, scale: 0.3 }], bare: 70, optimizer })
     const random = createRandom(d * 10 + r).stream(name)
     const { dataRows } = net.both[0]!.spec.layout
     const ids = new Array<number>(servers).fill(0)
@@ -108,6 +109,7 @@ it('pushes of more rows than the kernels take at once', () => {
     servers: 4,
     d: 2,
     ranges: [{ rows, scale: 1 }],
+    bare: 2_000,
     optimizer: { name: 'adagrad', learningRate: 0.1 },
   })
   const { spec, shards } = net.both[1]!

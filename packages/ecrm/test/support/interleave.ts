@@ -22,7 +22,10 @@ export interface Interleaving {
 }
 
 export interface Left {
-  /** Rows whose bits are not those after some prefix of their updates, or that lost or repeated one. */
+  /**
+   * Rows whose bits are not those after all their updates, each once. Of a row without parity, those since its server's latest start and
+   * those that were unanswered then.
+   */
   readonly wrong: number
   /** Parity rows that are not their stripe's. */
   readonly broken: number
@@ -131,6 +134,9 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
         channel.messages.length = random.integer(0, channel.messages.length)
     lives[server]!++
     shards[server] = start(server, true)
+    updates[server]!.fill(0, layout.firstBare)
+    for (const { rows } of pending.flatMap((ofWorker) => ofWorker[server]!))
+      for (const row of rows) if (row >= layout.firstBare) updates[server]![row]!++
     const incarnations = Uint32Array.from(lives.slice(0, servers))
     for (let peer = 0; peer < servers; peer++)
       say(servers, 1, peer, { type: 'members', incarnations, addresses: new Uint32Array(0) })
@@ -177,6 +183,15 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
 
   let [wrong, broken] = [0, 0]
   const expected = new Float32Array(width)
+  const check = (server: number, local: number, place: { stripe: number; position: number }): void => {
+    new Uint32Array(expected.buffer).set(initialWords(spec, place))
+    for (let step = 0; step < updates[server]![local]!; step++) for (let i = 0; i < d; i++) expected[i]! -= 1
+    const row = shards[server]!.storage.dataRow(local)
+    if (new Uint32Array(expected.buffer).some((word, i) => word !== row[i])) wrong++
+  }
+  for (let server = 0; server < servers; server++)
+    for (let local = layout.firstBare; local < layout.dataRows; local++)
+      check(server, local, layout.dataPlace(server, local))
   for (let stripe = 0; stripe < layout.stripes; stripe++) {
     const sums = Array.from({ length: spec.r }, () => new Uint32Array(width))
     for (let position = 0; position < spec.k + spec.r; position++) {
@@ -188,13 +203,12 @@ export function interleave(spec: ResolvedSpec, random: Random, o: Interleaving =
         if (sums[position - spec.k]!.some((word, i) => word !== row[i])) broken++
         continue
       }
+      check(server, local, { stripe, position })
       const row = storage.dataRow(local)
-      new Uint32Array(expected.buffer).set(initialWords(spec, { stripe, position }))
-      for (let step = 0; step < updates[server]![local]!; step++) for (let i = 0; i < d; i++) expected[i]! -= 1
-      if (new Uint32Array(expected.buffer).some((word, i) => word !== row[i])) wrong++
       sums.forEach((sum, parity) => storage.code!.accumulate(sum, row, { parity, position }))
     }
   }
-  const unrecoverable = shards.reduce((sum, shard) => sum + shard.unrecoverable.length, 0)
+  const coded = layout.rows - layout.bare
+  const unrecoverable = shards.flatMap((shard) => shard.unrecoverable.filter((id) => id < coded)).length
   return { wrong, broken, unrecoverable, crashes: crashes - crashesLeft, stuck: event === mostEvents }
 }

@@ -5,7 +5,7 @@ import type { Part, TablePlaces } from './places.ts'
 
 /** Of either kind, by the numbers of its rows. */
 export interface Halves {
-  readonly encoded: RowAccess
+  readonly sharded: RowAccess
   readonly replicated: {
     /** Writes values of rows to where they stand among all that are asked for, `[.., d]`. */
     pull(part: Part, into: Float32Array): Promise<void> | void
@@ -14,18 +14,18 @@ export interface Halves {
   }
 }
 
-export function splitAccess(places: TablePlaces, { encoded, replicated }: Halves, d: number): RowAccess {
+export function splitAccess(places: TablePlaces, { sharded, replicated }: Halves, d: number): RowAccess {
   return {
     async pull(ids, out = new Float32Array(ids.length * d)) {
       const parts = places.split(ids)
-      const far = encoded.pull(parts.encoded.rows)
+      const far = sharded.pull(parts.sharded.rows)
       await replicated.pull(parts.replicated, out)
-      layRowsAt(out, parts.encoded.at, await far, d)
+      layRowsAt(out, parts.sharded.at, await far, d)
       return out
     },
     async push(ids, gradients, options) {
       const parts = places.split(ids)
-      const far = encoded.push(parts.encoded.rows, rowsAt(gradients, parts.encoded.at, d), options)
+      const far = sharded.push(parts.sharded.rows, rowsAt(gradients, parts.sharded.at, d), options)
       await Promise.all([far, replicated.push(parts.replicated, gradients, options)])
     },
   }

@@ -1,5 +1,5 @@
-// Small hot tables as the dense network is kept: whole at the trainer, and, in the versions that it keeps, at r + 1 servers.
-// The store of the others stays as it is; this one stands before it.
+// Tables of several protections behind one store. Small hot ones are kept as the dense network is: whole at the trainer, and, in the
+// versions that it keeps, at r + 1 servers. The store of the others stays as it is, with its own numbers of rows; this one stands before it.
 import { FtError } from '@ft/core'
 import { checkIds, checkPull, checkPush, checkUpdate } from '../client.ts'
 import { join } from '../join.ts'
@@ -14,7 +14,7 @@ import { createPlaces, type Part, type StoredTable } from './places.ts'
 import { createReplicaRows, type ReplicaRows } from './replicaRows.ts'
 import { splitAccess, type Halves } from './splitAccess.ts'
 
-export interface ReplicatedOptions {
+export interface MixedOptions {
   readonly tables: readonly StoredTable[]
   /** Of the replicated ones. */
   readonly ranges: readonly RowRange[]
@@ -23,12 +23,12 @@ export interface ReplicatedOptions {
   readonly resumed: boolean
 }
 
-/** @param inner - has the encoded tables alone */
-export async function replicatedStore(inner: ShardStore, o: ReplicatedOptions): Promise<ShardStore> {
+/** @param inner - has the tables at the shards alone, those without parity last */
+export async function mixedStore(inner: ShardStore, o: MixedOptions): Promise<ShardStore> {
   const { tables, spec } = o
   const { d, width } = spec
   const places = createPlaces(tables)
-  const { rows, encoded, replicated } = places
+  const { rows, sharded, replicated } = places
   const replicas = createReplicaRows(spec, o.ranges)
   /** Of the latest version's push, while it has not been sent. */
   let ahead: Pushed | undefined
@@ -39,13 +39,13 @@ export async function replicatedStore(inner: ShardStore, o: ReplicatedOptions): 
       replicas.push(part, gradients)
     },
   }
-  const access = splitAccess(places, { encoded: inner, replicated: own }, d)
+  const access = splitAccess(places, { sharded: inner, replicated: own }, d)
   /** Ids of replicated rows that no version had. */
   let startedOver: readonly number[] = []
 
-  const idsOf = (kind: typeof encoded, numbers: Iterable<number>): Uint32Array =>
+  const idsOf = (kind: typeof sharded, numbers: Iterable<number>): Uint32Array =>
     Uint32Array.from(numbers, (row) => kind.idOf(row))
-  const withIds = (kind: typeof encoded, set: RowSet): RowSet => ({ ...set, ids: idsOf(kind, set.ids) })
+  const withIds = (kind: typeof sharded, set: RowSet): RowSet => ({ ...set, ids: idsOf(kind, set.ids) })
 
   /** @param load - whether rows become those of the version: they are not this trainer's */
   async function kept(load: boolean): Promise<KeptVersion | undefined> {
@@ -62,7 +62,7 @@ export async function replicatedStore(inner: ShardStore, o: ReplicatedOptions): 
     if (ahead !== undefined) await own.push(inOrder(ahead.rows), ahead.gradients)
     const whole = push && {
       push: {
-        ids: join([idsOf(encoded, push.ids), idsOf(replicated, pushed.rows)]),
+        ids: join([idsOf(sharded, push.ids), idsOf(replicated, pushed.rows)]),
         gradients: asFloats(join([wordsOf(push.gradients), wordsOf(pushed.gradients)])),
       },
     }
@@ -92,7 +92,7 @@ export async function replicatedStore(inner: ShardStore, o: ReplicatedOptions): 
       inner.expect(() => {
         const wanted = ids()
         checkIds(wanted, rows, 'expect')
-        return places.split(wanted).encoded.rows
+        return places.split(wanted).sharded.rows
       })
     },
     async push(ids, gradients, options) {
@@ -105,26 +105,26 @@ export async function replicatedStore(inner: ShardStore, o: ReplicatedOptions): 
       const part = await inner.snapshot(options)
       if (options?.mark === true) replicas.mark()
       const whole = { words: new Uint32Array(rows * width), width, versions: new Uint32Array(rows) }
-      layTables(whole, part, encoded.tables)
+      layTables(whole, part, sharded.tables)
       layTables(whole, replicas, replicated.tables)
       return whole
     },
     async changed() {
-      return joinSets([withIds(encoded, await inner.changed()), withIds(replicated, replicas.changed())])
+      return joinSets([withIds(sharded, await inner.changed()), withIds(replicated, replicas.changed())])
     },
     async restore(from, ids) {
       checkSnapshot(from, { rows, width })
       const at = { where: 'restore', argument: 'ids' }
       const parts = ids === undefined ? undefined : places.split(listIds(ids, rows, at))
-      const count = encoded.rows
+      const count = sharded.rows
       const part = { words: new Uint32Array(count * width), width, versions: new Uint32Array(count) }
-      takeTables(part, from, encoded.tables)
-      await inner.restore(part, parts?.encoded.rows)
+      takeTables(part, from, sharded.tables)
+      await inner.restore(part, parts?.sharded.rows)
       for (const row of parts?.replicated.rows ?? Array.from({ length: replicas.count }, (_, i) => i))
         replicas.write(row, from, replicated.idOf(row))
     },
     async recovered() {
-      return [...idsOf(encoded, await inner.recovered()), ...startedOver]
+      return [...idsOf(sharded, await inner.recovered()), ...startedOver]
     },
     async keep(version) {
       const { push } = version
@@ -139,7 +139,7 @@ export async function replicatedStore(inner: ShardStore, o: ReplicatedOptions): 
       const keeping = inner.keep({
         ...rest,
         arrays: [...version.arrays, ...putIn(replicas, pushed)],
-        ...(parts ? { push: { ids: parts.encoded.rows, gradients: gradientsAt(parts.encoded.at) } } : {}),
+        ...(parts ? { push: { ids: parts.sharded.rows, gradients: gradientsAt(parts.sharded.at) } } : {}),
       })
       ahead = pushed
       try {

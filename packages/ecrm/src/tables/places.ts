@@ -1,16 +1,18 @@
-// Which ids are rows of encoded tables, at the shards, and which of replicated ones, with the trainer.
+// Which ids are rows at the shards, and which of replicated tables, with the trainer.
+
+export type Protection = 'encode' | 'replicate' | 'leave'
 
 /** A table of a store, where its ids are. */
 export interface StoredTable {
   /** The id of its first row. */
   readonly first: number
   readonly rows: number
-  readonly protection: 'encode' | 'replicate'
+  readonly protection: Protection
 }
 
-/** Ids by where their rows are. Rows of either kind are numbered 0, 1, 2, ... by themselves, table after table. */
+/** Ids by where their rows are. Rows of either kind are numbered 0, 1, 2, ... by themselves, table after table; those without parity last. */
 export interface Split {
-  readonly encoded: Part
+  readonly sharded: Part
   readonly replicated: Part
 }
 
@@ -31,20 +33,19 @@ export interface Kind {
 export interface TablePlaces {
   /** Rows of all tables. */
   readonly rows: number
-  readonly encoded: Kind
+  /** Whether every row is at the shards, by its id. */
+  readonly plain: boolean
+  readonly sharded: Kind
   readonly replicated: Kind
   /** Ids must be below `rows`. Cost: two passes, and a search among tables wherever the table changes. */
   split(ids: Uint32Array): Split
 }
 
 export function createPlaces(tables: readonly StoredTable[]): TablePlaces {
-  const kinds = { encode: kindOf(tables, 'encode'), replicate: kindOf(tables, 'replicate') }
-  const begins = { encode: 0, replicate: 0 }
-  const shifts = tables.map(({ first, rows, protection }) => {
-    const begin = begins[protection]
-    begins[protection] += rows
-    return first - begin
-  })
+  const sharded = kindOf(tables, ['encode', 'leave'])
+  const replicated = kindOf(tables, ['replicate'])
+  const begins = new Map([...sharded.tables, ...replicated.tables].map(({ first, begin }) => [first, begin]))
+  const shifts = tables.map(({ first }) => first - begins.get(first)!)
   const ends = tables.map(({ first, rows }) => first + rows)
   const near = tables.map(({ protection }) => protection === 'replicate')
 
@@ -62,8 +63,9 @@ export function createPlaces(tables: readonly StoredTable[]): TablePlaces {
 
   return {
     rows: ends.at(-1) ?? 0,
-    encoded: kinds.encode,
-    replicated: kinds.replicate,
+    plain: tables.every(({ protection }) => protection === 'encode'),
+    sharded,
+    replicated,
     split(ids) {
       let [count, table] = [0, 0]
       for (let i = 0; i < ids.length; i++) if (near[(table = tableOf(ids[i]!, table))]!) count++
@@ -77,15 +79,16 @@ export function createPlaces(tables: readonly StoredTable[]): TablePlaces {
         to.rows[place] = id - shifts[table]!
         to.at[place] = i
       }
-      return { encoded: far, replicated: close }
+      return { sharded: far, replicated: close }
     },
   }
 }
 
-function kindOf(all: readonly StoredTable[], wanted: StoredTable['protection']): Kind {
+/** Tables of these protections, in the order of the list. */
+function kindOf(all: readonly StoredTable[], wanted: readonly Protection[]): Kind {
   let rows = 0
-  const tables = all
-    .filter(({ protection }) => protection === wanted)
+  const tables = wanted
+    .flatMap((one) => all.filter(({ protection }) => protection === one))
     .map((table) => ({ first: table.first, begin: (rows += table.rows) - table.rows, rows: table.rows }))
   return {
     rows,
