@@ -1,6 +1,7 @@
 // One test set-up for every package: workspace packages are resolved to their sources (condition "ft-source"), and a
 // package's own name resolves to its own sources, so that README snippets run as they are written.
 import { readFileSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { defaultClientConditions, defaultServerConditions } from 'vite'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
@@ -32,6 +33,8 @@ export function ftTests(test: NonNullable<ViteUserConfig['test']> = {}): ViteUse
       outputFile: { json: '.vitest/results.json' },
       testTimeout: 60_000,
       hookTimeout: 60_000,
+      // By itself vitest leaves a core free: half the machine where there are two.
+      maxWorkers: Math.max(2, availableParallelism() - 1),
       typecheck: { enabled: true, include: ['test/**/*.test-d.ts'], tsconfig: './tsconfig.json' },
       ...test,
     },
