@@ -13,6 +13,7 @@ import { createWasmEngine } from '@ft/tensor-core/wasm'
 import { dataDigest } from './dlrm/dataDigest.ts'
 import { createDenseModel, type DenseModel, type DenseModelOptions } from './dlrm/denseModel.ts'
 import { eventsTurn } from './dlrm/eventsTurn.ts'
+import { createHints, hintedSteps } from './dlrm/hints.ts'
 import { lookAhead } from './dlrm/lookAhead.ts'
 import { distinct, pool } from './dlrm/lookUp.ts'
 import { notePoolings } from './dlrm/poolings.ts'
@@ -25,7 +26,6 @@ import {
   type CategoricalFeature,
   type Samples,
 } from './dlrm/samples.ts'
-import { join } from './join.ts'
 import { checkEvaluateNames, checkTrainNames } from './knownOptions.ts'
 import { createScratch } from './dlrm/scratch.ts'
 import { createScoreWindow, type ScoreWindow, type WindowScore } from './dlrm/scoreWindow.ts'
@@ -182,36 +182,14 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   const hints = createHints(store)
   for (const { one: batch, following } of lookAhead(steps, { depth: hintedSteps, make })) {
     throwIfAborted(signal, 'train')
-    await stepped(await trainStep(state, batch, { ids: hints(following), prepare: following[0] }))
+    const ids = hints(following.map((next) => () => next().rows!.ids))
+    await stepped(await trainStep(state, batch, { ids, prepare: following[0] }))
     await eventsTurn()
   }
   await state.before
   await state.pushing
   await replication.settle()
   return { model, history }
-}
-
-/** Steps whose rows are said at once while some are missing: a server asks its peers once for what it lost of them, not at each step. */
-const hintedSteps = 8
-
-/** At each step the ids of those that follow, when it is their turn to be said; anew to a server that has just been replaced. */
-function createHints(store: ShardStore): (following: readonly (() => Batch)[]) => (() => Uint32Array) | undefined {
-  let replacements = store.replacements
-  let said = 0
-  let step = 0
-  return (following) => {
-    const now = step++
-    if (following.length === 0) return undefined
-    return () => {
-      if (store.replacements !== replacements) said = 0
-      replacements = store.replacements
-      // The step after this one has been said
-      if (now + 1 < said) return new Uint32Array(0)
-      said = now + 1 + following.length
-      // Hot rows are in nearly every step.
-      return distinct(join(following.map((next) => next().rows!.ids))).ids
-    }
-  }
 }
 
 function newModel(o: TrainOptions, sizes: Pick<DenseModelOptions, 'features' | 'tables'>): DenseModel {

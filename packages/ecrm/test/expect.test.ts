@@ -45,59 +45,64 @@ const samples = (rows: number): Samples => {
   }
 }
 
-it('training says so while rows are missing, in time and only then, and has the bits of a calm run', async () => {
-  const data = samples(1600)
-  const run = async (kills: Readonly<Record<number, number>>, r = 1) => {
-    const said: Message[] = []
-    // A sweep that hardly does anything: what comes back comes back because it is wanted.
-    const sweep = { stripes: 1, pause: 1000, share: 0.01 }
-    const optimizer = { name: 'adagrad', learningRate: 0.05 } as const
-    const spec = { k: 2, r, servers: 2 + r, d: 4, ranges: [{ rows: 800, scale: 0.1 }], optimizer, seed: 2 }
-    const rest = { acknowledgement: 'sync', logBytes: 1 << 20 } as const
-    const store = await createStore({
-      spec: { ...spec, ...rest },
-      kind: memoryKind(sweep, (one) => said.push(one)),
-      sweep,
-    })
-    const marks: number[] = []
-    const onStep = ({ step }: { step: number }): void => {
-      if (kills[step] !== undefined) store.kill(kills[step])
-      marks.push(said.length)
+it.each([1, 2])(
+  'training with workers (%i) says so while rows are missing, in time and only then, and has the bits of a calm run',
+  async (workers) => {
+    const data = samples(1600)
+    const run = async (kills: Readonly<Record<number, number>>, r = 1) => {
+      const said: Message[] = []
+      // A sweep that hardly does anything: what comes back comes back because it is wanted.
+      const sweep = { stripes: 1, pause: 1000, share: 0.01 }
+      const optimizer = { name: 'adagrad', learningRate: 0.05 } as const
+      const spec = { k: 2, r, servers: 2 + r, d: 4, ranges: [{ rows: 800, scale: 0.1 }], optimizer, seed: 2 }
+      const rest = { acknowledgement: 'sync', logBytes: 1 << 20 } as const
+      const store = await createStore({
+        spec: { ...spec, ...rest },
+        kind: memoryKind(sweep, (one) => said.push(one)),
+        sweep,
+      })
+      const marks: number[] = []
+      const onStep = ({ step }: { step: number }): void => {
+        if (kills[step] !== undefined) store.kill(kills[step])
+        marks.push(said.length)
+      }
+      const model = createDenseModel({
+        engine: createWasmEngine({ threads: 1 }),
+        features: 3,
+        tables: 1,
+        d: 4,
+        optimizer: { name: 'sgd', learningRate: 0.1 },
+        seed: 1,
+      })
+      const { history } = await train(data, { store, model, batch: 100, onStep, workers })
+      const end = said.length
+      const rows = await store.pull(Uint32Array.from({ length: 800 }, (_, id) => id))
+      await store.close()
+      const count = (type: Message['type'], from: number, to: number): number =>
+        said.slice(from, to).filter((one) => one.type === type).length
+      return { rows, losses: history.map(({ loss }) => loss), marks, end, count }
     }
-    const model = createDenseModel({
-      engine: createWasmEngine({ threads: 1 }),
-      features: 3,
-      tables: 1,
-      d: 4,
-      optimizer: { name: 'sgd', learningRate: 0.1 },
-      seed: 1,
-    })
-    const { history } = await train(data, { store, model, batch: 100, onStep })
-    const end = said.length
-    const rows = await store.pull(Uint32Array.from({ length: 800 }, (_, id) => id))
-    await store.close()
-    const count = (type: Message['type'], from: number, to: number): number =>
-      said.slice(from, to).filter((one) => one.type === type).length
-    return { rows, losses: history.map(({ loss }) => loss), marks, end, count }
-  }
-  const [calm, killed] = [await run({}), await run({ 4: 1 })]
-  expect(calm.count('expect', 0, Infinity)).toBe(0)
-  expect(killed.count('expect', 0, killed.marks[4]!)).toBe(0)
-  // One to the server that lacks rows, in step 5 of the rows of 6 to 13, and in step 13 of those of 14 and 15; nothing follows on 15.
-  for (let step = 5; step < 15; step++)
-    expect(killed.count('expect', killed.marks[step - 1]!, killed.marks[step]!)).toBe(step === 5 || step === 13 ? 1 : 0)
-  expect(killed.count('expect', killed.marks[14]!, killed.end)).toBe(0)
-  expect(killed.losses).toEqual(calm.losses)
-  expect(killed.rows).toEqual(calm.rows)
-  // A second server is lost at step 7: in step 8 both hear of 9 to 15, and nothing is left to be said.
-  const twice = await run({ 4: 1, 7: 2 }, 2)
-  for (let step = 5; step < 16; step++)
-    expect(twice.count('expect', twice.marks[step - 1]!, twice.marks[step] ?? twice.end)).toBe(
-      step === 5 ? 1 : step === 8 ? 2 : 0,
-    )
-  expect(twice.losses).toEqual(calm.losses)
-  expect(twice.rows).toEqual(calm.rows)
-})
+    const [calm, killed] = [await run({}), await run({ 4: 1 })]
+    expect(calm.count('expect', 0, Infinity)).toBe(0)
+    expect(killed.count('expect', 0, killed.marks[4]!)).toBe(0)
+    // One to the server that lacks rows, in step 5 of the rows of 6 to 13, and in step 13 of those of 14 and 15; nothing follows on 15.
+    for (let step = 5; step < 15; step++)
+      expect(killed.count('expect', killed.marks[step - 1]!, killed.marks[step]!)).toBe(
+        step === 5 || step === 13 ? 1 : 0,
+      )
+    expect(killed.count('expect', killed.marks[14]!, killed.end)).toBe(0)
+    expect(killed.losses).toEqual(calm.losses)
+    expect(killed.rows).toEqual(calm.rows)
+    // A second server is lost at step 7: in step 8 both hear of 9 to 15, and nothing is left to be said.
+    const twice = await run({ 4: 1, 7: 2 }, 2)
+    for (let step = 5; step < 16; step++)
+      expect(twice.count('expect', twice.marks[step - 1]!, twice.marks[step] ?? twice.end)).toBe(
+        step === 5 ? 1 : step === 8 ? 2 : 0,
+      )
+    expect(twice.losses).toEqual(calm.losses)
+    expect(twice.rows).toEqual(calm.rows)
+  },
+)
 
 it('is a hint that checks its ids, and needs no rows to be missing', async () => {
   const store = await openShards({ tables: [{ rows: 60 }], d: 2, k: 2, r: 1, where: 'memory' })

@@ -1,7 +1,8 @@
 // Training with one worker, in the calling thread, or with several in threads of their own.
 import { assertInteger, assertOneOf, invalidArgument } from '@ft/core'
 import type { DenseModel } from '../dlrm/denseModel.ts'
-import type { Samples } from '../dlrm/samples.ts'
+import { hinted } from '../dlrm/hints.ts'
+import { takeBatch, type Samples } from '../dlrm/samples.ts'
 import { checkWorkersNames } from '../knownOptions.ts'
 import { planTraining, train as trainAlone, type Trained, type TrainOptions as AloneOptions } from '../train.ts'
 import type { Sizes } from './protocol.ts'
@@ -40,7 +41,8 @@ export async function train(data: Samples, options: TrainOptions): Promise<Train
   if (workers === 1) return trainAlone(data, alone)
   if (options.engine !== undefined)
     throw invalidArgument({ where: 'train', argument: 'engine' }, 'left out with several workers', 'an engine')
-  const { model, history, steps, window, stepped, replication } = await planTraining(data, alone)
+  const { model, history, window, stepped, replication, ...plan } = await planTraining(data, alone)
+  const steps = hinted(plan.steps, { store, idsOf: (chosen) => takeBatch(data, chosen, store.offsets).ids })
   const sizes = sizesOf(model, { tables: data.categorical.length, d: store.d })
   const [{ startWorkerThread }, { trainSynchronously, trainAsynchronously }] = await Promise.all([
     import('./thread.ts'),
