@@ -30,6 +30,7 @@ const floatProducts = new Set(['Conv', 'MatMul', 'Gemm'])
  * Cost: a copy of those weights.
  */
 export function raiseWeights(model: OnnxModel): OnnxModel | undefined {
+  if (!model.graph.node.some(({ opType }) => opType in places || opType === 'DequantizeLinear')) return undefined
   const { values } = inferShapes(model)
   const own = indexGraph(model.graph)
   const isUnsigned = (value: string | undefined, zero: string | undefined): boolean =>
@@ -38,17 +39,22 @@ export function raiseWeights(model: OnnxModel): OnnxModel | undefined {
     const stored = name ? own.constant(name) : undefined
     return stored?.data instanceof Int8Array ? stored : undefined
   }
+  /** A product of what was dequantised from uint8 and of this. */
+  const takes = (node: NodeProto, weights: string): boolean => {
+    const x = own.producer(node.input[0] ?? '')
+    if (!floatProducts.has(node.opType) || node.input[1] !== weights || x?.opType !== 'DequantizeLinear') return false
+    return isUnsigned(x.input[0], x.input[2])
+  }
   /** Nodes by their first output, and where their weights and the zero point are. */
   const found = new Map<string, { readonly weights: number; readonly zero: number }>()
   for (const node of model.graph.node) {
     const at = places[node.opType]
     if (at !== undefined) {
       if (isUnsigned(node.input[0], node.input[2]) && storedInt8(node.input[at.weights])) found.set(nameOf(node), at)
-    } else if (floatProducts.has(node.opType)) {
-      const [x, dequantise] = node.input.slice(0, 2).map((name) => own.producer(name))
-      if (x?.opType !== 'DequantizeLinear' || dequantise?.opType !== 'DequantizeLinear') continue
-      if (isUnsigned(x.input[0], x.input[2]) && storedInt8(dequantise.input[0]))
-        found.set(nameOf(dequantise), { weights: 0, zero: 2 })
+    } else if (node.opType === 'DequantizeLinear' && storedInt8(node.input[0])) {
+      const readers = own.consumers(nameOf(node))
+      if (readers.length > 0 && readers.every((reader) => takes(reader, nameOf(node))))
+        found.set(nameOf(node), { weights: 0, zero: 2 })
     }
   }
   if (found.size === 0) return undefined
