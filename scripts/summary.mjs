@@ -34,8 +34,7 @@ for (const folder of folders) {
   passed += results.numPassedTests
   failed += results.numFailedTests + broken.length
   skipped += results.numPendingTests + results.numTodoTests
-  for (const suite of broken)
-    named.push(`${relative('.', suite.name)}: outside its tests: ${firstLine(suite.message)}`)
+  for (const suite of broken) named.push(`${relative('.', suite.name)}: outside its tests: ${firstLine(suite.message)}`)
   for (const suite of results.testResults)
     for (const test of suite.assertionResults)
       if (test.status === 'failed')
