@@ -26,7 +26,7 @@ export interface EmbeddingTable {
    * 'encode' (default): rows are spread over the servers, with parity. 'replicate', for small hot tables: the trainer has them whole, as it
    * has the dense network, and no server can lose them; r + 1 servers have them in the versions that the trainer keeps (`keep`,
    * `replicateEvery` of `train`). The bits are the same either way. 'leave', for what can be computed again: rows are at the servers without
-   * parity, so that they cost no memory and no traffic beside their own; those of a server that dies start over, as they were before
+   * parity rows and differences; those of a server that dies start over, as they were before
    * their first update and at version 0, and `recovered` names them. `chooseProtection` tells which to take.
    */
   readonly protection?: Protection

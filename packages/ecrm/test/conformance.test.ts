@@ -139,7 +139,7 @@ describe.each(places)('shards in $name', (place) => {
     expect((await store.snapshot()).words).toEqual(expected.words)
   })
 
-  it('leave a table without parity: it costs nothing beside its rows, and those of a server that dies start over', async () => {
+  it('leave a table without parity: no difference is sent for it, and rows of a server that dies start over', async () => {
     const kept = [{ rows: 300 }, { rows: 40 }, { rows: 12 }]
     const tables = [kept[0]!, { rows: 50, scale: 0.5, protection: 'leave' as const }, kept[1]!, kept[2]!]
     const left = (id: number): boolean => id >= 300 && id < 350

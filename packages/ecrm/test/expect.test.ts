@@ -49,7 +49,7 @@ it.each([1, 2])(
   'training with workers (%i) says so while rows are missing, in time and only then, and has the bits of a calm run',
   async (workers) => {
     const data = samples(1600)
-    const run = async (kills: Readonly<Record<number, number>>, r = 1) => {
+    const run = async (kills: Readonly<Record<number, number>>, r = 1, mode: 'sync' | 'async' = 'sync') => {
       const said: Message[] = []
       // A sweep that hardly does anything: what comes back comes back because it is wanted.
       const sweep = { stripes: 1, pause: 1000, share: 0.01 }
@@ -74,7 +74,7 @@ it.each([1, 2])(
         optimizer: { name: 'sgd', learningRate: 0.1 },
         seed: 1,
       })
-      const { history } = await train(data, { store, model, batch: 100, onStep, workers })
+      const { history } = await train(data, { store, model, batch: 100, onStep, workers, mode })
       const end = said.length
       const rows = await store.pull(Uint32Array.from({ length: 800 }, (_, id) => id))
       await store.close()
@@ -101,6 +101,12 @@ it.each([1, 2])(
       )
     expect(twice.losses).toEqual(calm.losses)
     expect(twice.rows).toEqual(calm.rows)
+    if (workers === 1) return
+    // Each by itself: which step is told of first is chance, but not that it is, and when.
+    expect((await run({}, 1, 'async')).count('expect', 0, Infinity)).toBe(0)
+    const apart = await run({ 4: 1 }, 1, 'async')
+    expect(apart.count('expect', 0, apart.marks[4]!)).toBe(0)
+    expect(apart.count('expect', apart.marks[4]!, apart.end)).toBeGreaterThan(0)
   },
 )
 

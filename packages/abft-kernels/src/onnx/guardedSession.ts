@@ -1,10 +1,10 @@
 // Runs a protected model in onnxruntime and reads its checks: a run that failed one is run again.
 import { assertInteger, FtError } from '@ft/core'
 import { normalQuantile } from '@ft/core/statistics'
-import { parseModel, serializeModel, type OnnxModel } from '@ft/onnx'
+import { parseModel, type OnnxModel } from '@ft/onnx'
 import { assertChance, assertOnFault } from '../settle.ts'
 import { kappaFor } from '../thresholds/policy.ts'
-import { multipliesExactly, raiseWeights } from './exactBytes.ts'
+import { exactBytes } from './exactBytes.ts'
 import { assertBytes, readProtection, type ProtectedLayer } from './metadata.ts'
 import type { Ort, OrtSession, OrtTensor } from './ort.ts'
 
@@ -178,10 +178,8 @@ async function create<T extends OrtTensor, Options>(
   { model, bytes }: { model: OnnxModel; bytes: Uint8Array },
   options: Options,
 ): Promise<OrtSession<T>> {
-  const raised = raiseWeights(model)
   try {
-    const exact = raised === undefined || (await multipliesExactly(ort, options))
-    return await ort.InferenceSession.create(exact ? bytes : serializeModel(raised), options)
+    return await ort.InferenceSession.create(await exactBytes(ort, { model, bytes }, options), options)
   } catch (cause) {
     throw new FtError(
       'CORRUPT_DATA',

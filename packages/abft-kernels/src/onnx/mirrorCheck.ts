@@ -5,13 +5,7 @@
 // are symmetric, and clamping to mirrored limits is mirrored too. So the two outputs add up to 255 (unsigned) or -1 (signed),
 // always, and an optimiser finds no common subexpression.
 import type { OnnxTensor } from '@ft/onnx'
-import type { Built, Residuals, Site, SiteContext } from './site.ts'
-
-/** Inputs of the quantised operators, by place. */
-const places = {
-  QLinearConv: { weights: 3, weightsZero: 5, outputZero: 7, bias: 8 },
-  QLinearMatMul: { weights: 3, weightsZero: 5, outputZero: 7, bias: 8 },
-} as const
+import { quantisedInputs, type Built, type Residuals, type Site, type SiteContext } from './site.ts'
 
 type Bytes = Omit<OnnxTensor, 'data'> & { readonly data: Int8Array | Uint8Array }
 
@@ -20,7 +14,7 @@ export function quantisedCheck(site: Site, context: SiteContext): Built {
   if (site.scheme !== 'replication')
     return { reason: 'its output is rounded to 8 bits inside the operator: no sum survives; replication checks it' }
   const { node } = site
-  const at = places[node.opType as keyof typeof places]
+  const at = quantisedInputs[node.opType as keyof typeof quantisedInputs]
   const weights = mirroredWeights(node.input[at.weights], node.input[at.weightsZero], context)
   if ('reason' in weights) return weights
   const zero = bytesOf(node.input[at.outputZero], context)

@@ -50,6 +50,12 @@ export interface PairedResiduals {
 /** The residuals of a site, or why it has none. */
 export type Built = Residuals | PairedResiduals | { readonly reason: string }
 
+/** Inputs of products whose accumulator stays inside, by place. */
+export const quantisedInputs = {
+  QLinearConv: { weights: 3, weightsZero: 5, outputZero: 7, bias: 8 },
+  QLinearMatMul: { weights: 3, weightsZero: 5, outputZero: 7, bias: 8 },
+} as const
+
 /** Attributes that say where a convolution reads. */
 export const GEOMETRY: ReadonlySet<string> = new Set(['strides', 'pads', 'dilations', 'auto_pad'])
 

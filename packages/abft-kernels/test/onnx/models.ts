@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { createRandom } from '@ft/core/random'
 import { graphBuilder, parseModel, serializeModel, type GraphBuilder } from '@ft/onnx'
 import * as ort from 'onnxruntime-node'
-import { multipliesExactly, raiseWeights } from '../../src/onnx/exactBytes.ts'
+import { exactBytes } from '../../src/onnx/exactBytes.ts'
 
 const normal = (seed: string, shape: readonly number[], scale = 1) => {
   const size = shape.reduce((all, length) => all * length, 1)
@@ -166,9 +166,8 @@ export async function runPlain(
 ): Promise<Record<string, ort.Tensor>> {
   const options = { graphOptimizationLevel: 'all', logSeverityLevel: 3 } as const
   // Exact 8-bit products on every processor, as guarded sessions have them.
-  const raised = raiseWeights(parseModel(bytes))
-  const exact = raised === undefined || (await multipliesExactly(ort as never, options))
-  const session = await ort.InferenceSession.create(exact ? bytes : serializeModel(raised), options)
+  const exact = await exactBytes(ort as never, { model: parseModel(bytes), bytes }, options)
+  const session = await ort.InferenceSession.create(exact, options)
   const outputs = await session.run(feeds)
   await session.release()
   return outputs

@@ -313,6 +313,18 @@ describe('a runtime whose products of uint8 by int8 saturate', () => {
     expect(await asked(large('uint8'))).toEqual(['large'])
   })
 
+  it('or cannot be asked, is given the model as it is', async () => {
+    const given: number[] = []
+    const create: Node['InferenceSession']['create'] = async (bytes, options) => {
+      if (parseModel(bytes).graph.name === 'probe') throw new Error('no such operator')
+      given.push(bytes.length)
+      return (await ort.InferenceSession.create(bytes, options)) as never
+    }
+    const { bytes } = protectOnnx(large('int8'), { scheme: 'row' })
+    await (await createGuardedSession({ InferenceSession: { create } } as Node, bytes, { session: all })).release()
+    expect(given).toEqual([bytes.length])
+  })
+
   it('or not, products are exact', async () => {
     const session = await createGuardedSession(ort as never, protectOnnx(large('int8'), { scheme: 'row' }).bytes)
     const { outputs, report } = await session.run({
