@@ -91,6 +91,31 @@ describe('train', () => {
     await expect(runTrain({ ...flags, r: 0, replicate: true }, { output, signal })).rejects.toThrow(/--replicate/)
   })
 
+  it('leaves columns without parity, whose rows start over and are not called lost', async () => {
+    const sizes = new Map<string, number>()
+    for (const replicate of [false, true]) {
+      const { output, text } = printer(true)
+      await runTrain({ ...flags, leave: 'a', replicate, kill: ['shard:1@step:17'] }, { output, signal })
+      const lines = text().trim().split('\n')
+      const end = JSON.parse(lines.at(-1)!) as Record<string, unknown>
+      expect(end).toMatchObject({ type: 'end', replaced: 1, lost: [] })
+      expect(end['startedOver']).toBeGreaterThan(0)
+      sizes.set(
+        `${replicate}`,
+        (end['shards'] as ServerReport[]).reduce((sum, { parityBytes }) => sum + parityBytes, 0),
+      )
+    }
+    const { output, text } = printer(true)
+    await runTrain({ ...flags, kill: ['shard:1@step:17'] }, { output, signal })
+    const whole = JSON.parse(text().trim().split('\n').at(-1)!) as Record<string, unknown>
+    expect(whole['startedOver']).toBe(0)
+    const all = (whole['shards'] as ServerReport[]).reduce((sum, { parityBytes }) => sum + parityBytes, 0)
+    // Only the other column has parity, whichever is larger; it is whole at the servers as its table is the largest that is kept.
+    expect(sizes.get('false')).toBeLessThan(all)
+    expect(sizes.get('true')).toBe(sizes.get('false'))
+    await expect(runTrain({ ...flags, leave: 'a,c' }, { output, signal })).rejects.toThrow(/--leave/)
+  })
+
   it('trains on shards elsewhere', async () => {
     const tokenFile = join(folder, 'token')
     await writeFile(tokenFile, 'sixteen letters or more')

@@ -56,6 +56,7 @@ program
   .option('--workers <n>', 'threads that train, each with its own way to the shards', whole, 1)
   .option('--mode <sync | async>', 'of several workers: together step by step, or each as fast as it can', 'sync')
   .option('--replicate', 'small hot tables stay with the trainer, as chooseProtection chooses; the same bits', false)
+  .option('--leave <columns>', 'whose rows can be made again: no parity, those of a dead shard start over')
   .option('--kill <shard:2@step:500>', 'ends a shard at a step; repeat it', collect, [])
   .option('--every <n>', 'steps between lines', whole, 100)
   .option('--metrics <file>', 'Prometheus text, written again with every line')

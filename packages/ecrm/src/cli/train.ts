@@ -46,6 +46,8 @@ export interface TrainFlags extends TlsFlags {
   readonly mode?: string
   /** Leaves small hot tables with the trainer. */
   readonly replicate?: boolean
+  /** Categorical columns whose rows have no parity, with commas. */
+  readonly leave?: string
   /** `shard:2@step:500`, each. */
   readonly kill: readonly string[]
   readonly save?: string
@@ -130,6 +132,7 @@ export async function runTrain(
     lasting: where.shards !== undefined && flags.name !== undefined,
   })
   const replicated = tables.filter(({ protection }) => protection === 'replicate').length
+  const left = table.columns.filter((_, t) => tables[t]!.protection === 'leave')
   output.settings('Training on erasure-coded shards', {
     rows: table.train.label.length,
     shards: servers,
@@ -141,6 +144,7 @@ export async function runTrain(
     batch,
     seed,
     ...(flags.replicate === true ? { 'tables with the trainer': `${replicated} of ${tables.length}` } : {}),
+    ...(left.length > 0 ? { 'without parity': left.join(', ') } : {}),
     ...(workers > 1 ? { workers, mode } : {}),
   })
   const store = await openShards({ tables, d, k, r, optimizer, seed, ...where })
@@ -180,7 +184,7 @@ export async function runTrain(
         output.table(shards, liveColumns)
       },
     })
-    const lost = await store.recovered()
+    const { lost, startedOver } = await whatEnded(store, tables)
     // What was trained is kept before anything else is done with it.
     if (flags.save !== undefined) await saveCheckpoint(flags.save, { store, model, step: steps })
     if (flags.onnx !== undefined) await writeOnnx(flags.onnx, { model, store, bags: table.bags })
@@ -201,10 +205,11 @@ export async function runTrain(
       ],
     )
     if (flags.metrics !== undefined) await writeMetrics(flags.metrics, store)
-    output.result({ type: 'end', auc, logLoss, replaced: store.replacements, lost, shards: reports })
+    output.result({ type: 'end', auc, logLoss, replaced: store.replacements, lost, startedOver, shards: reports })
     output.conclusion(
       `AUC ${auc.toFixed(4)}, log loss ${logLoss.toFixed(4)} on ${table.test.label.length} test rows; ` +
-        `${store.replacements} shards replaced, ${lost.length} rows lost.`,
+        `${store.replacements} shards replaced, ${lost.length} rows lost` +
+        (left.length > 0 ? `, ${startedOver} without parity started over.` : '.'),
       command === undefined ? {} : { repeat: command },
     )
   } finally {
@@ -212,23 +217,43 @@ export async function runTrain(
   }
 }
 
-/** All encoded, or each as the choice says, which needs parity to choose from. */
+/**
+ * All encoded, or each as the choice says, which needs parity to choose from; those of `--leave` without parity either way.
+ *
+ * @throws FtError `INVALID_ARGUMENT`
+ */
 function chooseTables(
-  { replicate = false, k, r, d, batch, seed, optimizer, rate }: TrainFlags,
+  { replicate = false, leave, k, r, d, batch, seed, optimizer, rate }: TrainFlags,
   { table, servers, lasting }: { table: ReadTable; servers: number; lasting: boolean },
 ): EmbeddingTable[] {
-  if (!replicate) return table.sizes.map((rows) => ({ rows }))
+  const named = leave === undefined ? [] : leave.split(',').map((column) => column.trim())
+  for (const column of named) assertOneOf(column, { where: 'ecrm', argument: '--leave', values: table.columns })
+  const expendable = table.columns.map((column) => named.includes(column))
+  if (!replicate) return table.sizes.map((rows, t) => ({ rows, ...(expendable[t]! ? { protection: 'leave' } : {}) }))
   if (r === 0)
     throw new FtError('INVALID_ARGUMENT', 'ecrm: --replicate chooses between copies and parity; take --r 1', {})
   const updates = updatesAStep(table.train, { batch, seed })
   const { tables } = chooseProtection(
-    table.sizes.map((rows, t) => ({ rows, d, updates: updates[t]! })),
+    table.sizes.map((rows, t) => ({ rows, d, updates: updates[t]!, expendable: expendable[t]! })),
     {
       ...{ k, r, servers, replicateEvery: lasting ? 1 : 0 },
       optimizer: { name: optimizer as OptimizerName, learningRate: rate },
     },
   )
   return [...tables]
+}
+
+/** Rows that are gone although they had parity, and how many without it have started over. */
+async function whatEnded(
+  store: ShardStore,
+  tables: readonly EmbeddingTable[],
+): Promise<{ lost: number[]; startedOver: number }> {
+  const ids = await store.recovered()
+  const left = tables.flatMap(({ rows, protection }, t) =>
+    protection === 'leave' ? [{ start: store.offsets[t]!, end: store.offsets[t]! + rows }] : [],
+  )
+  const lost = ids.filter((id) => !left.some(({ start, end }) => id >= start && id < end))
+  return { lost, startedOver: ids.length - lost.length }
 }
 
 async function writeOnnx(
