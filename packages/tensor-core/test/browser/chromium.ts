@@ -87,7 +87,8 @@ export async function runInChromium({ code, isolated, flags = [] }: PageRun): Pr
   try {
     const page = await launched.newPage()
     const trouble = new Promise<never>((_resolve, reject) => page.on('pageerror', reject))
-    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    // The page is loaded when the suites have run, which may take longer than a page is given.
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, { waitUntil: 'commit' })
     const done = page.waitForFunction('globalThis.ftResults', undefined, { timeout: 240_000 })
     await Promise.race([done, trouble])
     const results = await page.evaluate<PageResult[]>('globalThis.ftResults')
