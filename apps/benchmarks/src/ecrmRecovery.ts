@@ -5,7 +5,18 @@ import { evaluate, openShards, trainPartiallyRecovered, type ShardStore } from '
 import { bounds, type Bench, type BenchContext } from './bench.ts'
 import { withWorkers } from './ecrmWorkers.ts'
 import { besideCheckpoints, realRun, type Recovery } from './ecrmCheckpoints.ts'
-import { flights, flightSamples, openRun, optimizer, width, sum, trainBlock, zipfTask, type Run } from './ecrmTask.ts'
+import {
+  differentSteps,
+  flights,
+  flightSamples,
+  openRun,
+  optimizer,
+  width,
+  sum,
+  trainBlock,
+  zipfTask,
+  type Run,
+} from './ecrmTask.ts'
 
 const k = 4
 const servers = 5
@@ -39,8 +50,8 @@ async function untilRedundant(store: ShardStore, replacements: number): Promise<
 }
 
 /**
- * Steps of a block while rows come back and while none do. At the start of each nothing has been said of the rows that it reads: blocks of
- * 20 would take the decoding of their first steps into the time, of which a training has one.
+ * Steps of a block while rows come back and while none do. Each is a training of its own, whose first steps nobody has announced to
+ * the shards: in a long training there is one such start.
  */
 const blockSteps = 100
 
@@ -65,7 +76,7 @@ async function whileRecovering(context: BenchContext): Promise<Recovery> {
     const whole: number[] = []
     const first: number[] = []
     // Every block is made.
-    for (let block = 0; block < 8; block++) run.task.block(block, blockSteps)
+    for (let block = 0; block < differentSteps / blockSteps; block++) run.task.block(block, blockSteps)
     const begun = performance.now() + standbyMs
     while (performance.now() < begun) await usualSteps(run, blockSteps)
     for (let round = 0; round < 12; round++) {

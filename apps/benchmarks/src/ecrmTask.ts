@@ -51,7 +51,7 @@ export function flights(task: FlightTask, batch: number): Task {
 }
 
 /** Steps of a Zipf task that differ; blocks are made once, as a server that recovers would use the time that making them takes. */
-const differentSteps = 800
+export const differentSteps = 800
 
 /** Four tables of `rows` each; ids by Zipf's law with exponent 1.05, labels from a planted score. */
 export function zipfTask(rows: number, batch: number, seed: number): Task {
